@@ -1,0 +1,162 @@
+"""Pieces that several pages draw the same way: the sidebar, the picture picker, badges, overlays, problems."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from app import cache, state
+from lesion_core.data.samples import Picture
+from lesion_core.errors import ImageError, LesionError
+from lesion_core.imaging.decode import decode
+from lesion_core.labels import diagnosis
+from lesion_core.runs import Run
+
+Pixels = NDArray[np.uint8]
+
+DISCLAIMER = "For research and teaching. Not a medical device: never use it to decide about a person."
+ORIGIN_BADGES = {
+    "real": ("real dermoscopy", "blue"), "synthetic": ("synthetic picture", "violet"),
+    "stranger": ("not a lesion", "gray"), "upload": ("your picture", "green"),
+}
+
+
+def problem(error: LesionError) -> None:
+    """What is wrong and what to do, calmly."""
+    st.warning(f"**{error.problem}** {error.remedy}", icon=":material/info:")
+
+
+def sidebar() -> None:
+    """What lasts over pages: the run, and what this is not."""
+    with st.sidebar:
+        found, broken = cache.runs()
+        names = [run.name for run in found]
+        if names:
+            st.selectbox("Run", names, key=state.RUN, bind="query-params", help="A trained model with its frozen results.")
+        else:
+            st.info("No run is here yet. Train one: `python -m lesion_core train --help`.", icon=":material/info:")
+        for name, error in broken.items():
+            st.caption(f":material/warning: Run {name} cannot be opened. {error.problem}")
+        st.caption(DISCLAIMER)
+
+
+def current_run() -> Run:
+    """The run that is chosen in the sidebar.
+
+    Raises:
+        RunError: There is none.
+    """
+    return cache.run(str(st.session_state.get(state.RUN) or ""))
+
+
+def page_title(question: str, answer: str = "") -> None:
+    """The page's question, and under it the answer in one sentence."""
+    st.title(question, anchor=False)
+    if answer:
+        st.markdown(answer)
+
+
+def badges(*labels: tuple[str, str]) -> None:
+    """What must not be confused: origin, split, n. Each a text and a colour."""
+    with st.container(horizontal=True, gap="small"):
+        for text, colour in labels:
+            st.badge(text, color=colour)  # type: ignore[arg-type]
+
+
+def how_to_read(*sentences: str) -> None:
+    """The explanation at the foot of a page."""
+    st.subheader("How to read this", anchor=False)
+    for sentence in sentences:
+        st.markdown(f"- {sentence}")
+
+
+def pick_picture(*, strangers: bool = True) -> Picture:
+    """The picker that every page on one picture shares: a sample from the list, or an upload.
+
+    The sample's id is in the link; an upload stays in this visitor's memory and is never written to disk.
+    """
+    run_name = st.session_state.get(state.RUN)
+    fingerprint = cache.run(run_name).fingerprint if run_name else None
+    root = state.data_root()
+    options = dict(cache.samples(fingerprint, run_name, root))
+    wanted = st.query_params.get(state.IMAGE)
+    if wanted and wanted not in options and root and wanted in (everything := cache.all_real_samples(root)):
+        options[wanted] = everything[wanted]
+    if not strangers:
+        options = {name: sample for name, sample in options.items() if sample.origin != "stranger"}
+    titles = {name: sample.title for name, sample in options.items()}
+    uploaded: Picture | None = st.session_state.get(state.UPLOAD)
+    if uploaded is not None:
+        titles = {"upload": f"Your picture: {uploaded.title}", **titles}
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    # An upload replaces the chosen picture before the list is drawn.
+    with right, st.popover("Use your own picture", icon=":material/upload:", width="stretch"):
+        file = st.file_uploader("JPEG, PNG, TIFF, BMP, GIF or WebP, up to 20 MB", key="upload_file",
+                                type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"])
+        st.caption("It stays in memory for this visit and is never written to disk. Remove what identifies a person first.")
+        if file is not None and st.session_state.get("upload_seen") != file.file_id:
+            st.session_state["upload_seen"] = file.file_id
+            try:
+                image = decode(file.getvalue())
+            except ImageError as error:
+                problem(error)
+            else:
+                st.session_state[state.UPLOAD] = Picture("upload", file.name, "upload", image)
+                st.session_state[state.IMAGE] = "upload"
+                st.rerun()
+    with left:
+        chosen = st.selectbox("Picture", list(titles), format_func=lambda name: titles[name], key=state.IMAGE,
+                              bind="query-params", help="Type to search. The link always names the picture.")
+    if chosen == "upload" and uploaded is not None:
+        return uploaded
+    return cache.picture(options[str(chosen)])
+
+
+def origin_badge(picture: Picture) -> tuple[str, str]:
+    """The badge that says where a picture is from."""
+    return ORIGIN_BADGES[picture.origin]
+
+
+def probability_bars(probabilities: pd.Series) -> go.Figure:
+    """Horizontal bars of class probabilities, the most probable first, each diagnosis in its own colour."""
+    ordered = probabilities.sort_values()
+    names = [diagnosis(code) for code in ordered.index]
+    figure = go.Figure(go.Bar(
+        x=ordered.to_numpy(), y=[f"{d.name} ({d.code})" for d in names], orientation="h",
+        marker_color=[d.colour for d in names], text=[f"{100 * p:.1f} %" for p in ordered], textposition="outside",
+        cliponaxis=False, hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    ))
+    figure.update_layout(
+        height=300, margin={"l": 0, "r": 48, "t": 8, "b": 24}, bargap=0.35,
+        xaxis={"range": [0, 1], "tickformat": ".0%", "title": None, "showgrid": True}, yaxis={"title": None},
+    )
+    return figure
+
+
+def overlay(image: Pixels, heatmap: NDArray[np.float32], opacity: float) -> Pixels:
+    """A heatmap over a picture: viridis, more opaque where the map is stronger.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        heatmap: (H, W) in [0, 1].
+        opacity: In [0, 1], at the map's maximum.
+    """
+    values = np.clip(heatmap, 0, 1)
+    coloured = cv2.cvtColor(cv2.applyColorMap(np.round(255 * values).astype(np.uint8), cv2.COLORMAP_VIRIDIS),
+                            cv2.COLOR_BGR2RGB)
+    weight = (opacity * np.sqrt(values))[..., None]
+    return np.round(image * (1 - weight) + coloured * weight).astype(np.uint8)
+
+
+def outline(image: Pixels, mask: NDArray[np.bool_], colour: tuple[int, int, int] = (255, 255, 255)) -> Pixels:
+    """The picture with the mask's contour: white on a dark edge, visible on every skin."""
+    drawn = image.copy()
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    width = max(1, round(min(image.shape[:2]) / 200))
+    cv2.drawContours(drawn, contours, -1, (20, 20, 20), width + 2)
+    cv2.drawContours(drawn, contours, -1, colour, width)
+    return drawn

@@ -1,0 +1,53 @@
+"""The keys of links and of a visitor's session, and where the server's folders are."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from lesion_core.data.catalog import from_environment
+from lesion_core.errors import DataError
+
+ROOT = Path(__file__).resolve().parent.parent
+OOD_SAMPLES = ROOT / "ood_samples"
+
+# Keys of widgets that are bound to the link: the key is the parameter's name in the URL.
+RUN = "run"
+IMAGE = "image"
+TARGET = "target"
+LAYER = "layer"
+OPACITY = "opacity"
+THRESHOLD = "threshold"
+
+# Keys of a visitor's session.
+UPLOAD = "uploaded_picture"
+
+
+@cache
+def _arguments() -> argparse.Namespace:
+    """What stands behind ``--`` on the command line: ``streamlit run app/Home.py -- --data DIR --runs DIR``."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--runs", type=Path)
+    return parser.parse_known_args(sys.argv[1:])[0]
+
+
+def data_root() -> Path | None:
+    """The folder with the real data, from ``--data`` or the variable LESION_DATA; None where there is none.
+
+    Raises:
+        DataError: A folder is named and is not there.
+    """
+    given: Path | None = _arguments().data
+    if given is not None and not given.is_dir():
+        raise DataError(f"There is no data folder at {given}.", "Correct --data, or leave it out.")
+    return given or from_environment()
+
+
+def runs_root() -> Path:
+    """The folder of runs: ``--runs``, the variable LESION_RUNS, or `checkpoints/`."""
+    given: Path | None = _arguments().runs
+    return given or Path(os.environ.get("LESION_RUNS", ROOT / "checkpoints"))

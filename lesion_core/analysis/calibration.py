@@ -1,0 +1,125 @@
+"""Whether a confidence of 80 % is right 80 % of the time, and the temperature that mends it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.metrics import ECE_BINS, bin_index, calibration_error, softmax
+from lesion_core.analysis.predictions import check_logits, check_truth
+from lesion_core.analysis.ranking import ones
+from lesion_core.errors import ConfigError, DataError
+
+TEMPERATURES = (0.05, 20.0)
+"""The lowest and highest temperature that `fit_temperature` gives."""
+
+
+def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
+    """The temperature T that makes ``softmax(logits / T)`` most likely, to about 10 digits.
+
+    Minimises ``-mean log softmax(z / T)_y``. This is convex in 1 / T, so its slope
+    ``mean(sum_k p_k z_k - z_y)`` has at most one root; it is bisected in log T between `TEMPERATURES`.
+    Where no T between them is best the nearer end is returned: the lowest when every picture is right,
+    the highest when guessing would be better. Logits that are the same for all classes give 1.
+
+    Args:
+        logits: (N, K), those of the calibrate split.
+        truth: (N,) class indices.
+
+    Returns:
+        T; over 1 the model was too sure.
+
+    Raises:
+        DataError: There are none, they do not fit, or logits are NaN or infinite.
+
+    Source: Guo et al. 2017, On Calibration of Modern Neural Networks (arXiv:1706.04599).
+    """
+    z = check_logits(logits)
+    y = check_truth(truth, *z.shape)
+    z = z - z.max(axis=1, keepdims=True)
+    if not z.any():
+        return 1.0
+    told = z[np.arange(len(y)), y].mean()
+
+    def slope(log_t: float) -> float:
+        """Slope of the loss in 1 / T: over 0 when a higher T is better."""
+        return float((softmax(z, float(np.exp(log_t))) * z).sum(axis=1).mean() - told)
+
+    low, high = float(np.log(TEMPERATURES[0])), float(np.log(TEMPERATURES[1]))
+    if slope(low) <= 0:
+        return TEMPERATURES[0]
+    if slope(high) >= 0:
+        return TEMPERATURES[1]
+    while high - low > 1e-11:
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+    return float(np.exp((low + high) / 2))
+
+
+def _check_pairs(confidence: ArrayLike, correct: ArrayLike, bins: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    c, r = np.asarray(confidence, dtype=np.float64), np.asarray(correct)
+    if bins < 1:
+        raise ConfigError(f"{bins} bins are none.", "Take 15.")
+    if c.ndim != 1 or c.shape != r.shape or len(c) == 0 or r.dtype != np.bool_:
+        raise DataError(
+            f"Confidences of shape {c.shape} and results of shape {r.shape} and type {r.dtype} do not fit.",
+            "Give one confidence and one boolean a picture, and at least one picture.",
+        )
+    bad = ~((c >= 0) & (c <= 1 + 1e-6))
+    if bad.any():
+        raise DataError(
+            f"{int(bad.sum())} of {len(c)} confidences are NaN or outside 0 to 1.",
+            "A confidence is the highest probability of a picture.",
+        )
+    return c, r
+
+
+def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = ECE_BINS) -> float:
+    """Mean distance between confidence and accuracy over bins, ``sum_b n_b / n |accuracy_b - confidence_b|``.
+
+    Args:
+        confidence: (N,) highest probability, in [0, 1].
+        correct: (N,) bool.
+        bins: Equal bins (low, high] of [0, 1].
+
+    Raises:
+        DataError: There are none, they do not fit, or a confidence is NaN or out of range.
+        ConfigError: There are no bins.
+
+    Source: Guo et al. 2017 (arXiv:1706.04599).
+    """
+    c, r = _check_pairs(confidence, correct, bins)
+    return float(calibration_error(c, r, ones(len(c)), bins)[0])
+
+
+def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = ECE_BINS, level: float = 0.95) -> pd.DataFrame:
+    """The rows of a reliability diagram, one a bin, empty bins included (n 0, the rest NaN).
+
+    Args:
+        confidence: (N,) highest probability, in [0, 1].
+        correct: (N,) bool.
+        bins: Equal bins (low, high] of [0, 1].
+        level: Of the intervals, in (0, 1).
+
+    Returns:
+        low, high (the bin's edges), n, confidence (mean), accuracy, accuracy_low, accuracy_high (Wilson's interval).
+
+    Raises:
+        DataError: There are none, they do not fit, or a confidence is NaN or out of range.
+        ConfigError: There are no bins, or the level is out of range.
+    """
+    c, r = _check_pairs(confidence, correct, bins)
+    edges = np.linspace(0, 1, bins + 1)
+    bin_of = bin_index(c, bins)
+    rows = []
+    for b in range(bins):
+        inside = bin_of == b
+        n = int(inside.sum())
+        accuracy = wilson(int(r[inside].sum()), n, level)
+        rows.append({
+            "low": edges[b], "high": edges[b + 1], "n": n, "confidence": c[inside].mean() if n else np.nan,
+            "accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high,
+        })
+    return pd.DataFrame(rows)

@@ -1,0 +1,274 @@
+"""Figures of merit of a classifier, from frozen predictions.
+
+Each metric is written once, as a function of weights (N, B) with one column a resample. Weights of 1 give
+the metric itself; the counts of a bootstrap give its resamples (`lesion_core.analysis.intervals`).
+A picture whose highest probability is shared is undecided and wrong for all (`lesion_core.analysis.predictions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from lesion_core.analysis.predictions import (
+    UNDECIDED,
+    Floats,
+    Scored,
+    check_classes,
+    check_logits,
+    check_probabilities,
+    check_truth,
+)
+from lesion_core.analysis.ranking import Weights, auroc, average_precision, ones, ratio
+from lesion_core.errors import ConfigError, DataError
+
+ECE_BINS = 15
+
+
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
+    """Probabilities ``exp(z_k / T) / sum_j exp(z_j / T)`` of logits, without overflow.
+
+    Args:
+        logits: (N, K), finite.
+        temperature: T > 0; over 1 makes the model less sure, under 1 more. The order of the classes stays.
+
+    Returns:
+        (N, K) float64, rows sum to 1.
+
+    Raises:
+        DataError: Logits of another shape, or NaN or infinite ones.
+        ConfigError: The temperature is not a positive number.
+    """
+    z = check_logits(logits)
+    if not (np.isfinite(temperature) and temperature > 0):
+        raise ConfigError(f"A temperature of {temperature} is not positive.", "Give one over 0; 1 changes nothing.")
+    with np.errstate(over="ignore"):  # two logits 1e308 apart: the smaller one has probability 0
+        e = np.exp((z - z.max(axis=1, keepdims=True)) / temperature)
+    return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+def mean_defined(values: Floats) -> Floats:
+    """(K, B) to (B,): the mean over the classes that have a value, NaN where none has."""
+    return ratio(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0).astype(np.float64))
+
+
+def class_figures(scored: Scored, weights: Weights) -> dict[str, Floats]:
+    """Sensitivity, specificity, precision, F1, AUROC and AUPRC of each class against the rest, each (K, B).
+
+    A figure without cases is NaN: precision of a class that is never predicted, specificity without another
+    class, everything but specificity and precision of a class that is absent from the truth.
+    """
+    yes, said, total = scored.is_class @ weights, scored.says_class @ weights, weights.sum(axis=0)
+    hit = scored.hits_class @ weights
+    return {
+        "sensitivity": ratio(hit, yes),
+        "specificity": ratio(total - yes - said + hit, total - yes),
+        "precision": ratio(hit, said),
+        "f1": np.where(yes > 0, ratio(2 * hit, yes + said), np.nan),
+        "auroc": np.stack([auroc(r, weights) for r in scored.rankings]),
+        "auprc": np.stack([average_precision(r, weights) for r in scored.rankings]),
+    }
+
+
+def bin_index(confidence: Floats, bins: int) -> NDArray[np.intp]:
+    """The equal bin (low, high] of [0, 1] that each confidence is in, 0 in the first; (N,)."""
+    return np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1, 0, bins - 1)
+
+
+def calibration_error(confidence: Floats, correct: NDArray[np.bool_], weights: Weights, bins: int = ECE_BINS) -> Floats:
+    """Expected calibration error ``sum_b n_b / n |accuracy_b - confidence_b|`` over equal bins (low, high]; (B,)."""
+    gap = np.where(np.arange(bins)[:, None] == bin_index(confidence, bins), correct - confidence, 0.0)
+    return ratio(np.abs(gap @ weights).sum(axis=0), weights.sum(axis=0))
+
+
+def _mean(values: NDArray[np.generic], weights: Weights) -> Floats:
+    return ratio(values.astype(np.float64) @ weights, weights.sum(axis=0))
+
+
+def _balanced_accuracy(s: Scored, w: Weights) -> Floats:
+    return mean_defined(ratio(s.hits_class @ w, s.is_class @ w))
+
+
+def _macro_f1(s: Scored, w: Weights) -> Floats:
+    yes, hit = s.is_class @ w, s.hits_class @ w
+    return mean_defined(np.where(yes > 0, ratio(2 * hit, yes + s.says_class @ w), np.nan))
+
+
+def _macro_auprc(s: Scored, w: Weights) -> Floats:
+    return mean_defined(np.stack([average_precision(r, w) for r in s.rankings]))
+
+
+def _log_loss(s: Scored, w: Weights) -> Floats:
+    told = s.probabilities[np.arange(len(s.truth)), s.truth]
+    return _mean(-np.log(np.clip(told, np.finfo(np.float64).eps, 1)), w)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of merit of multi-class predictions.
+
+    Attributes:
+        key: The name in links, files and on the command line.
+        name: The name on the screen.
+        says: What the figure says, one sentence.
+        higher_is_better: The direction.
+        low: Lowest possible value.
+        high: Highest possible value.
+        source: Where it is defined.
+        statistic: `Scored` and weights (N, B) to (B,).
+        noise_adds: Sampling noise can only raise it, so its interval is the reversed one (see `intervals`).
+    """
+
+    key: str
+    name: str
+    says: str
+    higher_is_better: bool
+    low: float
+    high: float
+    source: str
+    statistic: Callable[[Scored, Weights], Floats]
+    noise_adds: bool = False
+
+    def __call__(self, truth: ArrayLike, probabilities: ArrayLike) -> float:
+        """The figure for labels (N,) and probabilities (N, K); NaN where it is undefined.
+
+        Raises:
+            DataError: They are empty, do not fit each other, or are no labels and probabilities.
+        """
+        scored = Scored.of(truth, probabilities)
+        return float(self.statistic(scored, ones(len(scored.truth)))[0])
+
+
+METRICS: dict[str, Metric] = {
+    m.key: m
+    for m in (
+        Metric("accuracy", "Accuracy", "The share of pictures that are classified correctly; common classes rule it.",
+               True, 0, 1, "ISO 5725-1; ties are undecided and count as wrong", lambda s, w: _mean(s.correct, w)),
+        Metric("balanced_accuracy", "Balanced accuracy",
+               "The mean sensitivity over the classes, so that a rare diagnosis weighs as much as a common one.",
+               True, 0, 1, "Official score of ISIC 2018 task 3 and ISIC 2019 (Codella et al. 2019, arXiv:1902.03368): "
+               "mean of recalls over the classes present, ties undecided", _balanced_accuracy),
+        Metric("macro_auroc", "AUROC",
+               "The chance that a picture of a class gets a higher probability for it than one of another class; "
+               "mean over classes, 0.5 is guessing.", True, 0, 1,
+               "Hanley and McNeil 1982, one against rest, mean over the classes present",
+               lambda s, w: mean_defined(np.stack([auroc(r, w) for r in s.rankings]))),
+        Metric("macro_auprc", "AUPRC",
+               "Average precision over all thresholds, mean over classes; guessing scores a class's own frequency.",
+               True, 0, 1, "Davis and Goadrich 2006, step-wise, one against rest, mean over the classes present",
+               _macro_auprc),
+        Metric("macro_f1", "Macro F1", "The mean over classes of the harmonic mean of precision and sensitivity.",
+               True, 0, 1, "van Rijsbergen 1979; mean of each class's F1 over the classes present", _macro_f1),
+        Metric("brier", "Brier score",
+               "The mean squared distance between the probabilities and the truth; it punishes wrong and unsure.",
+               False, 0, 2, "Brier 1950, summed over classes",
+               lambda s, w: _mean(((s.probabilities - s.is_class.T) ** 2).sum(axis=1), w)),
+        Metric("ece", "Calibration error",
+               "How far the stated confidence is from the share that is correct, on average over 15 bins.",
+               False, 0, 1, "Guo et al. 2017 (arXiv:1706.04599), 15 equal bins of the highest probability",
+               lambda s, w: calibration_error(s.probabilities.max(axis=1), s.correct, w), noise_adds=True),
+        Metric("log_loss", "Log loss",
+               "The mean surprise at the true diagnosis, in nats; one sure mistake costs a lot.",
+               False, 0, float("inf"), "Good 1952; probabilities under 2.2e-16 count as that", _log_loss),
+    )
+}
+"""The figures of merit by key."""
+
+
+def metric(key: str) -> Metric:
+    """The metric of a key.
+
+    Raises:
+        ConfigError: The key is unknown.
+    """
+    if key not in METRICS:
+        raise ConfigError(f"'{key}' is no known metric.", f"Known are {', '.join(METRICS)}.")
+    return METRICS[key]
+
+
+def per_class(truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[str]) -> pd.DataFrame:
+    """One row a class, each against the rest: class, n, sensitivity, specificity, precision, f1, auroc, auprc.
+
+    `n` counts the pictures of the class. A figure without cases is NaN (see `class_figures`).
+
+    Args:
+        truth: (N,) class indices.
+        probabilities: (N, K), rows sum to 1.
+        classes: K names.
+
+    Raises:
+        DataError: The arrays are empty or do not fit.
+    """
+    scored = Scored.of(truth, probabilities)
+    k = scored.probabilities.shape[1]
+    figures = {name: values[:, 0] for name, values in class_figures(scored, ones(len(scored.truth))).items()}
+    return pd.DataFrame(
+        {"class": check_classes(classes, k), "n": np.bincount(scored.truth, minlength=k), **figures}
+    )
+
+
+def confusion(truth: ArrayLike, predicted: ArrayLike, k: int) -> NDArray[np.int64]:
+    """(K, K) counts, true class by row and predicted class by column.
+
+    Undecided predictions are in no column, so a row can add up to less than its class has pictures.
+
+    Raises:
+        DataError: The arrays are empty, do not fit, or hold an index outside 0 ... k - 1 (-1 for undecided).
+    """
+    said = np.asarray(predicted)
+    y = check_truth(truth, said.shape[0] if said.ndim else 0, k)
+    decided = said != UNDECIDED
+    if decided.any():
+        check_truth(said[decided], int(decided.sum()), k)
+    cells = y[decided] * k + said[decided].astype(np.int64)
+    return np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
+
+
+def two_sided(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: float = 0.5) -> Scored:
+    """Benign against malignant as `Scored` with the classes 0 and 1, called malignant iff ``p >= threshold``.
+
+    On the threshold counts as malignant: the side that a patient is safe on.
+
+    Raises:
+        DataError: The truth is not boolean, the probabilities not in [0, 1], or they do not fit each other.
+    """
+    y, p = np.asarray(truth_malignant), np.asarray(p_malignant, dtype=np.float64)
+    if y.dtype != np.bool_ or p.ndim != 1:
+        raise DataError(
+            f"A truth of type {y.dtype} and probabilities of shape {p.shape} are no binary view.",
+            "Give booleans and one probability a picture.",
+        )
+    both = check_probabilities(np.stack([1 - p, p], axis=1))
+    return Scored(check_truth(y.astype(np.int64), len(p), 2), both, (p >= threshold).astype(np.int64))
+
+
+def binary_view(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: float = 0.5) -> dict[str, float]:
+    """Accuracy, precision, recall, f1, specificity and auroc of malignant against benign.
+
+    Args:
+        truth_malignant: (N,) bool.
+        p_malignant: (N,) probability of malignant, in [0, 1].
+        threshold: A picture is called malignant iff its probability is at or over this.
+
+    Returns:
+        Figures by name; one without cases is NaN (recall and AUROC without a malignant picture, ...).
+
+    Raises:
+        DataError: The arrays are empty, do not fit, or are no booleans and probabilities.
+    """
+    scored = two_sided(truth_malignant, p_malignant, threshold)
+    return {name: float(values[0]) for name, values in binary_figures(scored, ones(len(scored.truth))).items()}
+
+
+def binary_figures(scored: Scored, weights: Weights) -> dict[str, Floats]:
+    """The figures of `binary_view` for weights (N, B), each (B,)."""
+    of_class = {name: values[1] for name, values in class_figures(scored, weights).items()}
+    return {
+        "accuracy": _mean(scored.correct, weights), "precision": of_class["precision"],
+        "recall": of_class["sensitivity"], "f1": of_class["f1"], "specificity": of_class["specificity"],
+        "auroc": of_class["auroc"],
+    }

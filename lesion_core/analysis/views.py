@@ -1,0 +1,118 @@
+"""The ways in which a run's results are read: which images, in which label set, against what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lesion_core.analysis.intervals import binary_summary, summary
+from lesion_core.analysis.metrics import softmax
+from lesion_core.errors import ConfigError
+from lesion_core.labels import BINARY, HAM10000, convert_codes, convert_probabilities
+from lesion_core.runs import OFFICIAL_TEST, Run
+
+
+@dataclass(frozen=True)
+class View:
+    """Some images of a run in some label set.
+
+    Attributes:
+        name: What a person reads.
+        says: What it is good for, one sentence.
+        split: Role of the images.
+        classes: The label set, or None for the run's own classes.
+        dataset: Only images of this data set.
+    """
+
+    name: str
+    says: str
+    split: str
+    classes: tuple[str, ...] | None
+    dataset: str | None = None
+
+
+VIEWS: dict[str, View] = {
+    "test": View("Test split", "Lesions that no step of the training has seen, in the run's own classes.", "test", None),
+    "ham10000": View("HAM10000 part of the test split", "The same, only HAM10000, in its seven classes.", "test",
+                     HAM10000, "ham10000"),
+    "isic2018": View("Official ISIC 2018 test set", "Seven classes; it holds pictures from clinics that the training "
+                     "data lacks.", "test", HAM10000, OFFICIAL_TEST),
+    "binary": View("Benign or malignant", "The test split in two classes; actinic keratosis counts as malignant.",
+                   "test", BINARY),
+    "calibrate": View("Calibrate split", "Where temperature and thresholds are chosen.", "calibrate", None),
+    "select": View("Select split", "Where the best epoch is chosen; its figures flatter the model.", "select", None),
+}
+"""The views by the key used in links."""
+
+
+@dataclass(frozen=True)
+class ViewData:
+    """The images of a view.
+
+    Attributes:
+        table: Their rows of `Run.predictions`.
+        truth: (N,) class index.
+        probabilities: (N, K) after the run's temperature.
+        groups: (N,) lesion.
+        classes: K codes.
+    """
+
+    table: pd.DataFrame
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    groups: NDArray[np.str_]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ViewSummary:
+    """Metrics with intervals (metric, value, low, high) and how many images and lesions they are from."""
+
+    table: pd.DataFrame
+    n_images: int
+    n_groups: int
+
+
+def view_data(run: Run, key: str) -> ViewData | None:
+    """The images of a view; None where the run has none, or its classes do not map onto the view's.
+
+    Raises:
+        ConfigError: The key is unknown.
+    """
+    if key not in VIEWS:
+        raise ConfigError(f"There is no view '{key}'.", f"Known are {', '.join(VIEWS)}.")
+    view = VIEWS[key]
+    table = run.part(view.split, view.dataset)
+    if table.empty:
+        return None
+    classes = view.classes or run.classes
+    probabilities = softmax(run.logits(table), run.calibration.temperature)
+    try:
+        merged = convert_probabilities(probabilities, run.classes, classes)
+        codes = convert_codes(table["label"].to_numpy(str), classes)
+    except ConfigError:
+        return None
+    truth = pd.Index(classes).get_indexer(pd.Index(codes)).astype(np.int64)
+    return ViewData(table, truth, merged, table["lesion_id"].to_numpy(str), classes)
+
+
+def view_summary(run: Run, key: str, n_boot: int = 1000) -> ViewSummary | None:
+    """The metrics of a view with 95 % intervals, resampled by lesion; None where `view_data` is None.
+
+    Raises:
+        ConfigError: The key is unknown.
+    """
+    data = view_data(run, key)
+    if data is None:
+        return None
+    compute: Callable[[], pd.DataFrame]
+    if data.classes == BINARY:
+        compute = partial(binary_summary, data.truth == 1, data.probabilities[:, 1], data.groups, n_boot=n_boot)
+    else:
+        compute = partial(summary, data.truth, data.probabilities, data.groups, data.classes, n_boot=n_boot)
+    return ViewSummary(compute(), len(data.truth), len(np.unique(data.groups)))

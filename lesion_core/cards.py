@@ -1,0 +1,98 @@
+"""The card of a run: what it is, what it was measured at, where it fails, how to make it again."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lesion_core.analysis.intervals import per_class_summary
+from lesion_core.analysis.metrics import METRICS
+from lesion_core.analysis.views import VIEWS, view_data, view_summary
+from lesion_core.runs import Run
+
+
+def _row(name: str, value: float, low: float, high: float) -> str:
+    return f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |"
+
+
+def card(run: Run) -> str:
+    """The card as Markdown. Every figure is computed from the run's frozen predictions."""
+    config = run.config
+    settings = config.settings
+    training = settings.training
+    counts = config.counts
+    lines = [
+        f"# {run.name}",
+        "",
+        f"{settings.model.architecture}, "
+        f"{len(run.classes)} diagnoses ({', '.join(run.classes)}), input {settings.preprocessing.resize.size} px.",
+        "",
+        "**For research and teaching. Not a medical device: never use it to decide about a person.**",
+        "",
+        "## Data",
+        "",
+        f"Trained on {counts.get('train', 0)} dermoscopic images, chosen on {counts.get('select', 0)}, calibrated on "
+        f"{counts.get('calibrate', 0)}, tested on {counts.get('test', 0)}; no lesion is in two of these parts "
+        f"(split {config.split_fingerprint}). HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for "
+        "research and teaching too.",
+        "",
+        f"Initial weights: {config.initial_weights}",
+        "",
+        "## Figures",
+        "",
+        "95 % intervals by bootstrap over lesions.",
+    ]
+    for key, view in VIEWS.items():
+        summary = view_summary(run, key) if view.split == "test" else None
+        if summary is None:
+            continue
+        lines += ["", f"### {view.name} (n = {summary.n_images} images of {summary.n_groups} lesions)", "", view.says, "",
+                  "| metric | value | 95 % interval |", "|---|---|---|"]
+        for row in summary.table.itertuples():
+            name = METRICS[row.metric].name if row.metric in METRICS else str(row.metric)
+            lines.append(_row(name, row.value, row.low, row.high))
+    lines += _recalls(run)
+    calibration = run.calibration
+    lines += [
+        "", "## Calibration", "",
+        f"Temperature {calibration.temperature:.3f}, fitted on the calibrate split (n = {calibration.n}): log loss "
+        f"{calibration.log_loss_before:.3f} before, {calibration.log_loss_after:.3f} after; expected calibration error "
+        f"{calibration.ece_before:.3f} before, {calibration.ece_after:.3f} after.",
+    ]
+    if config.quantization:
+        q = config.quantization
+        lines += [
+            "", "## Eight bits a weight", "",
+            f"Against float32 on the {q['test_images']:.0f} test images: largest difference of a logit "
+            f"{q['largest_logit_difference']:.3f}, same diagnosis on {100 * q['same_decision']:.2f} %, balanced accuracy "
+            f"{q['balanced_accuracy_fp32']:.4f} at float32 and {q['balanced_accuracy_8bit']:.4f} as stored (test split, "
+            "own classes).",
+        ]
+    lines += [
+        "", "## Limits", "",
+        "- Mostly light skin from Austria and Australia, Barcelona and New York; other skin and other cameras are not measured.",
+        "- Eight diagnoses only: whatever else is shown is answered with one of them unless it is rejected.",
+        "- A confident answer is not a right one, and a heatmap is not a proof.",
+        "", "## Make it again", "",
+        "```", f"python -m lesion_core train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "
+        f"--weights-folder $LESION_DATA/weights --runs new", "```", "",
+        f"{training.epochs} epochs, batch {training.batch_size}, {training.optimizer}, seed {training.seed}; "
+        f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.", "",
+    ]
+    return "\n".join(lines)
+
+
+def _recalls(run: Run) -> list[str]:
+    data = view_data(run, "test")
+    if data is None:
+        return []
+    table: pd.DataFrame = per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
+    recalls = table[table["metric"] == "sensitivity"]
+    lines = ["", "### Recall of each diagnosis (test split)", "", "| diagnosis | recall | 95 % interval | n |", "|---|---|---|---|"]
+    for row in recalls.itertuples():
+        lines.append(f"| {row[1]} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} | {row.n_images} |")
+    return lines
+
+
+def write_card(run: Run) -> None:
+    """Write `card.md` into the run folder."""
+    (run.folder / "card.md").write_text(card(run), encoding="utf-8")

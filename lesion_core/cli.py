@@ -1,0 +1,279 @@
+"""The command line: python -m lesion_core synthesize | train | evaluate | predict | runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training
+from lesion_core.errors import ConfigError, LesionError
+from lesion_core.labels import ISIC2019
+
+# Heavy imports wait inside the commands: `--help` and `runs` need no torch.
+
+app = typer.Typer(
+    help="Train, score and try skin-lesion classifiers. For research and teaching, not a medical device.",
+    no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False,
+)
+out, err = Console(), Console(stderr=True)
+
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar="LESION_DATA", help="Folder with the data sets, one level down.", exists=True,
+                       file_okay=False)
+]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
+
+ALLOCATOR = (
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:"
+    "glibc.malloc.trim_threshold=17179869184:glibc.malloc.mmap_max=0"
+)
+"""Keeps freed memory in the process: on a CPU each training step otherwise faults its pages in anew."""
+
+
+def main() -> None:
+    """Run the command line: 0 is success, 1 a problem told in one sentence, 2 a wrong call, 130 an interruption."""
+    try:
+        app()
+    except LesionError as error:
+        err.print(f"[bold]{error.problem}[/bold] {error.remedy}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Stopped. The same command goes on from the last finished epoch.")
+        sys.exit(130)
+
+
+@contextmanager
+def _bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error as a callback of done and in all."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, default=str) + "\n")
+
+
+def _tune_allocator() -> None:
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc" and "GLIBC_TUNABLES" not in os.environ:
+        arguments = [sys.executable, "-m", "lesion_core", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, {**os.environ, "GLIBC_TUNABLES": ALLOCATOR})
+
+
+@app.command()
+def synthesize(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    per_class: Annotated[int, typer.Option(min=1, help="Lesions of each of the eight diagnoses.")] = 25,
+    size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels a side.")] = 256,
+    seed: int = 0,
+) -> None:
+    """Make a data set of synthetic dermoscopy, laid out like HAM10000, masks included."""
+    from lesion_core.data.synthetic import make_dataset
+
+    with _bar("Making lesions") as progress:
+        made = make_dataset(folder, per_class, seed, size=size, on_progress=progress)
+    out.print(f"{8 * per_class} synthetic lesions are in {made}.")
+
+
+def _settings(file: Path | None, name: str, **given: Any) -> RunSettings:
+    """Settings from a file (a run's config.json too) or from the options."""
+    if file is None:
+        fit = {k: v for k, v in given.items() if v is not None}
+        return RunSettings(
+            name=name,
+            model=ModelSettings(architecture=fit["architecture"], classes=ISIC2019, weights=fit["weights"]),
+            preprocessing=Preprocessing(resize=Resize(size=fit["size"])),
+            training=Training(**{k: fit[k] for k in ("epochs", "batch_size", "learning_rate", "seed") if k in fit}),
+        )
+    if not file.is_file():
+        raise ConfigError(f"There is no settings file at {file}.", "Give a JSON file of settings, or a run's config.json.")
+    text = file.read_text(encoding="utf-8")
+    try:
+        found = json.loads(text)
+    except ValueError:
+        raise ConfigError(f"{file.name} is no JSON.", "Give a JSON file of settings, or a run's config.json.") from None
+    if isinstance(found, dict) and "settings" in found:
+        found = found["settings"]
+    if isinstance(found, dict) and name:
+        found["name"] = name
+    return RunSettings.from_json(json.dumps(found), file.name)
+
+
+@app.command()
+def train(
+    data: DataOption,
+    name: Annotated[str, typer.Option(help="The run's name; with --settings, in place of the one there.")] = "",
+    settings: Annotated[Path | None, typer.Option(help="Settings as JSON; a run's config.json repeats that run.")] = None,
+    architecture: Annotated[str, typer.Option(help="resnet10, resnet50, resnet101 or resnet152.")] = "resnet50",
+    weights: Annotated[str, typer.Option(help="none, imagenet, or a safetensors file, also a partial one.")] = "none",
+    weights_folder: Annotated[Path | None, typer.Option(help="Where a weights file named in the settings is.")] = None,
+    size: Annotated[int, typer.Option(help="Pixels a side that the model reads.")] = 128,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=1e-8)] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    runs: RunsOption = Path("checkpoints"),
+    work: Annotated[Path, typer.Option(help="Folder for checkpoints and preprocessed pictures.")] = Path("work"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
+    devices: Annotated[str, typer.Option(help="Lightning's devices.")] = "auto",
+    nodes: Annotated[int, typer.Option(help="Lightning's num_nodes.")] = 1,
+    strategy: Annotated[str, typer.Option(help="Lightning's strategy.")] = "auto",
+) -> None:
+    """Train a classifier, score every picture and write the run. A killed training goes on where it was."""
+    _tune_allocator()
+    from lesion_core.cards import write_card
+    from lesion_core.data.collection import collect
+    from lesion_core.scoring import write_run
+    from lesion_core.training.fit import fit
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    chosen = _settings(settings, name or ("" if settings else architecture), architecture=architecture, weights=weights,
+                       size=size, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+    err.print(f"Run [bold]{chosen.name}[/bold]: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
+    collection = collect(data, chosen.split, strangers=Path("ood_samples"))
+    for note in collection.notes:
+        err.print(note, highlight=False)
+    own = work / chosen.name
+    fitted = fit(
+        chosen, collection.table, own, weights_folder=weights_folder, resume=not fresh, bars=sys.stderr.isatty(),
+        on_epoch=lambda epoch, values: err.print(
+            f"epoch {epoch + 1}/{chosen.training.epochs}: "
+            + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items())), highlight=False),
+        devices=devices, num_nodes=nodes, strategy=strategy,
+    )
+    with _bar("Scoring") as progress:
+        run = write_run(
+            runs / chosen.name, chosen, fitted.model, collection.table, collection.ood,
+            split_fingerprint=collection.manifest.fingerprint, history=fitted.history,
+            initial_weights=fitted.initialised.sentence, on_progress=progress,
+        )
+    write_card(run)
+    out.print(f"The run is in {run.folder}.")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: Annotated[Path | None, typer.Option(help="Score these pictures anew and rewrite the run's tables.")] = None,
+    as_json: JsonOption = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
+) -> None:
+    """Print a run's metrics on its test sets with 95 % intervals; with --data, score the pictures again first."""
+    from lesion_core.analysis.views import VIEWS, view_summary
+    from lesion_core.runs import open_run
+
+    opened = open_run(run)
+    if data is not None:
+        _tune_allocator()
+        from lesion_core.cards import write_card
+        from lesion_core.data.collection import collect
+        from lesion_core.models.checkpoints import load_weights
+        from lesion_core.models.classifiers import build
+        from lesion_core.scoring import write_run
+
+        settings = opened.config.settings
+        collection = collect(data, settings.split, strangers=Path("ood_samples"))
+        model = build(settings.model)
+        load_weights(model, opened.weights)
+        with _bar("Scoring") as progress:
+            opened = write_run(
+                run, settings, model, collection.table, collection.ood,
+                split_fingerprint=collection.manifest.fingerprint, history=opened.history,
+                initial_weights=opened.config.initial_weights, on_progress=progress,
+            )
+        write_card(opened)
+    result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "views": {}}
+    for key, view in VIEWS.items():
+        summary = view_summary(opened, key, n_boot=resamples)
+        if summary is None:
+            continue
+        result["views"][key] = {"n": summary.n_images, "lesions": summary.n_groups, "metrics": summary.table.round(4)
+                                .where(summary.table.notna(), None).to_dict("records")}
+        if not as_json:
+            table = Table("metric", "value", "95 % interval", title=f"{view.name}, n = {summary.n_images}")
+            for row in summary.table.itertuples():
+                table.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
+            out.print(table)
+    if as_json:
+        _print_json(result)
+
+
+@app.command()
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
+    run: Annotated[Path, typer.Option(help="A run folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Classify pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
+    from lesion_core.data.tables import IMAGE_SUFFIXES
+    from lesion_core.engine import Engine
+    from lesion_core.imaging.decode import decode
+
+    engine = Engine.open(run)
+    files = [
+        path for given in pictures
+        for path in (sorted(p for p in given.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if given.is_dir() else [given])
+    ]
+    if not files:
+        raise ConfigError("There is no picture in what was given.", "Name picture files, or a folder that holds some.")
+    rows: list[dict[str, Any]] = []
+    for path in files:
+        try:
+            p = engine.predict(decode(path))
+        except LesionError as error:
+            rows.append({"picture": str(path), "error": str(error)})
+            continue
+        rejected = p.decision is not None and p.decision.rejected
+        rows.append({
+            "picture": str(path), "answer": "UNKNOWN" if rejected else p.code, "diagnosis": p.code,
+            "confidence": round(p.confidence, 4), "rejected": rejected,
+            "reason": p.decision.reason if p.decision else None,
+            "probabilities": {c: round(float(v), 4) for c, v in zip(p.classes, p.probabilities, strict=True)},
+        })
+    if as_json:
+        _print_json(rows)
+    else:
+        table = Table("picture", "answer", "confidence", "why")
+        for row in rows:
+            table.add_row(row["picture"], row.get("answer", "-"), str(row.get("confidence", "")),
+                          row.get("error") or row.get("reason") or "")
+        out.print(table)
+    if any("error" in row for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command("runs")
+def list_all(runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("checkpoints"), as_json: JsonOption = False) -> None:
+    """List runs, and folders that cannot be opened with the reason."""
+    from lesion_core.runs import list_runs
+
+    found, broken = list_runs(runs, verify=True)
+    if as_json:
+        _print_json({
+            "runs": [{"name": r.name, "fingerprint": r.fingerprint, "architecture": r.config.settings.model.architecture,
+                      "classes": r.classes, "created": r.config.created, "counts": r.config.counts} for r in found],
+            "broken": {name: str(error) for name, error in broken.items()},
+        })
+    else:
+        table = Table("run", "model", "made", "test images", "fingerprint")
+        for r in found:
+            table.add_row(r.name, r.config.settings.model.architecture, r.config.created, str(r.config.counts.get("test", 0)), r.fingerprint)
+        out.print(table)
+        for name, error in broken.items():
+            err.print(f"{name}: {error}", highlight=False)
+    if broken:
+        raise typer.Exit(1)

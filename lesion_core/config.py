@@ -1,0 +1,181 @@
+"""Strict, frozen settings of a run: preprocessing, model, split and training. JSON both ways.
+
+Unknown fields, wrong types and values out of range are refused: settings come from files that other
+people wrote, and a setting that is silently ignored is a wrong result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lesion_core.errors import ConfigError
+
+
+Role = Literal["train", "select", "calibrate", "test"]
+"""What a picture is for: train; select (early stopping, model choice); calibrate (temperature, thresholds);
+test (shown, never chosen on)."""
+
+
+class Settings(BaseModel):
+    """Settings that are strict, frozen, and readable from JSON with an error in plain words."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    @classmethod
+    def from_json(cls, text: str | bytes, source: str = "the settings") -> Self:
+        """Read settings.
+
+        Raises:
+            ConfigError: The text is no JSON, or a field is unknown, missing, of another type or out of range.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the whole"
+            raise ConfigError(f"{source}: {where}: {first['msg']}.", "Correct that field.") from None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read settings from a JSON file.
+
+        Raises:
+            ConfigError: There is no such file, or `from_json` refuses it.
+        """
+        if not path.is_file():
+            raise ConfigError(f"There is no settings file at {path}.", "Check the path.")
+        return cls.from_json(path.read_bytes(), path.name)
+
+    def to_json(self) -> str:
+        """The settings as indented JSON."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def fingerprint(self) -> str:
+        """16 hex digits that change with any setting."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+class DarkCorner(Settings):
+    """Crop to the bright field of a dermatoscope (the largest centred square free of the dark ring)."""
+
+    enabled: bool = False
+    darkness: int = Field(default=40, ge=1, le=120, description="grey level under which a corner counts as dark")
+
+
+class HairRemoval(Settings):
+    """DullRazor's idea: black-hat finds thin dark lines, inpainting fills them."""
+
+    enabled: bool = False
+    kernel: float = Field(default=0.03, ge=0.01, le=0.2, description="black-hat kernel, share of the short side")
+    threshold: int = Field(default=12, ge=1, le=100, description="black-hat response that counts as hair, grey levels")
+    radius: float = Field(default=0.01, ge=0.002, le=0.05, description="inpainting radius, share of the short side")
+
+
+class ColorConstancy(Settings):
+    """Shades of gray: the light's colour is the Minkowski mean of the picture."""
+
+    enabled: bool = False
+    power: int = Field(default=6, ge=1, le=20, description="Minkowski norm; 1 is gray world, large is white patch")
+
+
+class Clahe(Settings):
+    """Contrast limited adaptive histogram equalisation on L of LAB."""
+
+    enabled: bool = False
+    clip_limit: float = Field(default=2.0, ge=0.5, le=10.0)
+    tiles: int = Field(default=8, ge=1, le=32, description="tiles a side")
+
+
+class Resize(Settings):
+    """The last step: to the square that the model reads."""
+
+    size: int = Field(default=224, ge=16, le=1024, description="pixels a side")
+    fit: Literal["crop", "pad", "stretch"] = Field(
+        default="crop", description="crop: short side to size, centre square; pad: whole frame, borders mirrored; "
+        "stretch: whole frame, aspect lost"
+    )
+
+
+class Preprocessing(Settings):
+    """Everything between a decoded picture and the model's input, in the order it happens."""
+
+    dark_corner: DarkCorner = DarkCorner()
+    hair: HairRemoval = HairRemoval()
+    color: ColorConstancy = ColorConstancy()
+    clahe: Clahe = Clahe()
+    resize: Resize = Resize()
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+class ModelSettings(Settings):
+    """Which network, with which classes, starting from what.
+
+    `stride_in_1x1` puts the stride of a bottleneck in its first 1x1 convolution (ResNet v1, as in He et
+    al. 2015) where torchvision has it in the 3x3 (v1.5): weights work best in the form they were trained in.
+    """
+
+    architecture: str = "resnet50"
+    classes: tuple[str, ...] = Field(min_length=2)
+    weights: str = Field(default="none", description="none, imagenet (torchvision's hub), or a safetensors file's name")
+    stride_in_1x1: bool = False
+
+
+class SplitSettings(Settings):
+    """Shares of the four roles; each lesion is in one of them."""
+
+    select: float = Field(default=0.1, gt=0, lt=1)
+    calibrate: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.15, gt=0, lt=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _train_is_left(self) -> Self:
+        if self.select + self.calibrate + self.test >= 0.95:
+            raise ValueError("select, calibrate and test leave under 5 % for train")
+        return self
+
+
+class Training(Settings):
+    """How a classifier is trained. What is not named here has Lightning's default."""
+
+    epochs: int = Field(default=12, ge=1, le=1000)
+    batch_size: int = Field(default=32, ge=1, le=4096)
+    sizes: tuple[int, ...] = Field(
+        default=(), description="input size by equal parts of the training, small first; empty: the size of the run"
+    )
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    pretrained_factor: float = Field(
+        default=1.0, gt=0, le=1, description="learning rate of the layers that came with weights, as a share"
+    )
+    weight_decay: float = Field(default=0.02, ge=0, le=1)
+    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps (cosine)")
+    plateau_patience: int = Field(default=2, ge=1)
+    early_stopping: int = Field(default=0, ge=0, description="epochs without a better select score; 0: never")
+    monitor: Literal["select_balanced_accuracy", "select_loss"] = "select_balanced_accuracy"
+    class_weights: Literal["none", "sqrt", "inverse"] = "none"
+    oversampling: Literal["none", "sqrt", "inverse"] = "none"
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    focal_gamma: float = Field(default=2.0, ge=0, le=10)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1, description="moving average of the weights; 0: none")
+    augmentation: Literal["none", "flips", "full"] = "full"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    workers: int = Field(default=1, ge=0, le=64)
+    seed: int = 0
+
+
+class RunSettings(Settings):
+    """All that a run was made with; `config.json` of a run folder holds it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+    model: ModelSettings
+    preprocessing: Preprocessing = Preprocessing()
+    split: SplitSettings = SplitSettings()
+    training: Training = Training()

@@ -1,0 +1,116 @@
+"""Pictures to try a model on: real ones where the data is, synthetic lesions and strangers everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lesion_core.data.masks import read_mask
+from lesion_core.data.synthetic import make_lesion
+from lesion_core.errors import DataError
+from lesion_core.imaging.decode import decode
+from lesion_core.labels import DIAGNOSES, diagnosis
+
+Origin = Literal["real", "synthetic", "stranger", "upload"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture that can be named in a link.
+
+    Attributes:
+        id: Its name in links: an ISIC id, ``synthetic-<code>-<seed>`` or ``stranger-<file>``.
+        title: What a person reads in a list.
+        origin: Real dermoscopy, synthetic dermoscopy, or no lesion at all.
+        truth: The diagnosis, if there is one.
+        path: The file, None for synthetic lesions: they are made when asked for.
+        mask_path: The lesion's mask, if there is one.
+    """
+
+    id: str
+    title: str
+    origin: Origin
+    truth: str | None = None
+    path: Path | None = None
+    mask_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A sample (or an upload) in memory.
+
+    Attributes:
+        id: As in `Sample`; ``upload`` for an upload.
+        title: What a person reads.
+        origin: Where it is from.
+        image: (H, W, 3) uint8 RGB.
+        truth: The diagnosis, if it is known.
+        mask: (H, W) bool, the lesion, if it is known.
+    """
+
+    id: str
+    title: str
+    origin: Origin
+    image: NDArray[np.uint8]
+    truth: str | None = None
+    mask: NDArray[np.bool_] | None = None
+
+
+def synthetic_samples(per_class: int = 3) -> list[Sample]:
+    """Synthetic lesions of every diagnosis, numbered from 1."""
+    return [
+        Sample(f"synthetic-{code}-{seed}", f"Synthetic {entry.name} {seed}", "synthetic", code)
+        for seed in range(1, per_class + 1)
+        for code, entry in DIAGNOSES.items()
+    ]
+
+
+def stranger_samples(root: Path) -> list[Sample]:
+    """The pictures of `ood_samples/`, as its manifest lists them; none where there is no manifest."""
+    manifest = root / "manifest.csv"
+    if not manifest.is_file():
+        return []
+    rows = pd.read_csv(manifest)
+    return [
+        Sample(f"stranger-{Path(path).stem}", f"Not a lesion: {Path(path).stem.replace('_', ' ')}", "stranger",
+               path=root / path)
+        for path in rows["path"]
+    ]
+
+
+def real_samples(table: pd.DataFrame) -> list[Sample]:
+    """Samples for catalog rows whose picture is there, in the table's order."""
+    there = table[table["path"].notna()]
+    return [
+        Sample(
+            str(row.image_id),
+            f"{row.image_id}, {diagnosis(row.diagnosis).name}" if isinstance(row.diagnosis, str) else str(row.image_id),
+            "real", row.diagnosis if isinstance(row.diagnosis, str) else None, Path(row.path),
+            Path(row.mask_path) if isinstance(row.mask_path, str) else None,
+        )
+        for row in there.itertuples()
+    ]
+
+
+def load(sample: Sample) -> Picture:
+    """Read or make the picture.
+
+    Raises:
+        ImageError: The file cannot be decoded.
+        DataError: The mask does not fit, or a synthetic id is malformed.
+    """
+    if sample.path is None:
+        try:
+            _, code, seed = sample.id.split("-")
+            lesion = make_lesion(code, int(seed), size=384)
+        except ValueError:
+            raise DataError(f"'{sample.id}' is no synthetic lesion.", "Ids look like synthetic-MEL-1.") from None
+        return Picture(sample.id, sample.title, sample.origin, lesion.image, sample.truth, lesion.mask)
+    image = decode(sample.path)
+    mask = read_mask(sample.mask_path, image.shape[:2]) if sample.mask_path else None
+    return Picture(sample.id, sample.title, sample.origin, image, sample.truth, mask)

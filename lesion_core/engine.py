@@ -1,0 +1,187 @@
+"""One model, many users: predictions and explanations of single pictures behind one lock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lesion_core.analysis.metrics import softmax
+from lesion_core.analysis.ood import Decision, Policy, decide
+from lesion_core.config import Preprocessing
+from lesion_core.errors import BusyError, RunError
+from lesion_core.explain.gradcam import Attribution, grad_cam
+from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.models.checkpoints import load_weights
+from lesion_core.models.classifiers import build
+from lesion_core.runs import Run, open_run
+
+GOLDEN_TOLERANCE = 0.01
+"""Largest difference of a golden logit that other processors' rounding explains (seen: under 0.0001)."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run says of one picture.
+
+    Attributes:
+        classes: Class codes.
+        logits: (K,) float32.
+        probabilities: (K,) after the run's temperature, summing to 1.
+        decision: Whether the run's policy rejects the picture, and why; None where the run has no policy.
+        milliseconds: Time in the model, waiting not counted.
+    """
+
+    classes: tuple[str, ...]
+    logits: NDArray[np.float32]
+    probabilities: NDArray[np.float64]
+    decision: Decision | None
+    milliseconds: float
+
+    @property
+    def code(self) -> str:
+        """The most probable class."""
+        return self.classes[int(self.probabilities.argmax())]
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return float(self.probabilities.max())
+
+
+class Engine:
+    """A run's model in memory. Every use of the model, predictions too, takes its one lock.
+
+    Captum registers hooks on the model: a prediction beside an explanation would run through them, and
+    two explanations would remove each other's.
+
+    Args:
+        run: The run.
+        queue: How many callers may wait; one more gets `BusyError` at once instead of a page that hangs.
+
+    Raises:
+        ModelError: The weights do not fit.
+        RunError: The model does not give the known answer.
+    """
+
+    def __init__(self, run: Run, queue: int = 64) -> None:
+        self.run = run
+        self.policy = read_policy(run)
+        self._pipeline = Pipeline(run.config.settings.preprocessing)
+        self._model = build(run.config.settings.model)
+        load_weights(self._model, run.weights)
+        self._model.requires_grad_(False)
+        self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(queue + 1)
+        self._check_golden()
+
+    @classmethod
+    def open(cls, folder: Path) -> Engine:
+        """The engine of a run folder."""
+        return cls(open_run(folder))
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The run's own preprocessing: the only one that its model is given."""
+        return self._pipeline
+
+    def predict(self, image: NDArray[np.uint8], preprocessing: Preprocessing | None = None) -> Prediction:
+        """Classify one picture.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, as `decode` gives it; the run's preprocessing is applied here.
+            preprocessing: If given, what the caller believes the run's preprocessing to be.
+
+        Raises:
+            RunError: `preprocessing` is not the run's.
+            BusyError: Too many callers wait.
+        """
+        self._refuse_other(preprocessing)
+        x = self._input(image)
+        with self._turn():
+            start = time.perf_counter()
+            with torch.inference_mode():
+                logits = self._model(x)[0].numpy()
+            spent = 1000 * (time.perf_counter() - start)
+        decision = decide(self.policy, logits[None])[0] if self.policy else None
+        probabilities = softmax(logits[None].astype(np.float64), self.run.calibration.temperature)[0]
+        return Prediction(self.run.classes, logits, probabilities, decision, spent)
+
+    def explain(self, image: NDArray[np.uint8], target: str, layer: str = "layer4") -> Attribution:
+        """Grad-CAM of a class over the model's square of the picture.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            target: Class code.
+            layer: Name in `explain.gradcam.LAYERS`.
+
+        Raises:
+            RunError: The run has no such class.
+            ModelError: The layer is unknown or the map is not finite.
+            BusyError: Too many callers wait.
+        """
+        if target not in self.run.classes:
+            raise RunError(f"Run {self.run.name} has no class '{target}'.", f"It has {', '.join(self.run.classes)}.")
+        # Captum needs the gradient at the layer; the weights need none, so the input carries it.
+        x = self._input(image).requires_grad_(True)
+        with self._turn():
+            return grad_cam(self._model, x, self.run.classes.index(target), layer)
+
+    def _input(self, image: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(normalize(self._pipeline.apply(image)[None], self._pipeline.settings))
+
+    def _refuse_other(self, preprocessing: Preprocessing | None) -> None:
+        own = self.run.config.settings.preprocessing
+        if preprocessing is not None and preprocessing != own:
+            differing = [name for name in type(own).model_fields if getattr(own, name) != getattr(preprocessing, name)]
+            raise RunError(
+                f"The preprocessing is not that of run {self.run.name}: {', '.join(differing)} differ.",
+                "A model is only as good as on the pictures that it was trained on; use the run's own.",
+            )
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise BusyError("Many people are asking this model at the moment.", "Try again in a few seconds.")
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._places.release()
+
+    def _check_golden(self) -> None:
+        image, expected = self.run.golden
+        with torch.inference_mode():
+            found = self._model(self._input(image))[0].numpy()
+        difference = float(np.abs(found - expected).max())
+        if not difference <= GOLDEN_TOLERANCE:
+            raise RunError(
+                f"Run {self.run.name} does not give its known answer: a logit differs by {difference:.3g}.",
+                "Weights, settings or library versions do not belong together; install the versions in config.json.",
+            )
+
+
+def read_policy(run: Run) -> Policy | None:
+    """The run's rejection policy, None where it has none.
+
+    Raises:
+        RunError: The policy was made for another run.
+        ConfigError: The file is damaged or has unknown fields.
+    """
+    path = run.folder / "policy.json"
+    if not path.is_file():
+        return None
+    policy = Policy.read(path)
+    if policy.run != run.fingerprint:
+        raise RunError(
+            f"policy.json of {run.name} was made for another run ({policy.run}).", "Choose a threshold for this run."
+        )
+    return policy

@@ -1,0 +1,61 @@
+"""Errors that teach: what is wrong and what to do about it, in words for a person.
+
+Every error that a user can cause is a `LesionError`. Its text is one or two plain sentences, so that
+the dashboard and the command line can show ``str(error)`` as it is.
+"""
+
+from __future__ import annotations
+
+
+class LesionError(Exception):
+    """A problem that the person at the screen can act on.
+
+    Args:
+        problem: What is wrong, one sentence that names what was given.
+        remedy: What to do about it, one sentence. It may be empty where the problem says it all.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem} {remedy}".strip())
+
+
+class DataError(LesionError):
+    """A data set that cannot be read: a missing table or column, an unknown diagnosis, duplicate ids."""
+
+
+class ImageError(LesionError):
+    """A picture that cannot be used; the subclasses say why."""
+
+
+class NotAnImageError(ImageError):
+    """The bytes are empty or no known picture format."""
+
+
+class TruncatedImageError(ImageError):
+    """The file is a picture, but ends early or is damaged."""
+
+
+class ImageTooLargeError(ImageError):
+    """The file is over the limit in bytes or in pixels; found before it is decoded."""
+
+
+class ImageTooSmallError(ImageError):
+    """The picture has too few pixels to show a lesion."""
+
+
+class ConfigError(LesionError):
+    """Settings that are unknown, out of range or contradict each other."""
+
+
+class RunError(LesionError):
+    """A run folder that is incomplete, altered, or was made for something else."""
+
+
+class ModelError(LesionError):
+    """A model that cannot do what is asked: unknown name, wrong weights, unknown layer or class."""
+
+
+class BusyError(LesionError):
+    """The engine's queue is full; the same request will work a moment later."""

@@ -1,0 +1,107 @@
+"""Weights on disk: safetensors only, 8 bits a weight for what ships. No pickle is ever loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lesion_core.errors import ModelError
+
+SCALE = ".scale"
+
+
+def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Symmetric 8-bit integers with one scale per output channel.
+
+    ``q = round(w / s)``, ``s = max|w| / 127`` over a channel (Krishnamoorthi, arXiv:1806.08342, 2.2.1).
+
+    Args:
+        weight: (O, ...) float.
+
+    Returns:
+        int8 of the same shape in [-127, 127], and the scales (O,) float32; the scale of a channel of zeros is 1.
+    """
+    peak = weight.abs().flatten(1).amax(dim=1).float()
+    scale = torch.where(peak > 0, peak / 127, torch.ones_like(peak))
+    shape = (-1,) + (1,) * (weight.ndim - 1)
+    return torch.clamp(torch.round(weight.float() / scale.view(shape)), -127, 127).to(torch.int8), scale
+
+
+def dequantize(quantized: Tensor, scale: Tensor) -> Tensor:
+    """The float32 weights of `quantize`, each within half a scale of the original."""
+    return quantized.float() * scale.view((-1,) + (1,) * (quantized.ndim - 1))
+
+
+def save_weights(path: Path, state: dict[str, Tensor], *, bits: int = 8) -> None:
+    """Write a model's state: convolutions and matrices at `bits` (8 or 32) a weight, vectors at float32.
+
+    The classifying layer ``fc`` stays at float32: it is small and the logits hang on it.
+
+    Raises:
+        ModelError: Another number of bits, or a weight is not finite.
+    """
+    if bits not in (8, 32):
+        raise ModelError(f"Weights cannot be stored at {bits} bits.", "Use 8 or 32.")
+    stored: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        if not torch.isfinite(tensor).all():
+            raise ModelError(f"The weight {name} has values that are not finite.", "The training diverged: lower its rate.")
+        if bits == 8 and tensor.ndim >= 2 and not name.startswith("fc."):
+            stored[name], stored[name + SCALE] = quantize(tensor)
+        else:
+            stored[name] = tensor.float().contiguous()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in stored.items()}, path, metadata={"bits": str(bits)})
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file; 8-bit weights come back as float32, other tensors as they are.
+
+    Raises:
+        ModelError: There is no such file, it is no safetensors file, or a scale is missing.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no weights file at {path}.", "Check the path.")
+    try:
+        stored = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{path.name} cannot be read as safetensors ({error}).",
+            "It is truncated, altered or another format; copy it again. Pickled .pt and .pth files are never loaded.",
+        ) from None
+    weights: dict[str, Tensor] = {}
+    for name, tensor in stored.items():
+        if name.endswith(SCALE) and name[: -len(SCALE)] in stored:
+            continue
+        if tensor.dtype == torch.int8:
+            if name + SCALE not in stored:
+                raise ModelError(f"{path.name} lacks the scales of {name}.", "The file is incomplete; copy it again.")
+            weights[name] = dequantize(tensor, stored[name + SCALE])
+        else:
+            weights[name] = tensor
+    return weights
+
+
+def load_weights(model: torch.nn.Module, path: Path) -> None:
+    """Load a whole model's weights, all of them and no others.
+
+    Raises:
+        ModelError: `load_tensors` refuses the file, or a tensor is missing, unknown or of another shape.
+    """
+    found = load_tensors(path)
+    own = {n: t for n, t in model.state_dict().items() if not n.endswith("num_batches_tracked")}
+    wrong = sorted(
+        (own.keys() ^ found.keys()) | {n for n in own.keys() & found.keys() if own[n].shape != found[n].shape}
+    )
+    if wrong:
+        raise ModelError(
+            f"{path.name} does not fit the model: {len(wrong)} tensors differ, the first is {wrong[0]}.",
+            "The weights and config.json belong to different models; take both from one run.",
+        )
+    model.load_state_dict(found, strict=False)

@@ -1,0 +1,161 @@
+"""The classifiers: torchvision's ResNets, their initial weights, and the way from picture to feature to logit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet, get_model, get_model_weights, resnet50, resnet101, resnet152
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from lesion_core.config import ModelSettings
+from lesion_core.errors import ModelError
+from lesion_core.models.checkpoints import load_tensors
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that can be built by name.
+
+    Attributes:
+        name: What a person reads.
+        sentence: What it is for, one sentence.
+        build: Makes the network without weights, for a number of classes.
+        in_hub: torchvision has ImageNet weights for it.
+    """
+
+    name: str
+    sentence: str
+    build: Callable[[int], ResNet]
+    in_hub: bool = True
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "resnet10": Architecture(
+        "ResNet-10", "Four basic blocks, 4.9 M weights; trains in seconds, for tests and for trying things out.",
+        lambda classes: ResNet(BasicBlock, [1, 1, 1, 1], num_classes=classes), in_hub=False,
+    ),
+    "resnet50": Architecture(
+        "ResNet-50", "16 bottleneck blocks, 23.5 M weights; the usual first choice.",
+        lambda classes: cast(ResNet, resnet50(num_classes=classes)),
+    ),
+    "resnet101": Architecture(
+        "ResNet-101", "33 bottleneck blocks, 42.5 M weights.",
+        lambda classes: cast(ResNet, resnet101(num_classes=classes)),
+    ),
+    "resnet152": Architecture(
+        "ResNet-152", "50 bottleneck blocks, 58.2 M weights; the deepest and slowest.",
+        lambda classes: cast(ResNet, resnet152(num_classes=classes)),
+    ),
+}
+"""Classifiers by the name used in settings, on the command line and in links (He et al., CVPR 2016)."""
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """What initial weights a network got.
+
+    Attributes:
+        loaded: Names of the tensors that were taken over.
+        missing: Names of the network's tensors that the weights lack; they start at random.
+        ignored: Names in the weights that the network has no place for, another class count included.
+    """
+
+    loaded: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for a log or a card."""
+        if not self.loaded:
+            return "All weights start at random."
+        parts = sorted({name.split(".")[0] for name in self.missing})
+        rest = f"; {', '.join(parts)} start at random" if parts else ""
+        return f"{len(self.loaded)} of {len(self.loaded) + len(self.missing)} tensors were taken over{rest}."
+
+
+def architecture(name: str) -> Architecture:
+    """The registry's entry.
+
+    Raises:
+        ModelError: The name is unknown.
+    """
+    if name not in ARCHITECTURES:
+        raise ModelError(f"There is no classifier '{name}'.", f"Known are {', '.join(ARCHITECTURES)}.")
+    return ARCHITECTURES[name]
+
+
+def build(settings: ModelSettings) -> ResNet:
+    """Make the network of the settings with random weights, in evaluation mode.
+
+    Raises:
+        ModelError: The architecture is unknown.
+    """
+    model = architecture(settings.architecture).build(len(settings.classes))
+    if settings.stride_in_1x1:
+        for block in model.modules():
+            if isinstance(block, Bottleneck):
+                block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
+    return model.eval()
+
+
+def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = None) -> Initialised:
+    """Load the initial weights that the settings name: none, torchvision's, or a local file (also a partial one).
+
+    Args:
+        model: A network of `build`, changed in place.
+        settings: Their `weights` is none, imagenet, or the name of a safetensors file.
+        folder: Where that file is, if its name is no path by itself.
+
+    Raises:
+        ModelError: The file is not there or unreadable, fits nothing in the network, or the hub has no such weights.
+    """
+    if settings.weights == "none":
+        return Initialised()
+    if settings.weights == "imagenet":
+        if not architecture(settings.architecture).in_hub:
+            raise ModelError(f"torchvision has no weights for {settings.architecture}.", "Use weights 'none' or a file.")
+        try:
+            hub = get_model_weights(settings.architecture).DEFAULT
+            found = get_model(settings.architecture, weights=hub).state_dict()
+        except OSError as error:
+            raise ModelError(
+                f"torchvision's ImageNet weights could not be downloaded ({error}).",
+                "Check the network, or give a safetensors file with --weights.",
+            ) from None
+    else:
+        given = Path(settings.weights)
+        path = given if given.is_file() or folder is None else folder / given
+        found = load_tensors(path)
+    own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    fitting = {name: t for name, t in found.items() if name in own and own[name].shape == t.shape}
+    if not fitting:
+        raise ModelError(
+            f"None of the {len(found)} tensors in '{settings.weights}' fits {settings.architecture}.",
+            "Give weights of the same architecture under torchvision's names.",
+        )
+    model.load_state_dict({name: tensor.float() for name, tensor in fitting.items()}, strict=False)
+    return Initialised(
+        tuple(fitting), tuple(sorted(own.keys() - fitting.keys())),
+        tuple(sorted(name for name in found.keys() - fitting.keys() if not name.endswith("num_batches_tracked"))),
+    )
+
+
+def features(model: ResNet, images: Tensor) -> Tensor:
+    """The penultimate features: global average of the last block.
+
+    Args:
+        model: A ResNet.
+        images: (N, 3, H, W) float, normalised.
+
+    Returns:
+        (N, D), D = 512 (basic blocks) or 2048 (bottlenecks). ``model.fc`` turns them into logits (N, K).
+    """
+    x = model.maxpool(model.relu(model.bn1(model.conv1(images))))
+    x = model.layer4(model.layer3(model.layer2(model.layer1(x))))
+    return torch.flatten(cast(nn.Module, model.avgpool)(x), 1)

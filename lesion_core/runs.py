@@ -1,0 +1,301 @@
+"""A run on disk: the hinge between training, which writes it once, and everything else, which reads it.
+
+A run folder holds, each validated when it is opened:
+
+- ``config.json``: settings, class order, split fingerprint, versions, and the SHA-256 of the other files;
+- ``model.safetensors``: the weights; ``golden.safetensors``: a picture and its logits, a known answer;
+- ``predictions.parquet``: a row an image with its facts and **logits**; ``ood.parquet``: the same for strangers;
+- ``features.safetensors``: reduced penultimate features, rows aligned with the two tables;
+- ``calibration.json``, ``policy.json`` (what is rejected), ``history.csv``, ``card.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from lesion_core.config import RunSettings, Settings
+from lesion_core.errors import ConfigError, RunError
+
+SCHEMA_VERSION = 1
+ROLES = ("train", "select", "calibrate", "test")
+HASHED = (
+    "model.safetensors", "golden.safetensors", "predictions.parquet", "ood.parquet", "features.safetensors",
+    "calibration.json", "history.csv",
+)
+"""Files that never change after they are written. `policy.json` may be replaced; it names its run itself."""
+
+FACTS = ("image_id", "lesion_id", "dataset", "split", "label", "age", "sex", "site", "dx_type")
+OOD_FACTS = ("image_id", "kind", "source")
+
+
+class Calibration(Settings):
+    """The temperature that divides the logits, fitted on the calibrate split (Guo et al., ICML 2017).
+
+    The likelihood and error before and after are on that same split.
+    """
+
+    temperature: float = Field(gt=0)
+    n: int = Field(ge=1)
+    log_loss_before: float
+    log_loss_after: float
+    ece_before: float
+    ece_after: float
+
+
+class RunConfig(Settings):
+    """`config.json`: what the run was made with."""
+
+    schema_version: int = SCHEMA_VERSION
+    settings: RunSettings
+    split_fingerprint: str
+    initial_weights: str = Field(description="one sentence: what the weights started from")
+    created: str = Field(description="date, ISO 8601")
+    versions: dict[str, str]
+    counts: dict[str, int] = Field(description="images a split")
+    quantization: dict[str, float] = Field(default={}, description="largest differences of the 8-bit weights from fp32")
+    files: dict[str, str] = Field(description="SHA-256 of the other files")
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened run. Its settings are in memory; tables are read when first asked for.
+
+    Attributes:
+        folder: Where it is.
+        config: What it was made with.
+        fingerprint: 16 hex digits of `config.json`; they change with any file that it lists.
+    """
+
+    folder: Path
+    config: RunConfig
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """The run's name in links and lists."""
+        return self.config.settings.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class codes in the order of the logits."""
+        return self.config.settings.model.classes
+
+    @property
+    def weights(self) -> Path:
+        """The weights file."""
+        return self._file("model.safetensors")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """A row an image: the columns `FACTS` and ``logit_<class>`` (float32).
+
+        Raises:
+            RunError: The table is missing, damaged, lacks a column, or holds logits that are no numbers.
+        """
+        table = self._table("predictions.parquet", FACTS)
+        strange = sorted(set(table["split"]) - set(ROLES))
+        if strange:
+            raise RunError(
+                f"predictions.parquet of {self.name}: column split holds {', '.join(map(str, strange))}.",
+                f"Allowed are {', '.join(ROLES)}.",
+            )
+        return table
+
+    @cached_property
+    def ood(self) -> pd.DataFrame:
+        """A row an out-of-distribution picture: `OOD_FACTS` and ``logit_<class>``."""
+        return self._table("ood.parquet", OOD_FACTS)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The temperature and what it did."""
+        try:
+            return Calibration.read(self._file("calibration.json"))
+        except ConfigError as error:
+            raise RunError(f"Run {self.name}: {error.problem}", "Score the run again with `evaluate`.") from None
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Long form: epoch, phase, metric, value."""
+        table = pd.read_csv(self._file("history.csv"))
+        missing = {"epoch", "phase", "metric", "value"} - set(table.columns)
+        if missing:
+            raise RunError(f"history.csv of {self.name} lacks {', '.join(sorted(missing))}.", "Train the run again.")
+        return table
+
+    @cached_property
+    def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """A picture (H, W, 3) and its logits (K,)."""
+        tensors = self._tensors("golden.safetensors", ("image", "logits"))
+        return tensors["image"], tensors["logits"]
+
+    @cached_property
+    def features(self) -> dict[str, NDArray[np.float32]]:
+        """``predictions`` (N, P) and ``ood`` (M, P): principal components of the penultimate features,
+        ``residual`` (N,) and ``ood_residual`` (M,): the length of what lies outside of them,
+        ``mean`` (D,) and ``components`` (P, D): the way into that space; all float32."""
+        names = ("predictions", "ood", "residual", "ood_residual", "mean", "components")
+        tensors = {n: t.astype(np.float32) for n, t in self._tensors("features.safetensors", names).items()}
+        if len(tensors["predictions"]) != len(self.predictions) or len(tensors["ood"]) != len(self.ood):
+            raise RunError(
+                f"features.safetensors of {self.name} has not one row an image.", "Score the run again with `evaluate`."
+            )
+        return tensors
+
+    @property
+    def card(self) -> str:
+        """The run's card in Markdown."""
+        return self._file("card.md").read_text(encoding="utf-8")
+
+    def logits(self, table: pd.DataFrame) -> NDArray[np.float64]:
+        """(N, K) of rows of `predictions` or `ood`."""
+        return table[[f"logit_{code}" for code in self.classes]].to_numpy(np.float64)
+
+    def part(self, split: str, dataset: str | None = None) -> pd.DataFrame:
+        """The images of a role, of one data set if named; the official test set is only had by its name."""
+        table = self.predictions
+        chosen = table["split"] == split
+        chosen &= table["dataset"] == dataset if dataset else table["dataset"] != OFFICIAL_TEST
+        return table[chosen]
+
+    def _file(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise RunError(f"Run {self.folder.name} lacks {name}.", "Copy the folder again, or score the run with `evaluate`.")
+        return path
+
+    def _table(self, name: str, facts: tuple[str, ...]) -> pd.DataFrame:
+        path = self._file(name)
+        try:
+            table = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{name} of {self.name} is damaged ({error}).", "Copy the folder again.") from None
+        wanted = [*facts, *(f"logit_{code}" for code in self.classes)]
+        missing = [column for column in wanted if column not in table.columns]
+        if missing:
+            raise RunError(f"{name} of {self.name} lacks the column {missing[0]}.", "Score the run again with `evaluate`.")
+        bad = int((~np.isfinite(self.logits(table))).any(axis=1).sum())
+        if bad:
+            raise RunError(
+                f"{name} of {self.name}: {bad} rows have logits that are no numbers.",
+                "The training diverged or the file was altered.",
+            )
+        return table
+
+    def _tensors(self, name: str, wanted: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
+        path = self._file(name)
+        try:
+            tensors: dict[str, NDArray[np.generic]] = load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise RunError(f"{name} of {self.name} is damaged ({error}).", "Copy the folder again.") from None
+        missing = [n for n in wanted if n not in tensors]
+        if missing:
+            raise RunError(f"{name} of {self.name} lacks the tensor {missing[0]}.", "Score the run again with `evaluate`.")
+        return tensors
+
+
+OFFICIAL_TEST = "isic2018_test"
+"""The data set name of the official ISIC 2018 Task 3 test set in `predictions.parquet`."""
+
+
+def open_run(folder: Path, *, verify: bool = True) -> Run:
+    """Open a run folder.
+
+    Args:
+        folder: The run folder.
+        verify: Compare every file's SHA-256 with the one in `config.json` (about 0.1 s for 30 MB).
+
+    Raises:
+        RunError: The folder or a file is missing, `config.json` is not valid, or a file was altered.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise RunError(f"{folder.name} is no run: it has no config.json.", "Name a folder that `train` has written.")
+    text = path.read_bytes()
+    try:
+        version = json.loads(text).get("schema_version")
+        config = RunConfig.from_json(text, f"config.json of {folder.name}")
+    except (ValueError, AttributeError, ValidationError):
+        raise RunError(f"config.json of {folder.name} is no JSON object.", "Copy the folder again.") from None
+    except ConfigError as error:
+        raise RunError(error.problem, "The run was altered or made by another version; train it again.") from None
+    if version != SCHEMA_VERSION:
+        raise RunError(
+            f"Run {folder.name} has schema version {version}, this program reads {SCHEMA_VERSION}.",
+            "Score it again with `evaluate` of this version.",
+        )
+    for name in HASHED:
+        if not (folder / name).is_file():
+            raise RunError(f"Run {folder.name} lacks {name}.", "Copy the folder again, or score the run with `evaluate`.")
+        if verify and config.files.get(name) != sha256(folder / name):
+            raise RunError(
+                f"{name} of run {folder.name} was altered: its SHA-256 is not the one in config.json.",
+                "Take the whole folder from one source again.",
+            )
+    return Run(folder, config, hashlib.sha256(text).hexdigest()[:16])
+
+
+def list_runs(root: Path, *, verify: bool = False) -> tuple[list[Run], dict[str, RunError]]:
+    """All runs below a folder, by name, and the folders that look like runs and cannot be opened, with the reason."""
+    runs: list[Run] = []
+    broken: dict[str, RunError] = {}
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
+        if folder.name.startswith("."):
+            continue
+        try:
+            runs.append(open_run(folder, verify=verify))
+        except RunError as error:
+            broken[folder.name] = error
+    return runs, broken
+
+
+def write_tables(
+    folder: Path,
+    predictions: pd.DataFrame,
+    ood: pd.DataFrame,
+    features: Mapping[str, NDArray[np.float16]],
+    calibration: Calibration,
+    history: pd.DataFrame,
+    golden: tuple[NDArray[np.uint8], NDArray[np.float32]],
+) -> None:
+    """Write everything but weights, config, policy and card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
+    ood.to_parquet(folder / "ood.parquet", index=False, compression="zstd")
+    save_file({n: np.ascontiguousarray(t) for n, t in features.items()}, folder / "features.safetensors")
+    (folder / "calibration.json").write_text(calibration.to_json())
+    history.to_csv(folder / "history.csv", index=False, float_format="%.6g")
+    image, logits = golden
+    save_file({"image": np.ascontiguousarray(image), "logits": logits}, folder / "golden.safetensors")
+
+
+def write_config(folder: Path, config: RunConfig) -> Run:
+    """Write `config.json` last, with the hashes of the files that are there, and open the run.
+
+    Raises:
+        RunError: A file that belongs to a run is missing.
+    """
+    missing = [name for name in HASHED if not (folder / name).is_file()]
+    if missing:
+        raise RunError(f"The run {folder.name} cannot be closed: {missing[0]} was not written.", "Score it again.")
+    files = {name: sha256(folder / name) for name in HASHED}
+    (folder / "config.json").write_text(config.model_copy(update={"files": files}).to_json())
+    return open_run(folder)

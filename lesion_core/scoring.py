@@ -1,0 +1,223 @@
+"""Scoring: a model over whole folders of pictures, written to a run folder as frozen logits and features."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.models import ResNet
+
+from lesion_core.analysis.calibration import fit_temperature
+from lesion_core.analysis.metrics import METRICS, softmax
+from lesion_core.analysis.ood import keep_share_policy
+from lesion_core.config import Preprocessing, RunSettings
+from lesion_core.data.synthetic import make_lesion
+from lesion_core.errors import ImageError, RunError
+from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.models.checkpoints import load_weights, save_weights
+from lesion_core.models.classifiers import build, features
+from lesion_core.runs import OFFICIAL_TEST, ROLES, Calibration, Run, RunConfig, write_config, write_tables
+
+COMPONENTS = 256
+"""Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
+
+Progress = Callable[[int, int], None]
+
+
+class _Squares(Dataset[Tensor]):
+    """The model's square of each picture, uint8 (S, S, 3), exactly as one uploaded picture becomes it."""
+
+    def __init__(self, paths: Sequence[str], preprocessing: Preprocessing) -> None:
+        self.paths, self.pipeline = paths, Pipeline(preprocessing)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        try:
+            return torch.from_numpy(self.pipeline.apply(decode(Path(self.paths[index]))))
+        except ImageError as error:
+            raise RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy) from None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Logits (N, K) and penultimate features (N, D), float32, rows as the paths were given."""
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+@torch.inference_mode()
+def score(
+    model: ResNet, preprocessing: Preprocessing, paths: Sequence[str], *, batch_size: int = 32, workers: int = 1,
+    on_progress: Progress | None = None,
+) -> Scored:
+    """Run the model over pictures, in float32.
+
+    Args:
+        model: In evaluation mode.
+        preprocessing: The run's own.
+        paths: Picture files; none may be missing.
+        batch_size: Pictures at a time; it changes no result beyond rounding.
+        workers: Processes that decode.
+        on_progress: Called with pictures done and pictures in all.
+
+    Raises:
+        RunError: A picture cannot be decoded, or the model gives logits that are no numbers.
+    """
+    model = model.eval().to(memory_format=torch.channels_last)
+    if not paths:
+        return Scored(np.zeros((0, model.fc.out_features), np.float32), np.zeros((0, model.fc.in_features), np.float32))
+    loader = DataLoader(_Squares(paths, preprocessing), batch_size=batch_size, num_workers=workers)
+    logits, penultimate, done = [], [], 0
+    for squares in loader:
+        images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(memory_format=torch.channels_last)
+        found = features(model, images)
+        penultimate.append(found)
+        logits.append(model.fc(found))
+        done += len(squares)
+        if on_progress:
+            on_progress(done, len(paths))
+    result = Scored(torch.cat(logits).numpy(), torch.cat(penultimate).numpy())
+    if not np.isfinite(result.logits).all():
+        raise RunError("The model gives logits that are no numbers.", "The training diverged; train again at a lower rate.")
+    return result
+
+
+def _with_logits(table: pd.DataFrame, columns: dict[str, str], logits: NDArray[np.float32], classes: Sequence[str]) -> pd.DataFrame:
+    facts = pd.DataFrame({new: table[old].to_numpy() for new, old in columns.items()})
+    return pd.concat([facts, pd.DataFrame(logits, columns=[f"logit_{code}" for code in classes])], axis=1)
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def write_run(
+    folder: Path,
+    settings: RunSettings,
+    model: ResNet,
+    table: pd.DataFrame,
+    ood: pd.DataFrame,
+    *,
+    split_fingerprint: str,
+    history: pd.DataFrame,
+    initial_weights: str,
+    bits: int = 8,
+    on_progress: Progress | None = None,
+) -> Run:
+    """Score every picture with the weights as they ship and write the run folder.
+
+    Args:
+        folder: Where the run is written; an old run there is replaced file by file.
+        settings: The run's settings.
+        model: The trained network, float32.
+        table: Catalog rows with their role; rows of `OFFICIAL_TEST` have the role test.
+        ood: Columns image_id, kind, source, path.
+        split_fingerprint: Of the split's manifest.
+        history: Long form: epoch, phase, metric, value.
+        initial_weights: One sentence on what the weights started from.
+        bits: 8 or 32 a weight.
+        on_progress: Called with pictures done and pictures in all.
+
+    Raises:
+        RunError: A picture cannot be scored.
+    """
+    classes = settings.model.classes
+    save_weights(folder / "model.safetensors", model.state_dict(), bits=bits)
+    shipped = build(settings.model)
+    load_weights(shipped, folder / "model.safetensors")
+
+    paths = [*table["path"], *ood["path"]]
+    scored = score(shipped, settings.preprocessing, paths, workers=settings.training.workers, on_progress=on_progress)
+    n = len(table)
+    columns = {
+        "image_id": "image_id", "lesion_id": "group", "dataset": "dataset", "split": "role", "label": "diagnosis",
+        "age": "age", "sex": "sex", "site": "site", "dx_type": "dx_type",
+    }
+    predictions = _with_logits(table, columns, scored.logits[:n], classes)
+    strangers = _with_logits(ood, {name: name for name in ("image_id", "kind", "source")}, scored.logits[n:], classes)
+
+    calibrate = (table["role"] == "calibrate").to_numpy()
+    truth = pd.Index(classes).get_indexer(table["diagnosis"][calibrate])
+    calibration = _calibrate(scored.logits[:n][calibrate].astype(np.float64), truth)
+    write_tables(
+        folder, predictions, strangers, _reduce(scored, (table["role"] == "train").to_numpy(), n), calibration, history,
+        _golden(shipped, settings.preprocessing),
+    )
+    run = write_config(folder, RunConfig(
+        settings=settings, split_fingerprint=split_fingerprint, initial_weights=initial_weights,
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(), versions=_versions(),
+        counts={
+            **{role: int(((table["role"] == role) & (table["dataset"] != OFFICIAL_TEST)).sum()) for role in ROLES},
+            OFFICIAL_TEST: int((table["dataset"] == OFFICIAL_TEST).sum()), "ood": len(ood),
+        },
+        quantization=_quantization(model, settings, table, scored) if bits == 8 else {}, files={},
+    ))
+    policy = keep_share_policy(
+        "confidence", run.logits(predictions[calibrate]), run.fingerprint, calibration.temperature, share=0.95
+    )
+    (folder / "policy.json").write_text(policy.to_json())
+    return run
+
+
+def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:
+    temperature = fit_temperature(logits, truth)
+    before, after = softmax(logits), softmax(logits, temperature)
+    return Calibration(
+        temperature=temperature, n=len(truth),
+        log_loss_before=METRICS["log_loss"](truth, before), log_loss_after=METRICS["log_loss"](truth, after),
+        ece_before=METRICS["ece"](truth, before), ece_after=METRICS["ece"](truth, after),
+    )
+
+
+def _reduce(scored: Scored, train: NDArray[np.bool_], n: int) -> dict[str, NDArray[np.float16]]:
+    known = scored.features[:n][train]
+    pca = PCA(min(COMPONENTS, *known.shape), svd_solver="randomized", random_state=0).fit(known)
+    reduced = pca.transform(scored.features)
+    residual = np.linalg.norm(scored.features - pca.inverse_transform(reduced), axis=1)
+    tensors = {
+        "predictions": reduced[:n], "ood": reduced[n:], "residual": residual[:n], "ood_residual": residual[n:],
+        "mean": pca.mean_, "components": pca.components_,
+    }
+    return {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
+
+
+@torch.inference_mode()
+def _golden(model: ResNet, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A known answer: the logits of a synthetic lesion, made from the whole way that a picture goes."""
+    image = make_lesion("MEL", seed=0, size=256).image
+    square = Pipeline(preprocessing).apply(image)[None]
+    return image, model(torch.from_numpy(normalize(square, preprocessing))).numpy()[0]
+
+
+def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, scored: Scored) -> dict[str, float]:
+    """What 8 bits a weight cost against float32, on both test sets: balanced accuracy and largest logit difference."""
+    test = (table["role"] == "test").to_numpy()
+    paths = list(table["path"][test])
+    exact = score(model, settings.preprocessing, paths, workers=settings.training.workers).logits
+    stored = scored.logits[: len(table)][test]
+    own = (table["dataset"] != OFFICIAL_TEST).to_numpy()[test]
+    truth = pd.Index(settings.model.classes).get_indexer(table["diagnosis"][test])[own]
+    balanced = METRICS["balanced_accuracy"]
+    return {
+        "test_images": float(len(paths)),
+        "largest_logit_difference": float(np.abs(exact - stored).max()),
+        "same_decision": float((exact.argmax(1) == stored.argmax(1)).mean()),
+        "balanced_accuracy_fp32": balanced(truth, softmax(exact[own])),
+        "balanced_accuracy_8bit": balanced(truth, softmax(stored[own])),
+    }

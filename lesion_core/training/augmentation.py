@@ -1,0 +1,55 @@
+"""What a training picture may look like and still be the same lesion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from lesion_core.config import Preprocessing
+from lesion_core.errors import ConfigError
+
+NAMES = ("none", "flips", "full")
+
+
+def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Callable[[Tensor], Tensor]:
+    """The transform of a training picture.
+
+    A lesion has no upright side, so flips and any rotation keep the diagnosis. Scale and frame stand for
+    other dermatoscopes, colour for other lights and cameras, the erased patch for rulers and ink.
+
+    Args:
+        name: none, flips, or full.
+        preprocessing: Its mean and deviation normalise.
+        size: Pixels a side of the result.
+
+    Returns:
+        From uint8 (3, H, W) to float32 (3, size, size).
+
+    Raises:
+        ConfigError: The name is unknown.
+    """
+    if name not in NAMES:
+        raise ConfigError(f"There is no augmentation '{name}'.", f"Known are {', '.join(NAMES)}.")
+    finish = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(preprocessing.mean, preprocessing.std)]
+    flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]
+    square = [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
+    if name == "none":
+        return v2.Compose([*square, *finish])
+    if name == "flips":
+        return v2.Compose([*square, *flips, *finish])
+    return v2.Compose([
+        v2.RandomResizedCrop(size, scale=(0.35, 1.0), ratio=(0.8, 1.25), antialias=True),
+        *flips,
+        _quarter_turn,
+        v2.RandomApply([v2.RandomAffine(degrees=30, shear=8)], p=0.5),
+        v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.3, hue=0.04),
+        *finish,
+        v2.RandomErasing(p=0.25, scale=(0.02, 0.1)),
+    ])
+
+
+def _quarter_turn(image: Tensor) -> Tensor:
+    return torch.rot90(image, int(torch.randint(4, ())), (1, 2))

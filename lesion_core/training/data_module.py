@@ -1,0 +1,92 @@
+"""The loaders: the train split augmented and balanced, the select split as inference sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
+
+from lesion_core.config import RunSettings
+from lesion_core.errors import DataError
+from lesion_core.training.augmentation import augmentation
+from lesion_core.training.losses import class_weights
+from lesion_core.training.pictures import Pictures, PictureStore, Progress
+
+Batches = DataLoader[tuple[Tensor, int]]
+
+
+class SplitData(lightning.LightningDataModule):
+    """Train and select pictures of one split.
+
+    Args:
+        table: Catalog rows with a column `role`; every path is there, every diagnosis one of the classes.
+        settings: The run's settings.
+        store: Folder for the preprocessed pictures.
+
+    Raises:
+        DataError: The train or the select split is empty, or holds a diagnosis that the model has no class for.
+    """
+
+    def __init__(self, table: pd.DataFrame, settings: RunSettings, store: Path) -> None:
+        super().__init__()
+        self.settings, self.store = settings, store
+        self.parts: dict[str, pd.DataFrame] = {}
+        self.labels: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+        for role in ("train", "select"):
+            part = table[table["role"] == role]
+            if part.empty:
+                raise DataError(f"The {role} split has no picture.", "Use more pictures, or change the split's shares.")
+            unknown = sorted(set(part["diagnosis"].dropna()) - set(settings.model.classes))
+            if unknown or part["diagnosis"].isna().any():
+                raise DataError(
+                    f"The {role} split has diagnoses that are no class of the model: {', '.join(unknown) or 'none given'}.",
+                    "Drop these rows or add the class.",
+                )
+            self.parts[role] = part
+            index = pd.Index(settings.model.classes)
+            self.labels[role] = index.get_indexer(part["diagnosis"]).astype(np.int64)
+        self._stores: dict[str, PictureStore] = {}
+
+    def make_stores(self, on_progress: Progress | None = None) -> None:
+        """Decode and preprocess all pictures; a second time it only opens the files."""
+        for role, part in self.parts.items():
+            self._stores[role] = PictureStore.make(
+                list(part["path"]), self.settings.preprocessing, self.store, whole_frame=role == "train",
+                on_progress=on_progress,
+            )
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002, D102
+        if not self._stores:
+            self.make_stores()
+
+    def size(self, epoch: int) -> int:
+        """Pixels a side in an epoch: the settings' sizes, each for an equal part of the training."""
+        training = self.settings.training
+        sizes = training.sizes or (self.settings.preprocessing.resize.size,)
+        return sizes[min(len(sizes) - 1, epoch * len(sizes) // training.epochs)]
+
+    def train_dataloader(self) -> Batches:  # noqa: D102
+        training = self.settings.training
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        transform = augmentation(training.augmentation, self.settings.preprocessing, self.size(epoch))
+        labels = self.labels["train"]
+        sampler: Sampler[int] | None = None
+        generator = torch.Generator().manual_seed(training.seed * 1000 + epoch)
+        if training.oversampling != "none":
+            weight = class_weights(labels, len(self.settings.model.classes), training.oversampling)[labels]
+            sampler = WeightedRandomSampler(weight.tolist(), len(labels), replacement=True, generator=generator)
+        return DataLoader(
+            Pictures(self._stores["train"], labels, transform), batch_size=training.batch_size, sampler=sampler,
+            shuffle=sampler is None, generator=generator, num_workers=training.workers,
+            drop_last=len(labels) > training.batch_size,
+        )
+
+    def val_dataloader(self) -> Batches:  # noqa: D102
+        size = self.settings.preprocessing.resize.size
+        transform = augmentation("none", self.settings.preprocessing, size)
+        return DataLoader(Pictures(self._stores["select"], self.labels["select"], transform), batch_size=64)

@@ -1,0 +1,55 @@
+"""Losses and weights for classes of very different sizes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+Balance = Literal["none", "sqrt", "inverse"]
+
+
+def class_weights(labels: NDArray[np.int64], classes: int, balance: Balance) -> NDArray[np.float64]:
+    """A weight a class that falls with its frequency, with mean 1 over the pictures.
+
+    ``inverse``: w_k = 1 / n_k; ``sqrt``: w_k = 1 / sqrt(n_k); ``none``: 1; each divided by the pictures' mean.
+
+    Args:
+        labels: (N,) class index.
+        classes: K.
+        balance: How strongly rare classes count.
+
+    Returns:
+        (K,); a class without pictures has weight 0.
+    """
+    count = np.bincount(labels, minlength=classes).astype(np.float64)
+    power = {"none": 0.0, "sqrt": 0.5, "inverse": 1.0}[balance]
+    weight = np.where(count > 0, np.maximum(count, 1) ** -power, 0.0)
+    return np.asarray(weight / (weight[labels].mean() or 1.0))
+
+
+def focal_loss(
+    logits: Tensor, target: Tensor, gamma: float, weight: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
+    """Focal loss: cross-entropy that counts a picture less the surer the model is of its true class.
+
+    ``mean((1 - p_t)^gamma * CE)`` (Lin et al., ICCV 2017); gamma 0 is cross-entropy.
+
+    Args:
+        logits: (N, K).
+        target: (N,) class index.
+        gamma: At least 0.
+        weight: (K,) class weights; the mean is weighted by them, as in torch's cross-entropy.
+        label_smoothing: In [0, 1), on the cross-entropy factor.
+
+    Returns:
+        A scalar.
+    """
+    loss = F.cross_entropy(logits, target, reduction="none", label_smoothing=label_smoothing)
+    p_true = torch.softmax(logits, dim=1).gather(1, target[:, None]).squeeze(1)
+    each = torch.ones_like(loss) if weight is None else weight[target]
+    return ((1 - p_true) ** gamma * loss * each).sum() / each.sum()

@@ -1,0 +1,121 @@
+"""Pictures as a training reads them: decoded and preprocessed once, kept in one memory-mapped file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lesion_core.config import Preprocessing
+from lesion_core.errors import DataError, ImageError
+from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import Pipeline
+
+Progress = Callable[[int, int], None]
+
+
+def _short_side(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    scale = size / min(height, width)
+    shape = (max(size, round(width * scale)), max(size, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, shape, interpolation=method), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class PictureStore:
+    """Preprocessed pictures of any sizes in one flat file, so that every worker shares one copy.
+
+    Attributes:
+        pixels: All pictures' bytes, one after the other, uint8.
+        shapes: (N, 2) height and width.
+        offsets: (N,) where each picture begins.
+    """
+
+    pixels: NDArray[np.uint8]
+    shapes: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        height, width = self.shapes[index]
+        start = self.offsets[index]
+        return self.pixels[start : start + height * width * 3].reshape(height, width, 3)
+
+    @classmethod
+    def make(
+        cls, paths: Sequence[str], preprocessing: Preprocessing, folder: Path, *, whole_frame: bool,
+        on_progress: Progress | None = None,
+    ) -> PictureStore:
+        """Decode and preprocess the pictures, or open the store if the same one was made before.
+
+        Args:
+            paths: Picture files.
+            preprocessing: The run's own; it decides the pixels.
+            folder: Where stores are kept; it may be deleted at any time.
+            whole_frame: Keep the whole frame at 1.15 times the size for augmentation to crop from (training),
+                or the exact square that inference sees.
+            on_progress: Called with pictures done and pictures in all.
+
+        Raises:
+            DataError: A picture cannot be decoded; the message names it.
+        """
+        key = hashlib.sha256(
+            json.dumps([list(paths), preprocessing.model_dump(), whole_frame]).encode()
+        ).hexdigest()[:16]
+        file, index = folder / f"{key}.bin", folder / f"{key}.npz"
+        if not index.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            pipeline = Pipeline(preprocessing)
+            shapes, offsets, end = [], [], 0
+            with file.open("wb") as out:
+                for i, path in enumerate(paths):
+                    try:
+                        image = decode(Path(path))
+                    except ImageError as error:
+                        raise DataError(f"The picture {path} cannot be used: {error.problem}", error.remedy) from None
+                    if whole_frame:
+                        image = _short_side(pipeline.before_resize(image), round(1.15 * preprocessing.resize.size))
+                    else:
+                        image = pipeline.apply(image)
+                    shapes.append(image.shape[:2])
+                    offsets.append(end)
+                    end += out.write(np.ascontiguousarray(image).tobytes())
+                    if on_progress:
+                        on_progress(i + 1, len(paths))
+            np.savez(index, shapes=np.asarray(shapes, dtype=np.int64), offsets=np.asarray(offsets, dtype=np.int64))
+        facts = np.load(index)
+        return cls(np.memmap(file, dtype=np.uint8, mode="r"), facts["shapes"], facts["offsets"])
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """Pictures with labels.
+
+    An item is a float32 tensor (3, S, S), normalised, and the class index.
+
+    Args:
+        store: The pictures.
+        labels: (N,) class index.
+        transform: From a uint8 tensor (3, H, W) to the float tensor.
+    """
+
+    def __init__(self, store: PictureStore, labels: NDArray[np.int64], transform: Callable[[Tensor], Tensor]) -> None:
+        self.store, self.labels, self.transform = store, labels, transform
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = torch.from_numpy(np.array(self.store[index])).permute(2, 0, 1)
+        return self.transform(image), int(self.labels[index])

@@ -1,0 +1,248 @@
+"""The bootstrap over lesions against a literal one, and Wilson's interval against its equation."""
+
+from __future__ import annotations
+
+import time
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lesion_core.analysis.intervals import (
+    binary_summary,
+    bootstrap,
+    bootstrap_all,
+    per_class_summary,
+    resamples,
+    share_interval,
+    summary,
+    wilson,
+)
+from lesion_core.analysis.metrics import METRICS, binary_view, per_class, softmax
+from lesion_core.errors import ConfigError, DataError
+
+CLASSES = tuple("abcdefgh")
+SHARES = (0.11, 0.66, 0.05, 0.03, 0.1, 0.01, 0.02, 0.02)
+
+
+def sample(n=2000, lesions=1400, seed=0):
+    """Pictures whose lesion decides the truth and most of the logits."""
+    rng = np.random.default_rng(seed)
+    lesion = rng.integers(0, lesions, n)
+    truth = rng.choice(8, lesions, p=SHARES)[lesion]
+    logits = rng.normal(0, 1.2, (lesions, 8))[lesion] + rng.normal(0, 0.3, (n, 8))
+    logits[np.arange(n), truth] += 2
+    return truth, softmax(logits), np.array([f"HAM_{i:07}" for i in lesion])
+
+
+def mean_of(values):
+    return lambda w: values @ w / w.sum(axis=0)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (1, 10), (5, 10), (10, 10), (95, 100)])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_wilson_ends_solve_its_equation(k, n, level):
+    found, z = wilson(k, n, level), NormalDist().inv_cdf((1 + level) / 2)
+    for end in (found.low, found.high):
+        assert (k / n - end) ** 2 == pytest.approx(z * z * end * (1 - end) / n, abs=1e-12)
+    assert 0 <= found.low <= k / n <= found.high <= 1 and found.low < found.high
+
+
+def test_wilson_known_value_and_bad_input():
+    found = wilson(8, 10)  # Agresti and Coull 1998 and any table: 0.490 to 0.943
+    assert (found.low, found.high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert np.isnan(wilson(0, 0).value) and np.isnan(wilson(0, 0).high)
+    with pytest.raises(ConfigError):
+        wilson(3, 2)
+    with pytest.raises(ConfigError, match="level"):
+        wilson(1, 2, 95)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(1, 600))
+def test_a_resample_draws_whole_lesions_as_many_as_there_are(groups, n):
+    weights = np.concatenate(list(resamples(groups, n)), axis=1)
+    assert weights.shape == (len(groups), n)
+    ids, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    assert (weights == weights[first][inverse]).all()
+    assert (weights[first].sum(axis=0) == len(ids)).all()
+
+
+def test_resamples_do_not_depend_on_their_number():
+    first = np.concatenate(list(resamples(np.arange(50), 100, seed=3)), axis=1)
+    more = np.concatenate(list(resamples(np.arange(50), 700, seed=3)), axis=1)
+    other = np.concatenate(list(resamples(np.arange(50), 100, seed=4)), axis=1)
+    assert (more[:, :100] == first).all() and (other != first).any()
+
+
+def test_lesions_are_drawn_uniformly():
+    weights = np.concatenate(list(resamples(np.arange(20), 20_000)), axis=1)
+    assert weights.mean(axis=1) == pytest.approx(np.ones(20), abs=0.04)
+    assert (weights == 0).mean() == pytest.approx((1 - 1 / 20) ** 20, abs=0.005)
+    assert weights.var() == pytest.approx(1 - 1 / 20, abs=0.02)
+
+
+def test_equals_a_literal_bootstrap_of_lesions():
+    """Percentiles of a loop that copies the pictures of drawn lesions, within the noise of two seeds."""
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 60, 150)
+    values = rng.normal(0, 1, 60)[groups] + rng.normal(0, 0.3, 150)
+    found = bootstrap(mean_of(values), groups, n=4000)
+    ids, draws = np.unique(groups), []
+    for _ in range(4000):
+        rows = np.concatenate([np.flatnonzero(groups == g) for g in rng.choice(ids, len(ids))])
+        draws.append(values[rows].mean())
+    low, high = np.quantile(draws, [0.025, 0.975])
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(low, abs=0.02) and found.high == pytest.approx(high, abs=0.02)
+    assert (found.n_images, found.n_groups) == (150, len(ids))
+    alone = bootstrap(mean_of(values), np.arange(150), n=4000)
+    assert found.high - found.low > 1.3 * (alone.high - alone.low)  # pictures of one lesion are not independent
+
+
+def test_one_picture_a_lesion_is_the_usual_bootstrap():
+    values = np.random.default_rng(0).normal(0, 1, 400)
+    found = bootstrap(mean_of(values), np.arange(400), n=4000)
+    error = values.std() / 20
+    assert (found.high - found.low) == pytest.approx(2 * 1.96 * error, rel=0.06)
+    assert (found.high + found.low) / 2 == pytest.approx(values.mean(), abs=0.1 * error)
+
+
+def test_names_of_lesions_do_not_matter():
+    values = np.random.default_rng(0).random(30)
+    numbers = np.repeat(np.arange(10), 3)
+    assert bootstrap(mean_of(values), numbers) == bootstrap(mean_of(values), [f"L{i}" for i in numbers])
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_says():
+    rng, hits = np.random.default_rng(0), 0
+    for trial in range(200):
+        per_lesion = rng.random(80) < 0.7
+        groups = rng.integers(0, 80, 160)
+        found = bootstrap(mean_of(per_lesion[groups].astype(float)), groups, n=400, seed=trial)
+        hits += found.low <= 0.7 <= found.high
+    assert 0.88 <= hits / 200 <= 0.99
+
+
+def test_a_resample_without_a_value_is_left_out():
+    values = np.array([9.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+
+    def needs_the_first(w):
+        return np.where(w[0] > 0, mean_of(values)(w), np.nan)
+
+    found = bootstrap_all({"never": lambda w: np.full(w.shape[1], np.nan), "some": needs_the_first}, np.arange(6))
+    assert np.isnan(found["never"].value) and np.isnan(found["never"].low)
+    draws = np.concatenate([needs_the_first(w) for w in resamples(np.arange(6))])
+    assert 200 < np.isnan(draws).sum() < 500  # (5/6)^6 of 1000 lose the first
+    assert (found["some"].low, found["some"].high) == tuple(np.quantile(draws[~np.isnan(draws)], [0.025, 0.975]))
+
+
+def test_one_lesion_says_nothing():
+    found = bootstrap(mean_of(np.array([0.2, 0.4])), ["a", "a"])
+    assert found.value == pytest.approx(0.3) and np.isnan(found.low) and np.isnan(found.high)
+    assert (found.n_images, found.n_groups) == (2, 1)
+
+
+def test_share_where_all_agree_has_wilsons_width():
+    everything = np.ones(12, dtype=bool)
+    groups = np.repeat(np.arange(4), 3)
+    found = share_interval(everything, everything, groups)
+    assert (found.value, found.low, found.high) == (1, pytest.approx(wilson(4, 4).low), 1)
+    none = share_interval(~everything, everything, groups)
+    assert (none.value, none.low, none.high) == (0, 0, pytest.approx(wilson(0, 4).high))
+    assert np.isnan(share_interval(everything, ~everything, groups).value)
+
+
+def test_share_is_of_those_asked_about():
+    rng = np.random.default_rng(0)
+    part, among, groups = rng.random(300) < 0.4, rng.random(300) < 0.5, rng.integers(0, 200, 300)
+    found = share_interval(part, among, groups)
+    assert found.value == pytest.approx(part[among].mean())
+    assert (found.n_images, found.n_groups) == (among.sum(), len(set(groups[among])))
+    assert found.low < found.value < found.high
+
+
+def test_summary_holds_every_metric():
+    truth, p, groups = sample()
+    table = summary(truth, p, groups, CLASSES)
+    assert table["metric"].tolist() == list(METRICS)
+    assert list(table.columns) == ["metric", "value", "low", "high", "n_images", "n_groups"]
+    for row in table.itertuples():
+        assert row.value == pytest.approx(METRICS[row.metric](truth, p))
+        assert METRICS[row.metric].low <= row.low <= row.value <= row.high <= METRICS[row.metric].high
+        assert row.low < row.high
+    assert (table["n_groups"] == len(set(groups))).all() and (table["n_images"] == 2000).all()
+
+
+def test_summary_is_fast_enough_for_a_page():
+    truth, p, groups = sample()
+    start = time.perf_counter()
+    summary(truth, p, groups, CLASSES, n_boot=1000)
+    assert time.perf_counter() - start < 10  # about 1 s on two idle cores; a loop over scikit-learn takes minutes
+
+
+def test_interval_of_the_calibration_error_covers_where_percentiles_cannot():
+    """Confidence that is right by construction: the true error is 0, any sample's is over it."""
+    rng, hits = np.random.default_rng(0), 0
+    for trial in range(30):
+        p = softmax(rng.normal(0, 2, (600, 3)))
+        truth = (p.cumsum(axis=1) > rng.random((600, 1))).argmax(axis=1)
+        row = summary(truth, p, np.arange(600), "abc", n_boot=200, seed=trial).set_index("metric").loc["ece"]
+        assert 0 <= row["low"] <= row["value"] <= row["high"]
+        hits += row["low"] <= 0.002
+    assert hits >= 15  # percentile intervals: none
+
+
+def test_per_class_summary():
+    truth, p, groups = sample()
+    table = per_class_summary(truth, p, groups, CLASSES, n_boot=300)
+    plain = per_class(truth, p, CLASSES).set_index("class")
+    assert len(table) == 8 * 6
+    for row in table.itertuples():
+        assert row.value == pytest.approx(plain.loc[row[1], row.metric], nan_ok=True)
+        assert row.low <= row.value <= row.high
+    sensitivity = table[table["metric"] == "sensitivity"].set_index("class")
+    assert (sensitivity["n_images"] == plain["n"]).all()
+    width = sensitivity["high"] - sensitivity["low"]
+    assert width["f"] > 3 * width["b"]  # 1 % of the pictures against 66 %
+
+
+def test_per_class_summary_of_rare_and_absent_classes():
+    truth = np.array([0] * 20 + [1] * 2)
+    p = np.where(truth[:, None] == np.arange(3), 0.8, 0.1)
+    groups = [*range(20), "x", "x"]
+    table = per_class_summary(truth, p, np.array(groups, dtype=object), "abc").set_index(["class", "metric"])
+    one_lesion = table.loc[("b", "sensitivity")]
+    assert (one_lesion["value"], one_lesion["high"], one_lesion["n_groups"]) == (1, 1, 1)
+    assert one_lesion["low"] == pytest.approx(wilson(1, 1).low)
+    assert table.loc[("b", "auroc"), "value"] == 1 and np.isnan(table.loc[("b", "auroc"), "low"])
+    assert table.loc["c"].loc[["sensitivity", "auroc", "f1"], ["value", "low", "high"]].isna().all(axis=None)
+
+
+def test_binary_summary():
+    truth, p, groups = sample(n=500, lesions=400)
+    table = binary_summary(truth == 0, p[:, 0], groups, threshold=0.3, n_boot=300).set_index("metric")
+    assert table["value"].to_dict() == pytest.approx(binary_view(truth == 0, p[:, 0], 0.3))
+    assert (table["low"] < table["value"]).all() and (table["value"] < table["high"]).all()
+    assert table.loc["recall", "n_images"] == (truth == 0).sum()
+    assert table.loc["accuracy", "n_images"] == 500
+
+
+def test_bad_input_is_refused():
+    good = mean_of(np.ones(3))
+    with pytest.raises(DataError, match="1 of 3 pictures have no lesion"):
+        bootstrap(good, np.array(["a", None, "b"], dtype=object))
+    with pytest.raises(DataError, match="2 of 3 pictures have no lesion"):
+        bootstrap(good, [1.0, np.nan, np.nan])
+    with pytest.raises(DataError):
+        bootstrap(good, [])
+    with pytest.raises(ConfigError, match="resamples"):
+        bootstrap(good, [1, 2, 3], n=0)
+    with pytest.raises(ConfigError, match="level"):
+        bootstrap(good, [1, 2, 3], level=1.0)
+    with pytest.raises(DataError, match="do not fit 2"):
+        summary([0, 1], [[0.4, 0.6], [0.5, 0.5]], ["a"], "ab")
+    with pytest.raises(DataError, match="class names"):
+        summary([0, 1], [[0.4, 0.6], [0.5, 0.5]], ["a", "b"], "abc")
