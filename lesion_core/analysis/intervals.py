@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lesion_core.analysis.metrics import METRICS, binary_figures, class_figures, two_sided
 from lesion_core.analysis.predictions import Floats, Scored, check_classes
-from lesion_core.analysis.ranking import Weights, ones, ratio
+from lesion_core.analysis.ranking import Weights, ones, ratio, sums
 from lesion_core.errors import ConfigError, DataError
 
 Statistic = Callable[[Weights], Floats]
@@ -217,7 +217,7 @@ def share_interval(
     check_level(level)
     codes = group_codes(groups, len(among))
     hits, cases = (part & among).astype(np.float64), among.astype(np.float64)
-    draws = _draws(lambda w: {"share": ratio(hits @ w, cases @ w)}, codes, n, seed)["share"][0]
+    draws = _draws(lambda w: {"share": ratio(sums(hits, w), sums(cases, w))}, codes, n, seed)["share"][0]
     return draws.interval(level, int(among.sum()), _lesions(codes, among), share=True)
 
 

@@ -23,7 +23,7 @@ from lesion_core.analysis.predictions import (
     check_probabilities,
     check_truth,
 )
-from lesion_core.analysis.ranking import Weights, auroc, average_precision, ones, ratio
+from lesion_core.analysis.ranking import Weights, auroc, average_precision, ones, ratio, sums
 from lesion_core.errors import ConfigError, DataError
 
 ECE_BINS = 15
@@ -62,8 +62,8 @@ def class_figures(scored: Scored, weights: Weights) -> dict[str, Floats]:
     A figure without cases is NaN: precision of a class that is never predicted, specificity without another
     class, everything but specificity and precision of a class that is absent from the truth.
     """
-    yes, said, total = scored.is_class @ weights, scored.says_class @ weights, weights.sum(axis=0)
-    hit = scored.hits_class @ weights
+    yes, said, total = sums(scored.is_class, weights), sums(scored.says_class, weights), weights.sum(axis=0)
+    hit = sums(scored.hits_class, weights)
     return {
         "sensitivity": ratio(hit, yes),
         "specificity": ratio(total - yes - said + hit, total - yes),
@@ -82,20 +82,20 @@ def bin_index(confidence: Floats, bins: int) -> NDArray[np.intp]:
 def calibration_error(confidence: Floats, correct: NDArray[np.bool_], weights: Weights, bins: int = ECE_BINS) -> Floats:
     """Expected calibration error ``sum_b n_b / n |accuracy_b - confidence_b|`` over equal bins (low, high]; (B,)."""
     gap = np.where(np.arange(bins)[:, None] == bin_index(confidence, bins), correct - confidence, 0.0)
-    return ratio(np.abs(gap @ weights).sum(axis=0), weights.sum(axis=0))
+    return ratio(np.abs(sums(gap, weights)).sum(axis=0), weights.sum(axis=0))
 
 
 def _mean(values: NDArray[np.generic], weights: Weights) -> Floats:
-    return ratio(values.astype(np.float64) @ weights, weights.sum(axis=0))
+    return ratio(sums(values.astype(np.float64), weights), weights.sum(axis=0))
 
 
 def _balanced_accuracy(s: Scored, w: Weights) -> Floats:
-    return mean_defined(ratio(s.hits_class @ w, s.is_class @ w))
+    return mean_defined(ratio(sums(s.hits_class, w), sums(s.is_class, w)))
 
 
 def _macro_f1(s: Scored, w: Weights) -> Floats:
-    yes, hit = s.is_class @ w, s.hits_class @ w
-    return mean_defined(np.where(yes > 0, ratio(2 * hit, yes + s.says_class @ w), np.nan))
+    yes, hit = sums(s.is_class, w), sums(s.hits_class, w)
+    return mean_defined(np.where(yes > 0, ratio(2 * hit, yes + sums(s.says_class, w)), np.nan))
 
 
 def _macro_auprc(s: Scored, w: Weights) -> Floats:

@@ -27,6 +27,14 @@ def ones(n: int) -> Weights:
     return np.ones((n, 1))
 
 
+def sums(rows: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
+    """Weighted sums over pictures: (N,) or (K, N) to (B,) or (K, B).
+
+    A matrix product without BLAS: its threads wait for each other, long when other work holds the cores.
+    """
+    return np.asarray(np.einsum("...n,nb->...b", rows, weights))
+
+
 @dataclass(frozen=True)
 class Ranking:
     """The pictures of one binary question, sorted by falling score.

@@ -83,7 +83,7 @@ def _text(rng: Rng, shape: Shape) -> Picture:
         if rng.random() < 0.12:
             continue
         words: list[str] = []
-        while len(" ".join(words)) * size * 0.52 < 0.84:
+        while len(" ".join(words)) * size * 0.6 < 0.84:
             words.append(str(rng.choice(WORDS)))
         _write(image, " ".join(words[:-1]), 0.07, float(y), size, ink)
     return image

@@ -19,7 +19,7 @@ from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.artefacts import ARTEFACTS, Mask, Picture, add_artefact
 from lesion_core.labels import ISIC2019
 
-DETAIL = 256
+DETAIL = 160
 """Smaller pictures are drawn with this short side and scaled down."""
 SIZES = (32, 2048)
 """Least and largest side of a picture in pixels."""

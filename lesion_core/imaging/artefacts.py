@@ -58,7 +58,7 @@ def noise(rng: Rng, shape: tuple[int, int], cells: float, octaves: int = 1, gain
     height, width = max(round(rows * pitch), shape[0]), max(round(columns * pitch), shape[1])
     smooth = cv2.resize(total, (width, height), interpolation=cv2.INTER_CUBIC)[: shape[0], : shape[1]]
     power = sum(gain ** (2 * octave) for octave in range(octaves))
-    return np.asarray(smooth, np.float32) / np.float32(0.82 * np.sqrt(power))
+    return np.asarray(smooth, np.float32) / np.float32(0.87 * np.sqrt(power))
 
 
 def blur(x: Field, sigma: float) -> Field:
@@ -134,7 +134,7 @@ def _hair(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
         points = bow(rng, root, rng.normal(lie, 0.45), length, 0.3)
         thick = scale * rng.uniform(0.004, 0.010)
         paths += [(points[a:b], thick * share) for a, b, share in ((0, 8, 1.0), (7, 13, 0.75), (12, 16, 0.5))]
-    colour = np.array([52, 36, 30]) * rng.uniform(0.4, 1.5)
+    colour = np.array([52, 36, 30]) * rng.uniform(0.3, 1.1)
     return _lay(image, 0.93 * strokes((height, width), paths), colour)
 
 
@@ -181,21 +181,24 @@ def _ink(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
 def _bubbles(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
     height, width = image.shape[:2]
     scale, light = min(height, width), rng.uniform(0, 2 * np.pi)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
     result, touched = image.astype(np.float32), np.zeros((height, width), bool)
     for _ in range(round(2 + 14 * strength)):
-        centre = rng.uniform(0.02, 0.98, 2) * (width, height)
+        cx, cy = rng.uniform(0.02, 0.98, 2) * (width, height)
         radius = max(scale * 0.012 * np.exp(rng.uniform(0, 1.2 + 0.8 * strength)), 1.5)
-        dx, dy = (x - np.float32(centre[0])) / radius, (y - np.float32(centre[1])) / radius
+        top, left = max(int(cy - 1.1 * radius), 0), max(int(cx - 1.1 * radius), 0)
+        part = slice(top, int(cy + 1.1 * radius) + 2), slice(left, int(cx + 1.1 * radius) + 2)
+        rows, columns = touched[part].shape
+        y, x = np.mgrid[top : top + rows, left : left + columns].astype(np.float32)
+        dy, dx = (y - np.float32(cy)) / np.float32(radius), (x - np.float32(cx)) / np.float32(radius)
         far = np.hypot(dx, dy)
-        toward = (dx * np.cos(light) + dy * np.sin(light)) / np.maximum(far, 0.05)
+        toward = (dx * np.float32(np.cos(light)) + dy * np.float32(np.sin(light))) / np.maximum(far, 0.05)
         inside = step(far, 1.03, 0.95)
         rim = inside * step(far, 0.72, 0.93)
-        result *= (1 + inside * (0.06 - 0.28 * rim * step(toward, 0.3, -1)))[..., None]
-        shine = rim * step(toward, 0.2, 0.9) + 0.9 * step(np.hypot(dx - 0.45 * np.cos(light),
-                                                                  dy - 0.45 * np.sin(light)), 0.17, 0.08)
-        result += np.clip(0.8 * shine, 0, 0.9)[..., None] * (255 - result)
-        touched |= inside > 0.03
+        glint = step(np.hypot(dx - 0.45 * np.float32(np.cos(light)), dy - 0.45 * np.float32(np.sin(light))), 0.17, 0.08)
+        result[part] *= (1 + inside * (0.06 - 0.28 * rim * step(toward, 0.3, -1)))[..., None]
+        shine = np.clip(0.8 * rim * step(toward, 0.2, 0.9) + 0.72 * glint, 0, 0.9)
+        result[part] += shine[..., None] * (255 - result[part])
+        touched[part] |= inside > 0.03
     return np.where(touched[..., None], np.clip(result + 0.5, 0, 255), image).astype(np.uint8), touched
 
 
@@ -206,7 +209,7 @@ def _dark_corner(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Ma
     y, x = np.mgrid[:height, :width].astype(np.float32)
     far = np.hypot(x - np.float32(centre[0]), y - np.float32(centre[1])) / np.float32(half)
     radius = 0.96 - 0.3 * strength
-    return _lay(image, step(far, radius - 0.035, radius + 0.02), rng.uniform(2, 16, 3))
+    return _lay(image, step(far, radius - 0.035, radius + 0.02), rng.uniform(4, 14) * np.array([1.1, 0.9, 1.0]))
 
 
 def _glare(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
