@@ -15,7 +15,7 @@ from app.components import problem, sidebar  # noqa: E402
 from app.navigation import pages  # noqa: E402
 from lesion_core.errors import LesionError  # noqa: E402
 
-st.set_page_config(page_title="Lesion Lab", page_icon=":material/biotech:", layout="wide")
+st.set_page_config(page_title="Lesion Lab", page_icon=str(ROOT / "app" / "icon.svg"), layout="wide")
 page = st.navigation(pages(ROOT), expanded=True)
 sidebar()
 try:

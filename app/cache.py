@@ -6,19 +6,32 @@ picture's content, and bounded.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from app.answers import Answers, Confidences, read_answers, read_confidences
+from app.charts_data import Facts
+from app.charts_data import facts as count
 from app.state import OOD_SAMPLES, data_root, runs_root
-from lesion_core.data.catalog import Catalog, discover, read, training_table
+from lesion_core.analysis.curves import by_class
+from lesion_core.analysis.intervals import per_class_summary
+from lesion_core.analysis.views import ViewData, ViewSummary
+from lesion_core.analysis.views import view_summary as compute_view_summary
+from lesion_core.config import Preprocessing
+from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
 from lesion_core.data.samples import Picture, Sample, load, real_samples, stranger_samples, synthetic_samples
-from lesion_core.errors import RunError
-from lesion_core.imaging.decode import content_hash
+from lesion_core.data.synthetic import SyntheticLesion, gallery, make_lesion
+from lesion_core.errors import LesionError, RunError
+from lesion_core.imaging.decode import content_hash, decode
+from lesion_core.imaging.preprocess import Pipeline, Preprocessed
 from lesion_core.runs import Run, list_runs
 
 if TYPE_CHECKING:
@@ -26,7 +39,9 @@ if TYPE_CHECKING:
     from lesion_core.explain.gradcam import Attribution
 
 Pixels = NDArray[np.uint8]
-BY_CONTENT = {np.ndarray: content_hash}
+BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {np.ndarray: content_hash}
+THUMBNAIL = 200
+"""Pixels of the longer side of a small picture."""
 
 
 def runs() -> tuple[list[Run], dict[str, RunError]]:
@@ -65,10 +80,67 @@ def _discover(root: Path) -> dict[str, Path]:
     return discover(root)
 
 
+def catalog(layout: str) -> Catalog:
+    """The table of a data set in `data_sets`. The challenges share pictures: those of the other sets count as found."""
+    found = data_sets()
+    shares = layout in ("isic2018_task3", "isic2019")
+    return _catalog(layout, found[layout], tuple(f for f in found.values() if f != found[layout]) if shares else ())
+
+
 @st.cache_data(show_spinner="Reading the tables …", max_entries=8)
-def catalog(layout: str, root: Path) -> Catalog:
-    """A data set's table."""
-    return read(layout, root)
+def _catalog(layout: str, root: Path, others: tuple[Path, ...]) -> Catalog:
+    return read(layout, root, image_roots=(root, *others), mask_roots=(root, *others))
+
+
+@st.cache_data(show_spinner="Counting …", max_entries=8)
+def facts(layout: str, root: Path | None) -> Facts:
+    """A data set of `data_sets` in numbers; the synthetic one where it is in no folder."""
+    if root is None:
+        return count(synthetic_table())
+    found = catalog(layout)
+    return count(found.table, found.missing)
+
+
+@st.cache_data(show_spinner=False, max_entries=1)
+def _synthetic_lesions() -> dict[str, SyntheticLesion]:
+    """The synthetic samples, small, with their made-up patients."""
+    made = {}
+    for sample in synthetic_samples():
+        _, code, seed = sample.id.split("-")
+        made[sample.id] = make_lesion(code, int(seed), THUMBNAIL)
+    return made
+
+
+@st.cache_data(show_spinner=False, max_entries=1)
+def synthetic_table() -> pd.DataFrame:
+    """The synthetic samples as a catalog's table; there are no files."""
+    rows = [
+        {"image_id": name, "lesion_id": name, "dataset": "synthetic", "diagnosis": lesion.diagnosis,
+         "dx_type": "synthetic", "age": float(lesion.age), "sex": lesion.sex, "site": lesion.site}
+        for name, lesion in _synthetic_lesions().items()
+    ]
+    return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+
+
+@st.cache_data(show_spinner=False, max_entries=2048)
+def thumbnail(sample: Sample) -> bytes:
+    """A small JPEG of a sample, at most `THUMBNAIL` pixels a side.
+
+    Raises:
+        ImageError: The file cannot be decoded.
+    """
+    image = decode(sample.path) if sample.path else _synthetic_lesions()[sample.id].image
+    scale = min(1.0, THUMBNAIL / max(image.shape))
+    if scale < 1:
+        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1])
+
+
+@st.cache_data(show_spinner=False, max_entries=8, hash_funcs={**BY_CONTENT, Preprocessing: Preprocessing.fingerprint})
+def preprocess(settings: Preprocessing, image: Pixels) -> Preprocessed:
+    """Every step of some settings on a picture."""
+    return Pipeline(settings).run(image)
 
 
 @st.cache_data(show_spinner="Reading the tables …", max_entries=2)
@@ -100,14 +172,90 @@ def samples(fingerprint: str | None, run_name: str | None, root: Path | None) ->
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def all_real_samples(root: Path) -> dict[str, Sample]:
-    """Every picture of the data folder by id, for links to any of them."""
-    return {sample.id: sample for sample in real_samples(_training_table(root))}
+    """Every picture of the data folder by id, for links to any of them. Data sets that cannot be read are left out."""
+    tables = []
+    for layout in data_sets():
+        with suppress(LesionError):
+            tables.append(catalog(layout).present)
+    # Last, so that they win: the rows of the training table know more, such as the mask.
+    with suppress(LesionError):
+        tables.append(_training_table(root))
+    return {sample.id: sample for table in tables for sample in real_samples(table)}
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def picture(sample: Sample) -> Picture:
     """A sample's pixels and mask."""
     return load(sample)
+
+
+@st.cache_data(show_spinner="Measuring, with intervals …", max_entries=64)
+def _view_summary(name: str, fingerprint: str, view: str) -> ViewSummary | None:  # noqa: ARG001
+    return compute_view_summary(run(name), view)
+
+
+def view_summary(name: str, view: str) -> ViewSummary | None:
+    """A run's metrics with intervals in a view, None where it has no such images."""
+    return _view_summary(name, run(name).fingerprint, view)
+
+
+@st.cache_data(show_spinner="Reading the results …", max_entries=32)
+def _answers(name: str, fingerprint: str, view: str) -> Answers | None:  # noqa: ARG001
+    return read_answers(run(name), view)
+
+
+def answers(name: str, view: str) -> Answers | None:
+    """A view's images and what the run says of them, None where it has no such images."""
+    return _answers(name, run(name).fingerprint, view)
+
+
+def _view_data(name: str, view: str) -> ViewData:
+    found = answers(name, view)
+    if found is None:
+        raise RunError(f"Run {name} has no images for the view '{view}'.", "Choose another view.")
+    return found.data
+
+
+@st.cache_data(show_spinner="Measuring each class, with intervals …", max_entries=32)
+def _per_class(name: str, fingerprint: str, view: str) -> pd.DataFrame:  # noqa: ARG001
+    data = _view_data(name, view)
+    return per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
+
+
+def per_class(name: str, view: str) -> pd.DataFrame:
+    """Figures of each class with intervals, as `per_class_summary` gives them.
+
+    Raises:
+        RunError: The run has no images for the view.
+    """
+    return _per_class(name, run(name).fingerprint, view)
+
+
+@st.cache_data(show_spinner="Drawing the curves …", max_entries=32)
+def _roc_curves(name: str, fingerprint: str, view: str) -> pd.DataFrame:  # noqa: ARG001
+    data = _view_data(name, view)
+    return by_class(data.truth, data.probabilities, data.classes)[0]
+
+
+def roc_curves(name: str, view: str) -> pd.DataFrame:
+    """The ROC curve of each class against the rest: class, threshold, fpr, tpr; errors as in `per_class`."""
+    return _roc_curves(name, run(name).fingerprint, view)
+
+
+@st.cache_data(show_spinner="Reading the results …", max_entries=8)
+def _confidences(name: str, fingerprint: str, temperature: float) -> Confidences:  # noqa: ARG001
+    return read_confidences(run(name), temperature)
+
+
+def confidences(name: str, temperature: float) -> Confidences:
+    """How sure the run is of its test split, its calibrate split and of pictures that are no lesion."""
+    return _confidences(name, run(name).fingerprint, temperature)
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def gallery_pictures(n: int) -> list[SyntheticLesion]:
+    """Synthetic lesions of every diagnosis and skin tone."""
+    return gallery(n, seed=1, size=192)
 
 
 # The engine imports torch; the pages of tables open without it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -13,8 +15,12 @@ from app import cache, state
 from lesion_core.data.samples import Picture
 from lesion_core.errors import ImageError, LesionError
 from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import Pipeline, to_original
 from lesion_core.labels import diagnosis
 from lesion_core.runs import Run
+
+if TYPE_CHECKING:
+    from lesion_core.explain.gradcam import Attribution
 
 Pixels = NDArray[np.uint8]
 
@@ -60,11 +66,22 @@ def page_title(question: str, answer: str = "") -> None:
         st.markdown(answer)
 
 
+def link_to(stem: str, label: str, icon: str, **query: str) -> None:
+    """A link to another page, with a state in it."""
+    st.page_link(f"../pages/{stem}.py", label=label, icon=icon, query_params=query or None)
+
+
 def badges(*labels: tuple[str, str]) -> None:
     """What must not be confused: origin, split, n. Each a text and a colour."""
     with st.container(horizontal=True, gap="small"):
         for text, colour in labels:
             st.badge(text, color=colour)  # type: ignore[arg-type]
+
+
+def metric_with_interval(label: str, row: pd.Series[float]) -> None:
+    """A figure with its 95 % interval; `row` has value, low, high."""
+    st.metric(label, f"{row['value']:.3f}", delta=f"{row['low']:.3f} to {row['high']:.3f}", delta_color="off",
+              delta_arrow="off")
 
 
 def how_to_read(*sentences: str) -> None:
@@ -150,6 +167,21 @@ def overlay(image: Pixels, heatmap: NDArray[np.float32], opacity: float) -> Pixe
                             cv2.COLOR_BGR2RGB)
     weight = (opacity * np.sqrt(values))[..., None]
     return np.round(image * (1 - weight) + coloured * weight).astype(np.uint8)
+
+
+def map_on_picture(run: Run, image: Pixels, attribution: Attribution) -> NDArray[np.float32]:
+    """The map on the model's square, laid on the whole picture: (H, W) in [0, 1], 0 outside of what the model saw."""
+    box = Pipeline(run.config.settings.preprocessing).frame(image)
+    return to_original(attribution.heatmap, image.shape, box)
+
+
+def heat_on(run: Run, image: Pixels, attribution: Attribution, opacity: float) -> Pixels:
+    """The picture under its map; what the model was not shown is paled."""
+    x0, y0, x1, y1 = Pipeline(run.config.settings.preprocessing).frame(image)
+    seen = np.zeros(image.shape[:2], dtype=bool)
+    seen[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)] = True
+    paled = np.where(seen[..., None], image, np.uint8(170) + image // 3).astype(np.uint8)
+    return overlay(paled, map_on_picture(run, image, attribution), opacity)
 
 
 def outline(image: Pixels, mask: NDArray[np.bool_], colour: tuple[int, int, int] = (255, 255, 255)) -> Pixels:

@@ -21,6 +21,28 @@ TARGET = "target"
 LAYER = "layer"
 OPACITY = "opacity"
 THRESHOLD = "threshold"
+VIEW = "view"
+CELL = "cell"
+FURTHER_RUNS = "with"
+TAB = "tab"
+
+# The data set and its filters.
+DATA = "data"
+DIAGNOSES = "diagnosis"
+SEX = "sex"
+SITE = "site"
+AGES = "age"
+CONFIRMATION = "confirmed"
+PAGE = "page"
+LESION = "lesion"
+
+# The steps of preprocessing, in their order.
+DARK, DARKNESS = "dark", "darkness"
+HAIR, HAIR_KERNEL, HAIR_THRESHOLD, HAIR_RADIUS = "hair", "hair_kernel", "hair_threshold", "hair_radius"
+COLOR, POWER = "color", "power"
+CLAHE, CLIP, TILES = "clahe", "clip", "tiles"
+SIZE, FIT = "size", "fit"
+AFTER = "after"
 
 # Keys of a visitor's session.
 UPLOAD = "uploaded_picture"

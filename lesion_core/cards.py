@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from lesion_core.analysis.intervals import per_class_summary
@@ -10,8 +12,8 @@ from lesion_core.analysis.views import VIEWS, view_data, view_summary
 from lesion_core.runs import Run
 
 
-def _row(name: str, value: float, low: float, high: float) -> str:
-    return f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |"
+def _row(name: str, row: Any) -> str:
+    return f"| {name} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} |"
 
 
 def card(run: Run) -> str:
@@ -45,11 +47,11 @@ def card(run: Run) -> str:
         summary = view_summary(run, key) if view.split == "test" else None
         if summary is None:
             continue
-        lines += ["", f"### {view.name} (n = {summary.n_images} images of {summary.n_groups} lesions)", "", view.says, "",
-                  "| metric | value | 95 % interval |", "|---|---|---|"]
+        lines += ["", f"### {view.name} (n = {summary.n_images} images of {summary.n_groups} lesions)", "",
+                  view.says, "", "| metric | value | 95 % interval |", "|---|---|---|"]
         for row in summary.table.itertuples():
-            name = METRICS[row.metric].name if row.metric in METRICS else str(row.metric)
-            lines.append(_row(name, row.value, row.low, row.high))
+            metric = str(row.metric)
+            lines.append(_row(METRICS[metric].name if metric in METRICS else metric, row))
     lines += _recalls(run)
     calibration = run.calibration
     lines += [
@@ -63,13 +65,14 @@ def card(run: Run) -> str:
         lines += [
             "", "## Eight bits a weight", "",
             f"Against float32 on the {q['test_images']:.0f} test images: largest difference of a logit "
-            f"{q['largest_logit_difference']:.3f}, same diagnosis on {100 * q['same_decision']:.2f} %, balanced accuracy "
-            f"{q['balanced_accuracy_fp32']:.4f} at float32 and {q['balanced_accuracy_8bit']:.4f} as stored (test split, "
-            "own classes).",
+            f"{q['largest_logit_difference']:.3f}, same diagnosis on {100 * q['same_decision']:.2f} %, balanced "
+            f"accuracy {q['balanced_accuracy_fp32']:.4f} at float32 and {q['balanced_accuracy_8bit']:.4f} as stored "
+            "(test split, own classes).",
         ]
     lines += [
         "", "## Limits", "",
-        "- Mostly light skin from Austria and Australia, Barcelona and New York; other skin and other cameras are not measured.",
+        "- Mostly light skin from Austria and Australia, Barcelona and New York; other skin and other cameras are not "
+        "measured.",
         "- Eight diagnoses only: whatever else is shown is answered with one of them unless it is rejected.",
         "- A confident answer is not a right one, and a heatmap is not a proof.",
         "", "## Make it again", "",
@@ -87,7 +90,8 @@ def _recalls(run: Run) -> list[str]:
         return []
     table: pd.DataFrame = per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
     recalls = table[table["metric"] == "sensitivity"]
-    lines = ["", "### Recall of each diagnosis (test split)", "", "| diagnosis | recall | 95 % interval | n |", "|---|---|---|---|"]
+    lines = ["", "### Recall of each diagnosis (test split)", "",
+             "| diagnosis | recall | 95 % interval | n |", "|---|---|---|---|"]
     for row in recalls.itertuples():
         lines.append(f"| {row[1]} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} | {row.n_images} |")
     return lines

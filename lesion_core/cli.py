@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training
+from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.labels import ISIC2019
 
@@ -42,17 +44,23 @@ ALLOCATOR = (
 )
 """Keeps freed memory in the process: on a CPU each training step otherwise faults its pages in anew."""
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
 
 def main() -> None:
     """Run the command line: 0 is success, 1 a problem told in one sentence, 2 a wrong call, 130 an interruption."""
+    if sys.argv[1:2] == ["train"] or (sys.argv[1:2] == ["evaluate"] and "--data" in sys.argv):
+        _tune_allocator()
     try:
         app()
     except LesionError as error:
-        err.print(f"[bold]{error.problem}[/bold] {error.remedy}", highlight=False, soft_wrap=True)
+        err.print(f"[bold]{escape(error.problem)}[/bold] {escape(error.remedy)}", highlight=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("Stopped. The same command goes on from the last finished epoch.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            err.print("Stopped. A training that is started again goes on from its last finished epoch.", soft_wrap=True)
+        raise
 
 
 @contextmanager
@@ -68,7 +76,18 @@ def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, default=str) + "\n")
 
 
+def _tell(text: str) -> None:
+    """A sentence on standard error, as it is: paths may hold what rich takes for markup."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    """A sentence on standard output, as it is."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def _tune_allocator() -> None:
+    """Start over with the allocator's settings: it reads them before Python starts."""
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc" and "GLIBC_TUNABLES" not in os.environ:
         arguments = [sys.executable, "-m", "lesion_core", *sys.argv[1:]]
         os.execve(sys.executable, arguments, {**os.environ, "GLIBC_TUNABLES": ALLOCATOR})
@@ -86,26 +105,29 @@ def synthesize(
 
     with _bar("Making lesions") as progress:
         made = make_dataset(folder, per_class, seed, size=size, on_progress=progress)
-    out.print(f"{8 * per_class} synthetic lesions are in {made}.")
+    _say(f"{8 * per_class} synthetic lesions are in {made}.")
 
 
 def _settings(file: Path | None, name: str, **given: Any) -> RunSettings:
     """Settings from a file (a run's config.json too) or from the options."""
     if file is None:
         fit = {k: v for k, v in given.items() if v is not None}
-        return RunSettings(
-            name=name,
-            model=ModelSettings(architecture=fit["architecture"], classes=ISIC2019, weights=fit["weights"]),
-            preprocessing=Preprocessing(resize=Resize(size=fit["size"])),
-            training=Training(**{k: fit[k] for k in ("epochs", "batch_size", "learning_rate", "seed") if k in fit}),
-        )
+        try:
+            return RunSettings(
+                name=name,
+                model=ModelSettings(architecture=fit["architecture"], classes=ISIC2019, weights=fit["weights"]),
+                preprocessing=Preprocessing(resize=Resize(size=fit["size"])),
+                training=Training(**{k: fit[k] for k in ("epochs", "batch_size", "learning_rate", "seed") if k in fit}),
+            )
+        except ValidationError as error:
+            raise ConfigError(f"The options: {first_problem(error)}", "Correct that option.") from None
+    remedy = "Give a JSON file of settings, or a run's config.json."
     if not file.is_file():
-        raise ConfigError(f"There is no settings file at {file}.", "Give a JSON file of settings, or a run's config.json.")
-    text = file.read_text(encoding="utf-8")
+        raise ConfigError(f"There is no settings file at {file}.", remedy)
     try:
-        found = json.loads(text)
-    except ValueError:
-        raise ConfigError(f"{file.name} is no JSON.", "Give a JSON file of settings, or a run's config.json.") from None
+        found = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{file.name} is no JSON.", remedy) from None
     if isinstance(found, dict) and "settings" in found:
         found = found["settings"]
     if isinstance(found, dict) and name:
@@ -115,9 +137,12 @@ def _settings(file: Path | None, name: str, **given: Any) -> RunSettings:
 
 @app.command()
 def train(
+    context: typer.Context,
     data: DataOption,
     name: Annotated[str, typer.Option(help="The run's name; with --settings, in place of the one there.")] = "",
-    settings: Annotated[Path | None, typer.Option(help="Settings as JSON; a run's config.json repeats that run.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings as JSON; a run's config.json repeats that run.")
+    ] = None,
     architecture: Annotated[str, typer.Option(help="resnet10, resnet50, resnet101 or resnet152.")] = "resnet50",
     weights: Annotated[str, typer.Option(help="none, imagenet, or a safetensors file, also a partial one.")] = "none",
     weights_folder: Annotated[Path | None, typer.Option(help="Where a weights file named in the settings is.")] = None,
@@ -134,25 +159,35 @@ def train(
     strategy: Annotated[str, typer.Option(help="Lightning's strategy.")] = "auto",
 ) -> None:
     """Train a classifier, score every picture and write the run. A killed training goes on where it was."""
-    _tune_allocator()
     from lesion_core.cards import write_card
     from lesion_core.data.collection import collect
+    from lesion_core.models.classifiers import architecture as known_architecture
     from lesion_core.scoring import write_run
     from lesion_core.training.fit import fit
 
+    ignored = [
+        f"--{key.replace('_', '-')}" for key in ("architecture", "weights", "size", "epochs", "batch_size",
+                                                 "learning_rate", "seed")
+        if settings and (source := context.get_parameter_source(key)) and source.name == "COMMANDLINE"
+    ]
+    if ignored:
+        raise ConfigError(
+            f"{', '.join(ignored)} cannot be given beside --settings.", "Change the settings file instead."
+        )
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     chosen = _settings(settings, name or ("" if settings else architecture), architecture=architecture, weights=weights,
                        size=size, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
-    err.print(f"Run [bold]{chosen.name}[/bold]: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
+    known_architecture(chosen.model.architecture)
+    _tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
     collection = collect(data, chosen.split, strangers=Path("ood_samples"))
     for note in collection.notes:
-        err.print(note, highlight=False)
+        _tell(note)
     own = work / chosen.name
     fitted = fit(
         chosen, collection.table, own, weights_folder=weights_folder, resume=not fresh, bars=sys.stderr.isatty(),
-        on_epoch=lambda epoch, values: err.print(
+        on_epoch=lambda epoch, values: _tell(
             f"epoch {epoch + 1}/{chosen.training.epochs}: "
-            + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items())), highlight=False),
+            + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))),
         devices=devices, num_nodes=nodes, strategy=strategy,
     )
     with _bar("Scoring") as progress:
@@ -162,7 +197,7 @@ def train(
             initial_weights=fitted.initialised.sentence, on_progress=progress,
         )
     write_card(run)
-    out.print(f"The run is in {run.folder}.")
+    _say(f"The run is in {run.folder}.")
 
 
 @app.command()
@@ -176,9 +211,11 @@ def evaluate(
     from lesion_core.analysis.views import VIEWS, view_summary
     from lesion_core.runs import open_run
 
-    opened = open_run(run)
-    if data is not None:
-        _tune_allocator()
+    if data is None:
+        opened = open_run(run)
+    else:
+        # What is scored anew may be missing or damaged before.
+        opened = open_run(run, needed=("model.safetensors", "history.csv"))
         from lesion_core.cards import write_card
         from lesion_core.data.collection import collect
         from lesion_core.models.checkpoints import load_weights
@@ -193,7 +230,7 @@ def evaluate(
             opened = write_run(
                 run, settings, model, collection.table, collection.ood,
                 split_fingerprint=collection.manifest.fingerprint, history=opened.history,
-                initial_weights=opened.config.initial_weights, on_progress=progress,
+                initial_weights=opened.config.initial_weights, earlier=opened, on_progress=progress,
             )
         write_card(opened)
     result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "views": {}}
@@ -201,8 +238,11 @@ def evaluate(
         summary = view_summary(opened, key, n_boot=resamples)
         if summary is None:
             continue
-        result["views"][key] = {"n": summary.n_images, "lesions": summary.n_groups, "metrics": summary.table.round(4)
-                                .where(summary.table.notna(), None).to_dict("records")}
+        # JSON has no NaN: what is not defined, such as an interval of one lesion, is null.
+        rows = summary.table.round(4).astype(object).where(summary.table.notna(), None)
+        result["views"][key] = {
+            "n": summary.n_images, "lesions": summary.n_groups, "metrics": rows.to_dict("records"),
+        }
         if not as_json:
             table = Table("metric", "value", "95 % interval", title=f"{view.name}, n = {summary.n_images}")
             for row in summary.table.itertuples():
@@ -226,7 +266,9 @@ def predict(
     engine = Engine.open(run)
     files = [
         path for given in pictures
-        for path in (sorted(p for p in given.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if given.is_dir() else [given])
+        for path in (
+            sorted(p for p in given.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if given.is_dir() else [given]
+        )
     ]
     if not files:
         raise ConfigError("There is no picture in what was given.", "Name picture files, or a folder that holds some.")
@@ -249,31 +291,38 @@ def predict(
     else:
         table = Table("picture", "answer", "confidence", "why")
         for row in rows:
-            table.add_row(row["picture"], row.get("answer", "-"), str(row.get("confidence", "")),
-                          row.get("error") or row.get("reason") or "")
+            table.add_row(escape(row["picture"]), row.get("answer", "-"), str(row.get("confidence", "")),
+                          escape(row.get("error") or row.get("reason") or ""))
         out.print(table)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
 
 
 @app.command("runs")
-def list_all(runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("checkpoints"), as_json: JsonOption = False) -> None:
+def list_all(
+    runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("checkpoints"),
+    as_json: JsonOption = False,
+) -> None:
     """List runs, and folders that cannot be opened with the reason."""
     from lesion_core.runs import list_runs
 
+    if not runs.is_dir():
+        raise ConfigError(f"There is no folder {runs}.", "Name the folder that --runs of `train` named.")
     found, broken = list_runs(runs, verify=True)
     if as_json:
         _print_json({
-            "runs": [{"name": r.name, "fingerprint": r.fingerprint, "architecture": r.config.settings.model.architecture,
-                      "classes": r.classes, "created": r.config.created, "counts": r.config.counts} for r in found],
+            "runs": [{"name": r.name, "fingerprint": r.fingerprint,
+                      "architecture": r.config.settings.model.architecture, "classes": r.classes,
+                      "created": r.config.created, "counts": r.config.counts} for r in found],
             "broken": {name: str(error) for name, error in broken.items()},
         })
     else:
         table = Table("run", "model", "made", "test images", "fingerprint")
         for r in found:
-            table.add_row(r.name, r.config.settings.model.architecture, r.config.created, str(r.config.counts.get("test", 0)), r.fingerprint)
+            table.add_row(r.name, r.config.settings.model.architecture, r.config.created,
+                          str(r.config.counts.get("test", 0)), r.fingerprint)
         out.print(table)
         for name, error in broken.items():
-            err.print(f"{name}: {error}", highlight=False)
+            _tell(f"{name}: {error}")
     if broken:
         raise typer.Exit(1)

@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lesion_core.errors import ConfigError
-
 
 Role = Literal["train", "select", "calibrate", "test"]
 """What a picture is for: train; select (early stopping, model choice); calibrate (temperature, thresholds);
 test (shown, never chosen on)."""
 
+Deviation = Annotated[float, Field(gt=0)]
+Side = Annotated[int, Field(ge=16, le=1024)]
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong, one sentence that begins with the field."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the whole"
+    return f"{where}: {first['msg']}."
+
 
 class Settings(BaseModel):
     """Settings that are strict, frozen, and readable from JSON with an error in plain words."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def from_json(cls, text: str | bytes, source: str = "the settings") -> Self:
@@ -35,9 +44,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the whole"
-            raise ConfigError(f"{source}: {where}: {first['msg']}.", "Correct that field.") from None
+            raise ConfigError(f"{source}: {first_problem(error)}", "Correct that field.") from None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -93,7 +100,7 @@ class Clahe(Settings):
 class Resize(Settings):
     """The last step: to the square that the model reads."""
 
-    size: int = Field(default=224, ge=16, le=1024, description="pixels a side")
+    size: Side = Field(default=224, description="pixels a side")
     fit: Literal["crop", "pad", "stretch"] = Field(
         default="crop", description="crop: short side to size, centre square; pad: whole frame, borders mirrored; "
         "stretch: whole frame, aspect lost"
@@ -109,7 +116,7 @@ class Preprocessing(Settings):
     clahe: Clahe = Clahe()
     resize: Resize = Resize()
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    std: tuple[Deviation, Deviation, Deviation] = (0.229, 0.224, 0.225)
 
 
 class ModelSettings(Settings):
@@ -123,6 +130,13 @@ class ModelSettings(Settings):
     classes: tuple[str, ...] = Field(min_length=2)
     weights: str = Field(default="none", description="none, imagenet (torchvision's hub), or a safetensors file's name")
     stride_in_1x1: bool = False
+
+    @field_validator("classes")
+    @classmethod
+    def _differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(classes)) != len(classes):
+            raise ValueError("a class is named twice")
+        return classes
 
 
 class SplitSettings(Settings):
@@ -145,7 +159,7 @@ class Training(Settings):
 
     epochs: int = Field(default=12, ge=1, le=1000)
     batch_size: int = Field(default=32, ge=1, le=4096)
-    sizes: tuple[int, ...] = Field(
+    sizes: tuple[Side, ...] = Field(
         default=(), description="input size by equal parts of the training, small first; empty: the size of the run"
     )
     optimizer: Literal["adamw", "sgd"] = "adamw"

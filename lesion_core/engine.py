@@ -121,7 +121,7 @@ class Engine:
         Args:
             image: (H, W, 3) uint8 RGB.
             target: Class code.
-            layer: Name in `explain.gradcam.LAYERS`.
+            layer: Name in `explain.layers.LAYERS`.
 
         Raises:
             RunError: The run has no such class.
@@ -130,8 +130,7 @@ class Engine:
         """
         if target not in self.run.classes:
             raise RunError(f"Run {self.run.name} has no class '{target}'.", f"It has {', '.join(self.run.classes)}.")
-        # Captum needs the gradient at the layer; the weights need none, so the input carries it.
-        x = self._input(image).requires_grad_(True)
+        x = self._input(image)
         with self._turn():
             return grad_cam(self._model, x, self.run.classes.index(target), layer)
 

@@ -84,7 +84,8 @@ _SPELLINGS: dict[str, str] = {
     "squamous cell carcinoma, nos": "SCC", "squamous cell carcinoma in situ": "SCC", "bowen's disease": "SCC",
     "squamous cell carcinoma, invasive": "SCC", "hemangioma": "VASC", "angioma": "VASC", "angiokeratoma": "VASC",
     "pyogenic granuloma": "VASC", "vascular": "VASC", "benign keratosis-like lesions": "BKL",
-    "basal cell carcinoma, nos": "BCC",
+    "basal cell carcinoma, nos": "BCC", "malignant melanocytic proliferations (melanoma)": "MEL",
+    "benign soft tissue proliferations - vascular": "VASC",
 }
 
 
@@ -112,7 +113,7 @@ def _groups(source: tuple[str, ...], target: tuple[str, ...]) -> list[list[int]]
         return [[i] for i in range(len(source))]
 
     def member(code: str, goal: str) -> bool:
-        if goal in BINARY:
+        if goal in BINARY and code not in BINARY:
             side = diagnosis(code).malignancy
             return goal == (PREMALIGNANT_COUNTS_AS if side == "premalignant" else side)
         return code == goal or (goal == "AKIEC" and code in ("AK", "SCC"))

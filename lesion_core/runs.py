@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -35,6 +36,8 @@ HASHED = (
     "calibration.json", "history.csv",
 )
 """Files that never change after they are written. `policy.json` may be replaced; it names its run itself."""
+
+INCOMPLETE = "Copy the folder again, or score the run again with `evaluate --data`."
 
 FACTS = ("image_id", "lesion_id", "dataset", "split", "label", "age", "sex", "site", "dx_type")
 OOD_FACTS = ("image_id", "kind", "source")
@@ -135,7 +138,10 @@ class Run:
     @cached_property
     def history(self) -> pd.DataFrame:
         """Long form: epoch, phase, metric, value."""
-        table = pd.read_csv(self._file("history.csv"))
+        try:
+            table = pd.read_csv(self._file("history.csv"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"history.csv of {self.name} is damaged ({error}).", "Copy the folder again.") from None
         missing = {"epoch", "phase", "metric", "value"} - set(table.columns)
         if missing:
             raise RunError(f"history.csv of {self.name} lacks {', '.join(sorted(missing))}.", "Train the run again.")
@@ -145,7 +151,12 @@ class Run:
     def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """A picture (H, W, 3) and its logits (K,)."""
         tensors = self._tensors("golden.safetensors", ("image", "logits"))
-        return tensors["image"], tensors["logits"]
+        image, logits = tensors["image"], tensors["logits"]
+        if image.dtype != np.uint8 or image.ndim != 3 or logits.shape != (len(self.classes),):
+            raise RunError(
+                f"golden.safetensors of {self.name} is no picture with its logits.", "Copy the folder again."
+            )
+        return image.astype(np.uint8), logits.astype(np.float32)
 
     @cached_property
     def features(self) -> dict[str, NDArray[np.float32]]:
@@ -154,7 +165,9 @@ class Run:
         ``mean`` (D,) and ``components`` (P, D): the way into that space; all float32."""
         names = ("predictions", "ood", "residual", "ood_residual", "mean", "components")
         tensors = {n: t.astype(np.float32) for n, t in self._tensors("features.safetensors", names).items()}
-        if len(tensors["predictions"]) != len(self.predictions) or len(tensors["ood"]) != len(self.ood):
+        n, m = len(self.predictions), len(self.ood)
+        rows = {"predictions": n, "residual": n, "ood": m, "ood_residual": m}
+        if any(len(tensors[name]) != count for name, count in rows.items()):
             raise RunError(
                 f"features.safetensors of {self.name} has not one row an image.", "Score the run again with `evaluate`."
             )
@@ -163,7 +176,10 @@ class Run:
     @property
     def card(self) -> str:
         """The run's card in Markdown."""
-        return self._file("card.md").read_text(encoding="utf-8")
+        try:
+            return self._file("card.md").read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise RunError(f"card.md of {self.name} is no text.", "Copy the folder again.") from None
 
     def logits(self, table: pd.DataFrame) -> NDArray[np.float64]:
         """(N, K) of rows of `predictions` or `ood`."""
@@ -179,19 +195,24 @@ class Run:
     def _file(self, name: str) -> Path:
         path = self.folder / name
         if not path.is_file():
-            raise RunError(f"Run {self.folder.name} lacks {name}.", "Copy the folder again, or score the run with `evaluate`.")
+            raise RunError(f"Run {self.folder.name} lacks {name}.", INCOMPLETE)
         return path
 
     def _table(self, name: str, facts: tuple[str, ...]) -> pd.DataFrame:
         path = self._file(name)
         try:
             table = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise RunError(f"{name} of {self.name} is damaged ({error}).", "Copy the folder again.") from None
         wanted = [*facts, *(f"logit_{code}" for code in self.classes)]
         missing = [column for column in wanted if column not in table.columns]
         if missing:
-            raise RunError(f"{name} of {self.name} lacks the column {missing[0]}.", "Score the run again with `evaluate`.")
+            raise RunError(
+                f"{name} of {self.name} lacks the column {missing[0]}.", "Score the run again with `evaluate`."
+            )
+        texts = [column for column in wanted[len(facts):] if not pd.api.types.is_numeric_dtype(table[column])]
+        if texts:
+            raise RunError(f"{name} of {self.name}: column {texts[0]} holds no numbers.", "Copy the folder again.")
         bad = int((~np.isfinite(self.logits(table))).any(axis=1).sum())
         if bad:
             raise RunError(
@@ -208,7 +229,9 @@ class Run:
             raise RunError(f"{name} of {self.name} is damaged ({error}).", "Copy the folder again.") from None
         missing = [n for n in wanted if n not in tensors]
         if missing:
-            raise RunError(f"{name} of {self.name} lacks the tensor {missing[0]}.", "Score the run again with `evaluate`.")
+            raise RunError(
+                f"{name} of {self.name} lacks the tensor {missing[0]}.", "Score the run again with `evaluate`."
+            )
         return tensors
 
 
@@ -216,12 +239,13 @@ OFFICIAL_TEST = "isic2018_test"
 """The data set name of the official ISIC 2018 Task 3 test set in `predictions.parquet`."""
 
 
-def open_run(folder: Path, *, verify: bool = True) -> Run:
+def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HASHED) -> Run:
     """Open a run folder.
 
     Args:
         folder: The run folder.
-        verify: Compare every file's SHA-256 with the one in `config.json` (about 0.1 s for 30 MB).
+        verify: Compare every needed file's SHA-256 with the one in `config.json` (about 0.1 s for 30 MB).
+        needed: Files that must be there; fewer than all for who will write the others anew.
 
     Raises:
         RunError: The folder or a file is missing, `config.json` is not valid, or a file was altered.
@@ -232,19 +256,20 @@ def open_run(folder: Path, *, verify: bool = True) -> Run:
     text = path.read_bytes()
     try:
         version = json.loads(text).get("schema_version")
-        config = RunConfig.from_json(text, f"config.json of {folder.name}")
-    except (ValueError, AttributeError, ValidationError):
+    except (ValueError, AttributeError, RecursionError):
         raise RunError(f"config.json of {folder.name} is no JSON object.", "Copy the folder again.") from None
-    except ConfigError as error:
-        raise RunError(error.problem, "The run was altered or made by another version; train it again.") from None
     if version != SCHEMA_VERSION:
         raise RunError(
             f"Run {folder.name} has schema version {version}, this program reads {SCHEMA_VERSION}.",
-            "Score it again with `evaluate` of this version.",
+            "Open it with the version that wrote it, or train it again with this one.",
         )
-    for name in HASHED:
+    try:
+        config = RunConfig.from_json(text, f"config.json of {folder.name}")
+    except ConfigError as error:
+        raise RunError(error.problem, "The run was altered or made by another version; train it again.") from None
+    for name in needed:
         if not (folder / name).is_file():
-            raise RunError(f"Run {folder.name} lacks {name}.", "Copy the folder again, or score the run with `evaluate`.")
+            raise RunError(f"Run {folder.name} lacks {name}.", INCOMPLETE)
         if verify and config.files.get(name) != sha256(folder / name):
             raise RunError(
                 f"{name} of run {folder.name} was altered: its SHA-256 is not the one in config.json.",

@@ -36,7 +36,7 @@ COMPONENTS = 256
 Progress = Callable[[int, int], None]
 
 
-class _Squares(Dataset[Tensor]):
+class _Squares(Dataset[Tensor | RunError]):
     """The model's square of each picture, uint8 (S, S, 3), exactly as one uploaded picture becomes it."""
 
     def __init__(self, paths: Sequence[str], preprocessing: Preprocessing) -> None:
@@ -45,11 +45,18 @@ class _Squares(Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Tensor:
+    def __getitem__(self, index: int) -> Tensor | RunError:
+        # The error is an answer, not raised: a worker process would wrap it into a traceback.
         try:
             return torch.from_numpy(self.pipeline.apply(decode(Path(self.paths[index]))))
         except ImageError as error:
-            raise RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy) from None
+            return RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy)
+
+
+def _stack(squares: list[Tensor | RunError]) -> Tensor | RunError:
+    """(N, S, S, 3), or the first error."""
+    good = [square for square in squares if isinstance(square, Tensor)]
+    return torch.stack(good) if len(good) == len(squares) else next(s for s in squares if isinstance(s, RunError))
 
 
 @dataclass(frozen=True)
@@ -81,9 +88,11 @@ def score(
     model = model.eval().to(memory_format=torch.channels_last)
     if not paths:
         return Scored(np.zeros((0, model.fc.out_features), np.float32), np.zeros((0, model.fc.in_features), np.float32))
-    loader = DataLoader(_Squares(paths, preprocessing), batch_size=batch_size, num_workers=workers)
+    loader = DataLoader(_Squares(paths, preprocessing), batch_size=batch_size, num_workers=workers, collate_fn=_stack)
     logits, penultimate, done = [], [], 0
     for squares in loader:
+        if isinstance(squares, RunError):
+            raise squares
         images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(memory_format=torch.channels_last)
         found = features(model, images)
         penultimate.append(found)
@@ -93,11 +102,15 @@ def score(
             on_progress(done, len(paths))
     result = Scored(torch.cat(logits).numpy(), torch.cat(penultimate).numpy())
     if not np.isfinite(result.logits).all():
-        raise RunError("The model gives logits that are no numbers.", "The training diverged; train again at a lower rate.")
+        raise RunError(
+            "The model gives logits that are no numbers.", "The training diverged; train again at a lower rate."
+        )
     return result
 
 
-def _with_logits(table: pd.DataFrame, columns: dict[str, str], logits: NDArray[np.float32], classes: Sequence[str]) -> pd.DataFrame:
+def _with_logits(
+    table: pd.DataFrame, columns: dict[str, str], logits: NDArray[np.float32], classes: Sequence[str]
+) -> pd.DataFrame:
     facts = pd.DataFrame({new: table[old].to_numpy() for new, old in columns.items()})
     return pd.concat([facts, pd.DataFrame(logits, columns=[f"logit_{code}" for code in classes])], axis=1)
 
@@ -118,6 +131,7 @@ def write_run(
     history: pd.DataFrame,
     initial_weights: str,
     bits: int = 8,
+    earlier: Run | None = None,
     on_progress: Progress | None = None,
 ) -> Run:
     """Score every picture with the weights as they ship and write the run folder.
@@ -132,13 +146,16 @@ def write_run(
         history: Long form: epoch, phase, metric, value.
         initial_weights: One sentence on what the weights started from.
         bits: 8 or 32 a weight.
+        earlier: The run in `folder`, to score it again: its weights, and what storing them cost, stay as they are.
         on_progress: Called with pictures done and pictures in all.
 
     Raises:
         RunError: A picture cannot be scored.
+        DataError: The calibrate split is empty, or a picture of it is no class of the model.
     """
     classes = settings.model.classes
-    save_weights(folder / "model.safetensors", model.state_dict(), bits=bits)
+    if earlier is None:
+        save_weights(folder / "model.safetensors", model.state_dict(), bits=bits)
     shipped = build(settings.model)
     load_weights(shipped, folder / "model.safetensors")
 
@@ -153,12 +170,16 @@ def write_run(
     strangers = _with_logits(ood, {name: name for name in ("image_id", "kind", "source")}, scored.logits[n:], classes)
 
     calibrate = (table["role"] == "calibrate").to_numpy()
-    truth = pd.Index(classes).get_indexer(table["diagnosis"][calibrate])
+    truth = pd.Index(classes).get_indexer(pd.Index(table["diagnosis"][calibrate])).astype(np.int64)
     calibration = _calibrate(scored.logits[:n][calibrate].astype(np.float64), truth)
     write_tables(
         folder, predictions, strangers, _reduce(scored, (table["role"] == "train").to_numpy(), n), calibration, history,
         _golden(shipped, settings.preprocessing),
     )
+    if earlier is not None:
+        quantization = earlier.config.quantization
+    else:
+        quantization = _quantization(model, settings, table, scored) if bits == 8 else {}
     run = write_config(folder, RunConfig(
         settings=settings, split_fingerprint=split_fingerprint, initial_weights=initial_weights,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(), versions=_versions(),
@@ -166,7 +187,7 @@ def write_run(
             **{role: int(((table["role"] == role) & (table["dataset"] != OFFICIAL_TEST)).sum()) for role in ROLES},
             OFFICIAL_TEST: int((table["dataset"] == OFFICIAL_TEST).sum()), "ood": len(ood),
         },
-        quantization=_quantization(model, settings, table, scored) if bits == 8 else {}, files={},
+        quantization=quantization, files={},
     ))
     policy = keep_share_policy(
         "confidence", run.logits(predictions[calibrate]), run.fingerprint, calibration.temperature, share=0.95
@@ -206,13 +227,16 @@ def _golden(model: ResNet, preprocessing: Preprocessing) -> tuple[NDArray[np.uin
 
 
 def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, scored: Scored) -> dict[str, float]:
-    """What 8 bits a weight cost against float32, on both test sets: balanced accuracy and largest logit difference."""
+    """What 8 bits a weight cost against float32, on both test sets: balanced accuracy and largest logit difference;
+    nothing where the test split is empty."""
     test = (table["role"] == "test").to_numpy()
+    own = (table["dataset"] != OFFICIAL_TEST).to_numpy()[test]
+    if not own.any():
+        return {}
     paths = list(table["path"][test])
     exact = score(model, settings.preprocessing, paths, workers=settings.training.workers).logits
     stored = scored.logits[: len(table)][test]
-    own = (table["dataset"] != OFFICIAL_TEST).to_numpy()[test]
-    truth = pd.Index(settings.model.classes).get_indexer(table["diagnosis"][test])[own]
+    truth = pd.Index(settings.model.classes).get_indexer(pd.Index(table["diagnosis"][test]))[own]
     balanced = METRICS["balanced_accuracy"]
     return {
         "test_images": float(len(paths)),

@@ -37,7 +37,8 @@ class View:
 
 
 VIEWS: dict[str, View] = {
-    "test": View("Test split", "Lesions that no step of the training has seen, in the run's own classes.", "test", None),
+    "test": View("Test split", "Lesions that no step of the training has seen, in the run's own classes.", "test",
+                 None),
     "ham10000": View("HAM10000 part of the test split", "The same, only HAM10000, in its seven classes.", "test",
                      HAM10000, "ham10000"),
     "isic2018": View("Official ISIC 2018 test set", "Seven classes; it holds pictures from clinics that the training "

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from lesion_core.data import ham10000, isic_archive, isic_challenges
 from lesion_core.data.ham10000 import read_ham10000
 from lesion_core.data.image_folder import folder_diagnosis, read_image_folder

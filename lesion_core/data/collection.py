@@ -10,8 +10,8 @@ import pandas as pd
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import discover, read, training_table
 from lesion_core.data.splits import Manifest, split
-from lesion_core.errors import DataError
 from lesion_core.data.tables import IMAGE_SUFFIXES
+from lesion_core.errors import DataError
 from lesion_core.runs import OFFICIAL_TEST
 
 

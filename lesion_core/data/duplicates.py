@@ -80,7 +80,7 @@ def group_ids(table: pd.DataFrame, distance: int = NEAR) -> pd.Series[str]:
     orphans = np.flatnonzero(~known & there)
     if len(orphans):
         hashed = np.flatnonzero(there)
-        hashes = _hashes(table["path"].to_numpy(object)[hashed])
+        hashes = _hashes(table["path"].iloc[hashed].tolist())
         pairs = near_pairs(hashes, np.searchsorted(hashed, orphans), distance)
         links += [(int(hashed[a]), int(hashed[b])) for a, b in pairs]
     edges = np.asarray(links, dtype=np.intp).reshape(-1, 2)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lesion_core.data.masks import read_mask
 from lesion_core.data.synthetic import make_lesion
-from lesion_core.errors import DataError
+from lesion_core.data.tables import read_csv
+from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.decode import decode
 from lesion_core.labels import DIAGNOSES, diagnosis
 
@@ -75,7 +76,7 @@ def stranger_samples(root: Path) -> list[Sample]:
     manifest = root / "manifest.csv"
     if not manifest.is_file():
         return []
-    rows = pd.read_csv(manifest)
+    rows = read_csv(manifest, ("path",))
     return [
         Sample(f"stranger-{Path(path).stem}", f"Not a lesion: {Path(path).stem.replace('_', ' ')}", "stranger",
                path=root / path)
@@ -90,8 +91,8 @@ def real_samples(table: pd.DataFrame) -> list[Sample]:
         Sample(
             str(row.image_id),
             f"{row.image_id}, {diagnosis(row.diagnosis).name}" if isinstance(row.diagnosis, str) else str(row.image_id),
-            "real", row.diagnosis if isinstance(row.diagnosis, str) else None, Path(row.path),
-            Path(row.mask_path) if isinstance(row.mask_path, str) else None,
+            "real", row.diagnosis if isinstance(row.diagnosis, str) else None, Path(str(row.path)),
+            Path(str(row.mask_path)) if isinstance(row.mask_path, str) else None,
         )
         for row in there.itertuples()
     ]
@@ -108,7 +109,7 @@ def load(sample: Sample) -> Picture:
         try:
             _, code, seed = sample.id.split("-")
             lesion = make_lesion(code, int(seed), size=384)
-        except ValueError:
+        except (ValueError, ConfigError):
             raise DataError(f"'{sample.id}' is no synthetic lesion.", "Ids look like synthetic-MEL-1.") from None
         return Picture(sample.id, sample.title, sample.origin, lesion.image, sample.truth, lesion.mask)
     image = decode(sample.path)

@@ -30,6 +30,11 @@ class Manifest:
     table: pd.DataFrame
 
     def __post_init__(self) -> None:
+        if self.table.empty:
+            raise DataError("The split has no rows.", "Make it again.")
+        twice = self.table["image_id"][self.table["image_id"].duplicated()].unique()
+        if len(twice):
+            raise DataError(f"The split lists {len(twice)} images more than once: {some(twice)}.", "Make it again.")
         roles = self.table.groupby("group")["role"].nunique()
         if (roles > 1).any():
             raise DataError(
@@ -65,15 +70,18 @@ class Manifest:
             raise DataError(f"The split {path.name} has no {stated.name} beside it.", "Copy both, or make it again.")
         manifest = cls(frame[["image_id", "group", "role"]].sort_values("image_id", ignore_index=True))
         if manifest.fingerprint != stated.read_text(encoding="utf-8").strip():
-            raise DataError(f"The split {path.name} was altered: its rows do not fit its fingerprint.", "Make it again.")
+            raise DataError(
+                f"The split {path.name} was altered: its rows do not fit its fingerprint.", "Make it again."
+            )
         return manifest
 
 
 def assign_roles(table: pd.DataFrame, settings: SplitSettings) -> pd.Series[str]:
     """Deal the groups to the four roles, stratified by diagnosis and data set.
 
-    Within each stratum (a group's rarest diagnosis and its data set) the groups are shuffled, and a group goes to the
-    role that lacks the most images of its share. So shares hold for images, and a group is never divided.
+    The groups are taken stratum by stratum (a group's rarest diagnosis and its data set), shuffled within it, and each
+    goes to the role that is furthest behind its share of the images dealt so far. So shares hold for images in every
+    stratum, a group is never divided, and its role does not depend on how many images it has.
 
     Args:
         table: Columns image_id, group, diagnosis, dataset.
@@ -96,14 +104,13 @@ def assign_roles(table: pd.DataFrame, settings: SplitSettings) -> pd.Series[str]
     )
     role = pd.Series(index=groups.index, dtype="str")
     generator = np.random.default_rng(settings.seed)
+    filled = np.zeros(len(ROLES))
     for _, stratum in groups.groupby(["dataset", "diagnosis"], sort=True, dropna=False):
-        order = generator.permutation(len(stratum))
-        # Larger groups first, in shuffled order among equals: what is left then fills the shares exactly.
-        order = order[np.argsort(-stratum["size"].to_numpy()[order], kind="stable")]
-        lacking = shares * stratum["size"].sum()
-        for i in order:
-            chosen = int(np.argmax(lacking))
-            lacking[chosen] -= stratum["size"].iloc[i]
+        for i in generator.permutation(len(stratum)):
+            # By the images dealt so far, never by this group's own size: a rule that looks at it deals the
+            # lesions of many images to train and leaves single images to the rest.
+            chosen = int(np.argmax(shares * filled.sum() - filled))
+            filled[chosen] += stratum["size"].iloc[i]
             role[stratum.index[i]] = ROLES[chosen]
     return pd.Series(role.loc[table["group"]].to_numpy(str), index=table.index, name="role", dtype="str")
 

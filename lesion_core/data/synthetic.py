@@ -178,7 +178,8 @@ def make_dataset(
     """Write a data set that the loaders of HAM10000 and of ISIC 2019 can read.
 
     `HAM10000_metadata.csv` has HAM10000's seven `dx` (AK and SCC are both akiec),
-    `ISIC_2019_Training_GroundTruth.csv` the eight diagnoses; pictures are `HAM10000_images/<id>.jpg`,
+    `ISIC_2019_Training_GroundTruth.csv` the eight diagnoses and `ISIC_2019_Training_Metadata.csv` the lesion of each
+    picture, so that no lesion is split; pictures are `HAM10000_images/<id>.jpg`,
     masks `HAM10000_segmentations/<id>_segmentation.png`.
 
     Args:
@@ -214,6 +215,7 @@ def make_dataset(
     rng, names = np.random.default_rng([seed, *b"dataset"]), tuple(ARTEFACTS)
     ham: list[list[str]] = []
     isic: list[list[str]] = []
+    facts: list[list[str]] = []
     for i in range(total := 8 * per_class):
         lesion = make_lesion(code := ISIC2019[i % 8], int(rng.integers(2**31)), size)
         picture, mask = lesion.image, lesion.mask
@@ -228,12 +230,15 @@ def make_dataset(
             _write(masks / f"{image_id}_segmentation.png", mask.astype(np.uint8) * 255)
             dx = "akiec" if code in ("AK", "SCC") else code.lower()
             ham.append([f"SYNL_{i + 1:07d}", image_id, dx, "synthetic", f"{lesion.age}.0", lesion.sex, lesion.site])
+            # ISIC 2019 tells HAM10000's part by this prefix of the lesion.
+            facts.append([image_id, f"{lesion.age}.0", lesion.site, f"HAM_SYNL_{i + 1:07d}", lesion.sex])
             isic.append([image_id, *(f"{float(c == code)}" for c in (*ISIC2019, "UNK"))])
         if on_progress:
             on_progress(i + 1, total)
     tables = {
         "HAM10000_metadata.csv": [["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"], *ham],
         "ISIC_2019_Training_GroundTruth.csv": [["image", *ISIC2019, "UNK"], *isic],
+        "ISIC_2019_Training_Metadata.csv": [["image", "age_approx", "anatom_site_general", "lesion_id", "sex"], *facts],
     }
     for name, rows in tables.items():
         with (root / name).open("w", newline="", encoding="utf-8") as file:

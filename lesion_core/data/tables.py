@@ -160,7 +160,7 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise DataError(f"{path.name} is empty.", "Download it again.") from None
     except (UnicodeError, pd.errors.ParserError):
-        raise DataError(f"{path.name} is no readable CSV table.", "Download it again, and save it as UTF-8 text.") from None
+        raise DataError(f"{path.name} is no readable CSV table.", "Download it again as UTF-8 text.") from None
     frame.columns = frame.columns.str.strip()
     absent = [column for column in required if column not in frame.columns]
     if absent:
@@ -168,7 +168,8 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
                         f"Its columns are {', '.join(map(str, frame.columns))}.")
     if frame.empty:
         raise DataError(f"{path.name} has a header but no rows.", "Download it again.")
-    return frame.apply(lambda column: column.str.strip())
+    stripped: pd.DataFrame = frame.apply(lambda column: column.str.strip())
+    return stripped
 
 
 def known(text: pd.Series[str]) -> pd.Series[str]:
@@ -192,7 +193,8 @@ def truth_from_one_hot(frame: pd.DataFrame, classes: Sequence[str], source: str)
         if wrong.any():
             raise DataError(f"{source} has {what} in {int(wrong.sum())} of {len(frame)} rows "
                             f"({some(ids[wrong])}).", "Each row needs exactly one 1.")
-    return values.idxmax(axis="columns").astype("str")
+    truth: pd.Series[str] = values.idxmax(axis="columns").astype("str")
+    return truth
 
 
 def some(values: Iterable[object], limit: int = 5) -> str:

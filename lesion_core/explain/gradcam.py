@@ -12,14 +12,7 @@ from torch import Tensor
 from torchvision.models import ResNet
 
 from lesion_core.errors import ModelError
-
-LAYERS: dict[str, str] = {
-    "layer4": "the last block: coarse, closest to the decision",
-    "layer3": "the block before: finer, less specific to the class",
-    "layer2": "mid-level shapes and colours",
-    "layer1": "edges and colours, hardly specific to a class",
-}
-"""Layers that a map can be taken from, the default first."""
+from lesion_core.explain.layers import LAYERS
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ class Attribution:
         shape = (self.size, self.size)
         upsampled = torch.nn.functional.interpolate(positive, shape, mode="bilinear", align_corners=False)[0, 0].numpy()
         peak = float(upsampled.max())
-        return upsampled / peak if peak > 0 else upsampled
+        return np.asarray(upsampled / peak if peak > 0 else upsampled, dtype=np.float32)
 
 
 def grad_cam(model: ResNet, image: Tensor, target: int, layer: str = "layer4") -> Attribution:
@@ -66,7 +59,8 @@ def grad_cam(model: ResNet, image: Tensor, target: int, layer: str = "layer4") -
         layer: Name in `LAYERS`.
 
     Raises:
-        ModelError: The model is in training mode, the layer or class is unknown, or the map is not finite.
+        ModelError: The model is in training mode, the layer or class is unknown, the tensor is not one picture,
+            or the map is not finite.
     """
     if model.training:
         raise ModelError("A model in training mode cannot be explained.", "Call model.eval() first.")
@@ -74,8 +68,12 @@ def grad_cam(model: ResNet, image: Tensor, target: int, layer: str = "layer4") -
         raise ModelError(f"There is no layer '{layer}'.", f"Known are {', '.join(LAYERS)}.")
     if not 0 <= target < model.fc.out_features:
         raise ModelError(f"There is no class number {target}.", f"The model has {model.fc.out_features}, from 0 on.")
+    if image.ndim != 4 or image.shape[0] != 1:
+        raise ModelError(f"A tensor of shape {tuple(image.shape)} is not one picture.", "Give (1, 3, S, S).")
     with torch.enable_grad():
-        found = LayerGradCam(model, getattr(model, layer)).attribute(image, target=target, relu_attributions=False)
+        # The weights of a served model need no gradient, so the picture carries it to the layer.
+        x = image.detach().clone().requires_grad_(True)
+        found = LayerGradCam(model, getattr(model, layer)).attribute(x, target=target, relu_attributions=False)
     raw = found.detach()[0, 0].float().numpy()
     if not np.isfinite(raw).all():
         raise ModelError("The map holds values that are no numbers.", "The model's weights or the picture are damaged.")

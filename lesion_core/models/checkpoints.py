@@ -23,10 +23,11 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
         weight: (O, ...) float.
 
     Returns:
-        int8 of the same shape in [-127, 127], and the scales (O,) float32; the scale of a channel of zeros is 1.
+        int8 of the same shape in [-127, 127], and the scales (O,) float32; the scale of a channel of zeros, or of
+        values too small to divide by in float32, is 1.
     """
-    peak = weight.abs().flatten(1).amax(dim=1).float()
-    scale = torch.where(peak > 0, peak / 127, torch.ones_like(peak))
+    scale = weight.float().abs().flatten(1).amax(dim=1) / 127
+    scale = torch.where(scale >= torch.finfo(torch.float32).tiny, scale, torch.ones_like(scale))
     shape = (-1,) + (1,) * (weight.ndim - 1)
     return torch.clamp(torch.round(weight.float() / scale.view(shape)), -127, 127).to(torch.int8), scale
 
@@ -51,7 +52,9 @@ def save_weights(path: Path, state: dict[str, Tensor], *, bits: int = 8) -> None
         if name.endswith("num_batches_tracked"):
             continue
         if not torch.isfinite(tensor).all():
-            raise ModelError(f"The weight {name} has values that are not finite.", "The training diverged: lower its rate.")
+            raise ModelError(
+                f"The weight {name} has values that are not finite.", "The training diverged: lower its rate."
+            )
         if bits == 8 and tensor.ndim >= 2 and not name.startswith("fc."):
             stored[name], stored[name + SCALE] = quantize(tensor)
         else:
@@ -64,7 +67,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file; 8-bit weights come back as float32, other tensors as they are.
 
     Raises:
-        ModelError: There is no such file, it is no safetensors file, or a scale is missing.
+        ModelError: There is no such file, it is no safetensors file, or a scale is missing or does not fit.
     """
     if not path.is_file():
         raise ModelError(f"There is no weights file at {path}.", "Check the path.")
@@ -82,7 +85,13 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         if tensor.dtype == torch.int8:
             if name + SCALE not in stored:
                 raise ModelError(f"{path.name} lacks the scales of {name}.", "The file is incomplete; copy it again.")
-            weights[name] = dequantize(tensor, stored[name + SCALE])
+            scale = stored[name + SCALE]
+            if scale.shape != tensor.shape[:1] or not scale.is_floating_point():
+                raise ModelError(
+                    f"The scales of {name} in {path.name} are not one number an output channel.",
+                    "The file was altered; copy it again.",
+                )
+            weights[name] = dequantize(tensor, scale)
         else:
             weights[name] = tensor
     return weights

@@ -119,7 +119,9 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
         return Initialised()
     if settings.weights == "imagenet":
         if not architecture(settings.architecture).in_hub:
-            raise ModelError(f"torchvision has no weights for {settings.architecture}.", "Use weights 'none' or a file.")
+            raise ModelError(
+                f"torchvision has no weights for {settings.architecture}.", "Use weights 'none' or a file."
+            )
         try:
             hub = get_model_weights(settings.architecture).DEFAULT
             found = get_model(settings.architecture, weights=hub).state_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -12,9 +13,10 @@ from lesion_core.config import Preprocessing
 from lesion_core.errors import ConfigError
 
 NAMES = ("none", "flips", "full")
+Transform = Callable[[Tensor], Tensor]
 
 
-def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Callable[[Tensor], Tensor]:
+def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transform:
     """The transform of a training picture.
 
     A lesion has no upright side, so flips and any rotation keep the diagnosis. Scale and frame stand for
@@ -37,10 +39,10 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Callable
     flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]
     square = [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
     if name == "none":
-        return v2.Compose([*square, *finish])
+        return cast(Transform, v2.Compose([*square, *finish]))
     if name == "flips":
-        return v2.Compose([*square, *flips, *finish])
-    return v2.Compose([
+        return cast(Transform, v2.Compose([*square, *flips, *finish]))
+    return cast(Transform, v2.Compose([
         v2.RandomResizedCrop(size, scale=(0.35, 1.0), ratio=(0.8, 1.25), antialias=True),
         *flips,
         _quarter_turn,
@@ -48,7 +50,7 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Callable
         v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.3, hue=0.04),
         *finish,
         v2.RandomErasing(p=0.25, scale=(0.02, 0.1)),
-    ])
+    ]))
 
 
 def _quarter_turn(image: Tensor) -> Tensor:

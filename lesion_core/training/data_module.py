@@ -44,12 +44,13 @@ class SplitData(lightning.LightningDataModule):
             unknown = sorted(set(part["diagnosis"].dropna()) - set(settings.model.classes))
             if unknown or part["diagnosis"].isna().any():
                 raise DataError(
-                    f"The {role} split has diagnoses that are no class of the model: {', '.join(unknown) or 'none given'}.",
+                    f"The {role} split has diagnoses that are no class of the model: "
+                    f"{', '.join(unknown) or 'none given'}.",
                     "Drop these rows or add the class.",
                 )
             self.parts[role] = part
             index = pd.Index(settings.model.classes)
-            self.labels[role] = index.get_indexer(part["diagnosis"]).astype(np.int64)
+            self.labels[role] = index.get_indexer(pd.Index(part["diagnosis"])).astype(np.int64)
         self._stores: dict[str, PictureStore] = {}
 
     def make_stores(self, on_progress: Progress | None = None) -> None:
@@ -60,7 +61,7 @@ class SplitData(lightning.LightningDataModule):
                 on_progress=on_progress,
             )
 
-    def setup(self, stage: str) -> None:  # noqa: ARG002, D102
+    def setup(self, stage: str) -> None:  # noqa: ARG002
         if not self._stores:
             self.make_stores()
 
@@ -70,7 +71,7 @@ class SplitData(lightning.LightningDataModule):
         sizes = training.sizes or (self.settings.preprocessing.resize.size,)
         return sizes[min(len(sizes) - 1, epoch * len(sizes) // training.epochs)]
 
-    def train_dataloader(self) -> Batches:  # noqa: D102
+    def train_dataloader(self) -> Batches:
         training = self.settings.training
         epoch = self.trainer.current_epoch if self.trainer else 0
         transform = augmentation(training.augmentation, self.settings.preprocessing, self.size(epoch))
@@ -86,7 +87,7 @@ class SplitData(lightning.LightningDataModule):
             drop_last=len(labels) > training.batch_size,
         )
 
-    def val_dataloader(self) -> Batches:  # noqa: D102
+    def val_dataloader(self) -> Batches:
         size = self.settings.preprocessing.resize.size
         transform = augmentation("none", self.settings.preprocessing, size)
         return DataLoader(Pictures(self._stores["select"], self.labels["select"], transform), batch_size=64)

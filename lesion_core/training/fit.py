@@ -53,7 +53,8 @@ class History(Callback):
         self.rows: list[dict[str, Any]] = []
         self.on_epoch = on_epoch
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002, D102
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        del pl_module
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         values["train_learning_rate"] = max(group["lr"] for group in trainer.optimizers[0].param_groups)
         for name, value in values.items():
@@ -62,10 +63,10 @@ class History(Callback):
         if self.on_epoch:
             self.on_epoch(trainer.current_epoch, values)
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.rows = list(state["rows"])
 
     def table(self) -> pd.DataFrame:
@@ -121,6 +122,11 @@ def fit(
             f"{folder} holds a training with other settings.", "Give another folder, or start over with --fresh."
         )
     folder.mkdir(parents=True, exist_ok=True)
+    last = folder / "last.ckpt"
+    if not resume:
+        # What is left of an earlier training must not be gone on from if this one is killed early.
+        for old in folder.glob("*.ckpt"):
+            old.unlink(missing_ok=True)
     stamp.write_text(settings.to_json())
     lightning.seed_everything(t.seed, workers=True, verbose=False)
     model = build(settings.model).train()
@@ -135,7 +141,9 @@ def fit(
     module = ClassifierModule(model, t, weights, frozenset(initialised.loaded))
     mode = "min" if t.monitor.endswith("loss") else "max"
     history = History(on_epoch)
-    best = ModelCheckpoint(folder, filename="best", monitor=t.monitor, mode=mode, save_last=True, enable_version_counter=False)
+    best = ModelCheckpoint(
+        folder, filename="best", monitor=t.monitor, mode=mode, save_last=True, enable_version_counter=False
+    )
     callbacks: list[Callback] = [history, best]
     if t.early_stopping:
         callbacks.append(EarlyStopping(t.monitor, mode=mode, patience=t.early_stopping, check_finite=True))
@@ -151,13 +159,20 @@ def fit(
         "reload_dataloaders_every_n_epochs": 1,
     }
     trainer = lightning.Trainer(**{**options, **trainer_options})
-    last = folder / "last.ckpt"
-    # Lightning's checkpoints are this training's own scratch; read as weights only, so that no pickle runs.
-    trainer.fit(module, data, ckpt_path=last if resume and last.is_file() else None, weights_only=True)
+    try:
+        # Lightning's checkpoints are this training's own scratch; read as weights only, so that no pickle runs.
+        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    except SystemExit:
+        # Lightning turns Ctrl-C into an exit; the caller decides what an interruption means.
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
     chosen = torch.load(best.best_model_path or last, map_location="cpu", weights_only=True)
     prefix = "model."
     state = {k.removeprefix(prefix): v for k, v in chosen["state_dict"].items() if k.startswith(prefix)}
     if not all(bool(torch.isfinite(v).all()) for v in state.values()):
-        raise ModelError("The training diverged: weights are not finite.", "Lower the learning rate or use precision fp32.")
+        raise ModelError(
+            "The training diverged: weights are not finite.", "Lower the learning rate or use precision fp32."
+        )
     model.load_state_dict(state)
     return Fitted(model.to(memory_format=torch.contiguous_format).cpu().eval(), history.table(), initialised)

@@ -51,5 +51,7 @@ def focal_loss(
     """
     loss = F.cross_entropy(logits, target, reduction="none", label_smoothing=label_smoothing)
     p_true = torch.softmax(logits, dim=1).gather(1, target[:, None]).squeeze(1)
+    # A gamma under 1 has an infinite slope where nothing is left to learn: 0 * inf would spoil the weights.
+    rest = (1 - p_true).clamp_min(torch.finfo(p_true.dtype).eps)
     each = torch.ones_like(loss) if weight is None else weight[target]
-    return ((1 - p_true) ** gamma * loss * each).sum() / each.sum()
+    return (rest**gamma * loss * each).sum() / each.sum()

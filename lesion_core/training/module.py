@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -55,7 +55,7 @@ class ClassifierModule(lightning.LightningModule):
             return focal_loss(logits, target, s.focal_gamma, weights, s.label_smoothing)
         return F.cross_entropy(logits, target, weight=weights, label_smoothing=s.label_smoothing)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:  # noqa: D102
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         images, target = batch
         logits = self(images).float()
         loss = self.loss(logits, target)
@@ -64,18 +64,18 @@ class ClassifierModule(lightning.LightningModule):
         self.log("train_accuracy", accuracy, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:  # noqa: D102
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         images, target = batch
         logits = self(images).float()
         self.select_metrics.update(logits.softmax(1), target)
         loss = F.cross_entropy(logits, target)
         self.log("select_loss", loss, on_epoch=True, batch_size=len(target), sync_dist=True)
 
-    def on_validation_epoch_end(self) -> None:  # noqa: D102
+    def on_validation_epoch_end(self) -> None:
         self.log_dict(self.select_metrics.compute(), prog_bar=True)
         self.select_metrics.reset()
 
-    def configure_optimizers(self) -> Any:  # noqa: D102
+    def configure_optimizers(self) -> Any:
         s = self.settings
         rate = {True: s.learning_rate * s.pretrained_factor, False: s.learning_rate}
         groups: dict[tuple[bool, bool], list[Tensor]] = {}
@@ -94,7 +94,7 @@ class ClassifierModule(lightning.LightningModule):
         if s.schedule == "constant":
             return optimizer
         if s.schedule == "plateau":
-            better = "min" if s.monitor.endswith("loss") else "max"
+            better: Literal["min", "max"] = "min" if s.monitor.endswith("loss") else "max"
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode=better, patience=s.plateau_patience)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": s.monitor}}
         steps = int(self.trainer.estimated_stepping_batches)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,15 @@ def _short_side(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     shape = (max(size, round(width * scale)), max(size, round(height * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, shape, interpolation=method), dtype=np.uint8)
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    """Size and time of change, so that a file that was replaced is read anew; a missing one is told when it is read."""
+    try:
+        facts = Path(path).stat()
+    except OSError:
+        return (0, 0)
+    return (facts.st_size, facts.st_mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -72,14 +82,16 @@ class PictureStore:
             DataError: A picture cannot be decoded; the message names it.
         """
         key = hashlib.sha256(
-            json.dumps([list(paths), preprocessing.model_dump(), whole_frame]).encode()
+            json.dumps([[(path, *_stamp(path)) for path in paths], preprocessing.model_dump(), whole_frame]).encode()
         ).hexdigest()[:16]
         file, index = folder / f"{key}.bin", folder / f"{key}.npz"
+        # Written aside and renamed when complete: neither a killed process nor two at once leave half a store.
+        new_file, new_index = (folder / f"{key}.{os.getpid()}.{kind}" for kind in ("bin", "npz"))
         if not index.is_file():
             folder.mkdir(parents=True, exist_ok=True)
             pipeline = Pipeline(preprocessing)
             shapes, offsets, end = [], [], 0
-            with file.open("wb") as out:
+            with new_file.open("wb") as out:
                 for i, path in enumerate(paths):
                     try:
                         image = decode(Path(path))
@@ -94,7 +106,9 @@ class PictureStore:
                     end += out.write(np.ascontiguousarray(image).tobytes())
                     if on_progress:
                         on_progress(i + 1, len(paths))
-            np.savez(index, shapes=np.asarray(shapes, dtype=np.int64), offsets=np.asarray(offsets, dtype=np.int64))
+            np.savez(new_index, shapes=np.asarray(shapes, dtype=np.int64), offsets=np.asarray(offsets, dtype=np.int64))
+            new_file.replace(file)
+            new_index.replace(index)
         facts = np.load(index)
         return cls(np.memmap(file, dtype=np.uint8, mode="r"), facts["shapes"], facts["offsets"])
 

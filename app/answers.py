@@ -1,0 +1,144 @@
+"""What the pages of results show of a run: its answers, its confidences, who is rejected. Pure; `app.cache` keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lesion_core.analysis.calibration import expected_calibration_error, reliability
+from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.metrics import softmax, two_sided
+from lesion_core.analysis.ood import SCORES, Policy
+from lesion_core.analysis.predictions import predict
+from lesion_core.analysis.views import ViewData, view_data
+from lesion_core.errors import RunError
+from lesion_core.labels import BINARY, convert_probabilities
+from lesion_core.runs import Run
+
+AGES = (-np.inf, 20, 40, 60, 80, np.inf)
+AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 and over")
+UNKNOWN = "not recorded"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The images of a view and what the run says of them.
+
+    Attributes:
+        data: Truth, probabilities and lesions.
+        predicted: (N,) class index; -1 where it is undecided.
+    """
+
+    data: ViewData
+    predicted: NDArray[np.int64]
+
+
+def read_answers(run: Run, view: str) -> Answers | None:
+    """A view's images and what the run says of them, None where it has no such images.
+
+    Raises:
+        ConfigError: The view is unknown.
+    """
+    data = view_data(run, view)
+    if data is None:
+        return None
+    if data.classes == BINARY:  # on the threshold counts as malignant, as in the view's figures
+        return Answers(data, two_sided(data.truth == 1, data.probabilities[:, 1]).predicted)
+    return Answers(data, predict(data.probabilities))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Rows of a reliability diagram and the expected calibration error, at one temperature."""
+
+    table: pd.DataFrame
+    error: float
+
+
+def read_reliability(run: Run, data: ViewData) -> tuple[Reliability, Reliability]:
+    """A view's reliability before and after the run's temperature."""
+    plain = convert_probabilities(softmax(run.logits(data.table)), run.classes, data.classes)
+    found = []
+    for probabilities in (plain, data.probabilities):
+        confidence, correct = probabilities.max(axis=1), predict(probabilities) == data.truth
+        found.append(Reliability(reliability(confidence, correct), expected_calibration_error(confidence, correct)))
+    return found[0], found[1]
+
+
+@dataclass(frozen=True)
+class Confidences:
+    """How sure the run is of dermoscopy and of pictures that are no lesion.
+
+    Attributes:
+        test: A row an image of the test split: confidence, correct, diagnosis, sex, age, site.
+        calibrate: (N,) of the calibrate split.
+        strangers: A row a picture that is no lesion: kind, source, confidence; empty where the run has none.
+    """
+
+    test: pd.DataFrame
+    calibrate: NDArray[np.float64]
+    strangers: pd.DataFrame
+
+
+def read_confidences(run: Run, temperature: float) -> Confidences:
+    """The confidences of a run's test split, calibrate split and pictures that are no lesion.
+
+    Raises:
+        RunError: The run has no test images.
+    """
+    found = read_answers(run, "test")
+    if found is None:
+        raise RunError(f"Run {run.name} has no test images.", "Score it with `evaluate`, or choose another run.")
+
+    def sure(table: pd.DataFrame) -> NDArray[np.float64]:
+        return 1 - SCORES["confidence"](run.logits(table), temperature)
+
+    table = found.data.table
+    ages = pd.cut(table["age"], AGES, labels=AGE_NAMES, right=False).astype(object)
+    test = pd.DataFrame({
+        "confidence": sure(table), "correct": found.predicted == found.data.truth,
+        "diagnosis": table["label"].to_numpy(str), "sex": table["sex"].fillna(UNKNOWN).to_numpy(str),
+        "age": ages.where(ages.notna(), UNKNOWN).to_numpy(str), "site": table["site"].fillna(UNKNOWN).to_numpy(str),
+    })
+    strangers = run.ood[["kind", "source"]].assign(confidence=sure(run.ood))
+    return Confidences(test, sure(run.part("calibrate")), strangers)
+
+
+def shares_by(groups: pd.Series[str], yes: NDArray[np.bool_]) -> pd.DataFrame:
+    """The share of `yes` in each group with Wilson's interval, the largest group first.
+
+    Args:
+        groups: (N,) name of each case's group.
+        yes: (N,) bool.
+
+    Returns:
+        group, n, share, low, high.
+    """
+    counts = pd.DataFrame({"group": groups.to_numpy(str), "yes": yes}).groupby("group")["yes"].agg(["sum", "size"])
+    shares = [(str(group), wilson(int(k), int(n))) for group, k, n in counts.itertuples()]
+    table = pd.DataFrame(
+        [(group, share.n_images, share.value, share.low, share.high) for group, share in shares],
+        columns=["group", "n", "share", "low", "high"],
+    )
+    return table.sort_values(["n", "group"], ascending=[False, True], ignore_index=True)
+
+
+def read_policy(run: Run) -> Policy | None:
+    """The run's rejection policy, None where it has none; without the engine, which needs torch.
+
+    Raises:
+        RunError: It was made for another run.
+        ConfigError: The file is damaged.
+    """
+    path = run.folder / "policy.json"
+    if not path.is_file():
+        return None
+    found = Policy.read(path)
+    if found.run != run.fingerprint:
+        raise RunError(
+            f"policy.json of {run.name} was made for another run ({found.run}).", "Choose a threshold for this run."
+        )
+    return found

@@ -1,0 +1,56 @@
+"""Lesion masks: read, checked, and brought to the size of their picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lesion_core.errors import DataError, ImageError
+from lesion_core.imaging.decode import decode
+
+ASPECT_TOLERANCE = 0.02
+
+
+def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+    """Read a binary mask.
+
+    Another size of the same frame is normal (masks are published at full size, pictures often smaller) and is
+    resized with nearest neighbour.
+
+    Args:
+        path: A picture with at most two grey levels, the lesion in the brighter one.
+        shape: Height and width of the lesion's picture.
+
+    Returns:
+        (H, W) bool, of `shape` where it is given.
+
+    Raises:
+        DataError: The file cannot be decoded, has more than two levels, or the frame has another aspect ratio.
+    """
+    try:
+        pixels = decode(path)
+    except ImageError as error:
+        raise DataError(f"The mask {path.name} cannot be read: {error.problem}", error.remedy) from None
+    grey = pixels[:, :, 0]
+    levels = np.unique(grey)
+    if len(levels) > 2 or (pixels != grey[:, :, None]).any():
+        raise DataError(
+            f"The mask {path.name} is not binary: it has {len(levels)} levels.",
+            "Give a black and white PNG; a JPEG smears the edge.",
+        )
+    mask = grey > 0 if len(levels) == 1 else grey == levels[1]
+    if shape is None or mask.shape == shape:
+        return mask
+    own, wanted = mask.shape[1] / mask.shape[0], shape[1] / shape[0]
+    if abs(own / wanted - 1) > ASPECT_TOLERANCE:
+        raise DataError(
+            f"The mask {path.name} is {mask.shape[1]}x{mask.shape[0]}, its picture {shape[1]}x{shape[0]}: "
+            "not one frame.",
+            "Give the mask of this picture, not cropped.",
+        )
+    # Not INTER_NEAREST, which takes a block's first pixel and so shifts the mask.
+    resized = cv2.resize(mask.astype(np.uint8), (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(resized, dtype=bool)

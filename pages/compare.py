@@ -1,0 +1,240 @@
+"""What a run gets right and what it mistakes, in every view, beside other runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import cache, figures, state
+from app.answers import read_reliability
+from app.components import badges, current_run, how_to_read, metric_with_interval, page_title
+from app.figures import name_of, percent
+from lesion_core.analysis.metrics import METRICS, confusion
+from lesion_core.analysis.views import VIEWS
+from lesion_core.errors import RunError
+from lesion_core.labels import BINARY
+
+BINARY_NAMES = {
+    "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "specificity": "Specificity",
+    "auroc": "AUROC",
+}
+# What an earlier project published for the binary view; its split was by image.
+REFERENCE = {"accuracy": 0.880, "precision": 0.675, "recall": 0.745, "f1": 0.708}
+
+run = current_run()
+title = st.container()
+
+# One row of controls: only the views that the run has images for.
+others = [other.name for other in cache.runs()[0] if other.name != run.name]
+views = {key: found for key in VIEWS if (found := cache.answers(run.name, key)) is not None}
+if not views:
+    raise RunError(f"Run {run.name} has no scored images.", "Score it with `evaluate`, or choose another run.")
+with st.container(horizontal=True, vertical_alignment="center"):
+    view = str(st.segmented_control("Images and classes", list(views), default=next(iter(views)), required=True,
+                                    key=state.VIEW, bind="query-params", label_visibility="collapsed"))
+    labels = st.container(width="content")
+    further = list(st.multiselect("Beside it", others, key=state.FURTHER_RUNS, bind="query-params", placeholder="Beside it",
+                                  label_visibility="collapsed", width=220)) if others else []
+data, predicted = views[view].data, views[view].predicted
+k = len(data.classes)
+totals = np.bincount(data.truth, minlength=k)
+counts = confusion(data.truth, predicted, k)
+n_images, n_lesions = len(data.truth), len(np.unique(data.groups))
+split = VIEWS[view].split
+# The answer needs no intervals, so it and the matrix are there at once.
+worst = "MEL" if "MEL" in data.classes else "malignant" if "malignant" in data.classes else data.classes[0]
+row = counts[(at := data.classes.index(worst))].copy()
+row[at] = 0
+recalls = np.diag(counts)[totals > 0] / totals[totals > 0]
+with title:
+    mistake = (
+        f" Of {totals[at]:,} pictures of {name_of(worst)} it names **{percent(counts[at, at] / totals[at])}**"
+        + (f", and takes {row.max():,} for {name_of(data.classes[int(row.argmax())])}." if row.any() else ".")
+        if totals[at] else ""
+    )
+    page_title(
+        "How good is the model, and what does it mistake?",
+        f"**{run.name}** names on average **{percent(float(recalls.mean()))}** of each class right (balanced accuracy)."
+        + mistake,
+    )
+with labels:
+    badges(("real dermoscopy", "blue"), (f"{split} split", "green" if split == "test" else "orange"),
+           (f"n = {n_images:,} of {n_lesions:,} lesions", "gray"))
+
+main, side = st.columns([3, 1], gap="large")
+
+
+def name_cell(truth: str, says: str) -> str:
+    return f"{truth} as {says}"
+
+
+pairs = [(data.classes[i], data.classes[j]) for i, j in np.argwhere(counts).tolist()]
+cells = {name_cell(*pair): pair for pair in pairs}
+matrix_key = f"confusion_{run.name}_{view}"
+
+
+def take_click() -> None:
+    """A click on the matrix chooses the cell in the list below, which is what the link keeps."""
+    points = st.session_state[matrix_key].selection.points
+    chosen_cell = name_cell(*points[0]["customdata"][:2]) if points else None
+    st.session_state[state.CELL] = chosen_cell if chosen_cell in cells else None
+
+
+with main:
+    chosen = cells.get(str(st.session_state.get(state.CELL)))
+    st.plotly_chart(
+        figures.confusion_matrix(counts, data.classes, totals, chosen), key=matrix_key, on_select=take_click,
+        selection_mode="points", config={"displayModeBar": False},
+        alt=f"Confusion matrix of {run.name}, {VIEWS[view].name}: rows are the truth, columns what the model says.",
+    )
+with side, st.container(gap="xxsmall"):
+    summary = cache.view_summary(run.name, view)
+    if summary is not None:
+        by_metric = summary.table.set_index("metric").T
+        if data.classes == BINARY:
+            for key in ("accuracy", "precision", "recall", "f1", "auroc"):
+                ours = f"{BINARY_NAMES[key]}, reference {REFERENCE[key]:.3f}" if key in REFERENCE else BINARY_NAMES[key]
+                metric_with_interval(ours, by_metric[key])
+        else:
+            for key in ("balanced_accuracy", "macro_auroc", "accuracy", "macro_f1", "ece"):
+                metric_with_interval(METRICS[key].name, by_metric[key])
+undecided = n_images - int(counts.sum())
+st.caption(
+    f"**{VIEWS[view].name}.** {VIEWS[view].says} A row is a true class, a cell its pictures and their share of the row; darker is more. Small figures: 95 % "
+    "interval, resampled by lesion."
+    + (f" {undecided} undecided pictures are in no column." if undecided else "")
+    + (" The reference is an earlier project's; its split was by image, so pictures of one lesion were on both sides, "
+       "which flatters." if data.classes == BINARY else "")
+)
+
+# The images of a cell, by click or by keyboard.
+st.selectbox("Images of a cell", list(cells), index=None, key=state.CELL, bind="query-params",
+             placeholder="Click a cell of the matrix, or choose one here: truth as prediction")
+chosen = cells.get(str(st.session_state.get(state.CELL)))
+if chosen:
+    i, j = (data.classes.index(code) for code in chosen)
+    inside = (data.truth == i) & (predicted == j)
+    table = pd.DataFrame({
+        "image": data.table["image_id"].to_numpy(str)[inside], "truth": data.table["label"].to_numpy(str)[inside],
+        "the model says": data.classes[j], "confidence": data.probabilities[inside, j],
+        "data set": data.table["dataset"].to_numpy(str)[inside],
+    }).sort_values("confidence", ascending=False, ignore_index=True)
+    root = state.data_root()
+    if root:
+        here = table["image"].isin(list(cache.all_real_samples(root)))
+        links = f"analyse?{state.RUN}={run.name}&{state.IMAGE}=" + table["image"]
+        table["open"] = links.where(here, None)
+    st.dataframe(
+        table, hide_index=True, height=min(36 * (len(table) + 1) + 2, 300),
+        column_config={
+            "confidence": st.column_config.ProgressColumn(format="%.2f", min_value=0, max_value=1),
+            "open": st.column_config.LinkColumn("look at it", display_text="Analyse", width="small"),
+        },
+        alt=f"Images of {chosen[0]} that the model calls {chosen[1]}",
+    )
+    st.caption(
+        f"{len(table):,} images, the surest first, {split} split."
+        + ("" if root else " Their pictures are shown where the data folder is: set LESION_DATA to it.")
+    )
+
+# The detail. Only the open tab is computed.
+tabs = st.tabs(["Metrics", "Each class", "ROC curves", "Calibration", "Training", "Model card"], key=state.TAB,
+               bind="query-params")
+source = f"{VIEWS[view].name}, {split} split, n = {n_images:,} images of {n_lesions:,} lesions"
+
+
+def with_interval(row: pd.Series) -> str:
+    return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})" if pd.notna(row["value"]) else "none"
+
+
+if tabs[0].open:
+    with tabs[0]:
+        columns: dict[str, pd.Series] = {}
+        for name in (run.name, *further):
+            result = cache.view_summary(name, view)
+            if result is None:
+                st.caption(f":material/info: Run {name} has no images for this view.")
+                continue
+            columns[f"{name}, n = {result.n_images:,}"] = result.table.set_index("metric").apply(with_interval, axis=1)
+        metrics = pd.DataFrame(columns)
+        if data.classes == BINARY:
+            metrics["reference"] = pd.Series({key: f"{value:.3f}" for key, value in REFERENCE.items()})
+            metrics.insert(0, "metric", [BINARY_NAMES[key] for key in metrics.index])
+        else:
+            metrics.insert(0, "metric", [METRICS[key].name for key in metrics.index])
+            metrics["what it says"] = [METRICS[key].says for key in metrics.index]
+        st.dataframe(metrics.fillna("none"), hide_index=True, alt="Metrics with 95 % intervals, a column a run")
+        st.caption(f"{source}. In brackets the 95 % interval, resampled by lesion.")
+        if any(cache.run(name).config.split_fingerprint != run.config.split_fingerprint for name in further):
+            st.caption(":material/warning: These runs were split differently, so their test images are not the same.")
+if tabs[1].open:
+    with tabs[1]:
+        each = cache.per_class(run.name, view)
+        st.plotly_chart(figures.per_class(each, data.classes), config={"displayModeBar": False},
+                        alt="Sensitivity, specificity, precision, F1 and AUROC of each class, with 95 % intervals")
+        st.caption(f"Further right is better; a long line means few lesions, so little is known. {source}.")
+        text = each.assign(text=each.apply(with_interval, axis=1)).set_index(["class", "metric"])["text"]
+        wide = pd.DataFrame({m: [text[code, m] for code in data.classes] for m in figures.CLASS_METRICS})
+        wide.columns = list(figures.CLASS_METRICS.values())
+        wide.insert(0, "n", totals)
+        wide.insert(0, "class", [code if code in BINARY else f"{name_of(code)} ({code})" for code in data.classes])
+        st.dataframe(wide, hide_index=True, alt="The same figures as a table")
+if tabs[2].open:
+    with tabs[2]:
+        each = cache.per_class(run.name, view)
+        auroc = each[each["metric"] == "auroc"]
+        areas = dict(zip(auroc["class"], auroc["value"], strict=True))
+        left, _ = st.columns([3, 1])
+        with left:
+            st.plotly_chart(figures.roc_by_class(cache.roc_curves(run.name, view), areas),
+                            alt="ROC curves of each class against the rest")
+        st.caption(f"Each class against all others: the nearer to the upper left corner, the better. {source}.")
+if tabs[3].open:
+    with tabs[3]:
+        before, after = read_reliability(run, data)
+        left, right = st.columns([3, 1], gap="large")
+        with left:
+            st.plotly_chart(figures.reliability_diagram(before.table, after.table),
+                            alt="Share that is right against confidence, before and after the temperature")
+        with right:
+            st.metric("Temperature", f"{run.calibration.temperature:.2f}",
+                      help="Divides the logits; over 1 the model was too sure, under 1 not sure enough.")
+            st.metric("Calibration error before", f"{before.error:.3f}")
+            st.metric("Calibration error after", f"{after.error:.3f}")
+        st.caption(
+            "On the diagonal a confidence of 80 % is right 80 % of the time; under it the model is too sure. "
+            f"{source}. The temperature was fitted on the calibrate split (n = {run.calibration.n:,}); bars: Wilson's "
+            "95 % intervals."
+        )
+if tabs[4].open:
+    with tabs[4]:
+        history = run.history
+        if history.empty:
+            st.info("This run kept no history of its training.", icon=":material/info:")
+        else:
+            monitor = run.config.settings.training.monitor.removeprefix("select_")
+            watched = history[(history["phase"] == "select") & (history["metric"] == monitor)]
+            best = None
+            if not watched.empty:
+                place = watched["value"].argmin() if monitor == "loss" else watched["value"].argmax()
+                best = int(watched["epoch"].iloc[place])
+            st.plotly_chart(figures.training_history(history, best), config={"displayModeBar": False},
+                            alt="Loss and balanced accuracy by epoch")
+            st.caption(
+                "Where the loss of train falls and that of select rises, the model learns by heart. "
+                + (f"The dotted line is the epoch with the best {monitor.replace('_', ' ')} on select. "
+                   if best is not None else "")
+                + f"train n = {run.config.counts.get('train', 0):,}, select n = {run.config.counts.get('select', 0):,}."
+            )
+if tabs[5].open:
+    with tabs[5]:
+        st.markdown(run.card)
+
+how_to_read(
+    "*Accuracy* counts pictures, so it speaks mostly of the common mole; *balanced accuracy* counts each class alike.",
+    "The interval says how far the figure could move with other lesions of the same kind. It says nothing of other "
+    "clinics, cameras or skins: look at the view *isic2018* for a hint of that.",
+    "Only *test* was never chosen on. Figures of *select* and *calibrate* flatter the model and are here to compare.",
+    "A missed melanoma and a mole called melanoma are one mistake each here, and are not the same to a patient.",
+)

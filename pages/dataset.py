@@ -1,0 +1,268 @@
+"""A data set: what it holds, of whom, how sure its diagnoses are, and every picture of it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import cache, state
+from app.charts_data import (
+    CONFIRMATIONS,
+    SEXES,
+    UNKNOWN,
+    age_histogram,
+    codes,
+    diagnosis_bars,
+    headline,
+    lesions,
+    name_of,
+    roles_table,
+    share_bars,
+    site_bars,
+)
+from app.components import badges, how_to_read, outline, page_title
+from lesion_core.data.catalog import LAYOUTS
+from lesion_core.data.samples import Sample, real_samples
+from lesion_core.errors import ImageError, LesionError
+from lesion_core.labels import diagnosis
+
+SYNTHETIC = "synthetic"
+NAMES = {"ham10000": "HAM10000", "isic2017": "ISIC 2017", "isic2018_task1": "ISIC 2018 Task 1",
+         "isic2018_task3": "ISIC 2018 Task 3", "isic2019": "ISIC 2019", "isic_archive": "ISIC Archive",
+         "image_folder": "Own folders", SYNTHETIC: "Synthetic"}
+TABS = ("Age", "Sex", "Site", "Confirmation", "Gallery", "One lesion", "Roles in the run")
+A_PAGE, COLUMNS = 24, 8
+PLAIN = {"displayModeBar": False}
+YOUNGEST, OLDEST = 0, 100
+
+
+def samples_of(rows: pd.DataFrame) -> list[Sample]:
+    """The rows as samples: files, or synthetic lesions that are made when they are asked for."""
+    if chosen != SYNTHETIC:
+        return real_samples(rows)
+    return [Sample(str(r.image_id), f"Synthetic {diagnosis(r.diagnosis).name}", "synthetic", str(r.diagnosis))
+            for r in rows.itertuples()]
+
+
+def picture_link(sample: Sample, label: str) -> None:
+    """A link to the picture on the page *Analyse*."""
+    query = {state.IMAGE: sample.id}
+    if run_name := st.session_state.get(state.RUN):
+        query[state.RUN] = str(run_name)
+    st.page_link(state.ROOT / "pages" / "analyse.py", label=label, query_params=query, help=sample.title)
+
+
+def chart(figure: object, alt: str, says: str) -> None:
+    """A figure and the sentence on how to read it."""
+    st.plotly_chart(figure, width="stretch", config=PLAIN, alt=alt)
+    st.caption(says)
+
+
+sets = cache.data_sets()
+title = st.container()
+options = [*sets, SYNTHETIC]
+chosen = str(st.segmented_control("Data set", options, default=options[0], required=True, key=state.DATA,
+                                  bind="query-params", format_func=lambda name: NAMES.get(name, name)))
+if chosen == SYNTHETIC:
+    table, notes = cache.synthetic_table(), ()
+else:
+    catalog = cache.catalog(chosen)
+    table, notes = catalog.table, catalog.notes
+found = cache.facts(chosen, sets.get(chosen))
+with title:
+    page_title("What is in the data, and who is missing?", headline(table, found))
+
+left, right = st.columns([4, 1], gap="large")
+with left:
+    chart(diagnosis_bars(found.counts),
+          "Bars: the number of images of each diagnosis. " + "; ".join(
+              f"{name_of(r.code)}: {r.images} images of {r.lesions} lesions" for r in found.counts.itertuples()),
+          "Each bar is a diagnosis in the colour that it has on every page. Several images can show one lesion"
+          + ("; the pale part is listed in the tables but has no file here." if found.missing else "."))
+with right:
+    st.metric("Images listed", f"{found.images:,}")
+    st.metric("Lesions", f"{found.lesions:,}", help=f"{found.without_lesion:,} images name no lesion; each counts as one."
+              if found.without_lesion else None)
+    st.metric("Listed, file missing", f"{found.missing:,}")
+    share = found.malignant
+    if share.n_images:
+        st.metric("(Pre)malignant", f"{100 * share.value:.1f} %", delta_color="off", delta_arrow="off",
+                  delta=f"{100 * share.low:.1f} to {100 * share.high:.1f}",
+                  help="Share of the images with a diagnosis, with its 95 % interval over lesions. Actinic keratosis counts.")
+if chosen == SYNTHETIC:
+    badges(("synthetic pictures", "violet"), (f"n = {found.images:,}", "gray"))
+else:
+    badges(("real dermoscopy", "blue"), (f"n = {found.images:,}", "gray"), (LAYOUTS[chosen].licence, "gray"))
+if not sets:
+    st.info("There is no data set on this machine, so these pictures are made by code. Download one of those below and "
+            "start with `LESION_DATA` set to its folder.", icon=":material/info:")
+for note in notes:
+    st.caption(f":material/info: {note}")
+
+
+# The detail ----------------------------------------------------------------------------------------------------
+
+here = codes(table)
+chosen_codes = st.multiselect("Diagnoses in the tabs below", here, key=state.DIAGNOSES, bind="query-params",
+                              format_func=name_of, placeholder="All") if here else []
+rows = table[table["diagnosis"].isin(chosen_codes)] if chosen_codes else table
+n = f"n = {len(rows):,} images of {lesions(rows).nunique():,} lesions, {NAMES.get(chosen, chosen)}."
+
+
+def draw_age() -> None:
+    known = rows["age"].notna()
+    if not known.any():
+        st.info("No age is recorded for these images.")
+        return
+    chart(age_histogram(rows), "Bars: images by age in steps of five years, women and men",
+          f"Each pair of bars is five years; low bars are ages that a model has hardly seen. {n} "
+          f"{int((~known).sum()):,} without an age are not drawn.")
+
+
+def draw_sex() -> None:
+    chart(share_bars(rows, "sex", {sex: (sex, colour) for sex, colour in SEXES.items()}),
+          "Bars of 100 %: the share of women and men in each diagnosis",
+          f"Each bar is one diagnosis, all its images together 100 %. {n}")
+
+
+def draw_site() -> None:
+    if rows["site"].isna().all():
+        st.info("No site is recorded for these images.")
+        return
+    chart(site_bars(rows), "Bars: images by site of the body, divided by diagnosis",
+          f"Each bar is a site, divided by diagnosis: a site that shows mostly one diagnosis gives the answer away. {n}")
+
+
+def draw_confirmation() -> None:
+    chart(share_bars(rows, "dx_type", CONFIRMATIONS),
+          "Bars of 100 %: how the diagnoses were confirmed, for each diagnosis",
+          f"Histopathology, the dark end, is the surest. A diagnosis that was rarely biopsied has labels that may be wrong. {n}")
+
+
+def gallery_filters() -> pd.DataFrame:
+    """One row of filters; the rows that are left."""
+    left_over, places = rows[rows["path"].notna()] if chosen != SYNTHETIC else rows, st.columns([2, 2, 2, 3])
+    for place, label, key, column in (
+        (places[0], "Sex", state.SEX, "sex"), (places[1], "Site", state.SITE, "site"),
+        (places[2], "Confirmation", state.CONFIRMATION, "dx_type"),
+    ):
+        values = table[column].fillna(UNKNOWN)
+        with place:
+            wanted = st.selectbox(
+                label, ["any", *sorted(values.unique())], key=key, bind="query-params",
+                format_func=lambda value, column=column: CONFIRMATIONS.get(value, (value, ""))[0]
+                if column == "dx_type" else value,
+            )
+        if wanted != "any":
+            left_over = left_over[values[left_over.index] == wanted]
+    with places[3]:
+        low, high = st.slider("Age, years", YOUNGEST, OLDEST, (YOUNGEST, OLDEST), 5, key=state.AGES, bind="query-params",
+                              help="Images without an age are shown only while the whole range is chosen.")
+    if (low, high) != (YOUNGEST, OLDEST):
+        left_over = left_over[left_over["age"].between(low, high)]
+    return left_over
+
+
+def draw_gallery() -> None:
+    shown = gallery_filters()
+    if shown.empty:
+        st.info("No image fits these filters. Widen the age range or set a filter back to *any*.")
+        return
+    pages = -(-len(shown) // A_PAGE)
+    if int(st.session_state.get(state.PAGE) or 1) > pages:
+        st.session_state[state.PAGE] = pages
+    top = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
+    with top:
+        page = st.pagination(pages, key=state.PAGE, bind="query-params")
+        st.caption(f"{len(shown):,} images fit; {A_PAGE} a page. Choose one to analyse it.")
+    samples = samples_of(shown.iloc[(page - 1) * A_PAGE : page * A_PAGE])
+    for start in range(0, len(samples), COLUMNS):
+        for place, sample in zip(st.columns(COLUMNS, gap="small"), samples[start : start + COLUMNS], strict=False):
+            with place:
+                try:
+                    st.image(cache.thumbnail(sample), width="stretch", alt=f"Thumbnail: {sample.title}")
+                except ImageError as error:
+                    st.caption(f":material/broken_image: {error.problem}")
+                picture_link(sample, f"{sample.truth or '?'} {sample.id.removeprefix('synthetic-').removeprefix('ISIC_')}")
+
+
+def draw_lesion() -> None:
+    with_file = rows[rows["path"].notna()] if chosen != SYNTHETIC else rows
+    counts = with_file["lesion_id"].dropna().value_counts()
+    if counts.empty:
+        st.info("No lesion ids are published for these images, so nobody can say which ones show the same lesion.")
+        return
+    kinds = with_file.drop_duplicates("lesion_id").set_index("lesion_id")["diagnosis"]
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
+        lesion = st.selectbox(
+            "Lesion, those with the most images first", list(counts.index), key=state.LESION, bind="query-params",
+            format_func=lambda name: f"{name}: {kinds[name]}, {counts[name]} image{'s' if counts[name] > 1 else ''}",
+        )
+    with right:
+        outlined = st.toggle("Outline the lesion", value=True)
+    images = with_file[with_file["lesion_id"] == lesion]
+    first = images.iloc[0]
+    facts = [
+        name_of(first["diagnosis"]) if isinstance(first["diagnosis"], str) else "without diagnosis",
+        f"confirmed by {CONFIRMATIONS.get(first['dx_type'], (first['dx_type'], ''))[0]}"
+        if isinstance(first["dx_type"], str) else "how it was confirmed is not recorded",
+        f"{first['age']:.0f} years" if pd.notna(first["age"]) else "age unknown",
+        first["sex"] if isinstance(first["sex"], str) else "sex unknown",
+        first["site"] if isinstance(first["site"], str) else "site unknown",
+    ]
+    st.markdown(" · ".join(facts))
+    samples, masks = samples_of(images), 0
+    for start in range(0, len(samples), 4):
+        for place, sample in zip(st.columns(4), samples[start : start + 4], strict=False):
+            with place:
+                try:
+                    picture = cache.picture(sample)
+                except LesionError as error:
+                    st.caption(f":material/broken_image: {error.problem}")
+                    continue
+                masks += picture.mask is not None
+                drawn = outline(picture.image, picture.mask) if outlined and picture.mask is not None else picture.image
+                st.image(drawn, width="stretch", alt=f"{sample.title}{', lesion outlined' if outlined else ''}")
+                picture_link(sample, sample.id)
+    st.caption(f"{len(samples)} image{'s' if len(samples) != 1 else ''} of this lesion, {masks} with a mask (white line). "
+               "Images of one lesion belong in one role: a model that has seen one of them has seen them all.")
+
+
+def draw_roles() -> None:
+    run_name = st.session_state.get(state.RUN)
+    if not run_name:
+        st.info("No run is chosen, so no image has a role yet. Train one: `python -m lesion_core train --help`.")
+        return
+    run = cache.run(str(run_name))
+    roles = roles_table(rows, run.predictions, run.classes)
+    if roles.empty:
+        st.info(f"Run {run.name} has none of these images. Choose another data set or run.")
+        return
+    st.dataframe(roles, hide_index=True, width="stretch", height=35 * (len(roles) + 1) + 3,
+                 alt="Images by diagnosis and role in the run")
+    st.caption(f"Images of this data set that run {run.name} knows, in its own {len(run.classes)} diagnoses. A model learns "
+               "from train; select picks the epoch; calibrate the temperature and thresholds; test is only shown. "
+               "A lesion is in one role with all its images.")
+
+
+DRAW = dict(zip(TABS, (draw_age, draw_sex, draw_site, draw_confirmation, draw_gallery, draw_lesion, draw_roles), strict=True))
+for tab, draw in zip(st.tabs(list(TABS), key=state.TAB, bind="query-params"), DRAW.values(), strict=True):
+    if tab.open:
+        with tab:
+            draw()
+
+with st.expander("Where to get the data", expanded=not sets):
+    st.markdown("\n".join(
+        f"- **{NAMES.get(name, name)}**: {layout.description} Licence: {layout.licence}. "
+        + (f"[Source]({layout.source})" if layout.source.startswith("http") else layout.source) + "."
+        for name, layout in LAYOUTS.items()
+    ))
+    st.caption("Put each in a folder of its own below one folder, and name that one in `LESION_DATA` or behind `--data`.")
+how_to_read(
+    "A model learns what is frequent. Compare the longest with the shortest bar before you believe an accuracy: calling "
+    "everything the most frequent diagnosis is already right as often as that bar is long.",
+    "Count lesions, not images: photographs of one lesion are no independent cases.",
+    "Who is missing here was never tested either. None of these tables records the colour of the skin.",
+    "Nevi are mostly followed up, melanomas biopsied: how a diagnosis was confirmed differs between diagnoses.",
+)

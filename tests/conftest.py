@@ -1,0 +1,80 @@
+"""A synthetic data folder and a small trained run, made once for all tests."""
+
+from __future__ import annotations
+
+import os
+
+# The accelerator would only make tiny trainings slower and less repeatable.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lesion_core.config import ColorConstancy, ModelSettings, Preprocessing, Resize, RunSettings, Training
+from lesion_core.data.collection import Collection, collect
+from lesion_core.data.synthetic import make_dataset
+from lesion_core.labels import ISIC2019
+from lesion_core.runs import Run
+
+SMALL = RunSettings(
+    name="small",
+    model=ModelSettings(architecture="resnet10", classes=ISIC2019),
+    preprocessing=Preprocessing(color=ColorConstancy(enabled=True), resize=Resize(size=64)),
+    training=Training(epochs=1, batch_size=16, workers=0, precision="fp32", augmentation="flips"),
+)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The small run before it was written: what it was made from."""
+
+    run: Run
+    collection: Collection
+    fitted: object
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder as LESION_DATA names one: a synthetic data set one level down, two strangers."""
+    root = tmp_path_factory.mktemp("data")
+    make_dataset(root / "synthetic", per_class=8, seed=0, size=64)
+    for kind, seed in (("noise", 1), ("stripes", 2)):
+        (root / "ood" / kind).mkdir(parents=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (48, 80, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / "ood" / kind / f"{kind}_1.png"), pixels)
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A ResNet-10 trained for one epoch at 64 px, through the real `fit` and `write_run`."""
+    from lesion_core.cards import write_card
+    from lesion_core.scoring import write_run
+    from lesion_core.training.fit import fit
+
+    collection = collect(data_root, SMALL.split)
+    fitted = fit(SMALL, collection.table, tmp_path_factory.mktemp("work"), bars=False, accelerator="cpu")
+    run = write_run(
+        tmp_path_factory.mktemp("runs") / "small", SMALL, fitted.model, collection.table, collection.ood,
+        split_fingerprint=collection.manifest.fingerprint, history=fitted.history,
+        initial_weights=fitted.initialised.sentence,
+    )
+    write_card(run)
+    return Trained(run, collection, fitted)
+
+
+@pytest.fixture(scope="session")
+def small_run(trained: Trained) -> Run:
+    """The small run, to read only."""
+    return trained.run
+
+
+@pytest.fixture
+def run_copy(small_run: Run, tmp_path: Path) -> Path:
+    """A copy of the small run's folder, to damage."""
+    return Path(shutil.copytree(small_run.folder, tmp_path / "runs" / "small"))

@@ -1,0 +1,110 @@
+"""The imports run one way: data, imaging, models, training, run, analysis, pages."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(path for folder in ("lesion_core", "app", "pages") for path in (ROOT / folder).rglob("*.py"))
+LIBRARY = [path for path in SOURCES if "lesion_core" in path.relative_to(ROOT).parts]
+HEAVY = {"torch", "torchvision", "torchmetrics", "lightning", "captum"}
+
+
+def name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name(path): path for path in SOURCES}
+
+
+def imported(body: list[ast.stmt], *, everywhere: bool) -> set[str]:
+    """Dotted names that code imports: when it is itself imported, or also later, inside of functions."""
+    found: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            found |= imported(node.orelse, everywhere=everywhere)
+        elif everywhere or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for field in ("body", "orelse", "finalbody"):
+                found |= imported(getattr(node, field, []), everywhere=everywhere)
+            for handler in getattr(node, "handlers", []):
+                found |= imported(handler.body, everywhere=everywhere)
+    return found
+
+
+@cache
+def imports(path: Path, everywhere: bool = False) -> frozenset[str]:
+    return frozenset(imported(ast.parse(path.read_text(encoding="utf-8")).body, everywhere=everywhere))
+
+
+def reached(path: Path) -> set[str]:
+    """All outside packages that importing a module imports, through any chain of our own modules."""
+    seen: set[Path] = set()
+    outside: set[str] = set()
+    todo = [path]
+    while todo:
+        here = todo.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        for dotted in imports(here):
+            if dotted in MODULES:
+                todo.append(MODULES[dotted])
+            elif dotted.split(".")[0] not in ("lesion_core", "app", "pages"):
+                outside.add(dotted.split(".")[0])
+    return outside
+
+
+def test_the_graph_sees_what_there_is() -> None:
+    assert "torch" in reached(MODULES["lesion_core.engine"])
+    assert "torch" in reached(MODULES["lesion_core.scoring"])
+    assert "numpy" in reached(MODULES["lesion_core.analysis.views"])
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name)
+def test_the_library_knows_nothing_of_the_dashboard(path: Path) -> None:
+    names = {dotted.split(".")[0] for dotted in imports(path, everywhere=True)}
+    assert not names & {"streamlit", "app", "pages"}
+
+
+@pytest.mark.parametrize("path", [
+    path for path in SOURCES
+    if name(path).startswith(("lesion_core.analysis", "lesion_core.data", "lesion_core.imaging", "lesion_core.explain.maps",
+                              "lesion_core.explain.layers", "app", "pages"))
+    or name(path) in ("lesion_core.runs", "lesion_core.config", "lesion_core.labels", "lesion_core.errors",
+                      "lesion_core.cli", "lesion_core.__main__")
+], ids=name)
+def test_tables_open_without_torch(path: Path) -> None:
+    assert not reached(path) & HEAVY
+
+
+def test_tables_open_without_torch_for_real() -> None:
+    code = (
+        "import sys, lesion_core.runs, lesion_core.cli, lesion_core.analysis.views, lesion_core.data.collection\n"
+        f"sys.exit(' '.join(sorted({HEAVY!r} & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_only_training_imports_lightning(path: Path) -> None:
+    if not name(path).startswith("lesion_core.training"):
+        assert not {d for d in imports(path, everywhere=True) if d.split(".")[0] in ("lightning", "torchmetrics")}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_modules_are_nouns_of_a_readable_length(path: Path) -> None:
+    assert path.stem not in ("utils", "util", "helpers", "common", "base", "manager", "misc")
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
