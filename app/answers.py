@@ -1,4 +1,4 @@
-"""What the pages of results show of a run: its answers, its confidences, who is rejected. Pure; `app.cache` keeps it."""
+"""What the pages of results show of a run: its answers, its confidences, who is rejected. `app.cache` keeps them."""
 
 from __future__ import annotations
 

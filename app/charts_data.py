@@ -27,8 +27,8 @@ CONFIRMATIONS: dict[str, tuple[str, str]] = {
 }
 """How a diagnosis was confirmed: name and colour, the surest first."""
 STEP_NAMES: dict[str, str] = {
-    "reduce": "Reduced", "dark_corner": "Dark corners", "hair": "Hair removal", "color": "Colour constancy",
-    "clahe": "Local contrast", "resize": "Model's square",
+    "reduce": "Reduction", "dark_corner": "Dark corners", "hair": "Hair removal", "color": "Colour constancy",
+    "clahe": "Local contrast", "resize": "Resize",
 }
 _CODES = (*DIAGNOSES, AKIEC.code)
 _MARGIN = {"l": 0, "r": 8, "t": 8, "b": 8}

@@ -51,7 +51,7 @@ UPLOAD = "uploaded_picture"
 @cache
 def _arguments() -> argparse.Namespace:
     """What stands behind ``--`` on the command line: ``streamlit run app/Home.py -- --data DIR --runs DIR``."""
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--runs", type=Path)
     return parser.parse_known_args(sys.argv[1:])[0]

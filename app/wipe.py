@@ -16,7 +16,7 @@ Pixels = NDArray[np.uint8]
 
 SIDE = 900
 """Longest side, in pixels, of a picture that is sent to the browser."""
-HEIGHT = 350
+HEIGHT = 330
 """Largest height of the figure, in CSS pixels: it shares the first screen with its controls."""
 GROUND = 236
 """Grey level beside the picture, and what the picture fades to outside of what was kept."""

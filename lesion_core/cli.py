@@ -152,7 +152,7 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(min=1e-8)] = None,
     seed: Annotated[int | None, typer.Option()] = None,
     runs: RunsOption = Path("checkpoints"),
-    work: Annotated[Path, typer.Option(help="Folder for checkpoints and preprocessed pictures.")] = Path("work"),
+    work: Annotated[Path, typer.Option(help="Folder for checkpoints and preprocessed pictures.")] = Path("scratch"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
     devices: Annotated[str, typer.Option(help="Lightning's devices.")] = "auto",
     nodes: Annotated[int, typer.Option(help="Lightning's num_nodes.")] = 1,

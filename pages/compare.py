@@ -34,8 +34,8 @@ with st.container(horizontal=True, vertical_alignment="center"):
     view = str(st.segmented_control("Images and classes", list(views), default=next(iter(views)), required=True,
                                     key=state.VIEW, bind="query-params", label_visibility="collapsed"))
     labels = st.container(width="content")
-    further = list(st.multiselect("Beside it", others, key=state.FURTHER_RUNS, bind="query-params", placeholder="Beside it",
-                                  label_visibility="collapsed", width=220)) if others else []
+    further = list(st.multiselect("Beside it", others, key=state.FURTHER_RUNS, bind="query-params", width=220,
+                                  placeholder="Beside it", label_visibility="collapsed")) if others else []
 data, predicted = views[view].data, views[view].predicted
 k = len(data.classes)
 totals = np.bincount(data.truth, minlength=k)
@@ -60,7 +60,7 @@ with title:
     )
 with labels:
     badges(("real dermoscopy", "blue"), (f"{split} split", "green" if split == "test" else "orange"),
-           (f"n = {n_images:,} of {n_lesions:,} lesions", "gray"))
+           (f"n = {n_images:,} images, {n_lesions:,} lesions", "gray"))
 
 main, side = st.columns([3, 1], gap="large")
 
@@ -101,8 +101,8 @@ with side, st.container(gap="xxsmall"):
                 metric_with_interval(METRICS[key].name, by_metric[key])
 undecided = n_images - int(counts.sum())
 st.caption(
-    f"**{VIEWS[view].name}.** {VIEWS[view].says} A row is a true class, a cell its pictures and their share of the row; darker is more. Small figures: 95 % "
-    "interval, resampled by lesion."
+    f"**{VIEWS[view].name}.** {VIEWS[view].says} A row is a true class, a cell its pictures and their share of the "
+    "row; darker is more. Small figures: 95 % interval, resampled by lesion."
     + (f" {undecided} undecided pictures are in no column." if undecided else "")
     + (" The reference is an earlier project's; its split was by image, so pictures of one lesion were on both sides, "
        "which flatters." if data.classes == BINARY else "")

@@ -15,6 +15,8 @@ from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
 
 PLAIN = {"displayModeBar": False}
+SHORT = {"reduce": "Reduce", "dark_corner": "Corners", "hair": "Hair", "color": "Colour", "clahe": "Contrast",
+         "resize": "Resize"}
 FITS = {"crop": "Crop", "pad": "Pad", "stretch": "Stretch"}
 
 run_name = st.session_state.get(state.RUN)
@@ -104,17 +106,17 @@ with left:
     names = [step.name for step in result.steps]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         until = st.segmented_control("Show the picture after", names, default=names[-1], required=True, key=state.AFTER,
-                                     bind="query-params", format_func=STEP_NAMES.get, label_visibility="collapsed",
+                                     bind="query-params", format_func=SHORT.get, label_visibility="collapsed",
                                      help="Steps up to this one are applied.")
         st.button("The run's own settings" if run else "Default settings", on_click=reset, disabled=settings == own,
                   icon=":material/restart_alt:")
     steps = result.steps[: names.index(str(until)) + 1]
     before, after = in_one_frame(picture.image, steps[-1].image, kept_box(picture.image.shape, steps))
-    wipe(before, after, labels=("original", f"after: {STEP_NAMES[steps[-1].name].lower()}"), key="wipe",
+    wipe(before, after, labels=("original", f"after {STEP_NAMES[steps[-1].name].lower()}"), key="wipe",
          alts=(f"The picture as it is: {picture.title}", f"The picture after {len(steps)} steps"),
          label="Wipe between the original and the processed picture")
-    st.caption("Drag the handle or use the arrow keys: left of it is the original, right of it the picture after the chosen "
-               "step. What is faded is cropped away.")
+    st.caption("Drag the handle or use the arrow keys: the original is left of it, the picture after the chosen step right. "
+               "What is faded is cropped away.")
 with right:
     verdict = st.container()
     st.metric("Preprocessing", f"{table['milliseconds'].sum():.0f} ms", help="When it was first computed on this picture.")

@@ -18,7 +18,7 @@ from lesion_core.imaging.decode import decode
 HASH_SIDE = 16
 NEAR = 42
 """Largest distance of near-duplicates, of 256 bits. On ISIC 2017 pairs up to 42 are the same lesion under another
-light or crop, from 44 on they are other lesions on smooth skin; two photographs of one HAM10000 lesion that were
+light or crop, from 44 on most are other lesions on smooth skin; two photographs of one HAM10000 lesion that were
 not taken from the same image are at 110 in the median, as far apart as strangers: the hash finds copies, no more."""
 
 

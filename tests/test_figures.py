@@ -1,0 +1,240 @@
+"""The charts of the pages of results: what is drawn, where, and what a click gives back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from app import figures
+from app.answers import shares_by
+from lesion_core.analysis.calibration import reliability
+from lesion_core.analysis.curves import by_class
+from lesion_core.analysis.intervals import per_class_summary, wilson
+from lesion_core.analysis.metrics import confusion
+from lesion_core.analysis.ood import threshold_table
+from lesion_core.errors import DataError
+from lesion_core.labels import BINARY, ISIC2019, diagnosis
+
+CLASSES = ("MEL", "NV", "DF")
+
+
+@pytest.fixture
+def answers() -> tuple[np.ndarray, np.ndarray]:
+    """Truth of two of three classes, and probabilities that mostly agree."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 200)
+    logits = rng.normal(size=(200, 3))
+    logits[np.arange(200), truth] += 2
+    e = np.exp(logits)
+    return truth, e / e.sum(axis=1, keepdims=True)
+
+
+class TestConfusionMatrix:
+    counts = np.array([[8, 2, 0], [1, 88, 1], [0, 0, 0]])
+
+    def test_every_cell_is_a_clickable_square_that_names_itself(self) -> None:
+        (trace,) = figures.confusion_matrix(self.counts, CLASSES, [10, 90, 0]).data
+        assert trace.type == "scatter" and trace.marker.symbol == "square"
+        for x, y, (truth, says, count) in zip(trace.x, trace.y, trace.customdata, strict=True):
+            assert (truth, says) == (CLASSES[y], CLASSES[x])
+            assert count == self.counts[y, x]
+        assert len(trace.x) == 9
+
+    def test_colour_is_the_share_of_the_true_class(self) -> None:
+        (trace,) = figures.confusion_matrix(self.counts, CLASSES, [10, 90, 0]).data
+        assert trace.marker.color[:3] == pytest.approx([0.8, 0.2, 0.0])
+        assert trace.marker.color[4] == pytest.approx(88 / 90)
+        assert (trace.marker.cmin, trace.marker.cmax) == (0, 1)
+        assert trace.text[0] == "<b>8</b><br>80 %"
+
+    def test_undecided_pictures_count_in_the_share(self) -> None:
+        (trace,) = figures.confusion_matrix(self.counts, CLASSES, [16, 90, 0]).data
+        assert trace.marker.color[0] == pytest.approx(0.5)
+
+    def test_a_class_without_pictures_is_empty_and_not_zero_per_cent(self) -> None:
+        figure = figures.confusion_matrix(self.counts, CLASSES, [10, 90, 0])
+        assert figure.data[0].text[6:] == ("", "", "")
+        assert np.isfinite(figure.data[0].marker.color).all()
+        assert figure.layout.yaxis.ticktext[2].endswith("n 0")
+
+    def test_text_is_light_on_dark_cells_and_dark_on_light_ones(self) -> None:
+        (trace,) = figures.confusion_matrix(self.counts, CLASSES, [10, 90, 0]).data
+        assert trace.textfont.color[4] == "#FFFFFF" and trace.textfont.color[5] == figures.INK
+
+    def test_the_first_class_is_on_top(self) -> None:
+        low, high = figures.confusion_matrix(self.counts, CLASSES, [10, 90, 0]).layout.yaxis.range
+        assert low > high
+
+    def test_only_the_chosen_cell_is_framed(self) -> None:
+        (trace,) = figures.confusion_matrix(self.counts, CLASSES, [10, 90, 0], chosen=("NV", "MEL")).data
+        assert [i for i, width in enumerate(trace.marker.line.width) if width == 3] == [3]
+
+    def test_the_squares_of_eight_classes_do_not_touch(self) -> None:
+        figure = figures.confusion_matrix(np.eye(8, dtype=int), ISIC2019, np.ones(8), height=470)
+        margin = figure.layout.margin
+        assert figure.data[0].marker.size < (470 - margin.t - margin.b) / 8
+
+    def test_a_real_matrix_adds_up(self, answers: tuple[np.ndarray, np.ndarray]) -> None:
+        truth, probabilities = answers
+        counts = confusion(truth, probabilities.argmax(1), 3)
+        (trace,) = figures.confusion_matrix(counts, CLASSES, np.bincount(truth, minlength=3)).data
+        assert sum(count for _, _, count in trace.customdata) == len(truth)
+
+
+class TestPerClass:
+    def test_a_dot_for_each_figure_in_the_colour_of_its_class(self, answers: tuple[np.ndarray, np.ndarray]) -> None:
+        truth, probabilities = answers
+        table = per_class_summary(truth, probabilities, np.arange(200), CLASSES, n_boot=20)
+        figure = figures.per_class(table, CLASSES)
+        assert len(figure.data) == len(figures.CLASS_METRICS) * 3
+        for trace in figure.data:
+            assert trace.marker.color == diagnosis(trace.y[0]).colour
+        mel = table[(table["class"] == "MEL") & (table["metric"] == "sensitivity")].iloc[0]
+        assert figure.data[0].x[0] == pytest.approx(mel["value"])
+        assert figure.data[0].x[0] - figure.data[0].error_x.arrayminus[0] == pytest.approx(mel["low"])
+        assert figure.data[0].x[0] + figure.data[0].error_x.array[0] == pytest.approx(mel["high"])
+
+    def test_an_absent_class_has_its_row_and_no_dot(self, answers: tuple[np.ndarray, np.ndarray]) -> None:
+        truth, probabilities = answers
+        table = per_class_summary(truth, probabilities, np.arange(200), CLASSES, n_boot=20)
+        figure = figures.per_class(table, CLASSES)
+        assert np.isnan(figure.data[2].x[0])
+        assert list(figure.layout.yaxis.tickvals) == list(CLASSES)
+
+    def test_the_binary_view_has_colours_too(self) -> None:
+        assert len({figures.colour_of(side) for side in BINARY}) == 2
+        with pytest.raises(DataError, match="no known diagnosis"):
+            figures.colour_of("XYZ")
+
+
+def test_roc_curves_have_the_colours_and_areas_of_their_classes(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    truth, probabilities = answers
+    curves, _ = by_class(truth, probabilities, CLASSES)
+    figure = figures.roc_by_class(curves, {"MEL": 0.91234, "NV": 0.5, "DF": float("nan")})
+    assert [trace.name for trace in figure.data] == ["guessing, 0.500", "MEL, 0.912", "NV, 0.500"]
+    assert figure.data[1].line.color == diagnosis("MEL").colour
+    assert (figure.data[1].x[0], figure.data[1].y[-1]) == (0, 1)
+
+
+def test_roc_without_any_class_still_draws_the_frame() -> None:
+    assert len(figures.roc_by_class(pd.DataFrame(columns=["class", "threshold", "fpr", "tpr"]), {}).data) == 1
+
+
+def test_reliability_leaves_empty_bins_out() -> None:
+    table = reliability(np.array([0.55, 0.56, 0.95]), np.array([True, False, True]), bins=10)
+    figure = figures.reliability_diagram(table, table)
+    for trace in figure.data[1:]:
+        assert len(trace.x) == 2
+        assert np.isfinite(np.asarray(trace.error_y.array, float)).all()
+
+
+class TestHistory:
+    rows = pd.DataFrame(
+        [(e, p, m, 1.0 + e) for e in (1, 0) for p, m in
+         (("train", "loss"), ("select", "loss"), ("select", "balanced_accuracy"))],
+        columns=["epoch", "phase", "metric", "value"],
+    )
+
+    def test_a_line_each_in_the_order_of_epochs_from_one(self) -> None:
+        figure = figures.training_history(self.rows, 1)
+        assert [t.name for t in figure.data] == ["loss, train", "loss, select", "balanced accuracy, select"]
+        assert list(figure.data[0].x) == [1, 2] and list(figure.data[0].y) == [1, 2]
+        assert {shape.x0 for shape in figure.layout.shapes} == {2}
+
+    def test_no_chosen_epoch_no_line(self) -> None:
+        assert not figures.training_history(self.rows, None).layout.shapes
+
+    def test_what_was_not_logged_is_not_drawn(self) -> None:
+        assert len(figures.training_history(self.rows[self.rows["phase"] == "train"], None).data) == 1
+
+
+class TestConfidenceHistograms:
+    edges = np.linspace(0, 1, 5)
+
+    def test_each_panel_adds_up_to_one_and_tells_its_counts(self) -> None:
+        figure = figures.confidence_histograms(self.edges, [0, 1, 2, 7], [4, 0, 0, 0], [0, 0, 1, 1], 0.5)
+        assert len(figure.data) == 3
+        for trace in figure.data:
+            assert sum(trace.y) == pytest.approx(1)
+        assert [row[2] for row in figure.data[0].customdata] == [0, 1, 2, 7]
+        assert [a.text for a in figure.layout.annotations][:3] == [
+            "Dermoscopy, answered right, n 10", "Dermoscopy, answered wrong, n 4", "No lesion, so any answer is wrong, n 2"
+        ]
+
+    def test_without_strangers_there_is_no_panel_for_them(self) -> None:
+        figure = figures.confidence_histograms(self.edges, [0, 1, 2, 7], [4, 0, 0, 0], [0, 0, 0, 0], 0.5)
+        assert len(figure.data) == 2
+
+    def test_a_model_without_mistakes_divides_by_nothing(self) -> None:
+        figure = figures.confidence_histograms(self.edges, [0, 1, 2, 7], [0] * 4, [0] * 4, 0.5)
+        assert list(figure.data[1].y) == [0, 0, 0, 0]
+
+    def test_the_threshold_and_the_usual_choice_are_marked_in_every_panel(self) -> None:
+        figure = figures.confidence_histograms(self.edges, [1] * 4, [1] * 4, [1] * 4, 0.62)
+        lines = [shape for shape in figure.layout.shapes if shape.type == "line"]
+        assert sorted(shape.x0 for shape in lines) == [0.62] * 3 + [0.8] * 3
+        assert {shape.line.dash for shape in lines if shape.x0 == 0.8} == {"dot"}
+        texts = " ".join(annotation.text for annotation in figure.layout.annotations)
+        assert "reject under 0.62" in texts and "0.8, the usual choice" in texts
+
+    def test_on_the_usual_choice_there_is_one_text(self) -> None:
+        figure = figures.confidence_histograms(self.edges, [1] * 4, [1] * 4, [1] * 4, 0.8)
+        assert not any("usual" in annotation.text for annotation in figure.layout.annotations)
+
+    def test_never_more_points_than_bins(self) -> None:
+        figure = figures.confidence_histograms(self.edges, [10**6] * 4, [1] * 4, [1] * 4, 0.8)
+        assert sum(len(trace.x) for trace in figure.data) == 12
+
+
+class TestShares:
+    def test_shares_by_counts_each_group_with_wilson(self) -> None:
+        groups = pd.Series(["a"] * 30 + ["b"] * 5 + ["c"] * 5)
+        yes = np.arange(40) < 12
+        table = shares_by(groups, yes)
+        assert table["group"].tolist() == ["a", "b", "c"] and table["n"].tolist() == [30, 5, 5]
+        expected = wilson(12, 30)
+        assert table.loc[0, ["share", "low", "high"]].tolist() == [expected.value, expected.low, expected.high]
+        assert table["share"].tolist()[1:] == [0, 0] and table["high"].iloc[1] > 0
+
+    def test_small_groups_are_grey(self) -> None:
+        table = shares_by(pd.Series(["MEL"] * 20 + ["DF"] * 19), np.zeros(39, bool))
+        figure = figures.share_dots(table, "rejected", 20, {"MEL": "#D55E00", "DF": "#009E73"})
+        assert [trace.marker.color for trace in figure.data] == ["#D55E00", figures.PALE]
+        assert "n 19" in figure.layout.yaxis.ticktext[1]
+
+    def test_no_groups_no_dots(self) -> None:
+        table = shares_by(pd.Series([], dtype=str), np.zeros(0, bool))
+        assert table.empty and not figures.share_dots(table, "rejected").data
+
+
+class TestCurves:
+    def test_risk_is_one_minus_accuracy_and_thresholds_that_keep_none_are_left_out(self) -> None:
+        score, correct = np.array([0.1, 0.2, 0.3, 0.4]), np.array([True, True, False, True])
+        table = threshold_table(score, correct, [], [0.0, 0.2, 0.4])
+        figure = figures.risk_coverage(table, 0.5, 1.0)
+        assert list(figure.data[0].x) == [0.5, 1.0] and list(figure.data[0].y) == [0.0, 0.25]
+        assert (figure.data[1].x[0], figure.data[1].y[0]) == (0.5, 0.0)
+
+    def test_no_operating_point_where_nothing_is_kept(self) -> None:
+        table = threshold_table([0.1, 0.2], np.array([True, False]), [], [0.1, 0.2])
+        assert len(figures.risk_coverage(table, 0.0, float("nan")).data) == 1
+
+    def test_ood_roc_puts_false_alarms_on_the_right_axis(self) -> None:
+        figure = figures.ood_roc(pd.DataFrame({"fpr": [0, 0.2, 1], "tpr": [0, 0.9, 1]}), 0.05, 0.4)
+        assert (figure.data[-1].x[0], figure.data[-1].y[0]) == (0.05, 0.4)
+        assert "false alarms" in figure.layout.xaxis.title.text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.873, "87 %"), (0.0, "0 %"), (1.0, "100 %"), (float("nan"), "none")])
+def test_percent(value: float, text: str) -> None:
+    assert figures.percent(value) == text
+
+
+def test_every_figure_has_its_height() -> None:
+    table = pd.DataFrame({"group": ["a"], "n": [30], "share": [0.1], "low": [0.0], "high": [0.2]})
+    for figure in (
+        figures.confusion_matrix([[1, 0], [0, 1]], ("benign", "malignant"), [1, 1]), figures.share_dots(table, "x"),
+        figures.confidence_histograms([0, 1], [1], [1], [1], 0.5),
+    ):
+        assert figure.layout.height > 0

@@ -1,0 +1,151 @@
+"""Every page by its link, as Streamlit runs it: with a run and data, without data, without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app.navigation import GROUPS
+from lesion_core.runs import Run
+
+HOME = str(Path(__file__).parent.parent / "app" / "Home.py")
+STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
+NEED_A_RUN = {"analyse", "compare", "explain", "out_of_distribution"}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> Iterator[None]:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+
+
+@pytest.fixture
+def with_run(monkeypatch: pytest.MonkeyPatch, small_run: Run, data_root: Path) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(small_run.folder.parent))
+    monkeypatch.setenv("LESION_DATA", str(data_root))
+
+
+def open_page(stem: str, **query: str) -> AppTest:
+    """A page opened by its link."""
+    app = AppTest.from_file(HOME, default_timeout=120)
+    app.switch_page(f"../pages/{stem}.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def text(app: AppTest) -> str:
+    """What the page says in titles and sentences."""
+    return "\n".join(str(element.value) for kind in (app.title, app.markdown, app.caption, app.warning, app.info)
+                     for element in kind)
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_page_opens_with_a_question_and_no_exception(stem: str) -> None:
+    app = open_page(stem)
+    assert not app.exception
+    assert not app.warning
+    assert len(app.title) == 1
+    assert app.title[0].value.endswith("?")
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_page_opens_without_the_real_data(
+    stem: str, monkeypatch: pytest.MonkeyPatch, small_run: Run
+) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(small_run.folder.parent))
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    app = open_page(stem)
+    assert not app.exception
+    assert app.title[0].value.endswith("?")
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_without_a_run_a_page_says_what_to_do(stem: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(tmp_path))
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    app = open_page(stem)
+    assert not app.exception
+    assert ("There is no run" in text(app)) == (stem in NEED_A_RUN)
+
+
+def test_a_data_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, small_run: Run) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(small_run.folder.parent))
+    monkeypatch.setenv("LESION_DATA", "no-such-folder")
+    app = open_page("analyse")
+    assert not app.exception
+    assert "no-such-folder" in text(app)
+
+
+def test_a_broken_run_is_reported_and_the_others_are_offered(
+    monkeypatch: pytest.MonkeyPatch, run_copy: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "runs" / "half").mkdir()
+    (tmp_path / "runs" / "half" / "config.json").write_text("{")
+    monkeypatch.setenv("LESION_RUNS", str(run_copy.parent))
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    app = open_page("overview")
+    assert not app.exception
+    assert app.selectbox(key="run").options == ["small"]
+    assert "Run half cannot be opened" in text(app)
+
+
+@pytest.mark.usefixtures("with_run")
+def test_the_link_chooses_picture_class_and_layer() -> None:
+    app = open_page("explain", image="synthetic-BCC-2", target="DF", layer="layer2")
+    assert app.selectbox(key="image").value == "synthetic-BCC-2"
+    assert app.selectbox(key="target").value == "DF"
+    assert app.selectbox(key="layer").value == "layer2"
+    assert not app.exception
+
+
+@pytest.mark.usefixtures("with_run")
+def test_a_link_to_nothing_falls_back_to_what_is_there() -> None:
+    app = open_page("explain", image="ISIC_9999999", target="XYZ", layer="layer9", run="nobody")
+    assert not app.exception
+    assert app.selectbox(key="layer").value == "layer4"
+
+
+@pytest.mark.usefixtures("with_run")
+def test_the_answer_on_the_page_is_the_engines(small_run: Run) -> None:
+    from lesion_core.data.samples import load, synthetic_samples
+    from lesion_core.engine import Engine
+
+    sample = next(s for s in synthetic_samples() if s.id == "synthetic-VASC-1")
+    prediction = Engine(small_run).predict(load(sample).image)
+    said = text(open_page("analyse", image=sample.id))
+    expected = "UNKNOWN" if prediction.decision and prediction.decision.rejected else prediction.code
+    assert expected in said
+    assert prediction.decision
+    assert prediction.decision.reason in said
+
+
+@pytest.mark.usefixtures("with_run")
+def test_an_upload_is_analysed_and_a_broken_one_is_refused_in_a_sentence() -> None:
+    app = open_page("analyse")
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    good = cv2.imencode(".png", pixels)[1].tobytes()
+    app.file_uploader(key="upload_file").upload(("mine.png", good, "image/png")).run()
+    assert not app.exception
+    assert app.selectbox(key="image").value == "upload"
+    app = open_page("analyse")
+    app.file_uploader(key="upload_file").upload(("broken.png", good[:200], "image/png")).run()
+    assert not app.exception
+    assert len(app.warning) == 1
+
+
+@pytest.mark.usefixtures("with_run")
+def test_moving_the_threshold_changes_what_is_kept() -> None:
+    app = open_page("out_of_distribution", threshold="0.0")
+    everything = text(app)
+    app.slider(key="threshold").set_value(1.0).run()
+    assert not app.exception
+    assert text(app) != everything
