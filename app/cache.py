@@ -170,9 +170,12 @@ def samples(fingerprint: str | None, run_name: str | None, root: Path | None) ->
     return {sample.id: sample for sample in found}
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
+@st.cache_resource(show_spinner=False, max_entries=2)
 def all_real_samples(root: Path) -> dict[str, Sample]:
-    """Every picture of the data folder by id, for links to any of them. Data sets that cannot be read are left out."""
+    """Every picture of the data folder by id, for links to any of them; for reading only.
+
+    Data sets that cannot be read are left out.
+    """
     tables = []
     for layout in data_sets():
         with suppress(LesionError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -91,6 +91,32 @@ def how_to_read(*sentences: str) -> None:
         st.markdown(f"- {sentence}")
 
 
+def choose(label: str, titles: dict[str, str], key: str, **options: Any) -> str:
+    """A list whose link holds the option's key: ``bind="query-params"`` would put the title there, which changes
+    with the wording and cannot be written by another page.
+
+    Args:
+        label: Of the list.
+        titles: Key to what a person reads; the first one is the default, which the link does not mention.
+        key: Of the widget, and the parameter's name in the link.
+        options: Passed to `st.selectbox`.
+    """
+    default = next(iter(titles))
+    wanted, written = st.query_params.get(key), st.session_state.get(f"{key}_in_link")
+    if wanted in titles and wanted != written:
+        st.session_state[key] = wanted  # a link that was opened or followed
+    elif st.session_state.get(key) not in titles:
+        st.session_state[key] = default
+    chosen = str(st.selectbox(label, list(titles), format_func=lambda name: titles[name], key=key,
+                              persist_state="session", **options))
+    if chosen != default:
+        st.query_params[key] = chosen
+    elif wanted is not None:
+        del st.query_params[key]
+    st.session_state[f"{key}_in_link"] = chosen
+    return chosen
+
+
 def pick_picture(*, strangers: bool = True) -> Picture:
     """The picker that every page on one picture shares: a sample from the list, or an upload.
 
@@ -126,11 +152,10 @@ def pick_picture(*, strangers: bool = True) -> Picture:
                 st.session_state[state.IMAGE] = "upload"
                 st.rerun()
     with left:
-        chosen = st.selectbox("Picture", list(titles), format_func=lambda name: titles[name], key=state.IMAGE,
-                              bind="query-params", help="Type to search. The link always names the picture.")
+        chosen = choose("Picture", titles, state.IMAGE, help="Type to search. The link names the picture.")
     if chosen == "upload" and uploaded is not None:
         return uploaded
-    return cache.picture(options[str(chosen)])
+    return cache.picture(options[chosen])
 
 
 def origin_badge(picture: Picture) -> tuple[str, str]:

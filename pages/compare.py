@@ -49,7 +49,8 @@ row[at] = 0
 recalls = np.diag(counts)[totals > 0] / totals[totals > 0]
 with title:
     mistake = (
-        f" Of {totals[at]:,} pictures of {name_of(worst)} it names **{percent(counts[at, at] / totals[at])}**"
+        f" Of {totals[at]:,} {worst if worst in BINARY else name_of(worst)} pictures it finds "
+        f"**{percent(counts[at, at] / totals[at])}**"
         + (f", and takes {row.max():,} for {name_of(data.classes[int(row.argmax())])}." if row.any() else ".")
         if totals[at] else ""
     )
@@ -63,6 +64,7 @@ with labels:
            (f"n = {n_images:,} images, {n_lesions:,} lesions", "gray"))
 
 main, side = st.columns([3, 1], gap="large")
+below = st.container()
 
 
 def name_cell(truth: str, says: str) -> str:
@@ -81,8 +83,14 @@ def take_click() -> None:
     st.session_state[state.CELL] = chosen_cell if chosen_cell in cells else None
 
 
+if st.session_state.get(state.CELL) is not None and st.session_state[state.CELL] not in cells:
+    st.session_state[state.CELL] = None  # a cell of another view
+with below:
+    caption = st.container()
+    cell = st.selectbox("Images of a cell", list(cells), index=None, key=state.CELL, bind="query-params",
+                        placeholder="Click a cell of the matrix, or choose one here: truth as prediction")
+chosen = cells.get(str(cell))
 with main:
-    chosen = cells.get(str(st.session_state.get(state.CELL)))
     st.plotly_chart(
         figures.confusion_matrix(counts, data.classes, totals, chosen), key=matrix_key, on_select=take_click,
         selection_mode="points", config={"displayModeBar": False},
@@ -100,7 +108,7 @@ with side, st.container(gap="xxsmall"):
             for key in ("balanced_accuracy", "macro_auroc", "accuracy", "macro_f1", "ece"):
                 metric_with_interval(METRICS[key].name, by_metric[key])
 undecided = n_images - int(counts.sum())
-st.caption(
+caption.caption(
     f"**{VIEWS[view].name}.** {VIEWS[view].says} A row is a true class, a cell its pictures and their share of the "
     "row; darker is more. Small figures: 95 % interval, resampled by lesion."
     + (f" {undecided} undecided pictures are in no column." if undecided else "")
@@ -109,9 +117,6 @@ st.caption(
 )
 
 # The images of a cell, by click or by keyboard.
-st.selectbox("Images of a cell", list(cells), index=None, key=state.CELL, bind="query-params",
-             placeholder="Click a cell of the matrix, or choose one here: truth as prediction")
-chosen = cells.get(str(st.session_state.get(state.CELL)))
 if chosen:
     i, j = (data.classes.index(code) for code in chosen)
     inside = (data.truth == i) & (predicted == j)
@@ -141,7 +146,8 @@ if chosen:
 # The detail. Only the open tab is computed.
 tabs = st.tabs(["Metrics", "Each class", "ROC curves", "Calibration", "Training", "Model card"], key=state.TAB,
                bind="query-params")
-source = f"{VIEWS[view].name}, {split} split, n = {n_images:,} images of {n_lesions:,} lesions"
+role = "" if "split" in VIEWS[view].name.lower() else f", {split} split"
+source = f"{VIEWS[view].name}{role}, n = {n_images:,} images of {n_lesions:,} lesions"
 
 
 def with_interval(row: pd.Series) -> str:

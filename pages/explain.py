@@ -8,6 +8,7 @@ import streamlit as st
 from app import cache, state
 from app.components import (
     badges,
+    choose,
     current_run,
     heat_on,
     how_to_read,
@@ -28,16 +29,15 @@ prediction = cache.predict(run.name, picture.image)
 
 controls = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
 predicted = "predicted"
-targets = [predicted, *run.classes]
+targets = {
+    predicted: f"the predicted class ({prediction.code})",
+    **{code: f"{diagnosis(code).name} ({code})" for code in run.classes},
+}
 with controls[0]:
-    choice = st.selectbox(
-        "Evidence for", targets, key=state.TARGET, bind="query-params",
-        format_func=lambda code: f"the predicted class ({prediction.code})" if code == predicted
-        else f"{diagnosis(code).name} ({code})",
-    )
+    choice = choose("Evidence for", targets, state.TARGET)
 with controls[1]:
     layer = st.selectbox("Layer", list(LAYERS), key=state.LAYER, bind="query-params",
-                         format_func=lambda name: f"{name}", help="; ".join(f"{n}: {says}" for n, says in LAYERS.items()))
+                         help="; ".join(f"{n}: {says}" for n, says in LAYERS.items()))
 with controls[2]:
     opacity = st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params") / 100
 with controls[3]:

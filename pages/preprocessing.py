@@ -61,7 +61,7 @@ def controls() -> Preprocessing:
     dark, popover = step(places[0], "Corners", state.DARK, "Crop to the bright field of the dermatoscope.")
     with popover:
         darkness = slider("Dark is under, grey levels", state.DARKNESS, 1, 120, 1, dark)
-    hair, popover = step(places[1], "Hair", state.HAIR, "Find thin dark lines and fill them from their surroundings.")
+    hair, popover = step(places[1], "Hair", state.HAIR, "Find thin dark lines and fill them from beside.")
     with popover:
         kernel = slider("Widest hair, share of the short side", state.HAIR_KERNEL, 0.01, 0.2, 0.005, hair)
         threshold = slider("Least darkness of a hair, grey levels", state.HAIR_THRESHOLD, 1, 100, 1, hair)
@@ -130,7 +130,8 @@ with right:
 
 # The detail ----------------------------------------------------------------------------------------------------
 
-answers, hairs, colours, times = st.tabs(["The answer", "Hair mask", "Colours", "Steps and time"])
+answers, hairs, colours, times = st.tabs(["The answer", "Hair mask", "Colours", "Steps and time"], key=state.TAB,
+                                         bind="query-params")
 with hairs:
     if hair is None:
         st.info("Hair removal is switched off. Switch it on to see what it takes for hair.")
@@ -151,7 +152,8 @@ with colours:
                "picture. Colour constancy moves whole curves, local contrast widens them.")
 with times:
     st.dataframe(
-        table.replace({"found": {"": None}}), hide_index=True, width="stretch", alt="Time and effect of each step",
+        table.replace({"found": {"": None}}), hide_index=True, width="stretch", placeholder="",
+        alt="Time and effect of each step",
         column_config={
             "step": "Step", "size": "Size after it", "found": "What it found",
             "milliseconds": st.column_config.NumberColumn("Time, ms", format="%.1f"),

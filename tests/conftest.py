@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-# The accelerator would only make tiny trainings slower and less repeatable.
+# For networks this small an accelerator and more threads cost more than they give; read when torch is imported.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
 from dataclasses import dataclass

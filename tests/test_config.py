@@ -101,7 +101,7 @@ def test_bad_settings_name_the_field(changes: dict[str, Any], says: str) -> None
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", b"\xff\xfe", '{"name": '])
 def test_what_is_no_object_is_refused(text: str | bytes) -> None:
-    with pytest.raises(ConfigError, match="mine.json"):
+    with pytest.raises(ConfigError, match=r"mine\.json"):
         RunSettings.from_json(text, "mine.json")
 
 

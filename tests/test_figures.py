@@ -159,7 +159,8 @@ class TestConfidenceHistograms:
             assert sum(trace.y) == pytest.approx(1)
         assert [row[2] for row in figure.data[0].customdata] == [0, 1, 2, 7]
         assert [a.text for a in figure.layout.annotations][:3] == [
-            "Dermoscopy, answered right, n 10", "Dermoscopy, answered wrong, n 4", "No lesion, so any answer is wrong, n 2"
+            "Dermoscopy, answered right, n 10", "Dermoscopy, answered wrong, n 4",
+            "No lesion, so any answer is wrong, n 2",
         ]
 
     def test_without_strangers_there_is_no_panel_for_them(self) -> None:

@@ -74,7 +74,8 @@ def test_without_a_run_a_page_says_what_to_do(stem: str, monkeypatch: pytest.Mon
     monkeypatch.delenv("LESION_DATA", raising=False)
     app = open_page(stem)
     assert not app.exception
-    assert ("There is no run" in text(app)) == (stem in NEED_A_RUN)
+    assert any("There is no run" in warning.value for warning in app.warning) == (stem in NEED_A_RUN)
+    assert "No run is here yet" in text(app)
 
 
 def test_a_data_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, small_run: Run) -> None:
@@ -133,11 +134,11 @@ def test_an_upload_is_analysed_and_a_broken_one_is_refused_in_a_sentence() -> No
     app = open_page("analyse")
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     good = cv2.imencode(".png", pixels)[1].tobytes()
-    app.file_uploader(key="upload_file").upload(("mine.png", good, "image/png")).run()
+    app.file_uploader(key="upload_file").set_value(("mine.png", good, "image/png")).run()
     assert not app.exception
     assert app.selectbox(key="image").value == "upload"
     app = open_page("analyse")
-    app.file_uploader(key="upload_file").upload(("broken.png", good[:200], "image/png")).run()
+    app.file_uploader(key="upload_file").set_value(("broken.png", good[:200], "image/png")).run()
     assert not app.exception
     assert len(app.warning) == 1
 

@@ -77,7 +77,8 @@ def test_a_bad_picture_is_named_in_one_sentence(small_run: Run, tmp_path: Path, 
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
     with pytest.raises(RunError, match=r"bad\.jpg cannot be scored: ") as caught:
-        score(build(small_run.config.settings.model), small_run.config.settings.preprocessing, [str(bad)], workers=workers)
+        score(build(small_run.config.settings.model), small_run.config.settings.preprocessing, [str(bad)],
+              workers=workers)
     assert "Traceback" not in str(caught.value) and "\n" not in str(caught.value)
 
 

@@ -70,7 +70,7 @@ def grad_cam(model: ResNet, image: Tensor, target: int, layer: str = "layer4") -
         raise ModelError(f"There is no class number {target}.", f"The model has {model.fc.out_features}, from 0 on.")
     if image.ndim != 4 or image.shape[0] != 1:
         raise ModelError(f"A tensor of shape {tuple(image.shape)} is not one picture.", "Give (1, 3, S, S).")
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         # The weights of a served model need no gradient, so the picture carries it to the layer.
         x = image.detach().clone().requires_grad_(True)
         found = LayerGradCam(model, getattr(model, layer)).attribute(x, target=target, relu_attributions=False)

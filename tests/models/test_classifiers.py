@@ -103,7 +103,7 @@ def test_weights_may_be_named_by_path(tmp_path: Path) -> None:
 def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     save_file({"encoder.weight": torch.zeros(3)}, tmp_path / "strange.safetensors")
     (tmp_path / "weights.pth").write_bytes(b"\x80\x04K\x01.")
-    for name, says in (("strange.safetensors", "None of the 1 tensors"), ("weights.pth", "cannot be read as safetensors"),
+    for name, says in (("strange.safetensors", "None of the 1 tensors"), ("weights.pth", "cannot be read as safetens"),
                        ("none.safetensors", "no weights file")):
         with pytest.raises(ModelError, match=says):
             initialise(build(SMALL), settings("resnet10", weights=name), tmp_path)

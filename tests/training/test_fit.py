@@ -53,14 +53,14 @@ def epochs(fitted: Fitted, metric: str = "loss", phase: str = "train") -> list[i
     return table[(table["phase"] == phase) & (table["metric"] == metric)]["epoch"].tolist()
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill."""
 
 
 def kill_in(epoch: int) -> Any:
     def on_epoch(number: int, _: dict[str, float]) -> None:
         if number == epoch:
-            raise Killed
+            raise KilledError
 
     return on_epoch
 
@@ -87,7 +87,7 @@ def test_it_learns_what_can_be_learned(easy: pd.DataFrame, tmp_path: Path) -> No
 def test_a_killed_training_goes_on(easy: pd.DataFrame, tmp_path: Path, ema: float) -> None:
     chosen = settings(epochs=3, ema_decay=ema)
     straight = run(chosen, easy, tmp_path / "straight")
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(chosen, easy, tmp_path / "killed", on_epoch=kill_in(1))
     later: list[int] = []
     resumed = run(chosen, easy, tmp_path / "killed", on_epoch=lambda epoch, _: later.append(epoch))
@@ -106,7 +106,7 @@ def test_a_killed_training_goes_on(easy: pd.DataFrame, tmp_path: Path, ema: floa
 
 def test_fresh_starts_over_even_if_it_is_killed(easy: pd.DataFrame, tmp_path: Path) -> None:
     run(settings(), easy, tmp_path)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(settings(seed=5), easy, tmp_path, resume=False, on_epoch=kill_in(0))
     seen: list[int] = []
     run(settings(seed=5), easy, tmp_path, on_epoch=lambda epoch, _: seen.append(epoch))

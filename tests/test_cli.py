@@ -1,0 +1,174 @@
+"""The command line: what a person types, what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lesion_core import cli
+from lesion_core.runs import Run, open_run
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
+    """`python -m lesion_core <arguments>` in this process: exit code, standard output, standard error."""
+    monkeypatch.setenv("GLIBC_TUNABLES", "set")  # else `train` would start this process over
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "400")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lesion_core", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capfd.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return run
+
+
+def refused(result: tuple[int, str, str], *says: str) -> None:
+    """Exit code 1, one line on standard error, no traceback."""
+    code, out, err = result
+    assert code == 1 and out == ""
+    assert "Traceback" not in err and len(err.strip().splitlines()) == 1, err
+    for text in says:
+        assert text in err
+
+
+def test_help_and_wrong_calls() -> None:
+    """In a process of its own, as a person calls it."""
+    for arguments, code, says in ((["--help"], 0, "synthesize"), (["fly"], 2, "No such command"),
+                                  (["runs", "/nowhere"], 1, "There is no folder /nowhere.")):
+        done = subprocess.run([sys.executable, "-m", "lesion_core", *arguments], capture_output=True, text=True,
+                              cwd=Path(__file__).parents[1], timeout=120)
+        assert done.returncode == code and says in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    ["synthesize"], ["synthesize", "x", "--per-class", "0"], ["synthesize", "x", "--size", "8"], ["train"],
+    ["train", "--data", "/nowhere"], ["train", "--data", "/tmp", "--epochs", "0"], ["evaluate"],
+    ["evaluate", "x", "--resamples", "5"], ["predict", "x.jpg"], ["runs", "--yaml"],
+])
+def test_wrong_options_exit_2(call: Any, arguments: list[str]) -> None:
+    code, out, err = call(*arguments)
+    assert code == 2 and out == "" and "Traceback" not in err
+
+
+def test_synthesize_then_train_then_everything(call: Any, tmp_path: Path) -> None:
+    """The way of the README, without a data set."""
+    root = tmp_path / "data"
+    code, out, _ = call("synthesize", root / "synthetic", "--per-class", 8, "--size", 48)
+    assert code == 0 and "64 synthetic lesions" in out
+    refused(call("synthesize", root / "synthetic"), "is no empty folder")
+
+    train = ["train", "--data", root, "--architecture", "resnet10", "--name", "try", "--epochs", 1, "--size", 32,
+             "--batch-size", 32, "--runs", tmp_path / "runs", "--work", tmp_path / "work"]
+    code, out, err = call(*train)
+    assert code == 0 and f"The run is in {tmp_path / 'runs' / 'try'}." in out and "epoch 1/1: " in err
+    run = open_run(tmp_path / "runs" / "try")
+    assert run.config.settings.training.epochs == 1 and len(run.part("test")) and (run.folder / "card.md").is_file()
+
+    code, out, err = call(*train, "--seed", 4)
+    assert code == 1 and out == "" and "other settings" in err and "--fresh" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(("options", "says"), [
+    (["--architecture", "vgg"], "There is no classifier 'vgg'"), (["--size", 8], "size"),
+    (["--epochs", 5000], "epochs"), (["--learning-rate", 7], "learning_rate"), (["--name", "a/b"], "name"),
+    (["--settings", "none.json"], "There is no settings file"),
+])
+def test_settings_that_cannot_be(call: Any, data_root: Path, options: list[object], says: str) -> None:
+    refused(call("train", "--data", data_root, *options), says)
+
+
+def test_settings_files_that_cannot_be(call: Any, data_root: Path, small_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    for content, says in ((b"{", "mine.json is no JSON"), (b"\xff\xfe\x00", "mine.json is no JSON"),
+                          (b"[1]", "mine.json: "), (b'{"settings": {"name": "x"}}', "model: Field required")):
+        path.write_bytes(content)
+        refused(call("train", "--data", data_root, "--settings", path), says)
+    path.write_text(small_run.config.settings.to_json())
+    refused(call("train", "--data", data_root, "--settings", path, "--epochs", 3, "--seed", 1),
+            "--epochs, --seed cannot be given beside --settings.")
+
+
+def test_no_data_is_told(call: Any, tmp_path: Path) -> None:
+    code, out, err = call("train", "--data", tmp_path, "--architecture", "resnet10")
+    assert code == 1 and out == "" and "There is no ISIC 2019 ground truth" in err and "Traceback" not in err
+
+
+def test_evaluate_tells_every_view(call: Any, small_run: Run) -> None:
+    code, out, _ = call("evaluate", small_run.folder, "--json", "--resamples", 100)
+    found = json.loads(out)
+    assert code == 0 and found["fingerprint"] == small_run.fingerprint
+    assert set(found["views"]) == {"test", "ham10000", "binary", "calibrate", "select"}
+    test = found["views"]["test"]
+    assert test["n"] == len(small_run.part("test"))
+    for row in test["metrics"]:
+        assert row["value"] is None or row["low"] is None or row["low"] <= row["value"] <= row["high"]
+    code, out, _ = call("evaluate", small_run.folder, "--resamples", 100)
+    assert code == 0 and "Test split" in out and "95 % interval" in out
+    refused(call("evaluate", small_run.folder / "none"), "is no run")
+
+
+def test_evaluate_scores_again_and_mends(call: Any, run_copy: Path, data_root: Path, small_run: Run) -> None:
+    (run_copy / "predictions.parquet").unlink()
+    refused(call("evaluate", run_copy), "lacks predictions.parquet", "evaluate --data")
+    for _ in range(2):
+        code, out, _ = call("evaluate", run_copy, "--data", data_root, "--json", "--resamples", 100)
+        assert code == 0 and json.loads(out)["views"]["test"]["n"] == len(small_run.part("test"))
+        again = open_run(run_copy)
+        assert again.config.quantization == small_run.config.quantization
+        assert again.config.files["model.safetensors"] == small_run.config.files["model.safetensors"]
+
+
+def test_predict_goes_on_after_a_bad_picture(call: Any, small_run: Run, data_root: Path, tmp_path: Path) -> None:
+    good = next((data_root / "synthetic" / "HAM10000_images").iterdir())
+    folder = tmp_path / "some [pictures] [/b]"
+    folder.mkdir()
+    shutil.copy(good, folder / "b.jpg")
+    (folder / "a.jpg").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("not asked for")
+    code, out, _ = call("predict", folder, tmp_path / "gone.png", "--run", small_run.folder, "--json")
+    bad, fine, gone = json.loads(out)
+    assert code == 1 and "error" in bad and "error" in gone and bad["picture"].endswith("a.jpg")
+    assert fine["diagnosis"] in small_run.classes and fine["reason"]
+    assert fine["answer"] == ("UNKNOWN" if fine["rejected"] else fine["diagnosis"])
+    assert sum(fine["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert fine["confidence"] == max(fine["probabilities"].values())
+    code, out, err = call("predict", folder, "--run", small_run.folder)
+    assert code == 1 and "[pictures] [/b]" in out and "Traceback" not in err
+    code, out, _ = call("predict", good, "--run", small_run.folder)
+    assert code == 0
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused(call("predict", empty, "--run", small_run.folder), "no picture in what was given")
+    refused(call("predict", good, "--run", empty), "is no run")
+
+
+def test_runs_tells_the_broken(call: Any, run_copy: Path) -> None:
+    root = run_copy.parent
+    code, out, _ = call("runs", root, "--json")
+    assert code == 0 and json.loads(out)["broken"] == {}
+    (root / "torn").mkdir()
+    code, out, _ = call("runs", root, "--json")
+    found = json.loads(out)
+    assert code == 1 and [r["name"] for r in found["runs"]] == ["small"] and "config.json" in found["broken"]["torn"]
+    code, out, err = call("runs", root)
+    assert code == 1 and "small" in out and "torn: torn is no run" in err
+
+
+def test_an_interruption_is_130(call: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lesion_core.runs.list_runs", stop)
+    code, _, err = call("runs", tmp_path)
+    assert code == 130 and "Stopped." in err and "Traceback" not in err

@@ -1,0 +1,180 @@
+"""The engine: a known answer, one lock, a bounded queue."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from lesion_core.analysis.metrics import softmax
+from lesion_core.analysis.ood import decide
+from lesion_core.config import Clahe
+from lesion_core.data.synthetic import make_lesion
+from lesion_core.engine import GOLDEN_TOLERANCE, Engine
+from lesion_core.errors import BusyError, ImageError, ModelError, RunError
+from lesion_core.explain.layers import LAYERS
+from lesion_core.runs import Run, open_run, write_config
+
+
+@pytest.fixture(scope="module")
+def engine(small_run: Run) -> Engine:
+    return Engine(small_run)
+
+
+@pytest.fixture(scope="module")
+def images() -> list[np.ndarray]:
+    return [make_lesion(code, seed, size=64).image for seed, code in enumerate(("MEL", "NV", "BKL"))]
+
+
+def test_the_known_answer_is_given(engine: Engine, small_run: Run) -> None:
+    image, logits = small_run.golden
+    np.testing.assert_allclose(engine.predict(image).logits, logits, atol=1e-4)
+
+
+def test_a_prediction_is_consistent(engine: Engine, small_run: Run, images: list[np.ndarray]) -> None:
+    for image in images:
+        p = engine.predict(image)
+        expected = softmax(p.logits[None].astype(float), small_run.calibration.temperature)[0]
+        np.testing.assert_allclose(p.probabilities, expected)
+        assert p.classes == small_run.classes and p.logits.dtype == np.float32 and p.milliseconds > 0
+        assert p.code == p.classes[int(p.logits.argmax())]
+        assert p.confidence == p.probabilities.max()
+        assert engine.policy is not None and p.decision == decide(engine.policy, p.logits[None])[0]
+
+
+@pytest.mark.parametrize("shape", [(17, 200), (450, 600), (1200, 1600), (64, 64)])
+def test_pictures_of_any_size_are_read(engine: Engine, shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert np.isfinite(engine.predict(image).logits).all()
+    assert engine.explain(image, "MEL").heatmap.shape == (64, 64)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((64, 64), np.uint8), np.zeros((64, 64, 4), np.uint8), np.zeros((64, 64, 3))])
+def test_what_is_no_picture_is_refused(engine: Engine, bad: np.ndarray) -> None:
+    with pytest.raises(ImageError):
+        engine.predict(bad)
+    with pytest.raises(ImageError):
+        engine.explain(bad, "MEL")
+
+
+def test_other_preprocessing_is_refused(engine: Engine, small_run: Run, images: list[np.ndarray]) -> None:
+    own = small_run.config.settings.preprocessing
+    assert engine.predict(images[0], own).code == engine.predict(images[0]).code
+    other = own.model_copy(update={"clahe": Clahe(enabled=True), "mean": (0.5, 0.5, 0.5)})
+    with pytest.raises(RunError, match="not that of run small: clahe, mean differ"):
+        engine.predict(images[0], other)
+
+
+def test_unknown_classes_and_layers_list_the_known(engine: Engine, images: list[np.ndarray]) -> None:
+    with pytest.raises(RunError, match=r"no class 'AKIEC'.*MEL, NV"):
+        engine.explain(images[0], "AKIEC")
+    with pytest.raises(ModelError, match=r"no layer 'conv1'"):
+        engine.explain(images[0], "MEL", "conv1")
+
+
+def reseal(folder: Path) -> Run:
+    """The run with hashes of its files as they are now, as whoever altered it might write them."""
+    return write_config(folder, open_run(folder, verify=False).config)
+
+
+def test_altered_weights_are_refused(run_copy: Path) -> None:
+    path = run_copy / "model.safetensors"
+    tensors = load_file(path)
+    tensors["fc.bias"] = tensors["fc.bias"] + np.float32(5 * GOLDEN_TOLERANCE)
+    save_file(tensors, path)
+    with pytest.raises(RunError, match=r"model\.safetensors of run small was altered"):
+        Engine.open(run_copy)
+    (run_copy / "policy.json").unlink()
+    with pytest.raises(RunError, match=r"does not give its known answer: a logit differs by 0\.05"):
+        Engine(reseal(run_copy))
+    tensors["fc.bias"][0] = np.nan
+    save_file(tensors, path)
+    with pytest.raises(RunError, match="differs by nan"):
+        Engine(reseal(run_copy))
+
+
+def test_weights_of_another_architecture_are_refused(run_copy: Path) -> None:
+    config = run_copy / "config.json"
+    config.write_text(config.read_text().replace('"resnet10"', '"resnet50"'))
+    (run_copy / "policy.json").unlink()
+    with pytest.raises(ModelError, match="does not fit the model"):
+        Engine(open_run(run_copy))
+
+
+def test_a_policy_of_another_run_is_refused(run_copy: Path) -> None:
+    config = run_copy / "config.json"
+    config.write_text(config.read_text().replace("start at random", "began at random"))
+    with pytest.raises(RunError, match="made for another run"):
+        Engine(open_run(run_copy))
+
+
+def test_a_run_without_policy_rejects_nothing(run_copy: Path, images: list[np.ndarray]) -> None:
+    (run_copy / "policy.json").unlink()
+    assert Engine.open(run_copy).predict(images[0]).decision is None
+
+
+def test_many_at_once_get_what_one_gets(engine: Engine, images: list[np.ndarray]) -> None:
+    """Eight threads with sixty mixed calls each: every answer equals the one that is given alone."""
+    layers = list(LAYERS)
+    jobs = [(i % 3, None if i % 2 else (engine.run.classes[i % 8], layers[i % 4])) for i in range(24)]
+
+    def ask(job: tuple[int, tuple[str, str] | None]) -> np.ndarray:
+        picture, wanted = job
+        if wanted is None:
+            return engine.predict(images[picture]).logits
+        return engine.explain(images[picture], *wanted).raw
+
+    alone = [ask(job) for job in jobs]
+    failures: list[str] = []
+
+    def visitor(number: int) -> None:
+        order = np.random.default_rng(number).integers(len(jobs), size=60)
+        for i in order:
+            try:
+                found = ask(jobs[i])
+                if not np.allclose(found, alone[i], rtol=1e-4, atol=1e-6):
+                    failures.append(f"{jobs[i]} differs by {np.abs(found - alone[i]).max()}")
+            except Exception as error:
+                failures.append(repr(error))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(visitor, range(8)))
+    assert not failures
+
+
+def test_a_full_queue_is_told_at_once(small_run: Run, images: list[np.ndarray]) -> None:
+    narrow = Engine(small_run, queue=1)
+    entered, leave = threading.Event(), threading.Event()
+    real = narrow._model.forward
+
+    def slow(x: object) -> object:
+        entered.set()
+        assert leave.wait(60)
+        return real(x)
+
+    narrow._model.forward = slow
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(narrow.predict, images[0])
+        assert entered.wait(60)
+        second = pool.submit(narrow.predict, images[1])
+        while narrow._places._value:  # type: ignore[attr-defined]
+            threading.Event().wait(0.01)
+        for call in (lambda: narrow.predict(images[2]), lambda: narrow.explain(images[2], "MEL")):
+            with pytest.raises(BusyError, match=r"Many people.*Try again"):
+                call()
+        leave.set()
+        assert first.result(60).code and second.result(60).code
+    narrow._model.forward = real
+    assert narrow.predict(images[2]).code, "a place is free again"
+
+
+def test_a_failed_call_frees_its_place(small_run: Run, images: list[np.ndarray]) -> None:
+    narrow = Engine(small_run, queue=0)
+    for _ in range(3):
+        with pytest.raises(ModelError):
+            narrow.explain(images[0], "MEL", "none")
+    assert narrow.predict(images[0]).code

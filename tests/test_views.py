@@ -1,0 +1,96 @@
+"""The views of a run: which images, in which label set."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesion_core.analysis.metrics import softmax
+from lesion_core.analysis.views import VIEWS, view_data, view_summary
+from lesion_core.errors import ConfigError
+from lesion_core.labels import BINARY, HAM10000, ISIC2019
+from lesion_core.runs import OFFICIAL_TEST, Run, open_run
+
+
+@pytest.fixture
+def with_official(run_copy: Path) -> Run:
+    """The small run; its last 16 test images are said to be the official test set, in its seven classes."""
+    table = pd.read_parquet(run_copy / "predictions.parquet")
+    chosen = table.index[table["split"] == "test"][-4:]
+    table.loc[chosen, "dataset"] = OFFICIAL_TEST
+    table.loc[chosen, "label"] = table.loc[chosen, "label"].replace({"AK": "AKIEC", "SCC": "AKIEC"})
+    table.to_parquet(run_copy / "predictions.parquet")
+    return open_run(run_copy, verify=False)
+
+
+def test_the_test_view_is_the_runs_own(small_run: Run) -> None:
+    data = view_data(small_run, "test")
+    assert data is not None and data.classes == ISIC2019
+    part = small_run.part("test")
+    assert [ISIC2019[i] for i in data.truth] == part["label"].tolist()
+    np.testing.assert_allclose(
+        data.probabilities, softmax(small_run.logits(part), small_run.calibration.temperature)
+    )
+    assert data.groups.tolist() == part["lesion_id"].tolist()
+
+
+def test_ham10000_merges_ak_and_scc(small_run: Run) -> None:
+    whole, seven = view_data(small_run, "test"), view_data(small_run, "ham10000")
+    assert whole is not None and seven is not None and seven.classes == HAM10000
+    np.testing.assert_allclose(
+        seven.probabilities[:, 3], whole.probabilities[:, [ISIC2019.index("AK"), ISIC2019.index("SCC")]].sum(axis=1)
+    )
+    np.testing.assert_allclose(seven.probabilities.sum(axis=1), 1)
+    expected = ["AKIEC" if code in ("AK", "SCC") else code for code in seven.table["label"]]
+    assert [HAM10000[i] for i in seven.truth] == expected and "AKIEC" in expected
+
+
+def test_two_classes_add_up(small_run: Run) -> None:
+    whole, two = view_data(small_run, "test"), view_data(small_run, "binary")
+    assert whole is not None and two is not None and two.classes == BINARY
+    malignant = [i for i, code in enumerate(ISIC2019) if code in ("MEL", "BCC", "AK", "SCC")]
+    np.testing.assert_allclose(two.probabilities[:, 1], whole.probabilities[:, malignant].sum(axis=1))
+    np.testing.assert_array_equal(two.truth, np.isin(whole.truth, malignant))
+
+
+def test_the_official_test_set_is_only_had_by_its_name(with_official: Run, small_run: Run) -> None:
+    assert view_data(small_run, "isic2018") is None
+    official = view_data(with_official, "isic2018")
+    assert official is not None and len(official.truth) == 4 and set(official.table["dataset"]) == {OFFICIAL_TEST}
+    for key in ("test", "ham10000", "binary"):
+        data, before = view_data(with_official, key), view_data(small_run, key)
+        assert data is not None and before is not None
+        assert OFFICIAL_TEST not in set(data.table["dataset"]) and len(data.truth) == len(before.truth) - 4
+
+
+@pytest.mark.parametrize("key", ["calibrate", "select"])
+def test_other_roles_have_views(small_run: Run, key: str) -> None:
+    data = view_data(small_run, key)
+    assert data is not None and set(data.table["split"]) == {key}
+
+
+@pytest.mark.parametrize("key", [k for k in VIEWS if k != "isic2018"])
+def test_summaries_count_images_and_lesions(small_run: Run, key: str) -> None:
+    data, found = view_data(small_run, key), view_summary(small_run, key, n_boot=100)
+    assert data is not None and found is not None
+    assert (found.n_images, found.n_groups) == (len(data.table), data.table["lesion_id"].nunique())
+    assert {"metric", "value", "low", "high"} <= set(found.table.columns)
+    value = found.table.set_index("metric")["value"]
+    assert value["accuracy"] == pytest.approx((data.probabilities.argmax(axis=1) == data.truth).mean())
+
+
+def test_classes_that_do_not_map_have_no_view(small_run: Run) -> None:
+    model = small_run.config.settings.model.model_copy(update={"classes": ("MEL", "NV", "BCC", "AK")})
+    settings = small_run.config.settings.model_copy(update={"model": model})
+    few = dataclasses.replace(small_run, config=small_run.config.model_copy(update={"settings": settings}))
+    assert view_data(few, "test") is None and view_summary(few, "test") is None
+
+
+def test_unknown_views_list_the_known(small_run: Run) -> None:
+    for call in (view_data, view_summary):
+        with pytest.raises(ConfigError, match=r"no view 'train'.*test, ham10000"):
+            call(small_run, "train")
