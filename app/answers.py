@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lesion_core.analysis.calibration import expected_calibration_error, reliability
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.metrics import softmax, two_sided
-from lesion_core.analysis.ood import SCORES, Policy
+from lesion_core.analysis.ood import SCORES
 from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.views import ViewData, view_data
 from lesion_core.errors import RunError
@@ -124,21 +124,3 @@ def shares_by(groups: pd.Series[str], yes: NDArray[np.bool_]) -> pd.DataFrame:
         columns=["group", "n", "share", "low", "high"],
     )
     return table.sort_values(["n", "group"], ascending=[False, True], ignore_index=True)
-
-
-def read_policy(run: Run) -> Policy | None:
-    """The run's rejection policy, None where it has none; without the engine, which needs torch.
-
-    Raises:
-        RunError: It was made for another run.
-        ConfigError: The file is damaged.
-    """
-    path = run.folder / "policy.json"
-    if not path.is_file():
-        return None
-    found = Policy.read(path)
-    if found.run != run.fingerprint:
-        raise RunError(
-            f"policy.json of {run.name} was made for another run ({found.run}).", "Choose a threshold for this run."
-        )
-    return found

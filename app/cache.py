@@ -149,7 +149,7 @@ def _training_table(root: Path) -> pd.DataFrame:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def samples(fingerprint: str | None, run_name: str | None, root: Path | None) -> dict[str, Sample]:
+def samples(fingerprint: str | None, run_name: str | None, root: Path | None) -> dict[str, Sample]:  # noqa: ARG001
     """Samples by id: real ones of the run's test split where the data is, synthetic lesions, strangers.
 
     Args:

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 
 from lesion_core.analysis.intervals import Interval, share_interval
 from lesion_core.imaging.preprocess import Preprocessed
-from lesion_core.labels import AKIEC, DIAGNOSES, PREMALIGNANT_COUNTS_AS, diagnosis
+from lesion_core.labels import AKIEC, DIAGNOSES, diagnosis
 
 Pixels = NDArray[np.uint8]
 
@@ -87,12 +87,13 @@ def facts(table: pd.DataFrame, missing: tuple[str, ...] = ()) -> Facts:
         missing: The ids that have no file.
     """
     rows = pd.DataFrame({
-        "code": table["diagnosis"].fillna(UNKNOWN), "lesion": lesions(table), "missing": table["image_id"].isin(missing),
+        "code": table["diagnosis"].fillna(UNKNOWN), "lesion": lesions(table),
+        "missing": table["image_id"].isin(missing),
     })
     counts = rows.groupby("code").agg(
         images=("lesion", "size"), missing=("missing", "sum"), lesions=("lesion", "nunique")
     ).sort_values("images", ascending=False).reset_index()
-    bad = {code for code in _CODES if diagnosis(code).malignancy in ("malignant", PREMALIGNANT_COUNTS_AS, "premalignant")}
+    bad = {code for code in _CODES if diagnosis(code).malignancy != "benign"}
     labelled = (rows["code"] != UNKNOWN).to_numpy(bool)
     malignant = share_interval(rows["code"].isin(bad).to_numpy(bool), labelled, rows["lesion"].to_numpy(str))
     return Facts(counts, len(table), rows["lesion"].nunique(), int(table["lesion_id"].isna().sum()), len(missing),
@@ -196,11 +197,11 @@ def share_bars(table: pd.DataFrame, column: str, names: Mapping[str, tuple[str, 
     figure = go.Figure([
         go.Bar(x=counts[value] / totals, y=axis, orientation="h", name=names.get(value, (value, ""))[0],
                marker_color=names.get(value, ("", "#8A9496"))[1], customdata=counts[value],
-               hovertemplate=f"%{{y}}<br>{names.get(value, (value, ''))[0]}: %{{x:.1%}} (%{{customdata:,}})<extra></extra>")
+               hovertemplate="%{y}<br>%{fullData.name}: %{x:.1%} (%{customdata:,})<extra></extra>")
         for value in order
     ])
     figure.update_layout(height=height, margin=_MARGIN, bargap=0.3, barmode="stack", legend=_LEGEND,
-                         xaxis={"title": None, "tickformat": ".0%", "range": [0, 1]}, yaxis={"title": None})
+                         xaxis={"title": None, "tickformat": ".0%", "range": [0, 1.02]}, yaxis={"title": None})
     return figure
 
 
@@ -282,7 +283,8 @@ def rgb_histograms(before: Pixels, after: Pixels, height: int = 260) -> go.Figur
                                     hovertemplate="%{x}: %{y:.1%} before<extra></extra>"), 1, c + 1)
         figure.add_trace(go.Scatter(x=levels, y=shares[1], name="processed", line={"color": colour, "width": 2.5},
                                     showlegend=c == 0, hovertemplate="%{x}: %{y:.1%} after<extra></extra>"), 1, c + 1)
-    figure.update_layout(height=height, margin={**_MARGIN, "t": 30}, legend={"orientation": "h", "y": -0.15, "title": None})
+    figure.update_layout(height=height, margin={**_MARGIN, "t": 30},
+                         legend={"orientation": "h", "y": -0.15, "title": None})
     figure.update_yaxes(tickformat=".0%", title=None)
     figure.update_xaxes(range=[0, 255], dtick=64, title=None)
     return figure

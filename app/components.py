@@ -42,7 +42,7 @@ def sidebar() -> None:
         found, broken = cache.runs()
         names = [run.name for run in found]
         if names:
-            st.selectbox("Run", names, key=state.RUN, bind="query-params", help="A trained model with its frozen results.")
+            st.selectbox("Run", names, key=state.RUN, bind="query-params", help="A model with its frozen results.")
         else:
             st.info("No run is here yet. Train one: `python -m lesion_core train --help`.", icon=":material/info:")
         for name, error in broken.items():
@@ -91,24 +91,28 @@ def how_to_read(*sentences: str) -> None:
         st.markdown(f"- {sentence}")
 
 
-def choose(label: str, titles: dict[str, str], key: str, **options: Any) -> str:
+def choose(label: str, titles: dict[str, str], key: str, *, default: str | None = None, buttons: bool = False,
+           **options: Any) -> str:
     """A list whose link holds the option's key: ``bind="query-params"`` would put the title there, which changes
     with the wording and cannot be written by another page.
 
     Args:
         label: Of the list.
-        titles: Key to what a person reads; the first one is the default, which the link does not mention.
+        titles: Key to what a person reads.
         key: Of the widget, and the parameter's name in the link.
-        options: Passed to `st.selectbox`.
+        default: What the link does not mention; the first one where it is not named.
+        buttons: A row of buttons, for a few short titles.
+        options: Passed to `st.selectbox` or `st.segmented_control`.
     """
-    default = next(iter(titles))
+    default = default or next(iter(titles))
     wanted, written = st.query_params.get(key), st.session_state.get(f"{key}_in_link")
     if wanted in titles and wanted != written:
         st.session_state[key] = wanted  # a link that was opened or followed
     elif st.session_state.get(key) not in titles:
         st.session_state[key] = default
-    chosen = str(st.selectbox(label, list(titles), format_func=lambda name: titles[name], key=key,
-                              persist_state="session", **options))
+    options |= {"format_func": lambda name: titles[name], "key": key, "persist_state": "session"}
+    chosen = str(st.segmented_control(label, list(titles), required=True, **options) if buttons
+                 else st.selectbox(label, list(titles), **options))
     if chosen != default:
         st.query_params[key] = chosen
     elif wanted is not None:
@@ -140,7 +144,7 @@ def pick_picture(*, strangers: bool = True) -> Picture:
     with right, st.popover("Use your own picture", icon=":material/upload:", width="stretch"):
         file = st.file_uploader("JPEG, PNG, TIFF, BMP, GIF or WebP, up to 20 MB", key="upload_file",
                                 type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"])
-        st.caption("It stays in memory for this visit and is never written to disk. Remove what identifies a person first.")
+        st.caption("It stays in memory for this visit, never on disk. Remove what identifies a person first.")
         if file is not None and st.session_state.get("upload_seen") != file.file_id:
             st.session_state["upload_seen"] = file.file_id
             try:

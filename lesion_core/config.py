@@ -172,7 +172,10 @@ class Training(Settings):
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps (cosine)")
     plateau_patience: int = Field(default=2, ge=1)
     early_stopping: int = Field(default=0, ge=0, description="epochs without a better select score; 0: never")
-    monitor: Literal["select_balanced_accuracy", "select_loss"] = "select_balanced_accuracy"
+    monitor: Literal["select_auroc", "select_balanced_accuracy", "select_loss"] = Field(
+        default="select_auroc", description="what chooses the best epoch; balanced accuracy jumps with single pictures "
+        "where a class has ten of them"
+    )
     class_weights: Literal["none", "sqrt", "inverse"] = "none"
     oversampling: Literal["none", "sqrt", "inverse"] = "none"
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"

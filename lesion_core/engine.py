@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lesion_core.analysis.metrics import softmax
-from lesion_core.analysis.ood import Decision, Policy, decide
+from lesion_core.analysis.ood import Decision, decide, read_policy
 from lesion_core.config import Preprocessing
 from lesion_core.errors import BusyError, RunError
 from lesion_core.explain.gradcam import Attribution, grad_cam
@@ -166,21 +166,3 @@ class Engine:
                 f"Run {self.run.name} does not give its known answer: a logit differs by {difference:.3g}.",
                 "Weights, settings or library versions do not belong together; install the versions in config.json.",
             )
-
-
-def read_policy(run: Run) -> Policy | None:
-    """The run's rejection policy, None where it has none.
-
-    Raises:
-        RunError: The policy was made for another run.
-        ConfigError: The file is damaged or has unknown fields.
-    """
-    path = run.folder / "policy.json"
-    if not path.is_file():
-        return None
-    policy = Policy.read(path)
-    if policy.run != run.fingerprint:
-        raise RunError(
-            f"policy.json of {run.name} was made for another run ({policy.run}).", "Choose a threshold for this run."
-        )
-    return policy

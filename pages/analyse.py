@@ -66,8 +66,8 @@ link_to("explain", "Look at other classes and layers", ":material/visibility:", 
 st.subheader("What the words mean", anchor=False)
 st.markdown(f"**{top.name.capitalize()}**: {top.plain}")
 how_to_read(
-    "The probabilities are the model's own, after a temperature fitted on the calibrate split; they are no second opinion.",
-    "UNKNOWN means that the run's rejection policy turned the picture away. A stranger can still get a confident answer: "
+    "The probabilities are the model's own, after a temperature fitted on the calibrate split: no second opinion.",
+    "UNKNOWN means that the run's rejection policy turned the picture away. A stranger can still get a sure answer: "
     "the page *Out of distribution* shows how often.",
     "The map shows where the evidence for the answer lies in the last block. It does not show why, and it is no proof.",
     f"Run {run.name} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px, "

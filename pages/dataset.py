@@ -20,7 +20,7 @@ from app.charts_data import (
     share_bars,
     site_bars,
 )
-from app.components import badges, how_to_read, outline, page_title
+from app.components import badges, choose, how_to_read, outline, page_title
 from lesion_core.data.catalog import LAYOUTS
 from lesion_core.data.samples import Sample, real_samples
 from lesion_core.errors import ImageError, LesionError
@@ -30,10 +30,10 @@ SYNTHETIC = "synthetic"
 NAMES = {"ham10000": "HAM10000", "isic2017": "ISIC 2017", "isic2018_task1": "ISIC 2018 Task 1",
          "isic2018_task3": "ISIC 2018 Task 3", "isic2019": "ISIC 2019", "isic_archive": "ISIC Archive",
          "image_folder": "Own folders", SYNTHETIC: "Synthetic"}
-TABS = ("Age", "Sex", "Site", "Confirmation", "Gallery", "One lesion", "Roles in the run")
-A_PAGE, COLUMNS = 24, 8
+A_PAGE, A_ROW = 24, 6
 PLAIN = {"displayModeBar": False}
 YOUNGEST, OLDEST = 0, 100
+ANY = "any"
 
 
 def samples_of(rows: pd.DataFrame) -> list[Sample]:
@@ -60,9 +60,7 @@ def chart(figure: object, alt: str, says: str) -> None:
 
 sets = cache.data_sets()
 title = st.container()
-options = [*sets, SYNTHETIC]
-chosen = str(st.segmented_control("Data set", options, default=options[0], required=True, key=state.DATA,
-                                  bind="query-params", format_func=lambda name: NAMES.get(name, name)))
+chosen = choose("Data set", {name: NAMES.get(name, name) for name in (*sets, SYNTHETIC)}, state.DATA, buttons=True)
 if chosen == SYNTHETIC:
     table, notes = cache.synthetic_table(), ()
 else:
@@ -81,14 +79,14 @@ with left:
           + ("; the pale part is listed in the tables but has no file here." if found.missing else "."))
 with right:
     st.metric("Images listed", f"{found.images:,}")
-    st.metric("Lesions", f"{found.lesions:,}", help=f"{found.without_lesion:,} images name no lesion; each counts as one."
-              if found.without_lesion else None)
+    st.metric("Lesions", f"{found.lesions:,}", help=None if not found.without_lesion else
+              f"{found.without_lesion:,} images name no lesion; each counts as one.")
     st.metric("Listed, file missing", f"{found.missing:,}")
     share = found.malignant
     if share.n_images:
         st.metric("(Pre)malignant", f"{100 * share.value:.1f} %", delta_color="off", delta_arrow="off",
                   delta=f"{100 * share.low:.1f} to {100 * share.high:.1f}",
-                  help="Share of the images with a diagnosis, with its 95 % interval over lesions. Actinic keratosis counts.")
+                  help="Share of the images with a diagnosis, 95 % interval over lesions. Actinic keratosis counts.")
 if chosen == SYNTHETIC:
     badges(("synthetic pictures", "violet"), (f"n = {found.images:,}", "gray"))
 else:
@@ -104,7 +102,7 @@ for note in notes:
 
 here = codes(table)
 chosen_codes = st.multiselect("Diagnoses in the tabs below", here, key=state.DIAGNOSES, bind="query-params",
-                              format_func=name_of, placeholder="All") if here else []
+                              placeholder="All") if here else []
 rows = table[table["diagnosis"].isin(chosen_codes)] if chosen_codes else table
 n = f"n = {len(rows):,} images of {lesions(rows).nunique():,} lesions, {NAMES.get(chosen, chosen)}."
 
@@ -130,13 +128,13 @@ def draw_site() -> None:
         st.info("No site is recorded for these images.")
         return
     chart(site_bars(rows), "Bars: images by site of the body, divided by diagnosis",
-          f"Each bar is a site, divided by diagnosis: a site that shows mostly one diagnosis gives the answer away. {n}")
+          f"Each bar is a site, divided by diagnosis; one that shows mostly one diagnosis gives the answer away. {n}")
 
 
 def draw_confirmation() -> None:
     chart(share_bars(rows, "dx_type", CONFIRMATIONS),
           "Bars of 100 %: how the diagnoses were confirmed, for each diagnosis",
-          f"Histopathology, the dark end, is the surest. A diagnosis that was rarely biopsied has labels that may be wrong. {n}")
+          f"Histopathology, the dark end, is the surest. Where biopsies are rare, more labels may be wrong. {n}")
 
 
 def gallery_filters() -> pd.DataFrame:
@@ -148,16 +146,13 @@ def gallery_filters() -> pd.DataFrame:
     ):
         values = table[column].fillna(UNKNOWN)
         with place:
-            wanted = st.selectbox(
-                label, ["any", *sorted(values.unique())], key=key, bind="query-params",
-                format_func=lambda value, column=column: CONFIRMATIONS.get(value, (value, ""))[0]
-                if column == "dx_type" else value,
-            )
-        if wanted != "any":
+            titles = {v: CONFIRMATIONS[v][0] if v in CONFIRMATIONS else v for v in sorted(values.unique())}
+            wanted = choose(label, {ANY: "any", **titles}, key)
+        if wanted != ANY:
             left_over = left_over[values[left_over.index] == wanted]
     with places[3]:
-        low, high = st.slider("Age, years", YOUNGEST, OLDEST, (YOUNGEST, OLDEST), 5, key=state.AGES, bind="query-params",
-                              help="Images without an age are shown only while the whole range is chosen.")
+        low, high = st.slider("Age, years", YOUNGEST, OLDEST, (YOUNGEST, OLDEST), 5, key=state.AGES,
+                              bind="query-params", help="Images without an age are shown only at the full range.")
     if (low, high) != (YOUNGEST, OLDEST):
         left_over = left_over[left_over["age"].between(low, high)]
     return left_over
@@ -176,14 +171,15 @@ def draw_gallery() -> None:
         page = st.pagination(pages, key=state.PAGE, bind="query-params")
         st.caption(f"{len(shown):,} images fit; {A_PAGE} a page. Choose one to analyse it.")
     samples = samples_of(shown.iloc[(page - 1) * A_PAGE : page * A_PAGE])
-    for start in range(0, len(samples), COLUMNS):
-        for place, sample in zip(st.columns(COLUMNS, gap="small"), samples[start : start + COLUMNS], strict=False):
+    for start in range(0, len(samples), A_ROW):
+        for place, sample in zip(st.columns(A_ROW, gap="small"), samples[start : start + A_ROW], strict=False):
             with place:
                 try:
                     st.image(cache.thumbnail(sample), width="stretch", alt=f"Thumbnail: {sample.title}")
                 except ImageError as error:
                     st.caption(f":material/broken_image: {error.problem}")
-                picture_link(sample, f"{sample.truth or '?'} {sample.id.removeprefix('synthetic-').removeprefix('ISIC_')}")
+                number = sample.id.rpartition("-" if chosen == SYNTHETIC else "_")[2]
+                picture_link(sample, f"{sample.truth or '?'} {number}")
 
 
 def draw_lesion() -> None:
@@ -192,13 +188,11 @@ def draw_lesion() -> None:
     if counts.empty:
         st.info("No lesion ids are published for these images, so nobody can say which ones show the same lesion.")
         return
-    kinds = with_file.drop_duplicates("lesion_id").set_index("lesion_id")["diagnosis"]
+    kinds = with_file.drop_duplicates("lesion_id").set_index("lesion_id")["diagnosis"].fillna("?")
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
-        lesion = st.selectbox(
-            "Lesion, those with the most images first", list(counts.index), key=state.LESION, bind="query-params",
-            format_func=lambda name: f"{name}: {kinds[name]}, {counts[name]} image{'s' if counts[name] > 1 else ''}",
-        )
+        names = {str(name): f"{name}: {kinds[name]}, {n} image{'s' if n > 1 else ''}" for name, n in counts.items()}
+        lesion = choose("Lesion, those with the most images first", names, state.LESION)
     with right:
         outlined = st.toggle("Outline the lesion", value=True)
     images = with_file[with_file["lesion_id"] == lesion]
@@ -225,7 +219,8 @@ def draw_lesion() -> None:
                 drawn = outline(picture.image, picture.mask) if outlined and picture.mask is not None else picture.image
                 st.image(drawn, width="stretch", alt=f"{sample.title}{', lesion outlined' if outlined else ''}")
                 picture_link(sample, sample.id)
-    st.caption(f"{len(samples)} image{'s' if len(samples) != 1 else ''} of this lesion, {masks} with a mask (white line). "
+    plural = "s" if len(samples) > 1 else ""
+    st.caption(f"{len(samples)} image{plural} of this lesion, {masks} with a mask (white line). "
                "Images of one lesion belong in one role: a model that has seen one of them has seen them all.")
 
 
@@ -239,15 +234,15 @@ def draw_roles() -> None:
     if roles.empty:
         st.info(f"Run {run.name} has none of these images. Choose another data set or run.")
         return
-    st.dataframe(roles, hide_index=True, width="stretch", height=35 * (len(roles) + 1) + 3,
-                 alt="Images by diagnosis and role in the run")
-    st.caption(f"Images of this data set that run {run.name} knows, in its own {len(run.classes)} diagnoses. A model learns "
-               "from train; select picks the epoch; calibrate the temperature and thresholds; test is only shown. "
-               "A lesion is in one role with all its images.")
+    st.dataframe(roles, hide_index=True, width="stretch", alt="Images by diagnosis and role in the run")
+    st.caption(f"Images of this data set that run {run.name} knows, in its own {len(run.classes)} diagnoses. A model "
+               "learns from train; select picks the epoch; calibrate the temperature and thresholds; test is only "
+               "shown. A lesion is in one role with all its images.")
 
 
-DRAW = dict(zip(TABS, (draw_age, draw_sex, draw_site, draw_confirmation, draw_gallery, draw_lesion, draw_roles), strict=True))
-for tab, draw in zip(st.tabs(list(TABS), key=state.TAB, bind="query-params"), DRAW.values(), strict=True):
+DRAW = {"Age": draw_age, "Sex": draw_sex, "Site": draw_site, "Confirmation": draw_confirmation, "Gallery": draw_gallery,
+        "One lesion": draw_lesion, "Roles in the run": draw_roles}
+for tab, draw in zip(st.tabs(list(DRAW), key=state.TAB, bind="query-params"), DRAW.values(), strict=True):
     if tab.open:
         with tab:
             draw()
@@ -258,10 +253,10 @@ with st.expander("Where to get the data", expanded=not sets):
         + (f"[Source]({layout.source})" if layout.source.startswith("http") else layout.source) + "."
         for name, layout in LAYOUTS.items()
     ))
-    st.caption("Put each in a folder of its own below one folder, and name that one in `LESION_DATA` or behind `--data`.")
+    st.caption("Put each in a folder of its own below one folder; name that one in `LESION_DATA` or behind `--data`.")
 how_to_read(
-    "A model learns what is frequent. Compare the longest with the shortest bar before you believe an accuracy: calling "
-    "everything the most frequent diagnosis is already right as often as that bar is long.",
+    "A model learns what is frequent. Compare the longest with the shortest bar before you believe an accuracy: "
+    "calling everything the most frequent diagnosis is already right as often as that bar is long.",
     "Count lesions, not images: photographs of one lesion are no independent cases.",
     "Who is missing here was never tested either. None of these tables records the colour of the skin.",
     "Nevi are mostly followed up, melanomas biopsied: how a diagnosis was confirmed differs between diagnoses.",

@@ -54,10 +54,10 @@ with title:
         answer = f"Nothing in {layer} speaks for {diagnosis(target).name}: the map is empty."
     elif inside is not None and picture.mask is not None:
         share = float(picture.mask.mean())
-        answer = (f"**{100 * inside:.0f} %** of the evidence for {diagnosis(target).name} lies inside the lesion, which "
+        answer = (f"**{100 * inside:.0f} %** of the evidence for {diagnosis(target).name} is inside the lesion, which "
                   f"covers {100 * share:.0f} % of the picture.")
     else:
-        answer = f"The map shows the evidence for {diagnosis(target).name} in {layer}; no mask says where the lesion is."
+        answer = f"The evidence for {diagnosis(target).name} in {layer}; no mask says where the lesion is."
     page_title("Where did the model look?", answer)
 
 left, right, side = st.columns([5, 5, 3], gap="medium")
@@ -74,7 +74,7 @@ with right:
 with side:
     st.metric(f"Probability of {target}", f"{100 * prediction.probabilities[run.classes.index(target)]:.1f} %")
     st.metric("Largest evidence", f"{attribution.maximum:.3f}",
-              help="In units of the logit, before the map is scaled to itself. Near zero: an empty map that looks full.")
+              help="In units of the logit, before the map is scaled to itself. Near 0: empty, though it looks full.")
     if inside is not None and picture.mask is not None:
         st.metric("Evidence inside the lesion", f"{100 * inside:.0f} %")
         st.metric("Maximum inside the lesion", "yes" if peak_inside(heat, picture.mask) else "no",

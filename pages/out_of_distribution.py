@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, figures, state
-from app.answers import AGE_NAMES, UNKNOWN, read_policy, shares_by
+from app.answers import AGE_NAMES, UNKNOWN, shares_by
 from app.components import badges, current_run, how_to_read, page_title
 from app.figures import PUBLISHED, percent
 from lesion_core.analysis.curves import roc
@@ -19,6 +19,7 @@ from lesion_core.analysis.ood import (
     keep_share_threshold,
     ood_auroc,
     operating_point,
+    read_policy,
     threshold_table,
 )
 from lesion_core.labels import DIAGNOSES, diagnosis
@@ -217,8 +218,8 @@ def ood_curve(score_in: np.ndarray, score_out: np.ndarray, dermoscopy: float, re
                         alt="ROC of pictures that are no lesion against dermoscopy")
     with right:
         st.metric("AUROC", f"{ood_auroc(score_in, score_out):.3f}", help="0.5 is guessing.")
-        st.metric("Dermoscopy rejected when 95 % of the others are", percent(fpr_at_95_tpr(score_in, score_out)),
-                  help="FPR at 95 % TPR. A picture that is no lesion is the positive class.")
+        st.metric("FPR at 95 % TPR", percent(fpr_at_95_tpr(score_in, score_out)),
+                  help="Dermoscopy that is rejected when 95 % of the pictures that are no lesion are.")
     st.caption(
         f"Positive is a picture that is no lesion (n = {len(score_out):,}), negative is dermoscopy of the test split "
         f"(n = {len(score_in):,}). Papers that turn this around mean another figure by the same name."

@@ -21,7 +21,7 @@ if found:
         answer = (
             f"Run **{run.name}** finds the right one of {len(run.classes)} diagnoses with a balanced accuracy of "
             f"**{balanced['value']:.2f}** ({balanced['low']:.2f} to {balanced['high']:.2f}) on "
-            f"{summary.n_images:,} pictures of lesions that it has never seen. Look at where it fails before you trust it."
+            f"{summary.n_images:,} pictures of lesions that it never saw. Look at where it fails before you trust it."
         )
     page_title("How far can you trust a model that looks at skin?", answer)
 else:
@@ -38,7 +38,7 @@ with left:
         with rows[i % 4]:
             st.image(lesion.image, width="stretch", alt=f"Synthetic {lesion.diagnosis}", caption=lesion.diagnosis)
     badges(("synthetic pictures", "violet"))
-    st.caption("Patients' pictures may not be passed on. These are made by code; real ones are shown where the data is.")
+    st.caption("Patients' pictures may not be passed on. These are made by code; real ones show where the data is.")
 with right:
     if run:
         for key in ("test", "isic2018"):

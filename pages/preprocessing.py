@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import cache, state
 from app.charts_data import STEP_NAMES, change_of_answer, rgb_histograms, step_table
-from app.components import badges, how_to_read, origin_badge, page_title, pick_picture
+from app.components import badges, choose, how_to_read, origin_badge, page_title, pick_picture
 from app.wipe import in_one_frame, kept_box, wipe
 from lesion_core.config import ColorConstancy, HairRemoval, Preprocessing
 from lesion_core.imaging.preprocess import Pipeline
@@ -79,13 +79,14 @@ def controls() -> Preprocessing:
         popover = st.popover("", icon=":material/tune:", help="Settings of the resize, the last step.")
     with popover:
         size = st.number_input("Pixels a side", 16, 1024, own.resize.size, 16, key=state.SIZE, bind="query-params")
-        fit = st.segmented_control("Fit", list(FITS), default=own.resize.fit, required=True, format_func=FITS.get,
-                                   key=state.FIT, bind="query-params")
+        fit = choose("Fit", FITS, state.FIT, default=own.resize.fit, buttons=True)
         st.caption("Crop: the centre square. Pad: all of it, borders mirrored. Stretch: all of it, the aspect lost.")
     label.markdown(f"{FITS[fit]}, {size} px")
     return own.model_copy(update={
         "dark_corner": own.dark_corner.model_copy(update={"enabled": dark, "darkness": darkness}),
-        "hair": own.hair.model_copy(update={"enabled": hair, "kernel": kernel, "threshold": threshold, "radius": radius}),
+        "hair": own.hair.model_copy(
+            update={"enabled": hair, "kernel": kernel, "threshold": threshold, "radius": radius}
+        ),
         "color": own.color.model_copy(update={"enabled": color, "power": power}),
         "clahe": own.clahe.model_copy(update={"enabled": clahe, "clip_limit": clip, "tiles": tiles}),
         "resize": own.resize.model_copy(update={"size": size, "fit": fit}),
@@ -105,21 +106,20 @@ left, right = st.columns([3, 1], gap="large")
 with left:
     names = [step.name for step in result.steps]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        until = st.segmented_control("Show the picture after", names, default=names[-1], required=True, key=state.AFTER,
-                                     bind="query-params", format_func=SHORT.get, label_visibility="collapsed",
-                                     help="Steps up to this one are applied.")
+        until = choose("Show the picture after", {name: SHORT[name] for name in names}, state.AFTER, default=names[-1],
+                       buttons=True, label_visibility="collapsed")
         st.button("The run's own settings" if run else "Default settings", on_click=reset, disabled=settings == own,
                   icon=":material/restart_alt:")
-    steps = result.steps[: names.index(str(until)) + 1]
+    steps = result.steps[: names.index(until) + 1]
     before, after = in_one_frame(picture.image, steps[-1].image, kept_box(picture.image.shape, steps))
     wipe(before, after, labels=("original", f"after {STEP_NAMES[steps[-1].name].lower()}"), key="wipe",
          alts=(f"The picture as it is: {picture.title}", f"The picture after {len(steps)} steps"),
          label="Wipe between the original and the processed picture")
-    st.caption("Drag the handle or use the arrow keys: the original is left of it, the picture after the chosen step right. "
-               "What is faded is cropped away.")
+    st.caption("Drag the handle or use the arrow keys: the original is left of it, the picture after the chosen step "
+               "right. What is faded is cropped away.")
 with right:
     verdict = st.container()
-    st.metric("Preprocessing", f"{table['milliseconds'].sum():.0f} ms", help="When it was first computed on this picture.")
+    st.metric("Preprocessing", f"{table['milliseconds'].sum():.0f} ms", help="When first computed on this picture.")
     hair = next((step.mask for step in result.steps if step.mask is not None), None)
     if hair is not None:
         st.metric("Covered by hair", f"{100 * hair.mean():.1f} %")
@@ -144,12 +144,12 @@ with hairs:
         with second:
             st.image(hair.astype("uint8") * 255, width="stretch", alt="The hair mask: white is taken for hair",
                      caption=f"White is taken for hair: {100 * hair.mean():.2f} % of the picture")
-        st.caption("Look for white on the lesion itself: a network or streaks that are taken for hair are lost to the model.")
+        st.caption("Look for white on the lesion itself: a network or streaks taken for hair are lost to the model.")
 with colours:
     st.plotly_chart(rgb_histograms(picture.image, result.image), width="stretch", config=PLAIN, key="histograms",
                     alt="Three histograms: red, green and blue of the original and of the processed picture")
-    st.caption("Each panel is a colour channel from dark to bright: the grey area is the original, the line the processed "
-               "picture. Colour constancy moves whole curves, local contrast widens them.")
+    st.caption("Each panel is a colour channel from dark to bright: the grey area is the original, the line the "
+               "processed picture. Colour constancy moves whole curves, local contrast widens them.")
 with times:
     st.dataframe(
         table.replace({"found": {"": None}}), hide_index=True, width="stretch", placeholder="",
@@ -158,10 +158,10 @@ with times:
             "step": "Step", "size": "Size after it", "found": "What it found",
             "milliseconds": st.column_config.NumberColumn("Time, ms", format="%.1f"),
             "changed": st.column_config.NumberColumn("Mean change, grey levels", format="%.2f",
-                                                     help="From the picture before the step; none where the frame changes."),
+                                                     help="From the step before; empty where the frame changes."),
         },
     )
-    st.caption("A row a step, in the order in which they are applied. Times are of the first computation on this machine.")
+    st.caption("A row a step, in the order in which they are applied. Times are of the first computation here.")
 
 # The answer, last: it may have to load a model ----------------------------------------------------------------
 
@@ -191,18 +191,18 @@ else:
         p, q = (pd.Series(x.probabilities, index=list(x.classes)) for x in (as_it_is, after_steps))
         st.plotly_chart(change_of_answer(p, q), width="stretch", config=PLAIN, key="answers",
                         alt="The probabilities of the five most probable diagnoses, before and after the steps")
-        st.caption("Each row is a diagnosis: the open circle is the picture as it is, the full one the picture after the "
-                   "steps. A long line is a large change; a single circle is none.")
+        st.caption("Each row is a diagnosis: the open circle is the picture as it is, the full one the picture after "
+                   "the steps. A long line is a large change; a single circle is none.")
         st.markdown(
-            f"Run **{run.name}** always applies its own preprocessing. The open circles are its answer to the picture as it "
-            "is. For the full ones, the picture after the chosen steps, all but the resize, was given to it as a new "
-            "picture, and its own preprocessing came on top. A model is only as good as on pictures prepared like those it "
-            "learned from: a changed answer shows how much it depends on the preparation, not that the steps are better "
-            "or worse."
+            f"Run **{run.name}** always applies its own preprocessing. The open circles are its answer to the picture "
+            "as it is. For the full ones, the picture after the chosen steps, all but the resize, was given to it as a "
+            "new picture, and its own preprocessing came on top. A model is only as good as on pictures prepared like "
+            "those it learned from: a changed answer shows how much it depends on the preparation, not that the steps "
+            "are better or worse."
         )
 how_to_read(
     "The steps are applied from left to right; what one takes away, no later one brings back.",
-    "A step can look better to you and be worse for the model, which has learned from pictures prepared in its own way.",
-    "The last step shrinks the picture to the square that the model is given: what you cannot see there, it cannot either.",
-    "One picture proves nothing about a step: its worth is measured on a whole test split, with the model trained for it.",
+    "A step can look better to you and be worse for the model, which learned from pictures prepared in its own way.",
+    "The last step shrinks the picture to the square that the model reads: what you cannot see there, it cannot.",
+    "One picture proves nothing about a step: that takes a whole test split and a model trained for it.",
 )

@@ -15,12 +15,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lesion_core.config import ColorConstancy, ModelSettings, Preprocessing, Resize, RunSettings, Training
 from lesion_core.data.collection import Collection, collect
 from lesion_core.data.synthetic import make_dataset
 from lesion_core.labels import ISIC2019
 from lesion_core.runs import Run
+
+# A slow or busy machine is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 SMALL = RunSettings(
     name="small",

@@ -132,7 +132,7 @@ def test_evaluate_scores_again_and_mends(call: Any, run_copy: Path, data_root: P
 def test_predict_goes_on_after_a_bad_picture(call: Any, small_run: Run, data_root: Path, tmp_path: Path) -> None:
     good = next((data_root / "synthetic" / "HAM10000_images").iterdir())
     folder = tmp_path / "some [pictures] [/b]"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     shutil.copy(good, folder / "b.jpg")
     (folder / "a.jpg").write_bytes(b"no picture")
     (folder / "notes.txt").write_text("not asked for")

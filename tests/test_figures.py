@@ -195,7 +195,7 @@ class TestShares:
         table = shares_by(groups, yes)
         assert table["group"].tolist() == ["a", "b", "c"] and table["n"].tolist() == [30, 5, 5]
         expected = wilson(12, 30)
-        assert table.loc[0, ["share", "low", "high"]].tolist() == [expected.value, expected.low, expected.high]
+        assert [table[c].iloc[0] for c in ("share", "low", "high")] == [expected.value, expected.low, expected.high]
         assert table["share"].tolist()[1:] == [0, 0] and table["high"].iloc[1] > 0
 
     def test_small_groups_are_grey(self) -> None:

@@ -20,7 +20,8 @@ from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.predictions import Floats
 from lesion_core.analysis.ranking import auroc, ones, rank, ratio
 from lesion_core.config import Settings
-from lesion_core.errors import ConfigError, DataError
+from lesion_core.errors import ConfigError, DataError, RunError
+from lesion_core.runs import Run
 
 
 @dataclass(frozen=True)
@@ -260,6 +261,24 @@ class Policy(Settings):
         if key not in SCORES:
             raise ValueError(f"'{key}' is no known OOD score, known are {', '.join(SCORES)}")
         return key
+
+
+def read_policy(run: Run) -> Policy | None:
+    """The run's rejection policy, None where it has none.
+
+    Raises:
+        RunError: The policy was made for another run.
+        ConfigError: The file is damaged or has unknown fields.
+    """
+    path = run.folder / "policy.json"
+    if not path.is_file():
+        return None
+    policy = Policy.read(path)
+    if policy.run != run.fingerprint:
+        raise RunError(
+            f"policy.json of {run.name} was made for another run ({policy.run}).", "Choose a threshold for this run."
+        )
+    return policy
 
 
 def keep_share_policy(

@@ -11,7 +11,8 @@ from lesion_core.errors import DataError
 def _check(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:
     if heatmap.shape != mask.shape:
         raise DataError(
-            f"A map of {heatmap.shape} and a mask of {mask.shape} are not one frame.", "Bring both to the picture's size."
+            f"A map of {heatmap.shape} and a mask of {mask.shape} are not one frame.",
+            "Bring both to the picture's size.",
         )
 
 

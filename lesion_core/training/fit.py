@@ -141,10 +141,10 @@ def fit(
     module = ClassifierModule(model, t, weights, frozenset(initialised.loaded))
     mode = "min" if t.monitor.endswith("loss") else "max"
     history = History(on_epoch)
-    best = ModelCheckpoint(
-        folder, filename="best", monitor=t.monitor, mode=mode, save_last=True, enable_version_counter=False
-    )
-    callbacks: list[Callback] = [history, best]
+    best = ModelCheckpoint(folder, filename="best", monitor=t.monitor, mode=mode, enable_version_counter=False)
+    # Its own callback: `save_last` writes only when the best one is written, and a killed training would lose the rest.
+    latest = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
+    callbacks: list[Callback] = [history, best, latest]
     if t.early_stopping:
         callbacks.append(EarlyStopping(t.monitor, mode=mode, patience=t.early_stopping, check_finite=True))
     if t.ema_decay:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,18 @@ def test_a_killed_training_goes_on(easy: pd.DataFrame, tmp_path: Path, ema: floa
     assert later == [1, 2]
     for name, tensor in again.model.state_dict().items():
         torch.testing.assert_close(tensor, resumed.model.state_dict()[name])
+
+
+def test_an_interruption_stays_one(easy: pd.DataFrame, tmp_path: Path) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(settings(), easy, tmp_path, on_epoch=stop)
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones
 
 
 def test_fresh_starts_over_even_if_it_is_killed(easy: pd.DataFrame, tmp_path: Path) -> None:
