@@ -41,7 +41,7 @@ def settings(**training: Any) -> RunSettings:
         name="easy", model=ModelSettings(architecture="resnet10", classes=("MEL", "NV")),
         preprocessing=Preprocessing(resize=Resize(size=32)),
         training=Training(**{"epochs": 2, "batch_size": 8, "workers": 0, "precision": "fp32", "augmentation": "flips",
-                             **training}),
+                             "monitor": "select_balanced_accuracy", **training}),
     )
 
 
@@ -103,6 +103,15 @@ def test_a_killed_training_goes_on(easy: pd.DataFrame, tmp_path: Path, ema: floa
     assert later == [1, 2]
     for name, tensor in again.model.state_dict().items():
         torch.testing.assert_close(tensor, resumed.model.state_dict()[name])
+
+
+def test_a_killed_training_keeps_epochs_that_were_no_better(easy: pd.DataFrame, tmp_path: Path) -> None:
+    chosen = settings(epochs=4, learning_rate=1e-12, augmentation="none")  # no epoch is better than the first
+    with pytest.raises(KilledError):
+        run(chosen, easy, tmp_path, on_epoch=kill_in(3))
+    later: list[int] = []
+    run(chosen, easy, tmp_path, on_epoch=lambda epoch, _: later.append(epoch))
+    assert later == [3]
 
 
 def test_an_interruption_stays_one(easy: pd.DataFrame, tmp_path: Path) -> None:
