@@ -104,7 +104,8 @@ def missing_people(table: pd.DataFrame) -> str:
     """One sentence on who is in a data set and who is not."""
     age, said = table["age"].dropna(), []
     if len(age):
-        said.append(f"{_percent((age < 20).mean())} of the images with an age are of people under 20")
+        young = float((age < 20).mean())
+        said.append(f"{_percent(young) if young else 'none'} of the images with an age are of people under 20")
     else:
         said.append("no age is recorded")
     sex = table["sex"].dropna()
@@ -174,7 +175,8 @@ def age_histogram(table: pd.DataFrame, height: int = 320) -> go.Figure:
         if ((sex := rows["sex"].fillna(UNKNOWN)) == value).any()
     ])
     figure.update_layout(height=height, margin=_MARGIN, bargap=0.25, legend=_LEGEND, barmode="group",
-                         xaxis={"title": "age, years", "dtick": 10}, yaxis={"title": "images", "tickformat": ","})
+                         xaxis={"title": "age, years", "dtick": 10}, yaxis={"title": "images", "tickformat": ",",
+                                "dtick": 1 if len(rows) < 20 else None})
     return figure
 
 

@@ -172,9 +172,9 @@ def probability_bars(probabilities: pd.Series) -> go.Figure:
     ordered = probabilities.sort_values()
     names = [diagnosis(code) for code in ordered.index]
     figure = go.Figure(go.Bar(
-        x=ordered.to_numpy(), y=[f"{d.name} ({d.code})" for d in names], orientation="h",
+        x=ordered.to_numpy(), y=[d.code for d in names], orientation="h",
         marker_color=[d.colour for d in names], text=[f"{100 * p:.1f} %" for p in ordered], textposition="outside",
-        cliponaxis=False, hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+        cliponaxis=False, customdata=[d.name for d in names], hovertemplate="%{customdata}: %{x:.3f}<extra></extra>",
     ))
     figure.update_layout(
         height=300, margin={"l": 0, "r": 48, "t": 8, "b": 24}, bargap=0.35,

@@ -108,13 +108,13 @@ n = f"n = {len(rows):,} images of {lesions(rows).nunique():,} lesions, {NAMES.ge
 
 
 def draw_age() -> None:
-    known = rows["age"].notna()
-    if not known.any():
+    without = int(rows["age"].isna().sum())
+    if without == len(rows):
         st.info("No age is recorded for these images.")
         return
     chart(age_histogram(rows), "Bars: images by age in steps of five years, women and men",
-          f"Each pair of bars is five years; low bars are ages that a model has hardly seen. {n} "
-          f"{int((~known).sum()):,} without an age are not drawn.")
+          f"Each pair of bars is five years; low bars are ages that a model has hardly seen. {n}"
+          + (f" {without:,} without an age are not drawn." if without else ""))
 
 
 def draw_sex() -> None:
