@@ -6,6 +6,7 @@ picture's content, and bounded.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -159,12 +160,15 @@ def samples(fingerprint: str | None, run_name: str | None, root: Path | None) ->
     """
     found: list[Sample] = []
     if run_name and root:
-        table = _training_table(root)
-        test = run(run_name).part("test")
-        rows = table[table["image_id"].isin(test["image_id"]) & table["path"].notna()]
+        everything = all_real_samples(root)
+        test = [everything[name] for name in run(run_name).part("test")["image_id"] if name in everything]
+        test.sort(key=lambda sample: (sample.mask_path is None, sample.id))
         # As many of each diagnosis, those with a mask first, so that a list of real pictures is no list of nevi.
-        rows = rows.sort_values(["mask_path", "image_id"]).groupby("diagnosis", sort=False).head(6)
-        found += real_samples(rows)
+        taken: Counter[str | None] = Counter()
+        for sample in test:
+            taken[sample.truth] += 1
+            if taken[sample.truth] <= 6:
+                found.append(sample)
     found += synthetic_samples()
     found += stranger_samples(OOD_SAMPLES)
     return {sample.id: sample for sample in found}

@@ -16,8 +16,8 @@ Pixels = NDArray[np.uint8]
 
 SIDE = 900
 """Longest side, in pixels, of a picture that is sent to the browser."""
-HEIGHT = 330
-"""Largest height of the figure, in CSS pixels: it shares the first screen with its controls."""
+HEIGHT = "max(330px, 41vh)"
+"""Largest height of the figure, in CSS: it shares the first screen with its controls."""
 GROUND = 236
 """Grey level beside the picture, and what the picture fades to outside of what was kept."""
 _FADE = 0.72
@@ -66,7 +66,7 @@ export default function ({ data, parentElement }) {
   root.querySelector('.right').textContent = data.afterLabel;
   handle.setAttribute('aria-label', data.label);
   root.style.aspectRatio = `${data.width} / ${data.height}`;
-  root.style.width = `min(100%, ${Math.round(data.maxHeight * data.width / data.height)}px)`;
+  root.style.width = `min(100%, calc(${data.maxHeight} * ${data.width / data.height}))`;
 
   const place = (value) => {
     const at = Math.min(100, Math.max(0, value));

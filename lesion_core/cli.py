@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
-from lesion_core.errors import ConfigError, LesionError
+from lesion_core.errors import ConfigError, LesionError, RunError
 from lesion_core.labels import ISIC2019
 
 # Heavy imports wait inside the commands: `--help` and `runs` need no torch.
@@ -224,6 +224,11 @@ def evaluate(
 
         settings = opened.config.settings
         collection = collect(data, settings.split, strangers=Path("ood_samples"))
+        if collection.manifest.fingerprint != opened.config.split_fingerprint:
+            raise RunError(
+                f"The pictures in {data} are split otherwise than those that {opened.name} was trained on: it would be "
+                "tested on lesions that it learned from.", "Score it on the data that it was trained on.",
+            )
         model = build(settings.model)
         load_weights(model, opened.weights)
         with _bar("Scoring") as progress:

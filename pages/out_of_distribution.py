@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import cache, figures, state
 from app.answers import AGE_NAMES, UNKNOWN, shares_by
-from app.components import badges, current_run, how_to_read, page_title
+from app.components import badges, choose, current_run, how_to_read, page_title
 from app.figures import PUBLISHED, percent
 from lesion_core.analysis.curves import roc
 from lesion_core.analysis.intervals import Interval, wilson
@@ -186,8 +186,7 @@ def by_kind(strangers: pd.DataFrame, rejected: np.ndarray) -> None:
 
 def who_pays(test: pd.DataFrame, rejected: np.ndarray) -> None:
     """The rejected share of each group of people and diagnoses."""
-    by = str(st.segmented_control("By", list(WHO), default="diagnosis", required=True, format_func=lambda key: WHO[key],
-                                  key="who"))
+    by = choose("By", WHO, state.WHO, buttons=True)
     table = shares_by(test[by], rejected)
     if by == "diagnosis":
         order = {code: i for i, code in enumerate([*DIAGNOSES, "AKIEC"])}

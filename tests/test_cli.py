@@ -129,6 +129,14 @@ def test_evaluate_scores_again_and_mends(call: Any, run_copy: Path, data_root: P
         assert again.config.files["model.safetensors"] == small_run.config.files["model.safetensors"]
 
 
+def test_evaluate_refuses_other_pictures(call: Any, run_copy: Path, tmp_path: Path) -> None:
+    code, _, _ = call("synthesize", tmp_path / "other" / "set", "--per-class", 8, "--size", 32, "--seed", 5)
+    assert code == 0
+    before = (run_copy / "config.json").read_bytes()
+    refused(call("evaluate", run_copy, "--data", tmp_path / "other"), "tested on lesions that it learned from")
+    assert (run_copy / "config.json").read_bytes() == before
+
+
 def test_predict_goes_on_after_a_bad_picture(call: Any, small_run: Run, data_root: Path, tmp_path: Path) -> None:
     good = next((data_root / "synthetic" / "HAM10000_images").iterdir())
     folder = tmp_path / "some [pictures] [/b]"

@@ -150,3 +150,16 @@ def test_moving_the_threshold_changes_what_is_kept() -> None:
     app.slider(key="threshold").set_value(1.0).run()
     assert not app.exception
     assert text(app) != everything
+
+
+def test_a_data_folder_without_isic_2019_still_gives_its_pictures(
+    monkeypatch: pytest.MonkeyPatch, small_run: Run, data_root: Path, tmp_path: Path
+) -> None:
+    for name in ("HAM10000_metadata.csv", "HAM10000_images", "HAM10000_segmentations"):
+        (tmp_path / "ham").mkdir(exist_ok=True)
+        (tmp_path / "ham" / name).symlink_to(data_root / "synthetic" / name)
+    monkeypatch.setenv("LESION_RUNS", str(small_run.folder.parent))
+    monkeypatch.setenv("LESION_DATA", str(tmp_path))
+    app = open_page("analyse")
+    assert not app.exception
+    assert app.selectbox(key="image").value.startswith("SYN_")

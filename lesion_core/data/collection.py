@@ -10,7 +10,7 @@ import pandas as pd
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import discover, read, training_table
 from lesion_core.data.splits import Manifest, split
-from lesion_core.data.tables import IMAGE_SUFFIXES
+from lesion_core.data.tables import IMAGE_SUFFIXES, read_csv
 from lesion_core.errors import DataError
 from lesion_core.runs import OFFICIAL_TEST
 
@@ -81,7 +81,7 @@ def _strangers(root: Path, shipped: Path | None) -> pd.DataFrame:
             if path.suffix.lower() in IMAGE_SUFFIXES:
                 rows.append((f"{path.parent.name}/{path.stem}", path.parent.name, "data folder", str(path)))
     if shipped and (shipped / "manifest.csv").is_file():
-        listed = pd.read_csv(shipped / "manifest.csv")
+        listed = read_csv(shipped / "manifest.csv", ("path", "kind"))
         rows += [
             (f"{kind}/{Path(path).stem}", kind, "ood_samples", str(shipped / path))
             for path, kind in zip(listed["path"], listed["kind"], strict=True)

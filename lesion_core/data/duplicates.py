@@ -90,7 +90,7 @@ def group_ids(table: pd.DataFrame, distance: int = NEAR) -> pd.Series[str]:
     # A lesion's id names the group before an image's does.
     order = np.lexsort((name, ~known))
     names = pd.Series(name[order]).groupby(component[order], sort=False).first()
-    return pd.Series(names.loc[component].to_numpy(str), index=table.index, name="group", dtype="str")
+    return pd.Series(names.reindex(component).to_numpy(str), index=table.index, name="group", dtype="str")
 
 
 def _hashes(paths: Sequence[str]) -> NDArray[np.uint8]:

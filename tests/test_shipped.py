@@ -1,0 +1,52 @@
+"""The run that ships: it opens, gives its known answer, and the README says what it measures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lesion_core.analysis.ood import read_policy
+from lesion_core.analysis.views import view_summary
+from lesion_core.data.collection import collect
+from lesion_core.engine import Engine
+from lesion_core.runs import Run, open_run
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Run:
+    return open_run(ROOT / "checkpoints" / "resnet50-isic2019")
+
+
+def test_it_gives_its_known_answer_and_has_its_own_policy(shipped: Run) -> None:
+    engine = Engine(shipped)
+    assert engine.policy == read_policy(shipped)
+    prediction = engine.predict(shipped.golden[0])
+    assert prediction.logits == pytest.approx(shipped.golden[1], abs=1e-3)
+
+
+def test_no_lesion_is_in_two_roles(shipped: Run) -> None:
+    assert shipped.predictions.groupby("lesion_id")["split"].nunique().max() == 1
+
+
+@pytest.mark.parametrize("view", ["test", "ham10000", "isic2018"])
+def test_the_readme_says_what_the_run_measures(shipped: Run, view: str) -> None:
+    summary = view_summary(shipped, view)
+    assert summary
+    rows = summary.table.set_index("metric").loc[["balanced_accuracy", "macro_auroc", "accuracy"]]
+    cells = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" for r in rows.itertuples()]
+    line = f"| {summary.n_images:,} ({summary.n_groups:,}) | " + " | ".join(cells) + " |"
+    assert line in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.real
+@pytest.mark.skipif("LESION_DATA" not in os.environ, reason="LESION_DATA is not set")
+def test_the_split_is_still_the_one_it_was_trained_on(shipped: Run) -> None:
+    collection = collect(Path(os.environ["LESION_DATA"]), shipped.config.settings.split)
+    assert collection.manifest.fingerprint == shipped.config.split_fingerprint
+    roles = collection.table.set_index("image_id")["role"]
+    stored = shipped.predictions.set_index("image_id")["split"]
+    assert (roles.loc[stored.index].to_numpy(str) == stored.to_numpy(str)).all()
