@@ -78,10 +78,21 @@ def card(run: Run) -> str:
         "", "## Make it again", "",
         "```", f"python -m lesion_core train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "
         f"--weights-folder $LESION_DATA/weights --runs new", "```", "",
-        f"{training.epochs} epochs, batch {training.batch_size}, {training.optimizer}, seed {training.seed}; "
+        f"{_chosen_epoch(run)} Batch {training.batch_size}, {training.optimizer}, seed {training.seed}; "
         f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.", "",
     ]
     return "\n".join(lines)
+
+
+def _chosen_epoch(run: Run) -> str:
+    """Which epoch's weights these are."""
+    monitor = run.config.settings.training.monitor
+    history = run.history
+    watched = history[(history["phase"] + "_" + history["metric"]) == monitor].set_index("epoch")["value"]
+    if watched.empty:
+        return f"{run.config.settings.training.epochs} epochs."
+    best = int(watched.argmin() if monitor.endswith("loss") else watched.argmax())
+    return f"Epoch {int(watched.index[best]) + 1} of {len(watched)}, the best by {monitor} on the select split."
 
 
 def _recalls(run: Run) -> list[str]:
