@@ -121,7 +121,7 @@ def choose(label: str, titles: dict[str, str], key: str, *, default: str | None 
     return chosen
 
 
-def pick_picture(*, strangers: bool = True) -> Picture:
+def pick_picture() -> Picture:
     """The picker that every page on one picture shares: a sample from the list, or an upload.
 
     The sample's id is in the link; an upload stays in this visitor's memory and is never written to disk.
@@ -133,8 +133,6 @@ def pick_picture(*, strangers: bool = True) -> Picture:
     wanted = st.query_params.get(state.IMAGE)
     if wanted and wanted not in options and root and wanted in (everything := cache.all_real_samples(root)):
         options[wanted] = everything[wanted]
-    if not strangers:
-        options = {name: sample for name, sample in options.items() if sample.origin != "stranger"}
     titles = {name: sample.title for name, sample in options.items()}
     uploaded: Picture | None = st.session_state.get(state.UPLOAD)
     if uploaded is not None:

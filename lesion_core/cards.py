@@ -71,9 +71,10 @@ def card(run: Run) -> str:
         ]
     lines += [
         "", "## Limits", "",
-        "- Mostly light skin from Austria and Australia, Barcelona and New York; other skin and other cameras are not "
-        "measured.",
-        "- Eight diagnoses only: whatever else is shown is answered with one of them unless it is rejected.",
+        "- The data are from few clinics and do not record the colour of the skin: other skin and other cameras are "
+        "not measured.",
+        f"- {len(run.classes)} diagnoses only: whatever else is shown is answered with one of them unless it is "
+        "rejected.",
         "- A confident answer is not a right one, and a heatmap is not a proof.",
         "", "## Make it again", "",
         "```", f"python -m lesion_core train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "

@@ -7,7 +7,6 @@ import streamlit as st
 from app import cache
 from app.components import DISCLAIMER, badges, current_run, link_to, metric_with_interval, page_title, problem
 from lesion_core.analysis.views import VIEWS
-from lesion_core.data.catalog import LAYOUTS
 from lesion_core.errors import LesionError
 
 found, _ = cache.runs()
@@ -65,7 +64,7 @@ with right:
         problem(error)
     st.markdown("**Data on this machine**")
     if sets:
-        st.caption(" · ".join(f"{name}: {LAYOUTS[name].description}" for name in sets))
+        st.caption(f"{', '.join(sets)}. The page *Dataset* counts what is there.")
     else:
         st.caption(
             "None. The run's real figures and synthetic pictures are shown. Set `LESION_DATA` to a folder with "

@@ -9,6 +9,7 @@ import pytest
 
 from lesion_core.analysis.ood import read_policy
 from lesion_core.analysis.views import view_summary
+from lesion_core.cards import card
 from lesion_core.data.collection import collect
 from lesion_core.engine import Engine
 from lesion_core.runs import Run, open_run
@@ -40,6 +41,18 @@ def test_the_readme_says_what_the_run_measures(shipped: Run, view: str) -> None:
     cells = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" for r in rows.itertuples()]
     line = f"| {summary.n_images:,} ({summary.n_groups:,}) | " + " | ".join(cells) + " |"
     assert line in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_says_what_the_binary_view_measures(shipped: Run) -> None:
+    summary = view_summary(shipped, "binary")
+    assert summary
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for row in summary.table.set_index("metric").loc[["accuracy", "precision", "recall", "f1"]].itertuples():
+        assert f"{row.Index.replace('f1', 'F1')} {row.value:.3f} ({row.low:.3f} to {row.high:.3f})" in readme
+
+
+def test_its_card_is_what_the_program_writes(shipped: Run) -> None:
+    assert shipped.card == card(shipped)
 
 
 @pytest.mark.real
