@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 from torchvision.models import ResNet
 
 from lesion_core.config import Training
+from lesion_core.training.convolutions import MatrixProducts
 from lesion_core.training.losses import focal_loss
 
 
@@ -57,7 +58,8 @@ class ClassifierModule(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         images, target = batch
-        logits = self(images).float()
+        with MatrixProducts():
+            logits = self(images).float()
         loss = self.loss(logits, target)
         self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)
         accuracy = (logits.argmax(1) == target).float().mean()
