@@ -24,6 +24,7 @@ from app.charts_data import facts as count
 from app.state import OOD_SAMPLES, data_root, runs_root
 from lesion_core.analysis.curves import by_class
 from lesion_core.analysis.intervals import per_class_summary
+from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.analysis.views import ViewData, ViewSummary
 from lesion_core.analysis.views import view_summary as compute_view_summary
 from lesion_core.config import Preprocessing
@@ -34,10 +35,12 @@ from lesion_core.errors import LesionError, RunError
 from lesion_core.imaging.decode import content_hash, decode
 from lesion_core.imaging.preprocess import Pipeline, Preprocessed
 from lesion_core.runs import Run, list_runs
+from lesion_core.segmenter_runs import SegmenterRun, list_segmenters
 
 if TYPE_CHECKING:
     from lesion_core.engine import Engine, Prediction
     from lesion_core.explain.gradcam import Attribution
+    from lesion_core.segmenter_engine import Segmentation, SegmenterEngine
 
 Pixels = NDArray[np.uint8]
 BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {np.ndarray: content_hash}
@@ -68,6 +71,34 @@ def run(name: str) -> Run:
     if name in broken:
         raise broken[name]
     raise RunError(f"There is no run '{name}'.", "Choose one in the sidebar.")
+
+
+def segmenters() -> tuple[list[SegmenterRun], dict[str, RunError]]:
+    """All segmenters, and the folders that cannot be opened with the reason. A new one appears within a minute."""
+    return _segmenters(runs_root())
+
+
+@st.cache_resource(ttl=60, show_spinner=False)
+def _segmenters(root: Path) -> tuple[list[SegmenterRun], dict[str, RunError]]:
+    return list_segmenters(root)
+
+
+def segmenter(name: str) -> SegmenterRun:
+    """The segmenter of a name.
+
+    Raises:
+        RunError: There is none.
+    """
+    found, broken = segmenters()
+    for candidate in found:
+        if candidate.name == name:
+            return candidate
+    if name in broken:
+        raise broken[name]
+    raise RunError(
+        f"There is no segmenter '{name}'." if name else "There is no segmenter yet.",
+        "Train one: `python -m lesion_core segment train --help`.",
+    )
 
 
 def data_sets() -> dict[str, Path]:
@@ -259,6 +290,17 @@ def confidences(name: str, temperature: float) -> Confidences:
     return _confidences(name, run(name).fingerprint, temperature)
 
 
+@st.cache_data(show_spinner="Measuring, with intervals …", max_entries=16)
+def _mask_summary(name: str, fingerprint: str, variant: str) -> pd.DataFrame:  # noqa: ARG001
+    rows, counts = segmenter(name).counts("test", variant)
+    return mask_summary(counts, rows["lesion_id"])
+
+
+def mask_figures(name: str, variant: str) -> pd.DataFrame:
+    """A segmenter's figures on its test split with intervals, as `mask_summary` gives them."""
+    return _mask_summary(name, segmenter(name).fingerprint, variant)
+
+
 @st.cache_data(show_spinner=False, max_entries=4)
 def gallery_pictures(n: int) -> list[SyntheticLesion]:
     """Synthetic lesions of every diagnosis and skin tone."""
@@ -299,3 +341,21 @@ def _explain(name: str, fingerprint: str, image: Pixels, target: str, layer: str
 def explain(name: str, image: Pixels, target: str, layer: str) -> Attribution:
     """The run's Grad-CAM of a class."""
     return _explain(name, run(name).fingerprint, image, target, layer)
+
+
+@st.cache_resource(show_spinner="Loading the segmenter …", max_entries=2)
+def _segmenter_engine(folder: Path, fingerprint: str) -> SegmenterEngine:  # noqa: ARG001
+    from lesion_core.segmenter_engine import SegmenterEngine
+
+    return SegmenterEngine.open(folder)
+
+
+@st.cache_data(show_spinner=False, max_entries=1024, hash_funcs=BY_CONTENT)
+def _segment(name: str, fingerprint: str, image: Pixels) -> Segmentation:  # noqa: ARG001
+    found = segmenter(name)
+    return _segmenter_engine(found.folder, found.fingerprint).segment(image)
+
+
+def segment(name: str, image: Pixels) -> Segmentation:
+    """What a segmenter finds on a picture."""
+    return _segment(name, segmenter(name).fingerprint, image)

@@ -18,6 +18,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Models": (
         ("compare", "Compare", ":material/bar_chart:"),
+        ("segment", "Segment", ":material/polyline:"),
     ),
     "Trust": (
         ("explain", "Explain", ":material/visibility:"),

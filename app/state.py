@@ -27,6 +27,12 @@ CELL = "cell"
 FURTHER_RUNS = "with"
 TAB = "tab"
 
+# The mask of a lesion.
+SEGMENTER = "segmenter"
+CUT = "cut"
+SHOW = "show"
+CLEAN = "clean"
+
 # The data set and its filters.
 DATA = "data"
 DIAGNOSES = "diagnosis"

@@ -154,8 +154,8 @@ class SplitSettings(Settings):
         return self
 
 
-class Training(Settings):
-    """How a classifier is trained. What is not named here has Lightning's default."""
+class Schedule(Settings):
+    """How long and how fast a network learns: what classifiers and segmenters share."""
 
     epochs: int = Field(default=12, ge=1, le=1000)
     batch_size: int = Field(default=32, ge=1, le=4096)
@@ -172,6 +172,22 @@ class Training(Settings):
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps (cosine)")
     plateau_patience: int = Field(default=2, ge=1)
     early_stopping: int = Field(default=0, ge=0, description="epochs without a better select score; 0: never")
+    monitor: str = Field(default="select_loss", description="what chooses the best epoch")
+    ema_decay: float = Field(default=0.0, ge=0, lt=1, description="moving average of the weights; 0: none")
+    augmentation: Literal["none", "flips", "full"] = "full"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    workers: int = Field(default=1, ge=0, le=64)
+    seed: int = 0
+
+    def size(self, epoch: int, otherwise: int) -> int:
+        """Pixels a side in an epoch: `sizes`, each for an equal part of the training, or the one given."""
+        sizes = self.sizes or (otherwise,)
+        return sizes[min(len(sizes) - 1, epoch * len(sizes) // self.epochs)]
+
+
+class Training(Schedule):
+    """How a classifier is trained. What is not named here has Lightning's default."""
+
     monitor: Literal["select_auroc", "select_balanced_accuracy", "select_loss"] = Field(
         default="select_auroc", description="what chooses the best epoch; balanced accuracy jumps with single pictures "
         "where a class has ten of them"
@@ -181,18 +197,65 @@ class Training(Settings):
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: float = Field(default=2.0, ge=0, le=10)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    ema_decay: float = Field(default=0.0, ge=0, lt=1, description="moving average of the weights; 0: none")
-    augmentation: Literal["none", "flips", "full"] = "full"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    workers: int = Field(default=1, ge=0, le=64)
-    seed: int = 0
+
+
+RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 
 
 class RunSettings(Settings):
     """All that a run was made with; `config.json` of a run folder holds it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+    name: RunName
     model: ModelSettings
     preprocessing: Preprocessing = Preprocessing()
     split: SplitSettings = SplitSettings()
     training: Training = Training()
+
+
+class SegmenterSettings(Settings):
+    """A U-Net on the first blocks of a ResNet.
+
+    `depth` 5 uses all of the ResNet, 4 leaves out layer4. `stride_in_1x1` is as in `ModelSettings`.
+    """
+
+    encoder: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
+    decoder: tuple[Annotated[int, Field(ge=4, le=1024)], ...] = Field(
+        default=(256, 128, 64, 32, 16), min_length=3, max_length=5, description="channels from coarse to fine"
+    )
+    weights: str = Field(
+        default="none", description="of the encoder: none, a safetensors file, or a classifier's model.safetensors"
+    )
+    stride_in_1x1: bool = False
+
+    @property
+    def depth(self) -> int:
+        """Halvings of the picture."""
+        return len(self.decoder)
+
+
+class SegmenterTraining(Schedule):
+    """How a segmenter is trained: Dice and cross-entropy in equal parts."""
+
+    monitor: Literal["select_jaccard", "select_loss"] = "select_jaccard"
+    artefacts: float = Field(default=0.3, ge=0, le=1, description="share of pictures that get a synthetic artefact")
+
+
+class SegmenterRunSettings(Settings):
+    """All that a segmenter was made with; `config.json` of its run folder holds it."""
+
+    name: RunName
+    model: SegmenterSettings = SegmenterSettings()
+    preprocessing: Preprocessing = Preprocessing(resize=Resize(size=160, fit="stretch"))
+    split: SplitSettings = SplitSettings()
+    training: SegmenterTraining = SegmenterTraining()
+
+    @model_validator(mode="after")
+    def _whole_frame(self) -> Self:
+        if self.preprocessing.resize.fit != "stretch" or self.preprocessing.dark_corner.enabled:
+            raise ValueError(
+                "a segmenter reads the whole frame: resize.fit is stretch, and dark corners are not cropped"
+            )
+        for size in (self.preprocessing.resize.size, *self.training.sizes):
+            if size % 2**self.model.depth:
+                raise ValueError(f"{size} px cannot be halved {self.model.depth} times")
+        return self

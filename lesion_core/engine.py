@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +14,13 @@ from torch import Tensor
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood import Decision, decide, read_policy
 from lesion_core.config import Preprocessing
-from lesion_core.errors import BusyError, RunError
+from lesion_core.errors import RunError
 from lesion_core.explain.gradcam import Attribution, grad_cam
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.models.checkpoints import load_weights
 from lesion_core.models.classifiers import build
 from lesion_core.runs import Run, open_run
+from lesion_core.turns import Turns
 
 GOLDEN_TOLERANCE = 0.01
 """Largest difference of a golden logit that other processors' rounding explains (seen: under 0.0001)."""
@@ -79,8 +77,7 @@ class Engine:
         self._model = build(run.config.settings.model)
         load_weights(self._model, run.weights)
         self._model.requires_grad_(False)
-        self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(queue + 1)
+        self._turns = Turns(queue)
         self._check_golden()
 
     @classmethod
@@ -106,7 +103,7 @@ class Engine:
         """
         self._refuse_other(preprocessing)
         x = self._input(image)
-        with self._turn():
+        with self._turns.take():
             start = time.perf_counter()
             with torch.inference_mode():
                 logits = self._model(x)[0].numpy()
@@ -131,7 +128,7 @@ class Engine:
         if target not in self.run.classes:
             raise RunError(f"Run {self.run.name} has no class '{target}'.", f"It has {', '.join(self.run.classes)}.")
         x = self._input(image)
-        with self._turn():
+        with self._turns.take():
             return grad_cam(self._model, x, self.run.classes.index(target), layer)
 
     def _input(self, image: NDArray[np.uint8]) -> Tensor:
@@ -145,16 +142,6 @@ class Engine:
                 f"The preprocessing is not that of run {self.run.name}: {', '.join(differing)} differ.",
                 "A model is only as good as on the pictures that it was trained on; use the run's own.",
             )
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._places.acquire(blocking=False):
-            raise BusyError("Many people are asking this model at the moment.", "Try again in a few seconds.")
-        try:
-            with self._lock:
-                yield
-        finally:
-            self._places.release()
 
     def _check_golden(self) -> None:
         image, expected = self.run.golden

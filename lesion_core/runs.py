@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,7 @@ class Calibration(Settings):
 class RunConfig(Settings):
     """`config.json`: what the run was made with."""
 
+    kind: Literal["classifier"] = "classifier"
     schema_version: int = SCHEMA_VERSION
     settings: RunSettings
     split_fingerprint: str
@@ -239,13 +241,17 @@ OFFICIAL_TEST = "isic2018_test"
 """The data set name of the official ISIC 2018 Task 3 test set in `predictions.parquet`."""
 
 
-def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HASHED) -> Run:
-    """Open a run folder.
+Config = TypeVar("Config", bound=Settings)
+
+
+def read_config(folder: Path, kind: type[Config], *, verify: bool, needed: Collection[str]) -> tuple[Config, str]:
+    """`config.json` of a folder, and its fingerprint, with its files checked.
 
     Args:
         folder: The run folder.
+        kind: What to read it as; it has the field `files`.
         verify: Compare every needed file's SHA-256 with the one in `config.json` (about 0.1 s for 30 MB).
-        needed: Files that must be there; fewer than all for who will write the others anew.
+        needed: Files that must be there.
 
     Raises:
         RunError: The folder or a file is missing, `config.json` is not valid, or a file was altered.
@@ -264,26 +270,53 @@ def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HAS
             "Open it with the version that wrote it, or train it again with this one.",
         )
     try:
-        config = RunConfig.from_json(text, f"config.json of {folder.name}")
+        config = kind.from_json(text, f"config.json of {folder.name}")
     except ConfigError as error:
         raise RunError(error.problem, "The run was altered or made by another version; train it again.") from None
+    files: dict[str, str] = getattr(config, "files")  # noqa: B009
     for name in needed:
         if not (folder / name).is_file():
             raise RunError(f"Run {folder.name} lacks {name}.", INCOMPLETE)
-        if verify and config.files.get(name) != sha256(folder / name):
+        if verify and files.get(name) != sha256(folder / name):
             raise RunError(
                 f"{name} of run {folder.name} was altered: its SHA-256 is not the one in config.json.",
                 "Take the whole folder from one source again.",
             )
-    return Run(folder, config, hashlib.sha256(text).hexdigest()[:16])
+    return config, hashlib.sha256(text).hexdigest()[:16]
+
+
+def is_segmenter(folder: Path) -> bool:
+    """Whether the folder's `config.json` says that it holds a segmenter."""
+    try:
+        found = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("kind") == "segmenter"
+
+
+def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HASHED) -> Run:
+    """Open a classifier's run folder.
+
+    Args:
+        folder: The run folder.
+        verify: Compare every needed file's SHA-256 with the one in `config.json`.
+        needed: Files that must be there; fewer than all for who will write the others anew.
+
+    Raises:
+        RunError: The folder or a file is missing, `config.json` is not valid, a file was altered, or it is a segmenter.
+    """
+    if is_segmenter(folder):
+        raise RunError(f"{folder.name} holds a segmenter, no classifier.", "Name a classifier's run folder.")
+    config, fingerprint = read_config(folder, RunConfig, verify=verify, needed=needed)
+    return Run(folder, config, fingerprint)
 
 
 def list_runs(root: Path, *, verify: bool = False) -> tuple[list[Run], dict[str, RunError]]:
-    """All runs below a folder, by name, and the folders that look like runs and cannot be opened, with the reason."""
+    """All classifiers' runs below a folder, by name, and the folders that cannot be opened, with the reason."""
     runs: list[Run] = []
     broken: dict[str, RunError] = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
-        if folder.name.startswith("."):
+        if folder.name.startswith(".") or is_segmenter(folder):
             continue
         try:
             runs.append(open_run(folder, verify=verify))

@@ -36,7 +36,7 @@ COMPONENTS = 256
 Progress = Callable[[int, int], None]
 
 
-class _Squares(Dataset[Tensor | RunError]):
+class Squares(Dataset[Tensor | RunError]):
     """The model's square of each picture, uint8 (S, S, 3), exactly as one uploaded picture becomes it."""
 
     def __init__(self, paths: Sequence[str], preprocessing: Preprocessing) -> None:
@@ -53,8 +53,8 @@ class _Squares(Dataset[Tensor | RunError]):
             return RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy)
 
 
-def _stack(squares: list[Tensor | RunError]) -> Tensor | RunError:
-    """(N, S, S, 3), or the first error."""
+def stack(squares: list[Tensor | RunError]) -> Tensor | RunError:
+    """A batch of `Squares`: (N, S, S, 3), or the first error."""
     good = [square for square in squares if isinstance(square, Tensor)]
     return torch.stack(good) if len(good) == len(squares) else next(s for s in squares if isinstance(s, RunError))
 
@@ -88,7 +88,7 @@ def score(
     model = model.eval().to(memory_format=torch.channels_last)
     if not paths:
         return Scored(np.zeros((0, model.fc.out_features), np.float32), np.zeros((0, model.fc.in_features), np.float32))
-    loader = DataLoader(_Squares(paths, preprocessing), batch_size=batch_size, num_workers=workers, collate_fn=_stack)
+    loader = DataLoader(Squares(paths, preprocessing), batch_size=batch_size, num_workers=workers, collate_fn=stack)
     logits, penultimate, done = [], [], 0
     for squares in loader:
         if isinstance(squares, RunError):
@@ -115,7 +115,8 @@ def _with_logits(
     return pd.concat([facts, pd.DataFrame(logits, columns=[f"logit_{code}" for code in classes])], axis=1)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of what decides the pixels and the weights."""
     names = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
 
@@ -182,7 +183,7 @@ def write_run(
         quantization = _quantization(model, settings, table, scored) if bits == 8 else {}
     run = write_config(folder, RunConfig(
         settings=settings, split_fingerprint=split_fingerprint, initial_weights=initial_weights,
-        created=datetime.datetime.now(datetime.UTC).date().isoformat(), versions=_versions(),
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(), versions=versions(),
         counts={
             **{role: int(((table["role"] == role) & (table["dataset"] != OFFICIAL_TEST)).sum()) for role in ROLES},
             OFFICIAL_TEST: int((table["dataset"] == OFFICIAL_TEST).sum()), "ood": len(ood),

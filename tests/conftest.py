@@ -9,19 +9,32 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from lesion_core.config import ColorConstancy, ModelSettings, Preprocessing, Resize, RunSettings, Training
+from lesion_core.config import (
+    ColorConstancy,
+    ModelSettings,
+    Preprocessing,
+    Resize,
+    RunSettings,
+    SegmenterRunSettings,
+    SegmenterSettings,
+    SegmenterTraining,
+    Training,
+)
 from lesion_core.data.collection import Collection, collect
 from lesion_core.data.synthetic import make_dataset
 from lesion_core.labels import ISIC2019
 from lesion_core.runs import Run
+from lesion_core.segmenter_runs import SegmenterRun
 
 # A slow or busy machine is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -80,7 +93,69 @@ def small_run(trained: Trained) -> Run:
     return trained.run
 
 
+SMALL_SEGMENTER = SegmenterRunSettings(
+    name="small-unet", model=SegmenterSettings(encoder="resnet18", decoder=(32, 16, 8)),
+    preprocessing=Preprocessing(resize=Resize(size=64, fit="stretch")),
+    training=SegmenterTraining(
+        epochs=1, batch_size=8, learning_rate=3e-3, workers=0, precision="fp32", augmentation="flips"
+    ),
+)
+
+
+@dataclass(frozen=True)
+class TrainedSegmenter:
+    """The small segmenter and what it was made from."""
+
+    run: SegmenterRun
+    collection: Collection
+
+
+@pytest.fixture(scope="session")
+def trained_segmenter(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedSegmenter:
+    """A U-Net trained for one epoch at 64 px, through the real `fit_segmenter` and `write_segmenter_run`."""
+    from lesion_core.segmenter_cards import write_segmenter_card
+    from lesion_core.segmenter_scoring import write_segmenter_run
+    from lesion_core.training.segmentation import fit_segmenter
+
+    collection = collect(data_root, SMALL_SEGMENTER.split)
+    work = tmp_path_factory.mktemp("work")
+    fitted = fit_segmenter(SMALL_SEGMENTER, collection.table, work, bars=False, accelerator="cpu")
+    run = write_segmenter_run(
+        tmp_path_factory.mktemp("runs") / "small-unet", SMALL_SEGMENTER, fitted.model, collection.table,
+        split_fingerprint=collection.manifest.fingerprint, history=fitted.history,
+        initial_weights=fitted.initialised.sentence,
+    )
+    write_segmenter_card(run)
+    return TrainedSegmenter(run, collection)
+
+
+@pytest.fixture(scope="session")
+def small_segmenter(trained_segmenter: TrainedSegmenter) -> SegmenterRun:
+    """The small segmenter, to read only."""
+    return trained_segmenter.run
+
+
 @pytest.fixture
 def run_copy(small_run: Run, tmp_path: Path) -> Path:
     """A copy of the small run's folder, to damage."""
     return Path(shutil.copytree(small_run.folder, tmp_path / "runs" / "small"))
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
+    """`python -m lesion_core <arguments>` in this process: exit code, standard output, standard error."""
+    from lesion_core import cli
+
+    monkeypatch.setenv("GLIBC_TUNABLES", "set")  # else `train` would start this process over
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "400")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lesion_core", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capfd.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return run

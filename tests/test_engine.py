@@ -161,7 +161,7 @@ def test_a_full_queue_is_told_at_once(small_run: Run, images: list[np.ndarray]) 
         first = pool.submit(narrow.predict, images[0])
         assert entered.wait(60)
         second = pool.submit(narrow.predict, images[1])
-        while narrow._places._value:  # type: ignore[attr-defined]
+        while narrow._turns._places._value:  # type: ignore[attr-defined]
             threading.Event().wait(0.01)
         for call in (lambda: narrow.predict(images[2]), lambda: narrow.explain(images[2], "MEL")):
             with pytest.raises(BusyError, match=r"Many people.*Try again"):

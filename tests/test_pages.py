@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.navigation import GROUPS
 from lesion_core.runs import Run
+from lesion_core.segmenter_runs import SegmenterRun
 
 HOME = str(Path(__file__).parent.parent / "app" / "Home.py")
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
@@ -26,9 +27,18 @@ def _fresh_caches() -> Iterator[None]:
     yield
 
 
+@pytest.fixture(scope="session")
+def runs_root(small_run: Run, small_segmenter: SegmenterRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a classifier and a segmenter."""
+    root = tmp_path_factory.mktemp("shown")
+    for run in (small_run, small_segmenter):
+        (root / run.name).symlink_to(run.folder)
+    return root
+
+
 @pytest.fixture
-def with_run(monkeypatch: pytest.MonkeyPatch, small_run: Run, data_root: Path) -> None:
-    monkeypatch.setenv("LESION_RUNS", str(small_run.folder.parent))
+def with_run(monkeypatch: pytest.MonkeyPatch, runs_root: Path, data_root: Path) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(runs_root))
     monkeypatch.setenv("LESION_DATA", str(data_root))
 
 
@@ -58,10 +68,8 @@ def test_a_page_opens_with_a_question_and_no_exception(stem: str) -> None:
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_a_page_opens_without_the_real_data(
-    stem: str, monkeypatch: pytest.MonkeyPatch, small_run: Run
-) -> None:
-    monkeypatch.setenv("LESION_RUNS", str(small_run.folder.parent))
+def test_a_page_opens_without_the_real_data(stem: str, monkeypatch: pytest.MonkeyPatch, runs_root: Path) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(runs_root))
     monkeypatch.delenv("LESION_DATA", raising=False)
     app = open_page(stem)
     assert not app.exception
@@ -75,6 +83,7 @@ def test_without_a_run_a_page_says_what_to_do(stem: str, monkeypatch: pytest.Mon
     app = open_page(stem)
     assert not app.exception
     assert any("There is no run" in warning.value for warning in app.warning) == (stem in NEED_A_RUN)
+    assert any("There is no segmenter" in warning.value for warning in app.warning) == (stem == "segment")
     assert "No run is here yet" in text(app)
 
 
@@ -113,6 +122,32 @@ def test_a_link_to_nothing_falls_back_to_what_is_there() -> None:
     app = open_page("explain", image="ISIC_9999999", target="XYZ", layer="layer9", run="nobody")
     assert not app.exception
     assert app.selectbox(key="layer").value == "layer4"
+
+
+@pytest.mark.usefixtures("with_run")
+def test_the_mask_on_the_page_is_the_segmenters(small_segmenter: SegmenterRun) -> None:
+    from lesion_core.analysis.segmentation import MASK_METRICS, count
+    from lesion_core.data.samples import load, synthetic_samples
+    from lesion_core.segmenter_engine import SegmenterEngine
+
+    picture = load(next(s for s in synthetic_samples() if s.id == "synthetic-BKL-1"))
+    found = SegmenterEngine(small_segmenter).segment(picture.image)
+    assert picture.mask is not None
+    for cut, clean in ((0.5, True), (0.3, False)):
+        app = open_page("segment", image="synthetic-BKL-1", cut=str(cut), clean=str(clean).lower())
+        assert not app.exception
+        jaccard = MASK_METRICS["jaccard"]([count(found.mask(cut, clean=clean), picture.mask)])[0]
+        assert f"**{jaccard:.2f}**" in text(app)
+        assert app.metric[0].label == "Jaccard" and app.metric[0].value == f"{jaccard:.3f}"
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize("show", ["contour", "probability", "mask"])
+def test_an_empty_mask_is_told(show: str) -> None:
+    app = open_page("segment", image="synthetic-NV-1", show=show, cut="0.95")
+    assert not app.exception
+    app.slider(key="cut").set_value(0.05).run()
+    assert not app.exception and "covers" in text(app)
 
 
 @pytest.mark.usefixtures("with_run")

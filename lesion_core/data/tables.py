@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesion_core.errors import DataError
+from lesion_core.errors import ConfigError, DataError
 
 COLUMNS: tuple[str, ...] = (
     "image_id", "lesion_id", "dataset", "path", "diagnosis", "dx_type", "age", "sex", "site", "mask_path",
@@ -119,6 +119,21 @@ def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Se
 
 def _stem(path: str) -> str:
     return path[path.rfind("/") + 1 : path.rfind(".")]
+
+
+def picture_files(given: Sequence[Path]) -> list[Path]:
+    """The files that were named, and the pictures below the folders that were, in order.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    files = [
+        path for one in given
+        for path in (sorted(p for p in one.rglob("*") if _is_image(p.name)) if one.is_dir() else [one])
+    ]
+    if not files:
+        raise ConfigError("There is no picture in what was given.", "Name picture files, or a folder that holds some.")
+    return files
 
 
 def _is_image(path: str) -> bool:

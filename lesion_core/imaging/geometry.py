@@ -113,12 +113,15 @@ def to_original(heatmap: NDArray[np.floating], shape: tuple[int, ...], box: Box)
     """
     height, width = shape[:2]
     x0, y0, x1, y1 = (round(edge) for edge in box)
-    spread = cv2.resize(
-        np.ascontiguousarray(heatmap, dtype=np.float32),
-        (max(1, x1 - x0), max(1, y1 - y0)),
-        interpolation=cv2.INTER_LINEAR,
-    )
+    spread = enlarge(heatmap, (max(1, y1 - y0), max(1, x1 - x0)))
     out = np.zeros((height, width), dtype=np.float32)
     top, left, bottom, right = max(0, y0), max(0, x0), min(height, y1), min(width, x1)
     out[top:bottom, left:right] = spread[top - y0 : bottom - y0, left - x0 : right - x0]
     return out
+
+
+def enlarge(field: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """A map (h, w) at another height and width, bilinear, float32."""
+    return np.asarray(
+        cv2.resize(np.ascontiguousarray(field, dtype=np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR)
+    )

@@ -12,6 +12,8 @@ from torch import Tensor
 from lesion_core.errors import ModelError
 
 SCALE = ".scale"
+EXACT = ("fc.", "segmentation_head.")
+"""The last layers: small, and every answer hangs on them."""
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,7 +42,7 @@ def dequantize(quantized: Tensor, scale: Tensor) -> Tensor:
 def save_weights(path: Path, state: dict[str, Tensor], *, bits: int = 8) -> None:
     """Write a model's state: convolutions and matrices at `bits` (8 or 32) a weight, vectors at float32.
 
-    The classifying layer ``fc`` stays at float32: it is small and the logits hang on it.
+    The layers of `EXACT` stay at float32.
 
     Raises:
         ModelError: Another number of bits, or a weight is not finite.
@@ -55,7 +57,7 @@ def save_weights(path: Path, state: dict[str, Tensor], *, bits: int = 8) -> None
             raise ModelError(
                 f"The weight {name} has values that are not finite.", "The training diverged: lower its rate."
             )
-        if bits == 8 and tensor.ndim >= 2 and not name.startswith("fc."):
+        if bits == 8 and tensor.ndim >= 2 and not name.startswith(EXACT):
             stored[name], stored[name + SCALE] = quantize(tensor)
         else:
             stored[name] = tensor.float().contiguous()

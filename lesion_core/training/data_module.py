@@ -66,10 +66,8 @@ class SplitData(lightning.LightningDataModule):
             self.make_stores()
 
     def size(self, epoch: int) -> int:
-        """Pixels a side in an epoch: the settings' sizes, each for an equal part of the training."""
-        training = self.settings.training
-        sizes = training.sizes or (self.settings.preprocessing.resize.size,)
-        return sizes[min(len(sizes) - 1, epoch * len(sizes) // training.epochs)]
+        """Pixels a side in an epoch."""
+        return self.settings.training.size(epoch, self.settings.preprocessing.resize.size)
 
     def train_dataloader(self) -> Batches:
         training = self.settings.training

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal
+from typing import Any
 
 import lightning
 import torch
@@ -16,6 +15,7 @@ from torchvision.models import ResNet
 from lesion_core.config import Training
 from lesion_core.training.convolutions import MatrixProducts
 from lesion_core.training.losses import focal_loss
+from lesion_core.training.optimization import optimization
 
 
 class ClassifierModule(lightning.LightningModule):
@@ -78,32 +78,5 @@ class ClassifierModule(lightning.LightningModule):
         self.select_metrics.reset()
 
     def configure_optimizers(self) -> Any:
-        s = self.settings
-        rate = {True: s.learning_rate * s.pretrained_factor, False: s.learning_rate}
-        groups: dict[tuple[bool, bool], list[Tensor]] = {}
-        for name, parameter in self.model.named_parameters():
-            # Biases and normalisation are not decayed: it only moves their scale (He et al., CVPR 2019).
-            groups.setdefault((name in self.pretrained, parameter.ndim >= 2), []).append(parameter)
-        parameters = [
-            {"params": p, "lr": rate[old], "weight_decay": s.weight_decay if decayed else 0.0}
-            for (old, decayed), p in groups.items()
-        ]
-        optimizer: torch.optim.Optimizer
-        if s.optimizer == "sgd":
-            optimizer = torch.optim.SGD(parameters, momentum=0.9, nesterov=True)
-        else:
-            optimizer = torch.optim.AdamW(parameters, fused=True)
-        if s.schedule == "constant":
-            return optimizer
-        if s.schedule == "plateau":
-            better: Literal["min", "max"] = "min" if s.monitor.endswith("loss") else "max"
-            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode=better, patience=s.plateau_patience)
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": s.monitor}}
-        steps = int(self.trainer.estimated_stepping_batches)
-        warmup = max(1, int(s.warmup * steps))
-        cosine = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda i: (i + 1) / warmup if i < warmup
-            else 0.5 * (1 + math.cos(math.pi * min(1.0, (i - warmup) / max(1, steps - warmup)))) + 1e-3,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
+        steps = int(self.trainer.estimated_stepping_batches) if self.settings.schedule == "cosine" else 0
+        return optimization(self.model.named_parameters(), self.pretrained, self.settings, steps)

@@ -32,7 +32,7 @@ def _short_side(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, shape, interpolation=method), dtype=np.uint8)
 
 
-def _stamp(path: str) -> tuple[int, int]:
+def stamp(path: str) -> tuple[int, int]:
     """Size and time of change, so that a file that was replaced is read anew; a missing one is told when it is read."""
     try:
         facts = Path(path).stat()
@@ -82,7 +82,7 @@ class PictureStore:
             DataError: A picture cannot be decoded; the message names it.
         """
         key = hashlib.sha256(
-            json.dumps([[(path, *_stamp(path)) for path in paths], preprocessing.model_dump(), whole_frame]).encode()
+            json.dumps([[(path, *stamp(path)) for path in paths], preprocessing.model_dump(), whole_frame]).encode()
         ).hexdigest()[:16]
         file, index = folder / f"{key}.bin", folder / f"{key}.npz"
         # Written aside and renamed when complete: neither a killed process nor two at once leave half a store.

@@ -1,0 +1,138 @@
+"""How well masks fit: the official ISIC figures of each picture, and their means with intervals over lesions.
+
+Everything comes from four counts of pixels a picture: found and true (TP), found only (FP), true only (FN), neither
+(TN). What is not defined counts as perfect, as in the official scorer of the ISIC challenges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from lesion_core.analysis.intervals import bootstrap_all
+from lesion_core.analysis.predictions import Floats
+from lesion_core.analysis.ranking import Weights
+from lesion_core.errors import DataError
+
+COUNTS = ("tp", "fp", "fn", "tn")
+"""Columns of counts, in this order."""
+THRESHOLD = 0.65
+"""A Jaccard under this counts as a failure, as 0: experts agree with each other better than that (ISIC 2018)."""
+
+
+class Counts(NamedTuple):
+    """TP, FP, FN and TN of each picture, (N,) each."""
+
+    tp: Floats
+    fp: Floats
+    fn: Floats
+    tn: Floats
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    return np.where(whole > 0, part / np.maximum(whole, 1), 1.0)
+
+
+def _jaccard(c: Counts) -> Floats:
+    return _share(c.tp, c.tp + c.fp + c.fn)
+
+
+@dataclass(frozen=True)
+class MaskMetric:
+    """One figure of a mask against the true one.
+
+    Attributes:
+        key: Its name in tables.
+        name: Its name on the screen.
+        says: What it measures, one sentence.
+        formula: In TeX.
+        function: Counts to the figure of each picture (N,), in [0, 1].
+    """
+
+    key: str
+    name: str
+    says: str
+    formula: str
+    function: Callable[[Counts], Floats]
+
+    def __call__(self, counts: ArrayLike) -> Floats:
+        """The figure of each picture, (N,) in [0, 1], from counts (N, 4) in the order of `COUNTS`.
+
+        Raises:
+            DataError: The counts have another shape or a negative number.
+        """
+        c = np.asarray(counts, dtype=np.float64)
+        if c.ndim != 2 or c.shape[1] != len(COUNTS) or not (c >= 0).all():
+            raise DataError(f"Counts of shape {c.shape} are no TP, FP, FN and TN.", "Give four numbers a picture.")
+        return self.function(Counts(*c.T))
+
+
+MASK_METRICS: dict[str, MaskMetric] = {
+    m.key: m
+    for m in (
+        MaskMetric("dice", "Dice", "Twice the common area over the sum of both areas.",
+                   r"\frac{2TP}{2TP+FP+FN}", lambda c: _share(2 * c.tp, 2 * c.tp + c.fp + c.fn)),
+        MaskMetric("jaccard", "Jaccard", "The common area over the area of both together.",
+                   r"\frac{TP}{TP+FP+FN}", _jaccard),
+        MaskMetric("threshold_jaccard", "Threshold Jaccard",
+                   "The Jaccard, or 0 where it is under 0.65: the goal of ISIC 2018.",
+                   r"J \cdot [J \geq 0.65]", lambda c: np.where(_jaccard(c) >= THRESHOLD, _jaccard(c), 0.0)),
+        MaskMetric("accuracy", "Pixel accuracy", "The share of pixels that are called right.",
+                   r"\frac{TP+TN}{TP+TN+FP+FN}", lambda c: _share(c.tp + c.tn, c.tp + c.fp + c.fn + c.tn)),
+        MaskMetric("sensitivity", "Sensitivity", "The share of the lesion that is found.",
+                   r"\frac{TP}{TP+FN}", lambda c: _share(c.tp, c.tp + c.fn)),
+        MaskMetric("specificity", "Specificity", "The share of the skin that is left alone.",
+                   r"\frac{TN}{TN+FP}", lambda c: _share(c.tn, c.tn + c.fp)),
+    )
+}
+"""The figures by key, as the official scorer defines them (ISIC 2018 Task 1, arXiv:1902.03368)."""
+
+
+def count(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """TP, FP, FN and TN of one mask (H, W) against the true one.
+
+    Raises:
+        DataError: The shapes differ or the masks are no booleans.
+    """
+    if found.shape != true.shape or found.dtype != np.bool_ or true.dtype != np.bool_:
+        raise DataError(
+            f"Masks of shape {found.shape} and {true.shape} cannot be compared.", "Bring both to the same frame."
+        )
+    tp, positive, called = int((found & true).sum()), int(true.sum()), int(found.sum())
+    return tp, called - tp, positive - tp, found.size - called - positive + tp
+
+
+def figures(counts: ArrayLike) -> pd.DataFrame:
+    """All of `MASK_METRICS` of each picture: one column each, rows as in `counts` (N, 4)."""
+    return pd.DataFrame({key: metric(counts) for key, metric in MASK_METRICS.items()})
+
+
+def mask_summary(counts: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """The mean over pictures of each figure, and the share of failures, with 95 % intervals over lesions.
+
+    Args:
+        counts: (N, 4) in the order of `COUNTS`.
+        groups: (N,) lesion ids.
+        n_boot: Resamples.
+        seed: The same seed draws the same lesions.
+
+    Returns:
+        metric (keys of `MASK_METRICS`, and `failures`: share of pictures with a Jaccard under 0.65), value, low, high,
+        n_images, n_groups.
+
+    Raises:
+        DataError: There are no pictures, a lesion id is missing, or the arrays do not fit.
+    """
+    table = figures(counts)
+    table["failures"] = (table["jaccard"] < THRESHOLD).astype(np.float64)
+
+    def mean(values: Floats) -> Callable[[Weights], Floats]:
+        return lambda weights: np.asarray(values @ weights / weights.sum(axis=0))
+
+    found = bootstrap_all({str(key): mean(table[key].to_numpy(np.float64)) for key in table}, groups, n_boot, seed)
+    return pd.DataFrame([{"metric": key, **asdict(interval)} for key, interval in found.items()])

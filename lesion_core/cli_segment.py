@@ -1,0 +1,157 @@
+"""The commands of segmenters: python -m lesion_core segment train | evaluate | predict."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from lesion_core.config import SegmenterRunSettings
+from lesion_core.console import DataOption, JsonOption, RunsOption, bar, err, out, print_json, say, tell
+from lesion_core.errors import ConfigError, LesionError
+
+# Heavy imports wait inside the commands: `--help` needs no torch.
+
+segment = typer.Typer(
+    help="Train, measure and try segmenters: the mask of a lesion.", no_args_is_help=True, rich_markup_mode="rich"
+)
+
+
+def _settings(file: Path | None, name: str) -> SegmenterRunSettings:
+    """Settings from a file (a run's config.json too), or the defaults."""
+    if file is None:
+        return SegmenterRunSettings(name=name or "unet")
+    remedy = "Give a JSON file of settings, or a segmenter's config.json."
+    if not file.is_file():
+        raise ConfigError(f"There is no settings file at {file}.", remedy)
+    try:
+        found = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{file.name} is no JSON.", remedy) from None
+    if isinstance(found, dict) and "settings" in found:
+        found = found["settings"]
+    if isinstance(found, dict) and name:
+        found["name"] = name
+    return SegmenterRunSettings.from_json(json.dumps(found), file.name)
+
+
+@segment.command()
+def train(
+    data: DataOption,
+    name: Annotated[str, typer.Option(help="The run's name; with --settings, in place of the one there.")] = "",
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings as JSON; a run's config.json repeats that run.")
+    ] = None,
+    weights_folder: Annotated[Path | None, typer.Option(help="Where a weights file named in the settings is.")] = None,
+    runs: RunsOption = Path("checkpoints"),
+    work: Annotated[Path, typer.Option(help="Folder for checkpoints and preprocessed pictures.")] = Path("scratch"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
+    devices: Annotated[str, typer.Option(help="Lightning's devices.")] = "auto",
+    nodes: Annotated[int, typer.Option(help="Lightning's num_nodes.")] = 1,
+    strategy: Annotated[str, typer.Option(help="Lightning's strategy.")] = "auto",
+) -> None:
+    """Train a U-Net on pictures with masks, measure it and write the run. A killed training goes on where it was."""
+    from lesion_core.data.collection import collect
+    from lesion_core.segmenter_cards import write_segmenter_card
+    from lesion_core.segmenter_scoring import write_segmenter_run
+    from lesion_core.training.segmentation import fit_segmenter
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    chosen = _settings(settings, name)
+    tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {chosen.training.epochs} epochs.")
+    collection = collect(data, chosen.split)
+    for note in collection.notes:
+        tell(note)
+    fitted = fit_segmenter(
+        chosen, collection.table, work / chosen.name, weights_folder=weights_folder, resume=not fresh,
+        bars=sys.stderr.isatty(),
+        on_epoch=lambda epoch, values: tell(
+            f"epoch {epoch + 1}/{chosen.training.epochs}: "
+            + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))),
+        devices=devices, num_nodes=nodes, strategy=strategy,
+    )
+    with bar("Measuring") as progress:
+        run = write_segmenter_run(
+            runs / chosen.name, chosen, fitted.model, collection.table,
+            split_fingerprint=collection.manifest.fingerprint, history=fitted.history,
+            initial_weights=fitted.initialised.sentence, on_progress=progress,
+        )
+    write_segmenter_card(run)
+    say(f"The run is in {run.folder}.")
+
+
+@segment.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A segmenter's run folder.")],
+    as_json: JsonOption = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
+) -> None:
+    """Print a segmenter's figures on its test split with 95 % intervals, cleaned up and as found."""
+    from lesion_core.analysis.segmentation import mask_summary
+    from lesion_core.segmenter_runs import VARIANTS, open_segmenter
+
+    opened = open_segmenter(run)
+    result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "split": "test", "masks": {}}
+    for variant, meaning in VARIANTS.items():
+        table, counts = opened.counts("test", variant)
+        summary = mask_summary(counts, table["lesion_id"], n_boot=resamples)
+        rows = summary.round(4).astype(object).where(summary.notna(), None)
+        result["masks"][variant] = {"meaning": meaning, "n": len(table), "metrics": rows.to_dict("records")}
+        if not as_json:
+            shown = Table("metric", "value", "95 % interval", title=f"test split, n = {len(table)}, masks {meaning}")
+            for row in summary.itertuples():
+                shown.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
+            out.print(shown)
+    if as_json:
+        print_json(result)
+
+
+@segment.command()
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
+    run: Annotated[Path, typer.Option(help="A segmenter's run folder.")],
+    masks: Annotated[Path, typer.Option("--out", help="Folder for the masks, black and white PNG.")],
+    threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Probability from which a pixel is lesion.")] = 0.5,
+    as_json: JsonOption = False,
+) -> None:
+    """Segment pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
+    import cv2
+
+    from lesion_core.data.tables import picture_files
+    from lesion_core.imaging.decode import decode
+    from lesion_core.segmenter_engine import SegmenterEngine
+
+    engine = SegmenterEngine.open(run)
+    files = picture_files(pictures)
+    masks.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    for path in files:
+        try:
+            found = engine.segment(decode(path)).mask(threshold)
+        except LesionError as error:
+            rows.append({"picture": str(path), "error": str(error)})
+            continue
+        name = f"{path.stem}_segmentation.png"
+        number = 2
+        while name in taken:  # two folders may hold pictures of one name
+            name, number = f"{path.stem}_{number}_segmentation.png", number + 1
+        taken.add(name)
+        cv2.imwrite(str(masks / name), found.astype("uint8") * 255)
+        rows.append({"picture": str(path), "mask": str(masks / name), "area": round(float(found.mean()), 4)})
+    if as_json:
+        print_json(rows)
+    else:
+        table = Table("picture", "mask", "area")
+        for row in rows:
+            table.add_row(escape(row["picture"]), escape(row.get("mask") or row["error"]), str(row.get("area", "")))
+        out.print(table)
+    if any("error" in row for row in rows):
+        err.print("Some pictures could not be read.", highlight=False)
+        raise typer.Exit(1)

@@ -1,0 +1,47 @@
+"""What the commands share: where they write, their progress bar, their common options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+out, err = Console(), Console(stderr=True)
+
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar="LESION_DATA", help="Folder with the data sets, one level down.", exists=True,
+                       file_okay=False)
+]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
+
+
+@contextmanager
+def bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error as a callback of done and in all."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def print_json(value: Any) -> None:
+    """A value on standard output as JSON; it holds no NaN."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, default=str) + "\n")
+
+
+def tell(text: str) -> None:
+    """A sentence on standard error, as it is: paths may hold what rich takes for markup."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A sentence on standard output, as it is."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,70 @@
+"""The card of a segmenter: what it is, what it was measured at, where it fails, how to make it again."""
+
+from __future__ import annotations
+
+from lesion_core.analysis.segmentation import MASK_METRICS, mask_summary
+from lesion_core.segmenter_runs import VARIANTS, SegmenterRun
+
+
+def segmenter_card(run: SegmenterRun) -> str:
+    """The card as Markdown. Every figure is computed from the run's frozen counts."""
+    config = run.config
+    settings, counts, training = config.settings, config.counts, config.settings.training
+    lines = [
+        f"# {run.name}",
+        "",
+        f"U-Net on {settings.model.encoder} (depth {settings.model.depth}), one mask, input "
+        f"{settings.preprocessing.resize.size} px, the whole frame stretched to a square.",
+        "",
+        "**For research and teaching. Not a medical device: never use it to decide about a person.**",
+        "",
+        "## Data",
+        "",
+        f"Trained on {counts.get('train', 0)} dermoscopic images with a mask, chosen on {counts.get('select', 0)}, "
+        f"tested on {counts.get('test', 0)}; no lesion is in two of these parts (split {config.split_fingerprint}). "
+        "The masks of HAM10000 are licensed CC BY-NC 4.0, so the weights are for research and teaching too.",
+        "",
+        f"Initial weights of the encoder: {config.initial_weights}",
+        "",
+        "## Figures",
+        "",
+        "Test split, each picture at the size of its true mask, means over pictures, 95 % intervals by bootstrap over "
+        "lesions. The official definitions of ISIC 2018 Task 1.",
+    ]
+    for variant, meaning in VARIANTS.items():
+        table, pixels = run.counts("test", variant)
+        lines += ["", f"### Masks {meaning} (n = {len(table)})", "",
+                  "| metric | value | 95 % interval |", "|---|---|---|"]
+        for row in mask_summary(pixels, table["lesion_id"]).itertuples():
+            metric = str(row.metric)
+            name = MASK_METRICS[metric].name if metric in MASK_METRICS else "Share with a Jaccard under 0.65"
+            lines.append(f"| {name} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} |")
+    lines += ["", "### Each diagnosis (masks cleaned up, test split)", "",
+              "| diagnosis | Jaccard | 95 % interval | n |", "|---|---|---|---|"]
+    table, pixels = run.counts("test")
+    for code, rows in table.groupby("label").groups.items():
+        own = table.loc[rows]
+        found = mask_summary(pixels[rows], own["lesion_id"]).set_index("metric").loc["jaccard"]
+        lines.append(f"| {code} | {found['value']:.3f} | {found['low']:.3f} to {found['high']:.3f} | {len(own)} |")
+    q = config.quantization
+    lines += [
+        "", "## Eight bits a weight", "",
+        f"Mean Jaccard on the {q['test_images']:.0f} test images {q['jaccard_fp32']:.4f} at float32 and "
+        f"{q['jaccard_8bit']:.4f} as stored; the largest difference of a picture is "
+        f"{q['largest_jaccard_difference']:.3f}.",
+        "", "## Limits", "",
+        "- The masks come from one data set of two clinics; other cameras and other skin are not measured.",
+        "- It always looks for one lesion: a picture without one gets a mask too.",
+        "", "## Make it again", "",
+        "```", f"python -m lesion_core segment train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "
+        "--weights-folder $LESION_DATA/weights --runs new", "```", "",
+        f"{training.epochs} epochs, the best by {training.monitor} on the select split. Batch {training.batch_size}, "
+        f"{training.optimizer}, seed {training.seed}; "
+        f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.", "",
+    ]
+    return "\n".join(lines)
+
+
+def write_segmenter_card(run: SegmenterRun) -> None:
+    """Write `card.md` into the run folder."""
+    (run.folder / "card.md").write_text(segmenter_card(run), encoding="utf-8")

@@ -1,0 +1,140 @@
+"""The loop that every training runs in: callbacks, checkpoints, going on after a kill, and the best weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from torch import Tensor
+
+from lesion_core.config import Schedule, Settings
+from lesion_core.errors import ConfigError, ModelError
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+class History(Callback):
+    """Keeps what is measured at each epoch, in the checkpoint too, so that a resumed training has all of it."""
+
+    def __init__(self, on_epoch: OnEpoch | None = None) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.on_epoch = on_epoch
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        del pl_module
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        values["train_learning_rate"] = max(group["lr"] for group in trainer.optimizers[0].param_groups)
+        for name, value in values.items():
+            phase, _, metric = name.partition("_")
+            self.rows.append({"epoch": trainer.current_epoch, "phase": phase, "metric": metric, "value": value})
+        if self.on_epoch:
+            self.on_epoch(trainer.current_epoch, values)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rows = list(state["rows"])
+
+    def table(self) -> pd.DataFrame:
+        """epoch, phase (train, select), metric, value."""
+        return pd.DataFrame(self.rows, columns=["epoch", "phase", "metric", "value"])
+
+
+def best_precision() -> str:
+    """Lightning's precision for this machine: bf16 where it has matrix units for it, fp32 else."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    units = torch.cpu.get_capabilities()
+    return "bf16-mixed" if units.get("amx_bf16") or units.get("avx512_bf16") else "32-true"
+
+
+def open_folder(folder: Path, settings: Settings, resume: bool) -> None:
+    """Prepare a training's folder: a new one, one to go on in, or one to start over in.
+
+    Raises:
+        ConfigError: The folder holds a training with other settings.
+    """
+    stamp = folder / "settings.json"
+    if stamp.is_file() and resume and type(settings).read(stamp) != settings:
+        raise ConfigError(
+            f"{folder} holds a training with other settings.", "Give another folder, or start over with --fresh."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        # What is left of an earlier training must not be gone on from if this one is killed early.
+        for old in folder.glob("*.ckpt"):
+            old.unlink(missing_ok=True)
+    stamp.write_text(settings.to_json())
+
+
+def learn(
+    module: lightning.LightningModule, data: lightning.LightningDataModule, settings: Schedule, folder: Path,
+    *, bars: bool = True, on_epoch: OnEpoch | None = None, **trainer_options: Any,
+) -> tuple[dict[str, Tensor], pd.DataFrame]:
+    """Train a module; from the folder's last checkpoint if it has one.
+
+    Args:
+        module: Its network is its attribute `model`.
+        data: The loaders.
+        settings: How long, what is watched, averaging, precision.
+        folder: For checkpoints, as `open_folder` left it.
+        bars: Show progress bars.
+        on_epoch: Called after each epoch with its number and what was measured.
+        trainer_options: Passed to Lightning's Trainer (devices, num_nodes, strategy, accelerator ...).
+
+    Returns:
+        The state of the network at its best epoch (the averaged one where asked for), and the history in long form:
+        epoch, phase, metric, value.
+
+    Raises:
+        ModelError: The weights are no numbers.
+    """
+    t, last = settings, folder / "last.ckpt"
+    mode = "min" if t.monitor.endswith("loss") else "max"
+    history = History(on_epoch)
+    best = ModelCheckpoint(folder, filename="best", monitor=t.monitor, mode=mode, enable_version_counter=False)
+    # Its own callback: `save_last` writes only when the best one is written, and a killed training would lose the rest.
+    latest = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
+    callbacks: list[Callback] = [history, best, latest]
+    if t.early_stopping:
+        callbacks.append(EarlyStopping(t.monitor, mode=mode, patience=t.early_stopping, check_finite=True))
+    if t.ema_decay:
+        # The average changes slowly: every fourth step is as good and costs a quarter.
+        callbacks.append(EMAWeightAveraging(decay=t.ema_decay**4, update_every_n_steps=4))
+    if bars:
+        callbacks.append(RichProgressBar())
+    precision = {"auto": best_precision(), "fp32": "32-true", "bf16": "bf16-mixed"}[t.precision]
+    options: dict[str, Any] = {
+        "max_epochs": t.epochs, "precision": precision, "callbacks": callbacks, "logger": False,
+        "enable_progress_bar": bars, "enable_model_summary": False, "num_sanity_val_steps": 0,
+        "reload_dataloaders_every_n_epochs": 1,
+    }
+    trainer = lightning.Trainer(**{**options, **trainer_options})
+    try:
+        # Lightning's checkpoints are this training's own scratch; read as weights only, so that no pickle runs.
+        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    except SystemExit:
+        # Lightning turns Ctrl-C into an exit; the caller decides what an interruption means.
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    chosen = torch.load(best.best_model_path or last, map_location="cpu", weights_only=True)
+    prefix = "model."
+    state = {k.removeprefix(prefix): v for k, v in chosen["state_dict"].items() if k.startswith(prefix)}
+    if not all(bool(torch.isfinite(v).all()) for v in state.values()):
+        raise ModelError(
+            "The training diverged: weights are not finite.", "Lower the learning rate or use precision fp32."
+        )
+    return state, history.table()

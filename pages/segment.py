@@ -1,0 +1,160 @@
+"""The mask of a lesion: contour, probability, how well it fits, and where it fails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import cache, figures, state
+from app.components import (
+    badges,
+    choose,
+    how_to_read,
+    link_to,
+    metric_with_interval,
+    origin_badge,
+    outline,
+    overlay,
+    page_title,
+    pick_picture,
+)
+from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD, count
+from lesion_core.errors import LesionError
+from lesion_core.imaging.lesion import shape_of
+from lesion_core.segmenter_runs import VARIANTS
+
+FOUND, EXPERT = (230, 159, 0), (255, 255, 255)  # orange of Okabe and Ito, and white
+
+known = [run.name for run in cache.segmenters()[0]]
+title = st.container()
+picture = pick_picture()
+
+controls = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
+with controls[0]:
+    kinds = {"contour": "Contour", "probability": "Probability", "mask": "Mask"}
+    show = choose("Show", kinds, state.SHOW, buttons=True)
+with controls[1]:
+    threshold = st.slider("Lesion from a probability of", 0.05, 0.95, 0.5, 0.05, key=state.CUT, bind="query-params")
+with controls[2]:
+    opacity = st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params",
+                        disabled=show == "contour") / 100
+with controls[3]:
+    clean = st.toggle("Largest part, holes filled", value=True, key=state.CLEAN, bind="query-params")
+    name = choose("Segmenter", {n: n for n in known}, state.SEGMENTER) if len(known) > 1 else "".join(known)
+
+run = cache.segmenter(name)
+found = cache.segment(name, picture.image)
+heat, mask = found.heat(), found.mask(threshold, clean=clean)
+pixels = count(mask, picture.mask) if picture.mask is not None else None
+own = {key: float(metric([pixels])[0]) for key, metric in MASK_METRICS.items()} if pixels else None
+shape = shape_of(mask, picture.image)
+
+with title:
+    if shape is None:
+        answer = f"Nothing on this picture reaches a probability of {threshold:g}: the mask is empty."
+    elif own:
+        verdict = ", a failure" if own["jaccard"] < THRESHOLD else ""
+        answer = (f"The mask covers {100 * shape.area:.0f} % of the picture and agrees with the expert's with a "
+                  f"Jaccard of **{own['jaccard']:.2f}**{verdict}.")
+    else:
+        answer = f"The mask covers **{100 * shape.area:.0f} %** of the picture; no expert's mask is known for it."
+    page_title("Where does the lesion end?", answer)
+
+left, right, side = st.columns([5, 5, 3], gap="medium")
+with left:
+    plain = outline(picture.image, picture.mask, EXPERT) if picture.mask is not None else picture.image
+    st.image(plain, width="stretch", alt=f"The picture: {picture.title}",
+             caption=picture.title + (", the expert's contour in white" if picture.mask is not None else ""))
+with right:
+    if show == "probability":
+        drawn, caption = overlay(picture.image, heat, opacity), "the probability of lesion, violet little, yellow sure"
+    elif show == "mask":
+        drawn = overlay(picture.image, mask.astype(np.float32), opacity)
+        caption = "the mask, in yellow"
+    else:
+        drawn, caption = picture.image, "the contour that was found, in orange"
+        if picture.mask is not None:
+            drawn = outline(drawn, picture.mask, EXPERT)
+    st.image(outline(drawn, mask, FOUND), width="stretch", alt=f"The mask over the picture: {caption}",
+             caption=f"U-Net: {caption}")
+with side:
+    if own:
+        st.metric("Jaccard", f"{own['jaccard']:.3f}", help=MASK_METRICS["jaccard"].says)
+        st.metric("Dice", f"{own['dice']:.3f}", help=MASK_METRICS["dice"].says)
+        st.metric("Lesion found", figures.percent(own["sensitivity"]), help=MASK_METRICS["sensitivity"].says)
+    st.metric("Area", figures.percent(float(mask.mean())), help="Share of the picture.")
+    unsure = float(((heat > 0.2) & (heat < 0.8)).mean())
+    st.metric("Unsure", figures.percent(unsure, 1), help="Share of the picture with a probability between 0.2 and 0.8.")
+    badges(origin_badge(picture), *([] if clean else [("as found", "orange")]))
+
+quality, failures, says = st.tabs(["How good is it?", "The failures first", "What the mask says"], key=state.TAB)
+variant = "clean" if clean else "raw"
+rows, counts = run.counts("test", variant)
+jaccard = MASK_METRICS["jaccard"](counts)
+with quality:
+    table = cache.mask_figures(name, variant).set_index("metric")
+    chart, numbers = st.columns([5, 4], gap="large")
+    with chart:
+        st.plotly_chart(
+            figures.jaccard_histogram(jaccard, THRESHOLD, own["jaccard"] if own else None), width="stretch",
+            key="jaccards", config={"displayModeBar": False},
+            alt="Histogram: the Jaccard of every test picture, with the line of failure at 0.65",
+        )
+        st.caption("How to read it: each bar counts test pictures; dark bars left of the line are failures.")
+    with numbers:
+        columns = st.columns(2)
+        for i, key in enumerate(("dice", "jaccard", "threshold_jaccard", "accuracy", "sensitivity", "specificity")):
+            with columns[i % 2]:
+                metric_with_interval(MASK_METRICS[key].name, table.loc[key])
+        st.caption("Cut at 0.5, at the size of the expert's masks. Small figures: 95 % interval, by lesion.")
+    badges(("real dermoscopy", "blue"), ("test split", "green"),
+           (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"),
+           (f"masks {VARIANTS[variant]}", "gray"))
+with failures:
+    order = np.argsort(jaccard, kind="stable")[:12]
+    worst = rows.iloc[order].assign(jaccard=jaccard[order])
+    try:
+        root = state.data_root()
+        here = cache.all_real_samples(root) if root else {}
+    except LesionError:
+        here = {}
+    if not any(image_id in here for image_id in worst["image_id"]):
+        st.caption("The pictures are not on this machine (see *Dataset*); these are their numbers.")
+        st.dataframe(worst[["image_id", "label", "jaccard", "site", "age"]], hide_index=True)
+    else:
+        columns = st.columns(6)
+        for i, row in enumerate(worst.itertuples()):
+            sample = here.get(str(row.image_id))
+            if sample is None:
+                continue
+            with columns[i % 6]:
+                st.image(cache.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
+                link_to("segment", f"Jaccard {row.jaccard:.2f}, {row.label}", ":material/polyline:",
+                        image=str(row.image_id), **({} if clean else {state.CLEAN: "false"}))
+    st.caption(f"The {len(worst)} worst of {len(rows):,} test pictures. A lesion that fills the frame, or one that "
+               "nobody can see the end of, is hard for experts too.")
+with says:
+    if shape is None:
+        st.caption("The mask is empty.")
+    else:
+        st.dataframe(pd.DataFrame([
+            ("Area", figures.percent(shape.area), "of the picture"),
+            ("Border irregularity", f"{shape.irregularity:.2f}", "1 is a disc, more is ragged"),
+            ("Solidity", f"{shape.solidity:.2f}", "share of the hull that is filled; 1 has no notch"),
+            ("Asymmetry", f"{shape.asymmetry:.2f}", "share that the mirror image leaves uncovered, over two axes"),
+            ("Contrast with the skin", f"{shape.contrast:.0f}", "distance of the mean colours, CIELAB units"),
+            ("Variety of colour", f"{shape.variegation:.0f}", "spread of the lesion's colours, CIELAB units"),
+        ], columns=["what", "value", "how to read it"]), hide_index=True, width="stretch")
+        if shape.touches_edge:
+            st.caption(":material/warning: The lesion runs out of the picture: its shape is cut.")
+        st.caption("Descriptive only: these numbers are not a diagnosis, and no model here uses them.")
+how_to_read(
+    "The model gives each pixel a probability; the contour is where it crosses the chosen value.",
+    "The Jaccard is the common area over the area of both masks together: 1 is the same mask. Under 0.65 the challenge "
+    "of ISIC 2018 counts a mask as a failure, because experts agree better than that with each other.",
+    "It always looks for one lesion. On a picture without one it still finds something: ask the page "
+    "*Out of distribution* first.",
+    f"Segmenter {run.name} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px, trained on "
+    f"{run.config.counts.get('train', 0):,} masks, {found.milliseconds:.0f} ms in the model when it was first asked.",
+)

@@ -1,0 +1,140 @@
+"""What a mask says of its lesion, on shapes whose answer is known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra import numpy as hnp
+
+from lesion_core.errors import ImageError
+from lesion_core.imaging.lesion import clean_up, shape_of, suggested_crop
+
+
+def ellipse(axes: tuple[int, int], angle: float = 0, size: int = 200, at: tuple[int, int] = (100, 100)) -> np.ndarray:
+    canvas = np.zeros((size, size), np.uint8)
+    return cv2.ellipse(canvas, at, axes, angle, 0, 360, 1, -1) > 0
+
+
+def painted(mask: np.ndarray, skin: tuple[int, int, int] = (220, 180, 160), lesion: tuple[int, int, int] = (90, 60, 50)
+            ) -> np.ndarray:
+    return np.where(mask[:, :, None], np.array(lesion, np.uint8), np.array(skin, np.uint8))
+
+
+def literal_clean_up(mask: np.ndarray) -> np.ndarray:
+    """Flood fills by hand: the largest part over eight neighbours, then what the outside does not reach over four."""
+    height, width = mask.shape
+
+    def flood(start: tuple[int, int], inside: np.ndarray, steps: list[tuple[int, int]]) -> set[tuple[int, int]]:
+        seen, todo = {start}, [start]
+        while todo:
+            y, x = todo.pop()
+            for dy, dx in steps:
+                there = (y + dy, x + dx)
+                if 0 <= there[0] < inside.shape[0] and 0 <= there[1] < inside.shape[1] and there not in seen \
+                        and inside[there]:
+                    seen.add(there)
+                    todo.append(there)
+        return seen
+
+    eight = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)]
+    four = [(-1, 0), (1, 0), (0, -1), (0, 1)]
+    left, best = {tuple(p) for p in np.argwhere(mask).tolist()}, set()
+    while left:
+        part = flood(min(left), mask, eight)
+        best = part if len(part) > len(best) else best
+        left -= part
+    framed = np.ones((height + 2, width + 2), bool)
+    for y, x in best:
+        framed[y + 1, x + 1] = False
+    outside = flood((0, 0), framed, four)
+    return np.array([[(y + 1, x + 1) not in outside for x in range(width)] for y in range(height)])
+
+
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)))
+def test_clean_up_keeps_the_largest_part_and_fills_it(mask: np.ndarray) -> None:
+    found = clean_up(mask)
+    if not mask.any():
+        assert not found.any()
+        return
+    assert found.sum() >= 1 and (clean_up(found) == found).all(), "a second time changes nothing"
+    sizes = np.bincount(cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1].ravel())[1:]
+    if (sizes == sizes.max()).sum() == 1:
+        assert (found == literal_clean_up(mask)).all()
+
+
+def test_the_suggested_crop_is_a_square_with_skin_around_it() -> None:
+    mask = np.zeros((100, 200), bool)
+    mask[40:60, 90:110] = True
+    assert suggested_crop(mask) == (87.0, 37.0, 113.0, 63.0)
+
+
+def test_the_suggested_crop_stays_inside_the_picture() -> None:
+    mask = np.zeros((100, 200), bool)
+    mask[0:30, 180:200] = True
+    x0, y0, x1, y1 = suggested_crop(mask) or (0, 0, 0, 0)
+    assert (y0, x1) == (0.0, 200.0) and x1 - x0 == pytest.approx(39) and y1 - y0 == pytest.approx(39)
+    mask[:] = True
+    assert suggested_crop(mask) == (0.0, 0.0, 200.0, 100.0)
+    assert suggested_crop(np.zeros((5, 5), bool)) is None
+
+
+def test_a_disc_is_round_full_and_symmetric() -> None:
+    mask = ellipse((60, 60))
+    shape = shape_of(mask, painted(mask))
+    assert shape is not None
+    assert shape.area == pytest.approx(np.pi * 60**2 / 200**2, rel=0.03)
+    assert shape.irregularity == pytest.approx(1, abs=0.03)
+    assert shape.solidity > 0.98 and shape.asymmetry < 0.03 and not shape.touches_edge
+    assert shape.variegation == pytest.approx(0, abs=1e-3)
+    lab = cv2.cvtColor(np.array([[(220, 180, 160), (90, 60, 50)]], np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+    assert shape.contrast == pytest.approx(float(np.linalg.norm(lab[0] - lab[1])), rel=1e-3)
+
+
+@pytest.mark.parametrize("angle", [0, 20, 45, 90, 131])
+def test_a_turned_ellipse_is_as_symmetric_and_as_ragged_as_a_straight_one(angle: float) -> None:
+    mask = ellipse((70, 35), angle)
+    shape = shape_of(mask, painted(mask))
+    assert shape is not None and shape.asymmetry < 0.05 and shape.solidity > 0.97
+    # Ramanujan's perimeter of an ellipse.
+    a, b = 70.5, 35.5
+    perimeter = np.pi * (3 * (a + b) - np.sqrt((3 * a + b) * (a + 3 * b)))
+    assert shape.irregularity == pytest.approx(perimeter**2 / (4 * np.pi * np.pi * a * b), rel=0.05)
+
+
+def test_a_notch_and_a_bite_show() -> None:
+    whole = ellipse((60, 60))
+    bitten = whole & ~ellipse((40, 40), at=(150, 70))
+    plain, shape = shape_of(whole, painted(whole)), shape_of(bitten, painted(bitten))
+    assert plain is not None and shape is not None
+    assert shape.asymmetry > plain.asymmetry + 0.05
+    assert shape.solidity < plain.solidity - 0.05 and shape.irregularity > plain.irregularity + 0.1
+
+
+def test_a_lesion_that_runs_out_of_the_picture_is_told() -> None:
+    mask = ellipse((60, 60), at=(10, 100))
+    shape = shape_of(mask, painted(mask))
+    assert shape is not None and shape.touches_edge
+
+
+def test_a_picture_without_skin_has_no_contrast() -> None:
+    mask = np.ones((20, 30), bool)
+    shape = shape_of(mask, painted(mask))
+    assert shape is not None and np.isnan(shape.contrast) and shape.area == 1
+
+
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)))
+def test_any_mask_has_a_shape_in_range(mask: np.ndarray) -> None:
+    mask = clean_up(mask)
+    shape = shape_of(mask, np.full((*mask.shape, 3), 128, np.uint8))
+    if shape is None:
+        assert not mask.any()
+        return
+    assert 0 < shape.area <= 1 and shape.irregularity >= 1 and 0 <= shape.solidity <= 1 + 1e-9
+    assert 0 <= shape.asymmetry <= 1 and shape.variegation >= 0
+
+
+def test_a_mask_of_another_frame_is_refused() -> None:
+    with pytest.raises(ImageError, match="does not fit"):
+        shape_of(np.ones((4, 5), bool), np.zeros((5, 4, 3), np.uint8))

@@ -1,0 +1,213 @@
+"""A segmenter's run: written, opened, damaged, asked by many, and used from the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesion_core.analysis.segmentation import COUNTS, count
+from lesion_core.data.masks import read_mask
+from lesion_core.data.synthetic import make_lesion
+from lesion_core.errors import ImageError, RunError
+from lesion_core.imaging.decode import decode
+from lesion_core.imaging.lesion import clean_up
+from lesion_core.runs import list_runs, open_run, sha256
+from lesion_core.segmenter_cards import segmenter_card
+from lesion_core.segmenter_engine import SegmenterEngine
+from lesion_core.segmenter_runs import HASHED, SegmenterRun, list_segmenters, open_segmenter
+
+
+@pytest.fixture
+def segmenter_copy(small_segmenter: SegmenterRun, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_segmenter.folder, tmp_path / "runs" / "small-unet"))
+
+
+def close_again(folder: Path, name: str) -> None:
+    """Write the hash of a file that was changed on purpose."""
+    config = json.loads((folder / "config.json").read_text())
+    config["files"][name] = sha256(folder / name)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_what_was_written_is_read(trained_segmenter: Any) -> None:
+    run, table = trained_segmenter.run, trained_segmenter.collection.table
+    again = open_segmenter(run.folder)
+    assert again.fingerprint == run.fingerprint and again.name == "small-unet"
+    masked = table[table["mask_path"].notna()]
+    for split in ("select", "calibrate", "test"):
+        rows, counts = again.counts(split)
+        assert len(rows) == len(counts) == (masked["role"] == split).sum() == again.config.counts[split]
+    assert again.counts("train")[1].shape == (0, 4)
+    assert set(again.history["metric"]) >= {"loss", "jaccard", "threshold_jaccard"}
+    assert again.config.quantization["largest_jaccard_difference"] < 0.2
+
+
+def test_the_counts_are_those_of_the_engine_s_masks(trained_segmenter: Any) -> None:
+    run = trained_segmenter.run
+    engine = SegmenterEngine(run)
+    paths = trained_segmenter.collection.table.set_index("image_id")
+    rows = run.masks[run.masks["split"] == "test"]
+    for variant in ("raw", "clean"):
+        for row in rows.head(4).itertuples():
+            source = paths.loc[row.image_id]
+            true = read_mask(Path(source["mask_path"]))
+            found = engine.segment(decode(Path(source["path"]))).mask(clean=variant == "clean")
+            assert found.shape == true.shape
+            stored = [getattr(row, f"{variant}_{name}") for name in COUNTS]
+            assert np.abs(np.array(stored) - count(found, true)).max() <= 3, "rounding of a batch"
+
+
+def test_a_mask_has_the_picture_s_frame_and_its_threshold(small_segmenter: SegmenterRun) -> None:
+    found = SegmenterEngine(small_segmenter).segment(make_lesion("NV", seed=4, size=97).image[:60])
+    heat = found.heat()
+    assert heat.shape == (60, 97) and heat.dtype == np.float32 and heat.min() >= 0 and heat.max() <= 1
+    low, high = found.mask(0.2, clean=False), found.mask(0.7, clean=False)
+    assert (low | ~high).all() and (found.mask(0.7) == clean_up(high)).all()
+    assert found.mask(0.0, clean=False).all() and found.milliseconds > 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (300, 2), (2500, 40)])
+def test_pictures_of_any_frame_get_a_mask(small_segmenter: SegmenterRun, shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert SegmenterEngine(small_segmenter).segment(image).mask().shape == shape
+
+
+def test_what_is_no_picture_is_refused(small_segmenter: SegmenterRun) -> None:
+    engine = SegmenterEngine(small_segmenter)
+    for bad in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32), np.zeros((0, 8, 3), np.uint8)):
+        with pytest.raises(ImageError, match="no RGB picture"):
+            engine.segment(bad)
+    assert engine.segment(np.zeros((8, 8, 3), np.uint8)).mask().shape == (8, 8), "its place is free again"
+
+
+def test_many_at_once_get_what_one_gets(small_segmenter: SegmenterRun) -> None:
+    engine = SegmenterEngine(small_segmenter, queue=200)
+    images = [make_lesion("MEL", seed=i, size=64).image for i in range(6)]
+    alone = [engine.segment(image).probabilities for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: (i % 6, engine.segment(images[i % 6]).probabilities), range(120)))
+    for i, probabilities in found:
+        assert np.array_equal(probabilities, alone[i])
+
+
+def test_classifiers_and_segmenters_are_told_apart(segmenter_copy: Path, run_copy: Path) -> None:
+    root = segmenter_copy.parent
+    assert run_copy.parent == root
+    runs, broken = list_runs(root, verify=True)
+    assert [r.name for r in runs] == ["small"] and not broken
+    segmenters, broken = list_segmenters(root, verify=True)
+    assert [s.name for s in segmenters] == ["small-unet"] and not broken
+    with pytest.raises(RunError, match="holds a segmenter, no classifier"):
+        open_run(segmenter_copy)
+    with pytest.raises(RunError, match="holds no segmenter"):
+        open_segmenter(run_copy)
+    assert list_segmenters(root / "nowhere") == ([], {})
+
+
+@pytest.mark.parametrize("name", ["config.json", *HASHED])
+def test_a_missing_file_is_named(segmenter_copy: Path, name: str) -> None:
+    (segmenter_copy / name).unlink()
+    with pytest.raises(RunError, match=name.replace(".", r"\.")):
+        open_segmenter(segmenter_copy)
+
+
+@pytest.mark.parametrize("name", HASHED)
+def test_an_altered_file_is_named(segmenter_copy: Path, name: str) -> None:
+    with (segmenter_copy / name).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(RunError, match="altered"):
+        open_segmenter(segmenter_copy)
+    found, broken = list_segmenters(segmenter_copy.parent, verify=True)
+    assert not found and "altered" in str(broken["small-unet"])
+
+
+@pytest.mark.parametrize(("name", "read"), [
+    ("masks.parquet", lambda run: run.masks), ("history.csv", lambda run: run.history),
+    ("golden.safetensors", lambda run: run.golden),
+])
+def test_a_damaged_file_is_named_when_it_is_read(segmenter_copy: Path, name: str, read: Any) -> None:
+    (segmenter_copy / name).write_bytes(b"\x00\xff damaged")
+    close_again(segmenter_copy, name)
+    if name == "history.csv":
+        (segmenter_copy / name).write_bytes(b"")
+        close_again(segmenter_copy, name)
+    with pytest.raises(RunError, match="damaged"):
+        read(open_segmenter(segmenter_copy))
+
+
+def test_a_table_without_a_column_is_told(segmenter_copy: Path) -> None:
+    path = segmenter_copy / "masks.parquet"
+    pd.read_parquet(path).drop(columns="clean_tp").to_parquet(path)
+    close_again(segmenter_copy, "masks.parquet")
+    with pytest.raises(RunError, match="lacks the column clean_tp"):
+        open_segmenter(segmenter_copy).counts("test")
+
+
+def test_an_unknown_kind_of_mask_is_told(small_segmenter: SegmenterRun) -> None:
+    with pytest.raises(RunError, match="no masks 'smooth'"):
+        small_segmenter.counts("test", "smooth")
+
+
+def test_other_weights_do_not_give_the_known_answer(segmenter_copy: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    path = segmenter_copy / "model.safetensors"
+    tensors = load_file(path)
+    tensors["segmentation_head.0.bias"] = tensors["segmentation_head.0.bias"] + 1
+    save_file(tensors, path)
+    close_again(segmenter_copy, "model.safetensors")
+    with pytest.raises(RunError, match="does not give its known answer"):
+        SegmenterEngine.open(segmenter_copy)
+
+
+def test_the_card_holds_the_figures_and_the_warning(small_segmenter: SegmenterRun) -> None:
+    card = segmenter_card(small_segmenter)
+    assert "Not a medical device" in card and "Threshold Jaccard" in card and "nan" not in card.lower()
+    assert (small_segmenter.folder / "card.md").read_text(encoding="utf-8") == card
+
+
+class TestCommands:
+    def test_evaluate(self, call: Any, small_segmenter: SegmenterRun) -> None:
+        code, out, _ = call("segment", "evaluate", small_segmenter.folder, "--json", "--resamples", "100")
+        found = json.loads(out)
+        assert code == 0 and found["split"] == "test" and set(found["masks"]) == {"clean", "raw"}
+        assert {m["metric"] for m in found["masks"]["clean"]["metrics"]} >= {"dice", "jaccard", "threshold_jaccard"}
+
+    def test_predict_writes_masks_and_goes_on_after_a_bad_picture(
+        self, call: Any, small_segmenter: SegmenterRun, tmp_path: Path
+    ) -> None:
+        for name in ("a/x.png", "b/x.png"):
+            (tmp_path / name).parent.mkdir()
+            cv2.imwrite(str(tmp_path / name), make_lesion("BCC", seed=1, size=64).image)
+        (tmp_path / "b" / "bad.jpg").write_bytes(b"no picture")
+        code, out, _ = call("segment", "predict", tmp_path / "a", tmp_path / "b", "--run", small_segmenter.folder,
+                            "--out", tmp_path / "masks", "--json")
+        rows = json.loads(out)
+        assert code == 1 and sum("error" in row for row in rows) == 1
+        written = sorted(path.name for path in (tmp_path / "masks").iterdir())
+        assert written == ["x_2_segmentation.png", "x_segmentation.png"]
+        assert read_mask(tmp_path / "masks" / "x_segmentation.png").shape == (64, 64)
+
+    def test_a_classifier_is_refused(self, call: Any, small_run: Any) -> None:
+        code, _, err = call("segment", "evaluate", small_run.folder)
+        assert code == 1 and "holds no segmenter" in err
+
+    def test_train_writes_a_run_and_repeats_its_settings(
+        self, call: Any, small_segmenter: SegmenterRun, data_root: Path, tmp_path: Path
+    ) -> None:
+        code, out, err = call(
+            "segment", "train", "--data", data_root, "--settings", small_segmenter.folder / "config.json", "--name",
+            "again", "--runs", tmp_path / "runs", "--work", tmp_path / "work",
+        )
+        assert code == 0 and "epoch 1/1" in err and "The run is in" in out
+        run = open_segmenter(tmp_path / "runs" / "again")
+        assert run.config.settings.model_copy(update={"name": "small-unet"}) == small_segmenter.config.settings
+        assert run.config.split_fingerprint == small_segmenter.config.split_fingerprint
