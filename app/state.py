@@ -53,6 +53,7 @@ AFTER = "after"
 
 # Keys of a visitor's session.
 UPLOAD = "uploaded_picture"
+HISTORY = "analysed"
 
 
 @cache

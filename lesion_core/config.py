@@ -194,9 +194,10 @@ class Training(Schedule):
     )
     class_weights: Literal["none", "sqrt", "inverse"] = "none"
     oversampling: Literal["none", "sqrt", "inverse"] = "none"
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    loss: Literal["cross_entropy", "focal", "logit_adjusted"] = "cross_entropy"
     focal_gamma: float = Field(default=2.0, ge=0, le=10)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    mixup: float = Field(default=0.0, ge=0, le=10, description="of the Beta distribution that pictures are mixed by")
 
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]

@@ -17,7 +17,7 @@ from lesion_core.config import RunSettings
 from lesion_core.models.classifiers import Initialised, build, initialise
 from lesion_core.training.data_module import SplitData
 from lesion_core.training.loop import OnEpoch, learn, open_folder
-from lesion_core.training.losses import class_weights
+from lesion_core.training.losses import class_weights, log_prior
 from lesion_core.training.module import ClassifierModule
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,8 @@ def fit(
     if t.class_weights != "none":
         values = class_weights(data.labels["train"], len(settings.model.classes), t.class_weights)
         weights = torch.tensor(values, dtype=torch.float32)
-    module = ClassifierModule(model, t, weights, frozenset(initialised.loaded))
+    prior = torch.tensor(log_prior(data.labels["train"], len(settings.model.classes), t.oversampling)).float()
+    module = ClassifierModule(model, t, weights, frozenset(initialised.loaded), prior)
     state, history = learn(module, data, t, folder, bars=bars, on_epoch=on_epoch, **trainer_options)
     model.load_state_dict(state)
     return Fitted(model.to(memory_format=torch.contiguous_format).cpu().eval(), history, initialised)

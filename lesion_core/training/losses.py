@@ -55,3 +55,35 @@ def focal_loss(
     rest = (1 - p_true).clamp_min(torch.finfo(p_true.dtype).eps)
     each = torch.ones_like(loss) if weight is None else weight[target]
     return (rest**gamma * loss * each).sum() / each.sum()
+
+
+def log_prior(labels: NDArray[np.int64], classes: int, oversampling: Balance) -> NDArray[np.float64]:
+    """The logarithm of how often each class is drawn, (K,).
+
+    Args:
+        labels: (N,) class index of the pictures.
+        classes: K.
+        oversampling: How pictures are drawn.
+
+    Returns:
+        Of a class without pictures, that of half a picture.
+    """
+    drawn = np.bincount(labels, minlength=classes) * class_weights(labels, classes, oversampling)
+    return np.asarray(np.log(np.maximum(drawn, 0.5) / np.maximum(drawn, 0.5).sum()))
+
+
+def mix(images: Tensor, generator: np.random.Generator, alpha: float) -> tuple[Tensor, Tensor, float]:
+    """Mixup: each picture with a share of another one (Zhang et al., ICLR 2018).
+
+    Args:
+        images: (N, 3, H, W).
+        generator: Of the share.
+        alpha: Of the symmetric Beta distribution of the share, over 0.
+
+    Returns:
+        ``share * images + (1 - share) * images[partner]``, the partners (N,), and the share in [0.5, 1].
+    """
+    share = float(generator.beta(alpha, alpha))
+    share = max(share, 1 - share)
+    partner = torch.from_numpy(generator.permutation(len(images)))
+    return share * images + (1 - share) * images[partner], partner, share

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,7 +15,7 @@ from torchvision.models import ResNet
 
 from lesion_core.config import Training
 from lesion_core.training.convolutions import MatrixProducts
-from lesion_core.training.losses import focal_loss
+from lesion_core.training.losses import focal_loss, mix
 from lesion_core.training.optimization import optimization
 
 
@@ -26,16 +27,20 @@ class ClassifierModule(lightning.LightningModule):
         settings: How it is trained.
         weights: (K,) class weights of the loss, or None.
         pretrained: Names of the tensors that came with weights; they learn at `pretrained_factor` of the rate.
+        log_prior: (K,) logarithm of how often each class is drawn; needed by the logit-adjusted loss.
     """
 
     def __init__(
-        self, model: ResNet, settings: Training, weights: Tensor | None, pretrained: frozenset[str] = frozenset()
+        self, model: ResNet, settings: Training, weights: Tensor | None, pretrained: frozenset[str] = frozenset(),
+        log_prior: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.settings = settings
         self.pretrained = pretrained
         self.register_buffer("class_weights", weights, persistent=False)
+        self.register_buffer("log_prior", log_prior, persistent=False)
+        self._mixing = np.random.default_rng(settings.seed)
         classes = model.fc.out_features
         self.select_metrics = MetricCollection({
             "select_accuracy": MulticlassAccuracy(classes, average="micro"),
@@ -52,15 +57,25 @@ class ClassifierModule(lightning.LightningModule):
         """The training loss of the settings."""
         s, weights = self.settings, self.class_weights
         assert weights is None or isinstance(weights, Tensor)
+        if s.loss == "logit_adjusted":
+            # What the frequencies explain is added in training and absent afterwards: the answer is the best for
+            # balanced accuracy, and rare classes are not learned by heart (Menon et al., ICLR 2021).
+            assert isinstance(self.log_prior, Tensor)
+            logits = logits + self.log_prior
         if s.loss == "focal":
             return focal_loss(logits, target, s.focal_gamma, weights, s.label_smoothing)
         return F.cross_entropy(logits, target, weight=weights, label_smoothing=s.label_smoothing)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         images, target = batch
+        partner, share = None, 1.0
+        if self.settings.mixup:
+            images, partner, share = mix(images, self._mixing, self.settings.mixup)
         with MatrixProducts():
             logits = self(images).float()
         loss = self.loss(logits, target)
+        if partner is not None:
+            loss = share * loss + (1 - share) * self.loss(logits, target[partner])
         self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)
         accuracy = (logits.argmax(1) == target).float().mean()
         self.log("train_accuracy", accuracy, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)

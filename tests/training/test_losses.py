@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from lesion_core.training.losses import class_weights, focal_loss
+from lesion_core.config import ModelSettings, Training
+from lesion_core.models.classifiers import build
+from lesion_core.training.losses import class_weights, focal_loss, log_prior, mix
+from lesion_core.training.module import ClassifierModule
 
 
 def literal_focal(
@@ -84,3 +87,63 @@ def test_square_root_weights_are_half_way(labels: list[int]) -> None:
 
 def test_no_balance_weighs_nothing() -> None:
     assert class_weights(np.array([0, 0, 0, 1]), 3, "none").tolist() == [1, 1, 0]
+
+
+@given(st.integers(0, 2**31 - 1), st.sampled_from(["none", "sqrt", "inverse"]))
+def test_the_prior_is_how_often_a_sampler_draws(seed: int, oversampling: str) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(4), rng.integers(0, 4, 60)])
+    weight = class_weights(labels, 4, oversampling)[labels]  # type: ignore[arg-type]
+    drawn = [weight[labels == k].sum() / weight.sum() for k in range(4)]
+    assert np.exp(log_prior(labels, 4, oversampling)) == pytest.approx(drawn)  # type: ignore[arg-type]
+
+
+def test_a_class_without_pictures_has_a_finite_prior() -> None:
+    found = log_prior(np.array([0, 0, 0, 0]), 2, "none")
+    assert np.isfinite(found).all() and np.exp(found).sum() == pytest.approx(1)
+
+
+def test_mixup_mixes_each_picture_with_another_by_one_share() -> None:
+    images = torch.arange(6.0)[:, None, None, None].expand(6, 3, 2, 2)
+    shares = []
+    for seed in range(200):
+        mixed, partner, share = mix(images, np.random.default_rng(seed), 0.4)
+        assert sorted(partner.tolist()) == list(range(6)) and 0.5 <= share <= 1
+        assert torch.allclose(mixed, share * images + (1 - share) * images[partner])
+        shares.append(share)
+    # The mean of max(x, 1 - x) for x of Beta(0.4, 0.4), by numbers drawn elsewhere.
+    drawn = np.random.default_rng(1).beta(0.4, 0.4, 200_000)
+    assert np.mean(shares) == pytest.approx(np.maximum(drawn, 1 - drawn).mean(), abs=0.03)
+
+
+def test_the_logit_adjusted_loss_adds_the_prior_and_the_model_does_not() -> None:
+    prior = torch.tensor([0.7, 0.2, 0.1]).log()
+    settings = Training(loss="logit_adjusted")
+    module = ClassifierModule(
+        build(ModelSettings(architecture="resnet10", classes=("a", "b", "c"))), settings, None, log_prior=prior
+    )
+    logits, target = torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 0])
+    adjusted = logits.numpy() + prior.numpy()
+    literal = [-np.log(np.exp(z[t]) / np.exp(z).sum()) for z, t in zip(adjusted, target.numpy(), strict=True)]
+    assert float(module.loss(logits, target)) == pytest.approx(np.mean(literal), rel=1e-5)
+
+
+def test_logits_that_minimise_the_adjusted_loss_are_those_of_even_classes() -> None:
+    """Two classes and no evidence: plain cross-entropy learns the frequencies, the adjusted one does not."""
+    target = torch.tensor([0] * 90 + [1] * 10)
+    prior = torch.tensor(log_prior(target.numpy(), 2, "none")).float()
+    found = []
+    for shift in (torch.zeros(2), prior):
+        bias = torch.zeros(2, requires_grad=True)
+        optimizer = torch.optim.LBFGS([bias], max_iter=50)
+
+        def closure(bias: torch.Tensor = bias, shift: torch.Tensor = shift,
+                    optimizer: torch.optim.LBFGS = optimizer) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy((bias + shift).expand(100, 2), target)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        found.append(float((bias[0] - bias[1]).detach()))
+    assert found[0] == pytest.approx(np.log(9), abs=1e-2) and found[1] == pytest.approx(0, abs=1e-2)

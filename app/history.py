@@ -1,0 +1,87 @@
+"""What a visitor analysed: kept in memory for the visit, side by side, to download."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lesion_core.imaging.decode import content_hash
+from lesion_core.labels import diagnosis
+
+if TYPE_CHECKING:
+    from lesion_core.engine import Prediction
+
+LONGEST = 30
+"""Analysed pictures that are kept; the oldest goes first."""
+THUMBNAIL = 160
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """One analysed picture.
+
+    Attributes:
+        key: Changes with the picture and with the run.
+        title: Of the picture.
+        run: The run's name.
+        answer: Code of the diagnosis, or UNKNOWN.
+        guess: Code of the most probable diagnosis.
+        confidence: Its probability.
+        malignant: Probability of what is not benign.
+        reason: Why it is rejected, or why not.
+        thumbnail: JPEG.
+    """
+
+    key: str
+    title: str
+    run: str
+    answer: str
+    guess: str
+    confidence: float
+    malignant: float
+    reason: str
+    thumbnail: bytes
+
+
+def malignant_share(prediction: Prediction) -> float:
+    """The probability that the lesion is malignant or premalignant."""
+    pairs = zip(prediction.classes, prediction.probabilities, strict=True)
+    return float(sum(p for code, p in pairs if diagnosis(code).malignancy != "benign"))
+
+
+def analysed(title: str, image: NDArray[np.uint8], run: str, fingerprint: str, prediction: Prediction) -> Analysed:
+    """The record of a prediction."""
+    decision = prediction.decision
+    scale = THUMBNAIL / max(image.shape[:2])
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    small = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
+    return Analysed(
+        key=f"{content_hash(image)}-{fingerprint}", title=title, run=run,
+        answer="UNKNOWN" if decision and decision.rejected else prediction.code, guess=prediction.code,
+        confidence=prediction.confidence, malignant=malignant_share(prediction),
+        reason=decision.reason if decision else "", thumbnail=bytes(cv2.imencode(".jpg", small)[1]),
+    )
+
+
+def remember(history: Sequence[Analysed], record: Analysed) -> list[Analysed]:
+    """The history with a record: the newest first, each picture and run once."""
+    return [record, *(old for old in history if old.key != record.key)][:LONGEST]
+
+
+def as_csv(history: Sequence[Analysed]) -> str:
+    """The history as a table, the newest first; what a person typed cannot become a formula in a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["picture", "run", "answer", "most_probable", "confidence", "malignant_or_premalignant", "reason"])
+    for row in history:
+        title = f"'{row.title}" if row.title[:1] in ("=", "+", "-", "@", "\t", "\r") else row.title
+        writer.writerow([title, row.run, row.answer, row.guess, f"{row.confidence:.4f}", f"{row.malignant:.4f}",
+                         row.reason])
+    return out.getvalue()
