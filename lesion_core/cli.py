@@ -1,4 +1,4 @@
-"""The command line: python -m lesion_core synthesize | train | evaluate | predict | segment | runs."""
+"""The command line: python -m lesion_core synthesize | train | evaluate | predict | segment | study | runs."""
 
 from __future__ import annotations
 
@@ -263,6 +263,30 @@ def predict(
         out.print(table)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def study(
+    key: Annotated[str, typer.Argument(help="imbalance or leakage.")],
+    data: DataOption,
+    settings: Annotated[Path, typer.Option(help="What all variants share, as JSON; a run's config.json is one.")],
+    weights_folder: Annotated[Path | None, typer.Option(help="Where a weights file named in the settings is.")] = None,
+    work: Annotated[Path, typer.Option(help="Folder for the variants' trainings and runs.")] = Path("scratch"),
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the table.")] = Path("studies"),
+) -> None:
+    """Train variants side by side with one seed and one budget, and write what they measure as a table."""
+    from lesion_core.studies import run_study
+    from lesion_core.studies import study as known_study
+
+    known_study(key)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    table = run_study(
+        key, _settings(settings, ""), data, work, weights_folder=weights_folder,
+        on_variant=lambda name: tell(f"Variant: {name}."),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / f"{key}.csv", index=False, float_format="%.6g")
+    say(f"The table is {folder / f'{key}.csv'}.")
 
 
 @app.command("runs")

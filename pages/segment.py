@@ -78,7 +78,7 @@ with right:
             drawn = outline(drawn, picture.mask, EXPERT)
     st.image(outline(drawn, mask, FOUND), width="stretch", alt=f"The mask over the picture: {caption}",
              caption=f"U-Net: {caption}")
-with side:
+with side, st.container(gap="xxsmall"):
     if own:
         st.metric("Jaccard", f"{own['jaccard']:.3f}", help=MASK_METRICS["jaccard"].says)
         st.metric("Dice", f"{own['dice']:.3f}", help=MASK_METRICS["dice"].says)

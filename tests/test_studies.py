@@ -1,0 +1,102 @@
+"""Studies: every variant is trained with the same budget, only one thing differs, and the table says what it did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, SplitSettings, Training
+from lesion_core.data.collection import collect
+from lesion_core.errors import ConfigError, DataError
+from lesion_core.labels import ISIC2019
+from lesion_core.runs import OFFICIAL_TEST
+from lesion_core.studies import COLUMNS, STUDIES, _by_image, read_study, run_study, study
+
+SETTINGS = RunSettings(
+    name="base", model=ModelSettings(architecture="resnet10", classes=ISIC2019),
+    preprocessing=Preprocessing(resize=Resize(size=32)),
+    training=Training(epochs=1, batch_size=16, workers=0, precision="fp32", augmentation="flips", oversampling="sqrt"),
+)
+
+
+@pytest.fixture(scope="module")
+def found(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
+    work = tmp_path_factory.mktemp("studies")
+    return run_study("leakage", SETTINGS, data_root, work, accelerator="cpu"), work
+
+
+def test_the_table_has_every_variant_with_intervals(found: tuple[pd.DataFrame, Path]) -> None:
+    table, _ = found
+    assert list(table.columns) == list(COLUMNS) and set(table["variant"]) == {"lesion", "image"}
+    recalls = table[table["metric"] == "sensitivity"]
+    assert set(recalls["class"]) == set(ISIC2019)
+    balanced = table[(table["metric"] == "balanced_accuracy") & (table["view"] == "test")]
+    assert len(balanced) == 2 and (balanced["low"] <= balanced["value"]).all()
+    for variant, rows in recalls[recalls["view"] == "test"].groupby("variant"):
+        mean = balanced.set_index("variant").loc[variant, "value"]
+        assert rows["value"].mean() == pytest.approx(mean)
+
+
+def test_a_second_call_reads_what_was_finished(found: tuple[pd.DataFrame, Path], data_root: Path) -> None:
+    table, work = found
+    (work / "leakage-lesion" / "best.ckpt").unlink()
+    pd.testing.assert_frame_equal(run_study("leakage", SETTINGS, data_root, work), table)
+
+
+def test_split_by_image_puts_a_lesion_on_both_sides_and_leaves_the_official_test_alone(data_root: Path) -> None:
+    table = collect(data_root, SplitSettings()).table
+    assert table.groupby("group")["role"].nunique().max() == 1
+    # Two pictures a lesion, and some official ones.
+    twice = pd.concat([table, table.assign(image_id=table["image_id"] + "b")], ignore_index=True)
+    official = table.head(3).assign(dataset=OFFICIAL_TEST, role="test", image_id=["x", "y", "z"])
+    mixed = _by_image(pd.concat([twice, official], ignore_index=True), SETTINGS)
+    own = mixed[mixed["dataset"] != OFFICIAL_TEST]
+    assert own.groupby("group")["role"].nunique().max() > 1
+    assert (mixed[mixed["dataset"] == OFFICIAL_TEST]["role"] == "test").all()
+    assert (mixed["group"] == pd.concat([twice, official], ignore_index=True)["group"]).all()
+    shares = own["role"].value_counts(normalize=True)
+    assert shares["test"] == pytest.approx(SETTINGS.split.test, abs=0.03)
+
+
+def test_variants_differ_from_the_first_in_one_thing() -> None:
+    first, *others = STUDIES["imbalance"].variants.values()
+    for other in others:
+        assert sum(first.training[name] != value for name, value in other.training.items()) == 1, other.name
+        SETTINGS.training.model_validate({**SETTINGS.training.model_dump(), **other.training})
+
+
+def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no study 'magic'.*imbalance, leakage"):
+        study("magic")
+    with pytest.raises(ConfigError, match="no study"):
+        read_study("magic", tmp_path)
+
+
+def test_a_table_is_read_back(found: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
+    table, _ = found
+    assert read_study("leakage", tmp_path) is None
+    table.to_csv(tmp_path / "leakage.csv", index=False)
+    again = read_study("leakage", tmp_path)
+    assert again is not None and np.allclose(again["value"], table["value"], equal_nan=True)
+    table.drop(columns="low").to_csv(tmp_path / "leakage.csv", index=False)
+    with pytest.raises(DataError, match="no column low"):
+        read_study("leakage", tmp_path)
+
+
+def test_the_command_writes_the_table(
+    call: Any, found: tuple[pd.DataFrame, Path], data_root: Path, tmp_path: Path
+) -> None:
+    _, work = found
+    (tmp_path / "s.json").write_text(SETTINGS.to_json())
+    code, out, err = call("study", "leakage", "--data", data_root, "--settings", tmp_path / "s.json", "--work", work,
+                          "--out", tmp_path / "studies")
+    assert code == 0 and "leakage.csv" in out and "split by image" in err
+    assert read_study("leakage", tmp_path / "studies") is not None
+    code, _, err = call("study", "magic", "--data", data_root, "--settings", tmp_path / "s.json")
+    assert code == 1 and "no study 'magic'" in err
+    assert json.loads((tmp_path / "s.json").read_text())["name"] == "base"
