@@ -137,12 +137,14 @@ def _grid(low: float, high: float) -> tuple[Floats, Floats, int]:
         low, high = low - max(widest, 1.0) / 2, high + max(widest, 1.0) / 2
     power = math.floor(math.log10((high - low) / BARS))
     for width, digit in ((digit * 10.0**power, digit) for power in (power, power + 1) for digit in (1, 2, 5, 10)):
-        # Rounded first: 0.14 / 0.02 is a little over 7.
+        parts = _BINS_IN_A_BAR[digit]
+        decimals = max(0, math.ceil(-math.log10(width / parts) - 1e-9))
+        # Rounded first, as 0.14 / 0.02 is a little over 7; and what that leaves outside is taken in again.
         first, last = math.floor(round(low / width, 6)), math.ceil(round(high / width, 6))
+        first -= round(first * width, decimals) > low
+        last += round(last * width, decimals) < high
         if last - first <= BARS:
             break
-    parts = _BINS_IN_A_BAR[digit]
-    decimals = max(0, math.ceil(-math.log10(width / parts) - 1e-9))
     bins = np.round(np.arange(first * parts, last * parts + 1) * (width / parts), decimals)
     return bins[::parts], bins, decimals
 
