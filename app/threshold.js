@@ -63,7 +63,8 @@ class ThresholdLine {
     const text = JSON.stringify(data.bins);
     const fresh = text !== this.text;
     if (fresh) {
-      const before = this.at === null ? null : this.bins.edges[this.at];
+      const before = this.at === null ? null : this.bins.edges[this.goal];
+      cancelAnimationFrame(this.gliding);
       this.text = text;
       this.bins = data.bins;
       for (const key of ['right', 'wrong', 'melanomaRight', 'melanomaWrong']) this[key] = series(data.bins[key]);
@@ -318,6 +319,7 @@ class ThresholdLine {
 
   move(index) {
     this.at = index;
+    if (!this.panels) return;  // hidden, so not drawn yet
     const value = this.bins.edges[index];
     const x = this.x(value), start = LEFT, end = LEFT + this.width;
     const under = this.bins.reject === 'under';

@@ -80,7 +80,7 @@ def test_whatever_the_values_edges_rise_and_nobody_is_lost(values: Floats, marks
 def test_a_picture_on_the_threshold_is_kept(reject: Reject) -> None:
     values = np.array([0.2, 0.5, 0.5, 0.5, 0.9, 1.0])
     bins = bins_of(values, reject=reject, span=(0, 1))
-    at = {edge: n for edge, n in zip(bins.edges.tolist(), kept(bins, bins.right).tolist(), strict=True)}
+    at = dict(zip(bins.edges.tolist(), kept(bins, bins.right).tolist(), strict=True))
     wanted = {0.0: 6, 0.5: 5, 0.501: 2, 1.0: 1} if reject == "under" else {0.0: 0, 0.499: 1, 0.5: 4, 1.0: 6}
     assert {edge: at[edge] for edge in wanted} == wanted
 

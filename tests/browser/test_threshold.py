@@ -64,7 +64,8 @@ def bins(n, reject, strangers, melanomas):
     kept = float(np.quantile(p.values, 0.05 if reject == "under" else 0.95))
     marks = [Mark(kept, "keeps 95 % of calibrate")]
     marks += [Mark(0.8, "0.8, as published")] if reject == "under" else []
-    marks.append(Mark(float(np.quantile(p.values, 0.2 if reject == "under" else 0.8)), "cheapest, a miss is 20 referrals"))
+    cheapest = float(np.quantile(p.values, 0.2 if reject == "under" else 0.8))
+    marks.append(Mark(cheapest, "cheapest, a miss is 20 referrals"))
     return threshold_bins(p.values, p.correct, p.melanoma, p.strangers, p.kinds, reject=reject,
                           quantity="The model's confidence" if reject == "under" else "Mahalanobis distance",
                           marks=marks, span=(0, 1) if reject == "under" else None)
@@ -109,7 +110,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
+        for _ in range(720):
             try:
                 urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
                 break
@@ -118,7 +119,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(30)
 
 
 @pytest.fixture(scope="module")
