@@ -174,7 +174,7 @@ class Schedule(Settings):
     early_stopping: int = Field(default=0, ge=0, description="epochs without a better select score; 0: never")
     monitor: str = Field(default="select_loss", description="what chooses the best epoch")
     ema_decay: float = Field(default=0.0, ge=0, lt=1, description="moving average of the weights; 0: none")
-    augmentation: Literal["none", "flips", "full"] = "full"
+    augmentation: Literal["none", "flips", "gentle", "full"] = "full"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     workers: int = Field(default=1, ge=0, le=64)
     seed: int = 0

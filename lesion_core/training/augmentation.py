@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 from lesion_core.config import Preprocessing
 from lesion_core.errors import ConfigError
 
-NAMES = ("none", "flips", "full")
+NAMES = ("none", "flips", "gentle", "full")
 Transform = Callable[[Tensor], Tensor]
 
 
@@ -23,7 +23,7 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transfor
     other dermatoscopes, colour for other lights and cameras, the erased patch for rulers and ink.
 
     Args:
-        name: none, flips, or full.
+        name: none, flips, gentle (size and colour of a lesion, which are signs, stay nearly as they are), or full.
         preprocessing: Its mean and deviation normalise.
         size: Pixels a side of the result.
 
@@ -42,6 +42,15 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transfor
         return cast(Transform, v2.Compose([*square, *finish]))
     if name == "flips":
         return cast(Transform, v2.Compose([*square, *flips, *finish]))
+    if name == "gentle":
+        return cast(Transform, v2.Compose([
+            v2.RandomResizedCrop(size, scale=(0.65, 0.85), ratio=(0.9, 1.11), antialias=True),
+            *flips,
+            _quarter_turn,
+            v2.RandomApply([v2.RandomAffine(degrees=20)], p=0.5),
+            v2.ColorJitter(brightness=0.12, contrast=0.12, saturation=0.12, hue=0.015),
+            *finish,
+        ]))
     return cast(Transform, v2.Compose([
         v2.RandomResizedCrop(size, scale=(0.35, 1.0), ratio=(0.8, 1.25), antialias=True),
         *flips,
