@@ -1,4 +1,4 @@
-"""The command line: python -m lesion_core synthesize | train | evaluate | predict | runs."""
+"""The command line: python -m lesion_core synthesize | train | evaluate | predict | ood | runs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from lesion_core import cli_ood
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
+from lesion_core.console import JsonOption, bar, err, out, picture_files, print_json, say, tell
 from lesion_core.errors import ConfigError, LesionError, RunError
 from lesion_core.labels import ISIC2019
 
@@ -29,14 +27,13 @@ app = typer.Typer(
     help="Train, score and try skin-lesion classifiers. For research and teaching, not a medical device.",
     no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False,
 )
-out, err = Console(), Console(stderr=True)
+app.add_typer(cli_ood.app, name="ood")
 
 DataOption = Annotated[
     Path, typer.Option("--data", envvar="LESION_DATA", help="Folder with the data sets, one level down.", exists=True,
                        file_okay=False)
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 
 ALLOCATOR = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:"
@@ -63,29 +60,6 @@ def main() -> None:
         raise
 
 
-@contextmanager
-def _bar(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error as a callback of done and in all."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task(text, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, default=str) + "\n")
-
-
-def _tell(text: str) -> None:
-    """A sentence on standard error, as it is: paths may hold what rich takes for markup."""
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _say(text: str) -> None:
-    """A sentence on standard output, as it is."""
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 def _tune_allocator() -> None:
     """Start over with the allocator's settings: it reads them before Python starts."""
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc" and "GLIBC_TUNABLES" not in os.environ:
@@ -103,9 +77,9 @@ def synthesize(
     """Make a data set of synthetic dermoscopy, laid out like HAM10000, masks included."""
     from lesion_core.data.synthetic import make_dataset
 
-    with _bar("Making lesions") as progress:
+    with bar("Making lesions") as progress:
         made = make_dataset(folder, per_class, seed, size=size, on_progress=progress)
-    _say(f"{8 * per_class} synthetic lesions are in {made}.")
+    say(f"{8 * per_class} synthetic lesions are in {made}.")
 
 
 def _settings(file: Path | None, name: str, **given: Any) -> RunSettings:
@@ -178,26 +152,26 @@ def train(
     chosen = _settings(settings, name or ("" if settings else architecture), architecture=architecture, weights=weights,
                        size=size, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     known_architecture(chosen.model.architecture)
-    _tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
+    tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
     collection = collect(data, chosen.split, strangers=Path("ood_samples"))
     for note in collection.notes:
-        _tell(note)
+        tell(note)
     own = work / chosen.name
     fitted = fit(
         chosen, collection.table, own, weights_folder=weights_folder, resume=not fresh, bars=sys.stderr.isatty(),
-        on_epoch=lambda epoch, values: _tell(
+        on_epoch=lambda epoch, values: tell(
             f"epoch {epoch + 1}/{chosen.training.epochs}: "
             + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))),
         devices=devices, num_nodes=nodes, strategy=strategy,
     )
-    with _bar("Scoring") as progress:
+    with bar("Scoring") as progress:
         run = write_run(
             runs / chosen.name, chosen, fitted.model, collection.table, collection.ood,
             split_fingerprint=collection.manifest.fingerprint, history=fitted.history,
             initial_weights=fitted.initialised.sentence, on_progress=progress,
         )
     write_card(run)
-    _say(f"The run is in {run.folder}.")
+    say(f"The run is in {run.folder}.")
 
 
 @app.command()
@@ -231,7 +205,7 @@ def evaluate(
             )
         model = build(settings.model)
         load_weights(model, opened.weights)
-        with _bar("Scoring") as progress:
+        with bar("Scoring") as progress:
             opened = write_run(
                 run, settings, model, collection.table, collection.ood,
                 split_fingerprint=collection.manifest.fingerprint, history=opened.history,
@@ -254,29 +228,24 @@ def evaluate(
                 table.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
             out.print(table)
     if as_json:
-        _print_json(result)
+        print_json(result)
 
 
 @app.command()
 def predict(
     pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
     run: Annotated[Path, typer.Option(help="A run folder.")],
+    policy: Annotated[
+        Path | None, typer.Option(help="Reject by this policy file, in place of the run's own.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Classify pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
-    from lesion_core.data.tables import IMAGE_SUFFIXES
     from lesion_core.engine import Engine
     from lesion_core.imaging.decode import decode
 
-    engine = Engine.open(run)
-    files = [
-        path for given in pictures
-        for path in (
-            sorted(p for p in given.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if given.is_dir() else [given]
-        )
-    ]
-    if not files:
-        raise ConfigError("There is no picture in what was given.", "Name picture files, or a folder that holds some.")
+    engine = Engine.open(run, policy)
+    files = picture_files(pictures)
     rows: list[dict[str, Any]] = []
     for path in files:
         try:
@@ -292,7 +261,7 @@ def predict(
             "probabilities": {c: round(float(v), 4) for c, v in zip(p.classes, p.probabilities, strict=True)},
         })
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         table = Table("picture", "answer", "confidence", "why")
         for row in rows:
@@ -315,7 +284,7 @@ def list_all(
         raise ConfigError(f"There is no folder {runs}.", "Name the folder that --runs of `train` named.")
     found, broken = list_runs(runs, verify=True)
     if as_json:
-        _print_json({
+        print_json({
             "runs": [{"name": r.name, "fingerprint": r.fingerprint,
                       "architecture": r.config.settings.model.architecture, "classes": r.classes,
                       "created": r.config.created, "counts": r.config.counts} for r in found],
@@ -328,6 +297,6 @@ def list_all(
                           str(r.config.counts.get("test", 0)), r.fingerprint)
         out.print(table)
         for name, error in broken.items():
-            _tell(f"{name}: {error}")
+            tell(f"{name}: {error}")
     if broken:
         raise typer.Exit(1)

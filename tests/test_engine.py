@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from lesion_core.analysis.metrics import softmax
-from lesion_core.analysis.ood import decide
+from lesion_core.analysis.ood_scores import SCORES, Scorer
+from lesion_core.analysis.policy import decide, tune, write_policy
 from lesion_core.config import Clahe
 from lesion_core.data.synthetic import make_lesion
 from lesion_core.engine import GOLDEN_TOLERANCE, Engine
