@@ -178,20 +178,6 @@ def test_the_fingerprint_changes_with_any_file(run_copy: Path, small_run: Run) -
         write_config(run_copy, small_run.config)
 
 
-def test_a_policy_belongs_to_its_run(run_copy: Path) -> None:
-    run = open_run(run_copy)
-    path = run_copy / "policy.json"
-    value = json.loads(path.read_text())
-    path.write_text(json.dumps({**value, "run": "0" * 16}))
-    with pytest.raises(RunError, match=r"made for another run \(0{16}\)"):
-        read_policy(run)
-    path.write_text(json.dumps({**value, "chosen_on": "test"}))
-    with pytest.raises(ConfigError, match="chosen_on"):
-        read_policy(run)
-    path.unlink()
-    assert read_policy(run) is None
-
-
 def test_only_what_is_needed_need_be_there(run_copy: Path) -> None:
     (run_copy / "predictions.parquet").unlink()
     assert open_run(run_copy, needed=("model.safetensors",)).name == "small"

@@ -244,7 +244,7 @@ class Wish:
 
 def _keep(part: Part, _: Part | None, wish: Wish) -> tuple[float, str]:
     return keep_share_threshold(part.scores, wish.share), (
-        f"It is the lowest threshold that keeps {100 * wish.share:g} % of the {len(part.scores)} {part.split} pictures."
+        f"The strictest that keeps {100 * wish.share:g} % of the {len(part.scores)} {part.split} pictures."
     )
 
 
