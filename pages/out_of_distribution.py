@@ -46,7 +46,8 @@ def provenance(threshold: float) -> tuple[str, str, str]:
     if policy and on_confidence and at == shipped:
         origin = "published" if policy.chosen_on == "published" else f"chosen on {policy.chosen_on}"
         return f"threshold {origin}", "green", (
-            f"The run's own limit on the confidence, {1 - on_confidence.threshold:.3f}, down to a hundredth. {policy.chosen}"
+            f"The run's own limit on the confidence, {1 - on_confidence.threshold:.3f}, down to a hundredth. "
+            f"{policy.chosen}"
         )
     if at == kept_95:
         return "threshold chosen on calibrate", "green", (

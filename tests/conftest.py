@@ -9,14 +9,17 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from lesion_core import cli
 from lesion_core.config import ColorConstancy, ModelSettings, Preprocessing, Resize, RunSettings, Training
 from lesion_core.data.collection import Collection, collect
 from lesion_core.data.synthetic import make_dataset
@@ -84,3 +87,21 @@ def small_run(trained: Trained) -> Run:
 def run_copy(small_run: Run, tmp_path: Path) -> Path:
     """A copy of the small run's folder, to damage."""
     return Path(shutil.copytree(small_run.folder, tmp_path / "runs" / "small"))
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
+    """`python -m lesion_core <arguments>` in this process: exit code, standard output, standard error."""
+    monkeypatch.setenv("GLIBC_TUNABLES", "set")  # else `train` would start this process over
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "400")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lesion_core", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capfd.readouterr()
+        return int(end.value.code or 0), out, err
+
+    return run

@@ -11,26 +11,7 @@ from typing import Any
 
 import pytest
 
-from lesion_core import cli
 from lesion_core.runs import Run, open_run
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
-    """`python -m lesion_core <arguments>` in this process: exit code, standard output, standard error."""
-    monkeypatch.setenv("GLIBC_TUNABLES", "set")  # else `train` would start this process over
-    monkeypatch.delenv("LESION_DATA", raising=False)
-    monkeypatch.setenv("COLUMNS", "400")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lesion_core", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, err = capfd.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return run
 
 
 def refused(result: tuple[int, str, str], *says: str) -> None:

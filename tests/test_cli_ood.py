@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_cli import refused
 
 from lesion_core.analysis.ood_scores import DEFAULT, SCORES, Scorer
 from lesion_core.analysis.outputs import outputs_of
 from lesion_core.analysis.policy import read_policy
 from lesion_core.runs import Run, open_run
 
-from .test_cli import call, refused  # noqa: F401 (a fixture)
 
-
-def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path, tmp_path: Path) -> None:
     code, out, _ = call("ood", "tune", "--run", run_copy)
     assert code == 0 and json.loads(out)["written"] == str(run_copy / "policy.json")
     policy = read_policy(open_run(run_copy))
@@ -52,7 +51,7 @@ def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path
     refused(call("predict", folder / "noise.png", "--run", run_copy, "--policy", mine), "needs limits on vim")
 
 
-def test_what_tune_refuses(call: Any, run_copy: Path) -> None:  # noqa: F811
+def test_what_tune_refuses(call: Any, run_copy: Path) -> None:
     before = (run_copy / "policy.json").read_bytes()
     for options, says in (
         (["--on", "test"], "not chosen on test"), (["--score", "odin"], "no known OOD score"),
@@ -66,7 +65,7 @@ def test_what_tune_refuses(call: Any, run_copy: Path) -> None:  # noqa: F811
     assert call("ood", "tune")[0] == 2 and call("ood", "score", "x.jpg")[0] == 2 and call("ood", "fly")[0] == 2
 
 
-def test_fit_measures_every_score(call: Any, small_run: Run) -> None:  # noqa: F811
+def test_fit_measures_every_score(call: Any, small_run: Run) -> None:
     code, out, _ = call("ood", "fit", small_run.folder, "--resamples", 100)
     found = json.loads(out)
     assert code == 0 and found["fingerprint"] == small_run.fingerprint and found["shown_on"] == "test"
@@ -81,6 +80,6 @@ def test_fit_measures_every_score(call: Any, small_run: Run) -> None:  # noqa: F
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["tune", "--help"]])
-def test_help(call: Any, arguments: list[str]) -> None:  # noqa: F811
+def test_help(call: Any, arguments: list[str]) -> None:
     code, out, _ = call("ood", *arguments)
     assert code == 0 and "ood" in out

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from lesion_core.analysis.policy import read_policy
-from lesion_core.errors import ConfigError, LesionError, RunError
+from lesion_core.errors import LesionError, RunError
 from lesion_core.labels import ISIC2019
 from lesion_core.runs import FACTS, HASHED, OOD_FACTS, ROLES, Run, list_runs, open_run, sha256, write_config
 

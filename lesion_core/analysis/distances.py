@@ -142,7 +142,8 @@ def vim(known: Known) -> Function:
     _train(known)
     left = float(known.train.residual.mean())
     factor = float(known.train.logits.max(axis=1).mean()) / left if left > 0 else 0.0
-    return lambda outputs: factor * outputs.residual - log_sum_exp(outputs.logits)
+    length = residual(known)
+    return lambda outputs: factor * length(outputs) - log_sum_exp(outputs.logits)
 
 
 def log_sum_exp(logits: Floats) -> Floats:

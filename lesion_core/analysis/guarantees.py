@@ -88,7 +88,10 @@ def promise(
     table = threshold_table(s, right, [], thresholds)
     some = (table["n_kept"] > 0).to_numpy()
     p_values = np.ones(len(table))  # where nothing is kept nothing is shown
-    risk, kept = 1 - table["accuracy"].to_numpy()[some], table["n_kept"].to_numpy()[some]
+    kept = table["n_kept"].to_numpy()[some]
+    wrong = np.array([(~right[s <= t]).sum() for t in thresholds[some]])
+    # MAPIE counts mistakes as ceil(kept * risk): a risk that is rounded up would add one.
+    risk = np.nextafter(wrong / kept, 0)
     p_values[some] = compute_hoeffding_bentkus_p_value(risk, kept, error, binary=True)[:, 0]
     starts = FWERFixedSequenceTesting(min(STARTS, len(thresholds)))
     valid = control_fwer(p_values, 1 - confidence, starts)

@@ -56,16 +56,16 @@ def test_learn_then_test_against_the_literal_procedure(seed: int) -> None:
 
 
 def test_the_promise_is_kept() -> None:
-    """In far fewer than one of ten worlds is the error among the kept over the bound."""
+    """In at most one world of five is the error among the kept over the bound."""
     broken = made = 0
     for world in range(60):
         rng = np.random.default_rng(world)
         s = rng.random(700)
         correct = rng.random(700) > 0.3 * s
-        found = promise(s[:200], s[200:], correct[200:], error=0.08, confidence=0.8)
+        found = promise(s[:200], s[200:], correct[200:], error=0.1, confidence=0.8)
         if found.threshold is not None:
             made += 1
-            broken += 0.15 * found.threshold > 0.08  # the true error among the kept
+            broken += 0.15 * found.threshold > 0.1  # the true error among the kept
     assert made > 30 and broken <= 0.2 * made
 
 

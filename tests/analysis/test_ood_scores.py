@@ -47,7 +47,7 @@ def make_problem(components: int = 12, seed: int = 0) -> Problem:
         residual = np.linalg.norm(f - pca.mean_ - reduced @ pca.components_, axis=1)
         return Outputs.of(f @ weight.T, reduced, residual)
 
-    select = train[rng.permutation(240)[:80]] + rng.normal(0, 0.3, (80, 20))
+    select = train[rng.permutation(240)[:24]] + rng.normal(0, 0.3, (24, 20))
     full = np.concatenate([train[:15] + rng.normal(0, 0.3, (15, 20)), rng.normal(0, 6, (10, 20))])
     inside = pca.components_ @ pca.mean_
     known = Known(outputs(train), labels, outputs(select), TEMPERATURE, inside,
@@ -148,6 +148,7 @@ REFERENCES = {
     "residual": lambda p, i: math.sqrt(max(
         sum((p.full[i] - p.train.mean(axis=0)) ** 2) - sum(p.asked.reduced[i] ** 2), 0)),
     "confidence_or_residual": lambda p, i: ranked(p, i, "scaled_confidence", "residual"),
+    "confidence_or_vim": lambda p, i: ranked(p, i, "scaled_confidence", "vim"),
     "confidence_or_mahalanobis": lambda p, i: ranked(p, i, "scaled_confidence", "mahalanobis"),
 }
 
@@ -276,7 +277,7 @@ def test_far_is_farther(problem: Problem, scorer: Scorer) -> None:
     near, far = np.arange(15), np.arange(15, 25)
     for key in ("mahalanobis", "vim", "residual", "confidence_or_residual", "confidence_or_mahalanobis"):
         scores = scorer(key, problem.asked)
-        assert scores[far].min() > np.median(scores[near]), key
+        assert np.median(scores[far]) > scores[near].max(), key
 
 
 @settings(max_examples=60)
@@ -341,9 +342,9 @@ def test_one_picture_one_class_and_flat_features_are_no_crash(key: str, problem:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_outputs_that_are_no_numbers_are_refused(bad: float) -> None:
-    good = np.zeros((2, 3))
-    for arrays in ((good + [[bad, 0, 0]], good, [0, 0]), (good, good + [[bad, 0, 0]], [0, 0]), (good, good, [0, bad])):
-        with pytest.raises(DataError, match="of 2"):
+    good, wrong = np.zeros((2, 3)), np.array([[0, 0, 0], [0, bad, 0]])
+    for arrays in ((wrong, good, [0, 0]), (good, wrong, [0, 0]), (good, good, [0, bad])):
+        with pytest.raises(DataError, match="1 of 2"):
             Outputs.of(*arrays)
     with pytest.raises(DataError, match="do not fit 2 pictures"):
         Outputs.of(good, good, [0])
