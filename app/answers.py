@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from lesion_core.analysis.calibration import expected_calibration_error, reliability
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.metrics import softmax, two_sided
-from lesion_core.analysis.ood import SCORES
 from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.views import ViewData, view_data
 from lesion_core.errors import RunError
@@ -94,7 +93,7 @@ def read_confidences(run: Run, temperature: float) -> Confidences:
         raise RunError(f"Run {run.name} has no test images.", "Score it with `evaluate`, or choose another run.")
 
     def sure(table: pd.DataFrame) -> NDArray[np.float64]:
-        return 1 - SCORES["confidence"](run.logits(table), temperature)
+        return np.asarray(softmax(run.logits(table), temperature).max(axis=1))
 
     table = found.data.table
     ages = pd.cut(table["age"], AGES, labels=AGE_NAMES, right=False).astype(object)

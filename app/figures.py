@@ -322,7 +322,7 @@ def risk_coverage(table: pd.DataFrame, coverage: float, accuracy: float) -> go.F
     """The share of wrong answers among those given, against the share answered, with the operating point.
 
     Args:
-        table: coverage and accuracy by threshold, as `lesion_core.analysis.ood.threshold_table` gives them.
+        table: coverage and accuracy by threshold, as `lesion_core.analysis.rejection.threshold_table` gives them.
         coverage: Of the operating point.
         accuracy: Of the operating point; NaN where nothing is kept, then there is no point.
     """

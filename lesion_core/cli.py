@@ -1,4 +1,4 @@
-"""The command line: python -m lesion_core synthesize | train | evaluate | predict | segment | study | runs."""
+"""The command line: python -m lesion_core synthesize | train | evaluate | predict | segment | ood | study | runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
-from lesion_core.cli_segment import segment
+from lesion_core import cli_ood, cli_segment
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
 from lesion_core.console import DataOption, JsonOption, RunsOption, bar, err, out, print_json, say, tell
 from lesion_core.errors import ConfigError, LesionError, RunError
@@ -27,7 +27,8 @@ app = typer.Typer(
     help="Train, score and try skin-lesion classifiers. For research and teaching, not a medical device.",
     no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False,
 )
-app.add_typer(segment, name="segment")
+app.add_typer(cli_segment.app, name="segment")
+app.add_typer(cli_ood.app, name="ood")
 
 ALLOCATOR = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:"
@@ -230,6 +231,9 @@ def evaluate(
 def predict(
     pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
     run: Annotated[Path, typer.Option(help="A run folder.")],
+    policy: Annotated[
+        Path | None, typer.Option(help="Reject by this policy file, in place of the run's own.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Classify pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
@@ -237,7 +241,7 @@ def predict(
     from lesion_core.engine import Engine
     from lesion_core.imaging.decode import decode
 
-    engine = Engine.open(run)
+    engine = Engine.open(run, policy)
     files = picture_files(pictures)
     rows: list[dict[str, Any]] = []
     for path in files:

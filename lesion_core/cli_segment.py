@@ -18,7 +18,7 @@ from lesion_core.errors import ConfigError, LesionError
 
 # Heavy imports wait inside the commands: `--help` needs no torch.
 
-segment = typer.Typer(
+app = typer.Typer(
     help="Train, measure and try segmenters: the mask of a lesion.", no_args_is_help=True, rich_markup_mode="rich"
 )
 
@@ -41,7 +41,7 @@ def _settings(file: Path | None, name: str) -> SegmenterRunSettings:
     return SegmenterRunSettings.from_json(json.dumps(found), file.name)
 
 
-@segment.command()
+@app.command()
 def train(
     data: DataOption,
     name: Annotated[str, typer.Option(help="The run's name; with --settings, in place of the one there.")] = "",
@@ -86,7 +86,7 @@ def train(
     say(f"The run is in {run.folder}.")
 
 
-@segment.command()
+@app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A segmenter's run folder.")],
     as_json: JsonOption = False,
@@ -112,7 +112,7 @@ def evaluate(
         print_json(result)
 
 
-@segment.command()
+@app.command()
 def predict(
     pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
     run: Annotated[Path, typer.Option(help="A segmenter's run folder.")],

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lesion_core.analysis.metrics import softmax
-from lesion_core.analysis.ood import Decision, decide, read_policy
+from lesion_core.analysis.ood_scores import Scorer
+from lesion_core.analysis.outputs import Outputs, project
+from lesion_core.analysis.policy import Decision, Policy, decide, read_policy
 from lesion_core.config import Preprocessing
 from lesion_core.errors import RunError
 from lesion_core.explain.gradcam import Attribution, grad_cam
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.models.checkpoints import load_weights
-from lesion_core.models.classifiers import build
+from lesion_core.models.classifiers import build, features
 from lesion_core.runs import Run, open_run
 from lesion_core.turns import Turns
 
@@ -34,13 +36,15 @@ class Prediction:
         classes: Class codes.
         logits: (K,) float32.
         probabilities: (K,) after the run's temperature, summing to 1.
-        decision: Whether the run's policy rejects the picture, and why; None where the run has no policy.
+        outputs: Logits and reduced features, one row: what OOD scores are computed from.
+        decision: Whether the policy rejects the picture, and why; None where there is no policy.
         milliseconds: Time in the model, waiting not counted.
     """
 
     classes: tuple[str, ...]
     logits: NDArray[np.float32]
     probabilities: NDArray[np.float64]
+    outputs: Outputs
     decision: Decision | None
     milliseconds: float
 
@@ -63,6 +67,7 @@ class Engine:
 
     Args:
         run: The run.
+        policy: What is rejected, in place of the run's own `policy.json`.
         queue: How many callers may wait; one more gets `BusyError` at once instead of a page that hangs.
 
     Raises:
@@ -70,9 +75,14 @@ class Engine:
         RunError: The model does not give the known answer.
     """
 
-    def __init__(self, run: Run, queue: int = 64) -> None:
+    def __init__(self, run: Run, queue: int = 64, policy: Policy | None = None) -> None:
         self.run = run
-        self.policy = read_policy(run)
+        self.policy = policy or read_policy(run)
+        self._mean, self._components = run.features["mean"], run.features["components"]
+        self._scorer = Scorer.of(run, self.policy.temperature) if self.policy else None
+        if self._scorer and self.policy:
+            for key in self.policy.parts:  # now, not while the first visitor waits
+                self._scorer.function(key)
         self._pipeline = Pipeline(run.config.settings.preprocessing)
         self._model = build(run.config.settings.model)
         load_weights(self._model, run.weights)
@@ -81,9 +91,16 @@ class Engine:
         self._check_golden()
 
     @classmethod
-    def open(cls, folder: Path) -> Engine:
-        """The engine of a run folder."""
-        return cls(open_run(folder))
+    def open(cls, folder: Path, policy: Path | None = None) -> Engine:
+        """The engine of a run folder; `policy` names a policy file to obey in place of the run's own.
+
+        Raises:
+            RunError: The run cannot be opened, or the policy was made for another one.
+            ConfigError: The policy is not there, damaged, or altered.
+            ModelError: The weights do not fit.
+        """
+        run = open_run(folder)
+        return cls(run, policy=read_policy(run, policy) if policy else None)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -106,11 +123,15 @@ class Engine:
         with self._turns.take():
             start = time.perf_counter()
             with torch.inference_mode():
-                logits = self._model(x)[0].numpy()
+                penultimate = features(self._model, x)
+                logits = self._model.fc(penultimate)[0].numpy()
             spent = 1000 * (time.perf_counter() - start)
-        decision = decide(self.policy, logits[None])[0] if self.policy else None
+        outputs = Outputs.of(logits[None], *project(penultimate.numpy(), self._mean, self._components))
+        decision = None
+        if self.policy and self._scorer:
+            decision = decide(self.policy, self._scorer.all(outputs, self.policy.parts))[0]
         probabilities = softmax(logits[None].astype(np.float64), self.run.calibration.temperature)[0]
-        return Prediction(self.run.classes, logits, probabilities, decision, spent)
+        return Prediction(self.run.classes, logits, probabilities, outputs, decision, spent)
 
     def explain(self, image: NDArray[np.uint8], target: str, layer: str = "layer4") -> Attribution:
         """Grad-CAM of a class over the model's square of the picture.

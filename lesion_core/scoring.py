@@ -20,7 +20,8 @@ from torchvision.models import ResNet
 
 from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
-from lesion_core.analysis.ood import keep_share_policy
+from lesion_core.analysis.outputs import project
+from lesion_core.analysis.policy import tune, write_policy
 from lesion_core.config import Preprocessing, RunSettings
 from lesion_core.data.synthetic import make_lesion
 from lesion_core.errors import ImageError, RunError
@@ -190,10 +191,7 @@ def write_run(
         },
         quantization=quantization, files={},
     ))
-    policy = keep_share_policy(
-        "confidence", run.logits(predictions[calibrate]), run.fingerprint, calibration.temperature, share=0.95
-    )
-    (folder / "policy.json").write_text(policy.to_json())
+    write_policy(tune(run), folder / "policy.json")
     return run
 
 
@@ -210,13 +208,13 @@ def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibra
 def _reduce(scored: Scored, train: NDArray[np.bool_], n: int) -> dict[str, NDArray[np.float16]]:
     known = scored.features[:n][train]
     pca = PCA(min(COMPONENTS, *known.shape), svd_solver="randomized", random_state=0).fit(known)
-    reduced = pca.transform(scored.features)
-    residual = np.linalg.norm(scored.features - pca.inverse_transform(reduced), axis=1)
-    tensors = {
+    mean, components = pca.mean_.astype(np.float16), pca.components_.astype(np.float16)
+    # Projected with what is stored, as the engine does later: a picture gets the same scores live.
+    reduced, residual = project(scored.features, mean.astype(np.float32), components.astype(np.float32))
+    return {
         "predictions": reduced[:n], "ood": reduced[n:], "residual": residual[:n], "ood_residual": residual[n:],
-        "mean": pca.mean_, "components": pca.components_,
+        "mean": mean, "components": components,
     }
-    return {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
 
 
 @torch.inference_mode()

@@ -13,15 +13,10 @@ from app.answers import AGE_NAMES, UNKNOWN, shares_by
 from app.components import badges, choose, current_run, how_to_read, page_title
 from app.figures import PUBLISHED, percent
 from lesion_core.analysis.curves import roc
+from lesion_core.analysis.detection import measure
 from lesion_core.analysis.intervals import Interval, wilson
-from lesion_core.analysis.ood import (
-    fpr_at_95_tpr,
-    keep_share_threshold,
-    ood_auroc,
-    operating_point,
-    read_policy,
-    threshold_table,
-)
+from lesion_core.analysis.policy import read_policy
+from lesion_core.analysis.rejection import keep_share_threshold, operating_point, threshold_table
 from lesion_core.labels import DIAGNOSES, diagnosis
 
 EDGES = np.linspace(0, 1, 41)
@@ -30,6 +25,7 @@ SMALLEST = 20
 
 run = current_run()
 policy = read_policy(run)
+on_confidence = policy.limit("scaled_confidence") if policy else None
 sure = cache.confidences(run.name, policy.temperature if policy else run.calibration.temperature)
 n_test, n_strangers, n_calibrate = len(sure.test), len(sure.strangers), len(sure.calibrate)
 
@@ -40,17 +36,18 @@ def hundredth(score: float) -> float:
 
 
 kept_95 = hundredth(keep_share_threshold(1 - sure.calibrate)) if n_calibrate else None
-shipped = hundredth(policy.threshold) if policy else None
+shipped = hundredth(on_confidence.threshold) if on_confidence else None
 default = shipped if shipped is not None else kept_95 if kept_95 is not None else PUBLISHED
 
 
 def provenance(threshold: float) -> tuple[str, str, str]:
     """Where a threshold comes from: a badge, its colour, and a sentence."""
     at = round(threshold, 2)
-    if policy and at == shipped:
+    if policy and on_confidence and at == shipped:
         origin = "published" if policy.chosen_on == "published" else f"chosen on {policy.chosen_on}"
         return f"threshold {origin}", "green", (
-            f"The run's own threshold, {1 - policy.threshold:.3f}, down to a hundredth. {policy.chosen}"
+            f"The run's own limit on the confidence, {1 - on_confidence.threshold:.3f}, down to a hundredth. "
+            f"{policy.chosen}"
         )
     if at == kept_95:
         return "threshold chosen on calibrate", "green", (
@@ -94,7 +91,7 @@ def body() -> None:
     strange = strangers["confidence"].to_numpy(np.float64)
     rejected, strange_rejected = confidence < threshold, strange < threshold
     limit = 1 - threshold
-    point = operating_point(1 - confidence, correct, 1 - strange, limit)
+    point = operating_point(~rejected, correct, ~strange_rejected)
     melanoma = (test["diagnosis"] == "MEL").to_numpy()
     missed = wilson(int((melanoma & ~rejected & ~correct).sum()), int(melanoma.sum()))
     sent = wilson(int((melanoma & rejected).sum()), int(melanoma.sum()))
@@ -216,8 +213,8 @@ def ood_curve(score_in: np.ndarray, score_out: np.ndarray, dermoscopy: float, re
         st.plotly_chart(figures.ood_roc(curve, dermoscopy, float(rejected.mean())), config={"displayModeBar": False},
                         alt="ROC of pictures that are no lesion against dermoscopy")
     with right:
-        st.metric("AUROC", f"{ood_auroc(score_in, score_out):.3f}", help="0.5 is guessing.")
-        st.metric("FPR at 95 % TPR", percent(fpr_at_95_tpr(score_in, score_out)),
+        st.metric("AUROC", f"{measure('auroc', score_in, score_out):.3f}", help="0.5 is guessing.")
+        st.metric("FPR at 95 % TPR", percent(measure("fpr95", score_in, score_out)),
                   help="Dermoscopy that is rejected when 95 % of the pictures that are no lesion are.")
     st.caption(
         f"Positive is a picture that is no lesion (n = {len(score_out):,}), negative is dermoscopy of the test split "

@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from lesion_core.analysis.metrics import softmax
-from lesion_core.analysis.ood import decide
+from lesion_core.analysis.ood_scores import SCORES, Scorer
+from lesion_core.analysis.outputs import outputs_of, stranger_outputs
+from lesion_core.analysis.policy import Wish, decide, keeps, tune, write_policy
 from lesion_core.config import Clahe
 from lesion_core.data.synthetic import make_lesion
 from lesion_core.engine import GOLDEN_TOLERANCE, Engine
 from lesion_core.errors import BusyError, ImageError, ModelError, RunError
 from lesion_core.explain.layers import LAYERS
+from lesion_core.imaging.decode import decode
 from lesion_core.runs import Run, open_run, write_config
 
 
@@ -43,7 +47,40 @@ def test_a_prediction_is_consistent(engine: Engine, small_run: Run, images: list
         assert p.classes == small_run.classes and p.logits.dtype == np.float32 and p.milliseconds > 0
         assert p.code == p.classes[int(p.logits.argmax())]
         assert p.confidence == p.probabilities.max()
-        assert engine.policy is not None and p.decision == decide(engine.policy, p.logits[None])[0]
+        assert engine.policy is not None and p.decision is not None
+        scores = Scorer.of(small_run).all(p.outputs)
+        assert p.decision == decide(engine.policy, scores)[0] and len(p.decision.scores) == 2
+        np.testing.assert_array_equal(p.outputs.logits[0], p.logits)
+
+
+def test_a_picture_scores_live_as_it_is_stored(engine: Engine, small_run: Run, trained: Any) -> None:
+    """Its features are projected as those of the run were, so a policy says the same of both."""
+    scorer, policy = Scorer.of(small_run), engine.policy
+    assert policy is not None
+    for i in (0, 7, 31):
+        live = engine.predict(decode(Path(trained.collection.table["path"].iloc[i])))
+        stored = outputs_of(small_run, small_run.predictions.iloc[[i]])
+        np.testing.assert_allclose(live.outputs.reduced, stored.reduced, atol=0.01)
+        np.testing.assert_allclose(live.outputs.residual, stored.residual, atol=0.01)
+        for key in SCORES:
+            np.testing.assert_allclose(scorer(key, live.outputs), scorer(key, stored), rtol=0.02, atol=0.02)
+    for i, path in enumerate(trained.collection.ood["path"]):
+        live = engine.predict(decode(Path(path)))
+        frozen = scorer.all(stranger_outputs(small_run), policy.parts)
+        assert live.decision is not None and live.decision.rejected == bool(~keeps(policy, frozen)[i])
+
+
+@pytest.mark.parametrize("key", ["energy", "mahalanobis", "knn", "vim", "confidence_or_mahalanobis"])
+def test_another_policy_is_obeyed(key: str, run_copy: Path, small_run: Run, images: list[np.ndarray],
+                                  tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    made = tune(small_run, key, wish=Wish(share=0.5))
+    write_policy(made, path)
+    (run_copy / "policy.json").unlink()
+    found = Engine.open(run_copy, path)
+    assert found.policy == made
+    decision = found.predict(images[0]).decision
+    assert decision is not None and tuple(decision.scores) == made.parts and "calibration" in decision.reason
 
 
 @pytest.mark.parametrize("shape", [(17, 200), (450, 600), (1200, 1600), (64, 64)])
@@ -149,14 +186,14 @@ def test_many_at_once_get_what_one_gets(engine: Engine, images: list[np.ndarray]
 def test_a_full_queue_is_told_at_once(small_run: Run, images: list[np.ndarray]) -> None:
     narrow = Engine(small_run, queue=1)
     entered, leave = threading.Event(), threading.Event()
-    real = narrow._model.forward
+    real = narrow._model.fc.forward
 
     def slow(x: object) -> object:
         entered.set()
         assert leave.wait(60)
         return real(x)
 
-    narrow._model.forward = slow
+    narrow._model.fc.forward = slow
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(narrow.predict, images[0])
         assert entered.wait(60)
@@ -168,7 +205,7 @@ def test_a_full_queue_is_told_at_once(small_run: Run, images: list[np.ndarray]) 
                 call()
         leave.set()
         assert first.result(60).code and second.result(60).code
-    narrow._model.forward = real
+    narrow._model.fc.forward = real
     assert narrow.predict(images[2]).code, "a place is free again"
 
 

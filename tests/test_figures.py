@@ -12,7 +12,7 @@ from lesion_core.analysis.calibration import reliability
 from lesion_core.analysis.curves import by_class
 from lesion_core.analysis.intervals import per_class_summary, wilson
 from lesion_core.analysis.metrics import confusion
-from lesion_core.analysis.ood import threshold_table
+from lesion_core.analysis.rejection import threshold_table
 from lesion_core.errors import DataError
 from lesion_core.labels import BINARY, ISIC2019, diagnosis
 

@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 
 from app.history import LONGEST, THUMBNAIL, Analysed, analysed, as_csv, malignant_share, remember
-from lesion_core.analysis.ood import Decision
+from lesion_core.analysis.outputs import Outputs
+from lesion_core.analysis.policy import Decision
 from lesion_core.engine import Prediction
 
 
 def prediction(rejected: bool | None = None) -> Prediction:
-    decision = None if rejected is None else Decision(rejected, 0.5, "Because.")
-    return Prediction(("MEL", "NV", "AK"), np.zeros(3, np.float32), np.array([0.5, 0.3, 0.2]), decision, 1.0)
+    decision = None if rejected is None else Decision(rejected, {"confidence": 0.5}, "Because.")
+    outputs = Outputs.of(np.zeros((1, 3), np.float32))
+    return Prediction(
+        ("MEL", "NV", "AK"), np.zeros(3, np.float32), np.array([0.5, 0.3, 0.2]), outputs, decision, 1.0
+    )
 
 
 def record(title: str, seed: int = 0, run: str = "a", shape: tuple[int, int] = (30, 40)) -> Analysed:

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from lesion_core.analysis.ood import read_policy
-from lesion_core.errors import ConfigError, LesionError, RunError
+from lesion_core.analysis.policy import read_policy
+from lesion_core.errors import LesionError, RunError
 from lesion_core.labels import ISIC2019
 from lesion_core.runs import FACTS, HASHED, OOD_FACTS, ROLES, Run, list_runs, open_run, sha256, write_config
 
@@ -176,20 +176,6 @@ def test_the_fingerprint_changes_with_any_file(run_copy: Path, small_run: Run) -
     (run_copy / "golden.safetensors").unlink()
     with pytest.raises(RunError, match=r"cannot be closed: golden\.safetensors"):
         write_config(run_copy, small_run.config)
-
-
-def test_a_policy_belongs_to_its_run(run_copy: Path) -> None:
-    run = open_run(run_copy)
-    path = run_copy / "policy.json"
-    value = json.loads(path.read_text())
-    path.write_text(json.dumps({**value, "run": "0" * 16}))
-    with pytest.raises(RunError, match=r"made for another run \(0{16}\)"):
-        read_policy(run)
-    path.write_text(json.dumps({**value, "chosen_on": "test"}))
-    with pytest.raises(ConfigError, match="chosen_on"):
-        read_policy(run)
-    path.unlink()
-    assert read_policy(run) is None
 
 
 def test_only_what_is_needed_need_be_there(run_copy: Path) -> None:

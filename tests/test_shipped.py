@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lesion_core.analysis.ood import read_policy
+from lesion_core.analysis.policy import read_policy
 from lesion_core.analysis.views import view_summary
 from lesion_core.cards import card
 from lesion_core.data.collection import collect

@@ -120,9 +120,14 @@ def resamples(groups: ArrayLike, n: int = 1000, seed: int = 0) -> Iterator[Weigh
     block = int(np.clip(_BLOCK // len(codes), 16, 256))
     for start in range(0, n, block):
         b = min(block, n - start)
-        drawn = rng.integers(0, g, (b, g)) + g * np.arange(b)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=b * g).reshape(b, g)
-        yield np.ascontiguousarray(counts.T, dtype=np.float64)[codes]
+        yield _drawn(rng, g, b)[codes]
+
+
+def _drawn(rng: np.random.Generator, g: int, b: int) -> Weights:
+    """How often each of g cases is drawn, with replacement g times, in each of b resamples: (g, b)."""
+    drawn = rng.integers(0, g, (b, g)) + g * np.arange(b)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=b * g).reshape(b, g)
+    return np.ascontiguousarray(counts.T, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -150,12 +155,14 @@ class _Draws:
         return Interval(self.value, a, b, n_images, n_groups)
 
 
-def _draws(figures: Callable[[Weights], Mapping[str, Floats]], groups: NDArray[np.intp], n: int, seed: int
-           ) -> dict[str, list[_Draws]]:
+def _draws(figures: Callable[[Weights], Mapping[str, Floats]], groups: NDArray[np.intp], n: int, seed: int,
+           others: int = 0) -> dict[str, list[_Draws]]:
     """Every figure in the same resamples; a list of K for a figure that is (K, B), of one for (B,)."""
-    values = {key: np.atleast_2d(value) for key, value in figures(ones(len(groups))).items()}
+    values = {key: np.atleast_2d(value) for key, value in figures(ones(len(groups) + others)).items()}
     blocks: dict[str, list[Floats]] = {key: [] for key in values}
-    for weights in resamples(groups, n, seed):
+    rng = np.random.default_rng([seed, others])
+    for drawn in resamples(groups, n, seed):
+        weights = np.concatenate([drawn, _drawn(rng, others, drawn.shape[1])]) if others else drawn
         for key, found in figures(weights).items():
             blocks[key].append(np.atleast_2d(found))
     return {
@@ -169,9 +176,12 @@ def _lesions(groups: NDArray[np.intp], among: Mask | None = None) -> int:
 
 
 def bootstrap_all(
-    statistics: Mapping[str, Statistic], groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95
+    statistics: Mapping[str, Statistic], groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95,
+    others: int = 0,
 ) -> dict[str, Interval]:
     """The percentile interval of each statistic, all in the same `n` resamples of lesions.
+
+    A second sample, such as pictures that are no lesion, is drawn by itself, picture by picture: its size stays.
 
     Args:
         statistics: By name, each from weights (N, B) to (B,); NaN in a resample leaves that one out.
@@ -179,6 +189,7 @@ def bootstrap_all(
         n: Resamples.
         seed: The same seed draws the same lesions.
         level: Share of the resampled figures inside the interval, in (0, 1).
+        others: M, pictures of the second sample; their weights are the last M rows.
 
     Raises:
         DataError: A lesion id is missing, or there are none.
@@ -186,8 +197,9 @@ def bootstrap_all(
     """
     check_level(level)
     codes = group_codes(groups)
-    draws = _draws(lambda w: {key: f(w) for key, f in statistics.items()}, codes, n, seed)
-    return {key: each[0].interval(level, len(codes), _lesions(codes)) for key, each in draws.items()}
+    draws = _draws(lambda w: {key: f(w) for key, f in statistics.items()}, codes, n, seed, others)
+    counts = len(codes) + others, _lesions(codes) + others
+    return {key: each[0].interval(level, *counts) for key, each in draws.items()}
 
 
 def bootstrap(

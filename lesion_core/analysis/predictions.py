@@ -86,6 +86,38 @@ def check_probabilities(probabilities: ArrayLike) -> Floats:
     return p
 
 
+def check_scores(scores: ArrayLike, what: str, *, some: bool = False) -> Floats:
+    """OOD scores as float64, (N,); N may be 0 unless there must be `some`.
+
+    Raises:
+        DataError: Another shape, or values that are NaN or infinite.
+    """
+    s = np.asarray(scores, dtype=np.float64)
+    if s.ndim != 1 or (some and len(s) == 0):
+        raise DataError(f"The {what} scores of shape {s.shape} are no list of scores.", "Give one number a picture.")
+    bad = int((~np.isfinite(s)).sum())
+    if bad:
+        raise DataError(
+            f"{bad} of {len(s)} {what} scores are NaN or infinite.",
+            "Find their pictures: the model or its input went wrong there.",
+        )
+    return s
+
+
+def check_results(results: ArrayLike, n: int) -> NDArray[np.bool_]:
+    """One boolean a picture, (n,).
+
+    Raises:
+        DataError: Another shape or type.
+    """
+    r = np.asarray(results)
+    if r.shape != (n,) or r.dtype != np.bool_:
+        raise DataError(
+            f"Results of shape {r.shape} and type {r.dtype} do not fit {n} scores.", "Give one boolean a picture."
+        )
+    return r
+
+
 def check_classes(classes: Sequence[str], k: int) -> list[str]:
     """Class names, one a column.
 

@@ -1,0 +1,68 @@
+"""What each score does on a run's test split and strangers, with thresholds from calibrate: one table to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+import pandas as pd
+
+from lesion_core.analysis.detection import detection
+from lesion_core.analysis.intervals import Interval, wilson
+from lesion_core.analysis.ood_scores import SCORES, Scorer
+from lesion_core.analysis.outputs import stranger_outputs
+from lesion_core.analysis.policy import read_part
+from lesion_core.analysis.rejection import keep_share_threshold, operating_point
+from lesion_core.analysis.selective import selective
+from lesion_core.runs import Run
+
+
+def scoreboard(
+    run: Run, scorer: Scorer, keys: Collection[str] = tuple(SCORES), share: float = 0.95,
+    n: int = 1000, seed: int = 0, on_progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """The figures of scores, long form, in the order of `keys`.
+
+    Measures of dermoscopy alone (kind empty) are aurc, augrc, and coverage and risk at the threshold that keeps
+    `share` of calibrate; of strangers (kind all) those of `detection.MEASURES`; of strangers of each kind, and of
+    all, the share that this threshold rejects. Dermoscopy is resampled by lesion, strangers by picture.
+
+    Args:
+        run: The run.
+        scorer: Its scores.
+        keys: Of `SCORES`.
+        share: In (0, 1].
+        n: Resamples.
+        seed: The same seed draws the same pictures.
+        on_progress: Called with scores done and scores in all.
+
+    Returns:
+        score, kind, measure, value, low, high, n (pictures that the figure is over).
+
+    Raises:
+        RunError: The run has no test or no calibrate pictures.
+        ConfigError: A key is unknown, or a number is out of range.
+    """
+    strangers, kinds = stranger_outputs(run), run.ood["kind"].to_numpy(str)
+    rows: list[dict[str, object]] = []
+    for done, key in enumerate(keys, start=1):
+        test = read_part(run, scorer, key, "test")
+        threshold = keep_share_threshold(read_part(run, scorer, key, "calibrate").scores, share)
+        out = scorer(key, strangers)
+        point = operating_point(test.scores <= threshold, test.correct, out <= threshold, test.lesions, n, seed)
+
+        def add(kind: str, figures: dict[str, Interval], key: str = key) -> None:
+            rows.extend(
+                {"score": key, "kind": kind, "measure": name, "value": i.value, "low": i.low, "high": i.high,
+                 "n": i.n_images} for name, i in figures.items()
+            )
+
+        add("", {**selective(test.scores, test.correct, test.lesions, n, seed), "coverage": point.coverage,
+                 "risk": point.risk})
+        add("all", {**detection(test.scores, out, test.lesions, n, seed), "rejected": point.ood_rejected})
+        for kind in np.unique(kinds):
+            rejected = out[kinds == kind] > threshold
+            add(str(kind), {"rejected": wilson(int(rejected.sum()), len(rejected))})
+        if on_progress:
+            on_progress(done, len(keys))
+    return pd.DataFrame(rows, columns=["score", "kind", "measure", "value", "low", "high", "n"])
