@@ -13,7 +13,6 @@ from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.metrics import softmax, two_sided
 from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.views import ViewData, view_data
-from lesion_core.errors import RunError
 from lesion_core.labels import BINARY, convert_probabilities
 from lesion_core.runs import Run
 
@@ -65,45 +64,6 @@ def read_reliability(run: Run, data: ViewData) -> tuple[Reliability, Reliability
         confidence, correct = probabilities.max(axis=1), predict(probabilities) == data.truth
         found.append(Reliability(reliability(confidence, correct), expected_calibration_error(confidence, correct)))
     return found[0], found[1]
-
-
-@dataclass(frozen=True)
-class Confidences:
-    """How sure the run is of dermoscopy and of pictures that are no lesion.
-
-    Attributes:
-        test: A row an image of the test split: confidence, correct, diagnosis, sex, age, site.
-        calibrate: (N,) of the calibrate split.
-        strangers: A row a picture that is no lesion: kind, source, confidence; empty where the run has none.
-    """
-
-    test: pd.DataFrame
-    calibrate: NDArray[np.float64]
-    strangers: pd.DataFrame
-
-
-def read_confidences(run: Run, temperature: float) -> Confidences:
-    """The confidences of a run's test split, calibrate split and pictures that are no lesion.
-
-    Raises:
-        RunError: The run has no test images.
-    """
-    found = read_answers(run, "test")
-    if found is None:
-        raise RunError(f"Run {run.name} has no test images.", "Score it with `evaluate`, or choose another run.")
-
-    def sure(table: pd.DataFrame) -> NDArray[np.float64]:
-        return np.asarray(softmax(run.logits(table), temperature).max(axis=1))
-
-    table = found.data.table
-    ages = pd.cut(table["age"], AGES, labels=AGE_NAMES, right=False).astype(object)
-    test = pd.DataFrame({
-        "confidence": sure(table), "correct": found.predicted == found.data.truth,
-        "diagnosis": table["label"].to_numpy(str), "sex": table["sex"].fillna(UNKNOWN).to_numpy(str),
-        "age": ages.where(ages.notna(), UNKNOWN).to_numpy(str), "site": table["site"].fillna(UNKNOWN).to_numpy(str),
-    })
-    strangers = run.ood[["kind", "source"]].assign(confidence=sure(run.ood))
-    return Confidences(test, sure(run.part("calibrate")), strangers)
 
 
 def shares_by(groups: pd.Series[str], yes: NDArray[np.bool_]) -> pd.DataFrame:

@@ -22,6 +22,11 @@ LAYER = "layer"
 OPACITY = "opacity"
 THRESHOLD = "threshold"
 WHO = "who"
+SCORE = "score"
+LOOK_AT = "on"
+COST = "cost"
+MOST_ERRORS = "errors"
+SURE = "sure"
 VIEW = "view"
 CELL = "cell"
 FURTHER_RUNS = "with"
@@ -54,6 +59,7 @@ AFTER = "after"
 # Keys of a visitor's session.
 UPLOAD = "uploaded_picture"
 HISTORY = "analysed"
+POLICY = "own_policy"
 
 
 @cache
@@ -62,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--runs", type=Path)
+    parser.add_argument("--save-policies", action="store_true")
     return parser.parse_known_args(sys.argv[1:])[0]
 
 
@@ -81,3 +88,8 @@ def runs_root() -> Path:
     """The folder of runs: ``--runs``, the variable LESION_RUNS, or `checkpoints/`."""
     given: Path | None = _arguments().runs
     return given or Path(os.environ.get("LESION_RUNS", ROOT / "checkpoints"))
+
+
+def may_save_policies() -> bool:
+    """Whether a visitor may write a run's `policy.json`: ``--save-policies``; never in a room of students by chance."""
+    return bool(_arguments().save_policies)

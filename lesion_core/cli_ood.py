@@ -105,11 +105,12 @@ def score_pictures(
 def tune(
     run: RunOption,
     score: Annotated[str, typer.Option(help="Key of a score; the run's default if none is given.")] = "",
-    how: Annotated[str, typer.Option(help="keep, cost, guarantee or published.")] = "keep",
+    how: Annotated[str, typer.Option(help="keep, cost, guarantee, published or eye.")] = "keep",
     share: Annotated[float, typer.Option(help="keep: the share of dermoscopy that is answered.")] = 0.95,
     cost: Annotated[float, typer.Option(help="cost: how many referrals a missed melanoma is worth.")] = 20.0,
     error: Annotated[float, typer.Option(help="guarantee: the most errors among the answered.")] = 0.1,
     confidence: Annotated[float, typer.Option(help="guarantee: how sure that is to hold.")] = 0.9,
+    threshold: Annotated[float | None, typer.Option(help="eye: the threshold on the score.")] = None,
     on: Annotated[str, typer.Option(help="Split to choose on, calibrate or select; never test.")] = "calibrate",
     to: Annotated[Path | None, typer.Option("--out", help="File to write; the run's policy.json if none.")] = None,
 ) -> None:
@@ -120,7 +121,7 @@ def tune(
     from lesion_core.runs import open_run
 
     opened = open_run(run)
-    policy = choose(opened, score or DEFAULT, how, Wish(share, cost, error, confidence), on)
+    policy = choose(opened, score or DEFAULT, how, Wish(share, cost, error, confidence, threshold), on)
     path = to or opened.folder / "policy.json"
     write_policy(policy, path)
     print_json({"written": str(path), "policy": json.loads(policy.to_json())})

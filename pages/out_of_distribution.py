@@ -1,234 +1,321 @@
-"""A threshold on the confidence: what it rejects, and who pays for it."""
+"""A threshold on a score: what it rejects, who pays for it, and how to choose it honestly."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app import cache, figures, state
-from app.answers import AGE_NAMES, UNKNOWN, shares_by
-from app.components import badges, choose, current_run, how_to_read, page_title
-from app.figures import PUBLISHED, percent
-from lesion_core.analysis.curves import roc
-from lesion_core.analysis.detection import measure
-from lesion_core.analysis.intervals import Interval, wilson
-from lesion_core.analysis.policy import read_policy
-from lesion_core.analysis.rejection import keep_share_threshold, operating_point, threshold_table
+from app.answers import AGE_NAMES, UNKNOWN, read_reliability, shares_by
+from app.components import badges, choose, current_run, how_to_read, link_to, page_title, problem
+from app.figures import percent
+from app.rejection import Judged
+from app.threshold import Mark, threshold_line
+from lesion_core.analysis.intervals import Interval
+from lesion_core.analysis.ood_scores import DEFAULT, SCORES
+from lesion_core.analysis.policy import Policy, PolicyFile, Wish, read_policy, tune, write_policy
+from lesion_core.analysis.rejection import PUBLISHED_CONFIDENCE, keep_share_threshold
+from lesion_core.errors import LesionError
+from lesion_core.imaging.decode import decode
 from lesion_core.labels import DIAGNOSES, diagnosis
 
-EDGES = np.linspace(0, 1, 41)
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site"}
 SMALLEST = 20
+BORDER = 6  # pictures on each side of the line
 
 run = current_run()
-policy = read_policy(run)
-on_confidence = policy.limit("scaled_confidence") if policy else None
-sure = cache.confidences(run.name, policy.temperature if policy else run.calibration.temperature)
-n_test, n_strangers, n_calibrate = len(sure.test), len(sure.strangers), len(sure.calibrate)
+page_title("What does a threshold cost, and whom?")
 
 
-def hundredth(score: float) -> float:
-    """The confidence of a score, down to a hundredth, so that it keeps at least as much."""
-    return max(0.0, math.floor(100 * (1 - score) + 1e-9) / 100)
+def forget_threshold() -> None:
+    """Another score has other numbers."""
+    st.session_state.pop(state.THRESHOLD, None)
+    st.query_params.pop(state.THRESHOLD, None)
 
 
-kept_95 = hundredth(keep_share_threshold(1 - sure.calibrate)) if n_calibrate else None
-shipped = hundredth(on_confidence.threshold) if on_confidence else None
-default = shipped if shipped is not None else kept_95 if kept_95 is not None else PUBLISHED
+def shares(interval: object) -> str:
+    """A share with its interval, in words."""
+    if not isinstance(interval, Interval) or not interval.n_images:
+        return "none"
+    return f"{percent(interval.value, 1)} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
-def provenance(threshold: float) -> tuple[str, str, str]:
-    """Where a threshold comes from: a badge, its colour, and a sentence."""
-    at = round(threshold, 2)
-    if policy and on_confidence and at == shipped:
-        origin = "published" if policy.chosen_on == "published" else f"chosen on {policy.chosen_on}"
-        return f"threshold {origin}", "green", (
-            f"The run's own limit on the confidence, {1 - on_confidence.threshold:.3f}, down to a hundredth. "
-            f"{policy.chosen}"
-        )
-    if at == kept_95:
-        return "threshold chosen on calibrate", "green", (
-            f"It keeps 95 % of the calibrate split (n = {n_calibrate:,})."
-        )
-    if at == PUBLISHED:
-        return "threshold as published", "blue", (
-            "It is the usual choice of demonstrations, made without this model's data."
-        )
-    return "threshold moved by hand", "orange", (
-        "A threshold that is chosen while looking at these test figures is flattered by them: to use one, choose it on "
-        "calibrate."
-    )
-
-
-def set_threshold(value: float) -> None:
-    st.session_state[state.THRESHOLD] = value
-
-
-def number(label: str, interval: Interval, says: str) -> None:
-    """A share with its interval, in per cent, and of how many."""
-    if interval.n_images == 0:
-        st.metric(label, "none", help=says)
-        return
-    st.metric(label, percent(interval.value, 1), help=says, delta_color="off", delta_arrow="off",
-              delta=f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %, n {interval.n_images:,}")
+def policy_file(policy: Policy) -> str:
+    return PolicyFile(policy=policy, check=policy.fingerprint()).to_json()
 
 
 @st.fragment
 def body() -> None:
-    """All that moves with the threshold; only this runs again when the slider does."""
+    """All that moves with the threshold; only this runs again when the line is let go."""
     head = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        threshold = float(st.slider("Reject under a confidence of", 0.0, 1.0, default, 0.01, key=state.THRESHOLD,
-                                    bind="query-params", format="%.2f"))
-        st.button(f"{PUBLISHED:g}, as published", on_click=set_threshold, args=(PUBLISHED,))
-        if kept_95 is not None:
-            st.button("Keep 95 % of calibrate", on_click=set_threshold, args=(kept_95,))
-    test, strangers = sure.test, sure.strangers
-    confidence, correct = test["confidence"].to_numpy(), test["correct"].to_numpy(bool)
-    strange = strangers["confidence"].to_numpy(np.float64)
-    rejected, strange_rejected = confidence < threshold, strange < threshold
-    limit = 1 - threshold
-    point = operating_point(~rejected, correct, ~strange_rejected)
-    melanoma = (test["diagnosis"] == "MEL").to_numpy()
-    missed = wilson(int((melanoma & ~rejected & ~correct).sum()), int(melanoma.sum()))
-    sent = wilson(int((melanoma & rejected).sum()), int(melanoma.sum()))
-    badge, colour, sentence = provenance(threshold)
+        key = choose("Score", {k: s.name for k, s in SCORES.items()}, state.SCORE, default=DEFAULT, width=280,
+                     on_change=forget_threshold)
+        split = choose("Look at", {"test": "Test", "calibrate": "Calibrate, to choose"}, state.LOOK_AT, buttons=True)
+        field = st.container(width=170)
+    judged = cache.judged(run.name, key)
+    measure, table = judged.measure, judged.of(split)
+    calibrate = judged.of("calibrate")
+    if table.empty:
+        st.info(f"This run has no {split} pictures.", icon=":material/info:")
+        return
+    kept_95 = measure.shown(keep_share_threshold(calibrate["score"])) if len(calibrate) else None
+    own_policy = read_policy(run)
+    own = measure.shown(own_policy.limits[0].threshold) if own_policy and own_policy.score == key \
+        and len(own_policy.limits) == 1 else None
+    marks = [Mark(kept_95, "95 % of calibrate kept")] if kept_95 is not None else []
+    if key == "confidence":
+        marks.append(Mark(PUBLISHED_CONFIDENCE, f"{PUBLISHED_CONFIDENCE:g}, as published"))
+    if own is not None and own != kept_95:
+        marks.append(Mark(own, "the run's own"))
+    uploaded = your_pictures(key)
+    bins = cache.bins(run.name, key, split, tuple(marks), tuple(value for _, _, value in uploaded))
+    default = bins.snap(kept_95 if kept_95 is not None else PUBLISHED_CONFIDENCE)
+    with field:
+        threshold = float(st.number_input(
+            "Threshold", value=default, step=float(10.0**-bins.decimals), format=f"%.{bins.decimals}f",
+            key=state.THRESHOLD, bind="query-params", help="Drag the line, or type it here.",
+        ))
 
+    def take(value: float) -> None:
+        st.session_state[state.THRESHOLD] = value
+
+    at = threshold_line(bins, threshold, key=f"line_{key}_{split}", on_release=take)
+    rejected = judged.rejected(table["shown"], at)
+    strange = judged.rejected(judged.strangers["shown"], at)
+    named = next((mark.label for mark in marks if np.isclose(mark.value, at, rtol=0, atol=1.5 * 10.0**-bins.decimals)),
+                 None)
     with head:
-        through = (
-            f"and still lets **{percent(1 - point.ood_rejected.value)}** of pictures that are no lesion through."
-            if n_strangers
-            else "; this run was scored on no pictures that are no lesion, so what it lets through is unknown."
-        )
-        st.markdown(
-            f"At {threshold:.2f} the model answers **{percent(point.coverage.value)}** of dermoscopy"
-            + (" " if n_strangers else "") + through
-        )
-        badges(("real dermoscopy", "blue"), (f"shown on test, n = {n_test:,}", "green"), (badge, colour),
-               (f"no lesion, n = {n_strangers:,}", "gray"))
+        through = f" and lets **{percent(1 - float(strange.mean()))}** of the pictures that are no lesion through" \
+            if len(strange) else ""
+        correct = table["correct"].to_numpy(bool)[~rejected]
+        st.markdown(f"At {at:.{bins.decimals}f} the model answers **{percent(float((~rejected).mean()))}** of the "
+                    f"{split} dermoscopy, is right in **{percent(float(correct.mean()) if len(correct) else np.nan)}** "
+                    f"of these{through}.")
+    by_hand = ("by eye, on calibrate", "orange") if split == "calibrate" else ("moved while looking at test", "red")
+    shown_on = f"{split} split, n = {len(table):,}", "green" if split == "test" else "orange"
+    badges(("real dermoscopy", "blue"), shown_on, (f"no lesion, n = {len(strange):,}", "gray"),
+           (f"threshold: {named}", "green") if named else by_hand)
+    st.caption(f"**{measure.name}.** {measure.says} {measure.paper}; {measure.cost}")
 
-    main, side = st.columns([3, 1], gap="large")
-    with main:
-        right, wrong, odd = (np.histogram(v, EDGES)[0] for v in (confidence[correct], confidence[~correct], strange))
-        st.plotly_chart(
-            figures.confidence_histograms(EDGES, right, wrong, odd, threshold), key="confidences",
-            config={"displayModeBar": False},
-            alt=f"Histograms of the confidence on test dermoscopy and on pictures that are no lesion; rejected under "
-                f"{threshold:.2f}",
-        )
-        st.caption(
-            "Each panel is the share of its own pictures. What stands on grey is rejected: a cost in the first panel, "
-            f"a gain in the others. {sentence}"
-        )
-    with side, st.container(gap="xxsmall"):
-        number("Dermoscopy answered", point.coverage, "Coverage: the share of the test split that is not rejected.")
-        number("Right when it answers", point.accuracy, "Accuracy on the pictures that are kept.")
-        number("No lesion, rejected", point.ood_rejected, "The share of pictures that are no lesion that is rejected.")
-        number("Melanomas missed", missed, "Melanomas that are answered, and with another diagnosis.")
-        number("Melanomas rejected", sent, "Melanomas that are sent to a person.")
-
-    tabs = st.tabs(["By kind of picture", "Who pays", "Risk and coverage", "ROC"], key=state.TAB, bind="query-params")
-    if tabs[0].open:
-        with tabs[0]:
-            by_kind(strangers, strange_rejected)
-    if tabs[1].open:
-        with tabs[1]:
-            who_pays(test, rejected)
-    if tabs[2].open:
-        with tabs[2]:
-            limits = np.unique(np.append(np.quantile(1 - confidence, np.linspace(0, 1, 201)), limit))
-            st.plotly_chart(
-                figures.risk_coverage(threshold_table(1 - confidence, correct, 1 - strange, limits),
-                                      point.coverage.value, point.accuracy.value),
-                config={"displayModeBar": False}, alt="Wrong answers among the answered against the share answered",
-            )
-            st.caption(
-                "To the left the model answers only what it is surest of; a good confidence makes the line fall there. "
-                f"Test split, n = {n_test:,}."
-            )
-    if tabs[3].open:
-        with tabs[3]:
-            ood_curve(1 - confidence, 1 - strange, float(rejected.mean()), strange_rejected)
-
-
-def no_strangers() -> None:
-    st.info(
-        "This run has no rows of pictures that are no lesion. Score it again with `python -m lesion_core evaluate` "
-        "where `ood_samples/` or the data folder is.", icon=":material/info:",
+    names = ["Who pays", "Ways to choose", "All scores", "Calibration", "The borderline", "Sets", "Your pictures",
+             "Save"]
+    tabs = st.tabs(names, key=state.TAB, bind="query-params")
+    draw = (
+        lambda: who_pays(table, rejected, judged, strange, split), lambda: ways(key), lambda: scores(key), calibration,
+        lambda: borderline(judged, table, at, split), sets_of_diagnoses, lambda: show_uploads(uploaded, judged, at),
+        lambda: save(judged, key, at, split, named),
     )
+    for tab, show in zip(tabs, draw, strict=True):
+        if tab.open:
+            with tab:
+                try:
+                    show()
+                except LesionError as error:
+                    problem(error)
 
 
-def by_kind(strangers: pd.DataFrame, rejected: np.ndarray) -> None:
-    """The rejected share of each kind of picture that is no lesion."""
-    if strangers.empty:
-        no_strangers()
+def who_pays(table: pd.DataFrame, rejected: np.ndarray, judged: Judged, strange: np.ndarray, split: str) -> None:
+    """The rejected share of each group of people and diagnoses, and of each kind of stranger."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        by = choose("By", WHO, state.WHO, buttons=True)
+        found = shares_by(table[by], rejected)
+        orders = {"diagnosis": [*DIAGNOSES, "AKIEC"], "age": [*AGE_NAMES, UNKNOWN]}
+        if by in orders:
+            order = {name: i for i, name in enumerate(orders[by])}
+            found = found.sort_values("group", key=lambda groups: groups.map(order), ignore_index=True)
+        colours = {code: diagnosis(code).colour for code in found["group"]} if by == "diagnosis" else None
+        st.plotly_chart(figures.share_dots(found, "dermoscopy rejected", SMALLEST, colours),
+                        config={"displayModeBar": False},
+                        alt=f"Rejected share of dermoscopy by {WHO[by].lower()}, with 95 % intervals")
+        st.caption(f"Further right is sent to a person more often. Groups of under {SMALLEST} pictures are grey. "
+                   f"Wilson's 95 % intervals, {split} split.")
+    with right:
+        if not len(strange):
+            st.caption("This run was scored on no pictures that are no lesion.")
+            return
+        kinds = shares_by(judged.strangers["kind"].astype(str), strange)
+        st.plotly_chart(figures.share_dots(kinds, "no lesion, and rejected", SMALLEST),
+                        config={"displayModeBar": False}, alt="Rejected share of each kind of stranger")
+        st.caption("Here further right is better.")
+
+
+def ways(key: str) -> None:
+    """The ways to choose a threshold, side by side, each with what it does on test."""
+    with st.container(horizontal=True, gap="medium"):
+        cost = st.slider("A missed melanoma is worth … referrals", 1, 200, 20, key=state.COST, bind="query-params",
+                         width=260)
+        error = st.slider("Guaranteed: at most … % errors", 1, 40, 10, key=state.MOST_ERRORS, bind="query-params",
+                          width=260)
+        sure = st.slider("… with … % confidence", 50, 99, 90, key=state.SURE, bind="query-params", width=260)
+    tried = cache.ways_to_choose(run.name, key, Wish(cost=float(cost), error=error / 100, confidence=sure / 100))
+    st.dataframe(pd.DataFrame([
+        {"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}, "how it was chosen": way.says}
+        for way in tried
+    ]).fillna("not possible"), hide_index=True, alt="What each way to choose a threshold does on the test split")
+    st.caption("Each is chosen on the calibrate split and shown on test, with 95 % intervals. *As published* is a rule "
+               "on the plain confidence, whatever the score above.")
+    possible = [way for way in tried if way.policy]
+    for column, way in zip(st.columns(max(len(possible), 1)), possible, strict=False):
+        with column:
+            st.download_button(f"policy.json: {way.name.lower()}", policy_file(way.policy), "policy.json",  # type: ignore[arg-type]
+                               "application/json", on_click="ignore", width="stretch", icon=":material/download:")
+
+
+def scores(key: str) -> None:
+    """All scores and, on request, the same figures of another run."""
+    others = [other.name for other in cache.runs()[0]]
+    name = str(st.selectbox("Run", others, index=others.index(run.name), key="scores_run")) if len(others) > 1 \
+        else run.name
+    board = cache.all_scores(name)
+    wide = board.assign(text=[f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in board.itertuples()])
+    columns = {"coverage": "dermoscopy kept", "risk": "wrong among kept", "rejected": "strangers rejected",
+               "auroc": "AUROC", "aupr_out": "AUPR, stranger positive", "aupr_in": "AUPR, dermoscopy positive",
+               "fpr95": "FPR at 95 % TPR", "aurc": "AURC", "augrc": "AUGRC"}
+    shown = wide[wide["kind"].isin(["", "all"])].pivot_table(index="score", columns="measure", values="text",
+                                                             aggfunc="first", sort=False)
+    shown = shown[[c for c in columns if c in shown.columns]].rename(columns=columns)
+    shown.insert(0, "name", [("▶ " if k == key else "") + SCORES[str(k)].name for k in shown.index])
+    st.dataframe(shown, hide_index=True, alt="Every score with its figures and 95 % intervals")
+    st.caption(f"Run {name}, thresholds that keep 95 % of calibrate, shown on test. ▶ is the score above. Positive is "
+               "a picture that is no lesion. AURC and AUGRC (lower is better) ask whether mistakes score high.")
+    kinds = wide[~wide["kind"].isin(["", "all"])]
+    if not kinds.empty:
+        st.dataframe(kinds.assign(share=[percent(v) for v in kinds["value"]]).pivot_table(
+            index="score", columns="kind", values="share", aggfunc="first", sort=False,
+        ).rename(index=lambda k: SCORES[str(k)].name), alt="Rejected share of each kind of stranger by score")
+        st.caption("The rejected share of each kind of picture that is no lesion, at the same thresholds.")
+
+
+def calibration() -> None:
+    """Whether a confidence means what it says."""
+    answers = cache.answers(run.name, "test")
+    if answers is None:
         return
-    table = shares_by(strangers["kind"], rejected)
-    drawn = (strangers["source"] == "ood_samples").to_numpy()
-    if drawn.any():
-        together = shares_by(pd.Series(["all made by code"] * int(drawn.sum())), rejected[drawn])
-        large = table["n"] >= SMALLEST
-        table = pd.concat([table[large], together, table[~large]], ignore_index=True)
-    table["group"] = table["group"].str.replace("_", " ")
-    st.plotly_chart(figures.share_dots(table, "rejected", SMALLEST), config={"displayModeBar": False},
-                    alt="Rejected share of each kind of picture that is no lesion, with 95 % intervals")
-    st.caption(
-        f"Further right is safer. Kinds of under {SMALLEST} pictures are grey: one picture moves them far. Wilson's "
-        f"95 % intervals; no picture of these was trained or chosen on, n = {len(strangers):,}."
-    )
-
-
-def who_pays(test: pd.DataFrame, rejected: np.ndarray) -> None:
-    """The rejected share of each group of people and diagnoses."""
-    by = choose("By", WHO, state.WHO, buttons=True)
-    table = shares_by(test[by], rejected)
-    if by == "diagnosis":
-        order = {code: i for i, code in enumerate([*DIAGNOSES, "AKIEC"])}
-        table = table.sort_values("group", key=lambda groups: groups.map(order), ignore_index=True)
-    if by == "age":
-        order = {name: i for i, name in enumerate([*AGE_NAMES, UNKNOWN])}
-        table = table.sort_values("group", key=lambda groups: groups.map(order), ignore_index=True)
-    colours = {code: diagnosis(code).colour for code in table["group"]} if by == "diagnosis" else None
-    st.plotly_chart(figures.share_dots(table, "dermoscopy rejected", SMALLEST, colours),
-                    config={"displayModeBar": False},
-                    alt=f"Rejected share of test dermoscopy by {WHO[by].lower()}, with 95 % intervals")
-    st.caption(
-        f"A group further right is sent to a person more often. Groups of under {SMALLEST} pictures are grey. Wilson's "
-        f"95 % intervals, test split, n = {len(test):,}."
-    )
-
-
-def ood_curve(score_in: np.ndarray, score_out: np.ndarray, dermoscopy: float, rejected: np.ndarray) -> None:
-    """How well the confidence tells the two apart, whatever the threshold."""
-    if not len(score_out):
-        no_strangers()
-        return
+    before, after = read_reliability(run, answers.data)
     left, right = st.columns([3, 1], gap="large")
     with left:
-        positive = np.arange(len(score_in) + len(score_out)) >= len(score_in)
-        curve = roc(positive, np.concatenate([score_in, score_out]))
-        st.plotly_chart(figures.ood_roc(curve, dermoscopy, float(rejected.mean())), config={"displayModeBar": False},
-                        alt="ROC of pictures that are no lesion against dermoscopy")
+        st.plotly_chart(figures.reliability_diagram(before.table, after.table),
+                        alt="Share that is right against confidence, before and after the temperature")
     with right:
-        st.metric("AUROC", f"{measure('auroc', score_in, score_out):.3f}", help="0.5 is guessing.")
-        st.metric("FPR at 95 % TPR", percent(measure("fpr95", score_in, score_out)),
-                  help="Dermoscopy that is rejected when 95 % of the pictures that are no lesion are.")
-    st.caption(
-        f"Positive is a picture that is no lesion (n = {len(score_out):,}), negative is dermoscopy of the test split "
-        f"(n = {len(score_in):,}). Papers that turn this around mean another figure by the same name."
-    )
+        st.metric("Temperature", f"{run.calibration.temperature:.2f}")
+        st.metric("Calibration error before", f"{before.error:.3f}")
+        st.metric("Calibration error after", f"{after.error:.3f}")
+    st.caption(f"On the diagonal a confidence of 80 % is right 80 % of the time. Test split, n = "
+               f"{len(answers.data.truth):,}; the temperature was fitted on calibrate.")
 
 
-page_title("What does a threshold cost, and whom?")
+def borderline(judged: Judged, table: pd.DataFrame, at: float, split: str) -> None:
+    """Pictures just on either side of the line."""
+    root = state.data_root()
+    here = cache.all_real_samples(root) if root else {}
+    shipped = {s.id: s for s in cache.samples(run.fingerprint, run.name, root).values() if s.origin == "stranger"}
+    strangers = judged.strangers.assign(id="stranger-" + judged.strangers["image_id"].str.split("/").str[-1])
+    for title, rows, known in (("Dermoscopy", table.assign(id=table["image_id"]), here),
+                               ("No lesion", strangers, shipped)):
+        beyond = judged.rejected(rows["shown"], at)
+        for words, side in (("just rejected", beyond), ("just answered", ~beyond)):
+            near = rows[side].assign(distance=(rows["shown"][side] - at).abs()).nsmallest(BORDER, "distance")
+            st.markdown(f"**{title}, {words}**")
+            if near.empty:
+                st.caption("None.")
+                continue
+            for column, row in zip(st.columns(BORDER), near.itertuples(), strict=False):
+                with column:
+                    says = row.kind if title == "No lesion" else f"{row.diagnosis}, answer {row.answer}"
+                    if row.id in known:
+                        st.image(cache.thumbnail(known[row.id]), width="stretch", alt=f"{row.image_id}, {says}")
+                        link_to("analyse", f"{row.shown:.3f}", ":material/search:", image=str(row.id), run=run.name)
+                    else:
+                        st.markdown(f"{row.shown:.3f}")
+                    st.caption(f"{says}  \n{row.image_id}")
+    st.caption(f"The nearest to the line on each side, {split} split; the number is the quantity on its axis. Pictures "
+               "show where they are on this machine.")
+
+
+def sets_of_diagnoses() -> None:
+    """The other answer than UNKNOWN: a set that holds the truth with a chosen chance."""
+    with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
+        level = st.slider("The set holds the truth in … % of cases", 50, 99, 90, key="sets_level", width=300)
+        by_class = st.toggle("… of each diagnosis by itself", key="sets_by_class")
+    table = cache.conformal_sets(run.name, level / 100, by_class)
+    shown = pd.DataFrame({
+        "diagnosis": table["diagnosis"], "n": table["n"],
+        "holds the truth": [f"{percent(r.covered)} ({100 * r.low:.0f} to {100 * r.high:.0f})" for r in
+                            table.itertuples()],
+        "diagnoses in a set": table["size"].round(2), "just one": [percent(v) for v in table["one"]],
+        "empty": [percent(v) for v in table["none"]],
+        "promise": ["" if p else "too few calibration pictures: always in the set" for p in table["promised"]],
+    })
+    st.dataframe(shown, hide_index=True, height=350, alt="What conformal sets hold, by diagnosis")
+    st.caption("Conformal prediction, learned on calibrate (one picture a lesion), shown on test. The promise is for "
+               "pictures like these only: not for other clinics, not for what is no lesion. Without the switch it is "
+               "kept on average, and rare diagnoses may be left out far more often.")
+
+
+def your_pictures(key: str) -> list[tuple[str, str, float]]:
+    """Title, answer and value of the visitor's own pictures."""
+    found = []
+    for file in st.session_state.get("ood_uploads") or []:
+        try:
+            prediction = cache.predict(run.name, decode(file.getvalue()))
+        except LesionError as error:
+            problem(error)
+            continue
+        value = SCORES[key].shown(float(cache.scorer(run.name)(key, prediction.outputs)[0]))
+        found.append((file.name, prediction.code, value))
+    return found
+
+
+def show_uploads(uploaded: list[tuple[str, str, float]], judged: Judged, at: float) -> None:
+    """Where a visitor drops pictures, and what became of them."""
+    st.file_uploader("Your own pictures: they appear in the histogram as a kind of their own", key="ood_uploads",
+                     accept_multiple_files=True, type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"])
+    if uploaded:
+        beyond = judged.rejected(pd.Series([value for _, _, value in uploaded], dtype=float), at)
+        st.dataframe(pd.DataFrame([
+            {"picture": name, "answer": "UNKNOWN" if out else code, "most probable": code,
+             judged.measure.quantity.rstrip(","): round(value, 4)}
+            for (name, code, value), out in zip(uploaded, beyond, strict=True)
+        ]), hide_index=True)
+    st.caption("They stay in memory for this visit, never on disk.")
+
+
+def save(judged: Judged, key: str, at: float, split: str, named: str | None) -> None:
+    """Write the threshold down as a policy."""
+    if split == "test" and not named:
+        st.error("This threshold was moved while looking at test, so test flatters it: it is not saved. Choose "
+                 "*Calibrate, to choose* above, and set the line there.", icon=":material/block:")
+        return
+    policy = tune(run, key, "eye", Wish(threshold=judged.measure.unshown(at)), scorer=cache.scorer(run.name))
+    st.markdown(policy.chosen)
+    st.dataframe(pd.DataFrame([
+        {"score": SCORES[limit.score].name, "limit": SCORES[limit.score].shown(limit.threshold),
+         "calibrate within it": percent(limit.kept_share if limit.kept_share is not None else np.nan, 1)}
+        for limit in policy.limits
+    ]), hide_index=True)
+    with st.container(horizontal=True):
+        if st.button("Use it on the page Analyse", icon=":material/check:", help="For this visit, on your screen."):
+            st.session_state[state.POLICY] = policy
+            st.toast("Analyse obeys it until you close this page.")
+        st.download_button("policy.json", policy_file(policy), "policy.json", "application/json", on_click="ignore",
+                           icon=":material/download:")
+        if state.may_save_policies() and st.button("Save for this run", icon=":material/save:"):
+            write_policy(policy, run.folder / "policy.json")
+            cache.forget_models()
+            st.toast("Saved: everybody's answers obey it now.")
+    st.caption("`python -m lesion_core predict PICTURES --run RUN --policy policy.json` obeys the file; another run "
+               "refuses it. Saving for everybody is possible where the server was started with `-- --save-policies`.")
+
+
 body()
 how_to_read(
-    "The confidence is the highest probability after the temperature. Rejecting is saying: I do not know, a person "
-    "must look.",
-    "A network is often sure of what it has never seen, so a threshold on confidence is a weak guard: the violet bars "
-    "right of the line are pictures that are no lesion and get a diagnosis.",
-    "Every threshold trades answers for errors, and the price is not paid alike: see *Who pays*.",
-    "The intervals are Wilson's, with each picture as a case. They speak of these kinds of pictures only.",
+    "Rejecting is saying: I do not know, a person must look. Drag the line: everything in the frame moves with it.",
+    "A network is often sure of what it has never seen, so confidence finds mistakes and hardly finds strangers. "
+    "Distance finds strangers and hardly finds mistakes, and it also turns away real dermoscopy of another kind: "
+    "strangeness is not error. The score *Unsure or strange* asks both.",
+    "A threshold that is chosen while looking at test is flattered by test: choose on calibrate, look at test after.",
+    "The intervals speak of these pictures and these kinds of strangers only.",
 )

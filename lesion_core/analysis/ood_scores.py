@@ -45,6 +45,7 @@ class Score:
         quantity: What is shown to a person in place of the score, a noun.
         fit: Learns what the score needs from the train split; fast where nothing is needed.
         shown: The score as that quantity.
+        unshown: The quantity as the score again, for thresholds that a person sets.
         rejected_side: Where the quantity of a rejected picture lies from that of the threshold.
         together: The two scores that this one joins; empty where it is one by itself.
     """
@@ -59,6 +60,7 @@ class Score:
     fit: Callable[[Known], Function]
     shown: Callable[[float], float] = float
     rejected_side: Literal["under", "over"] = "over"
+    unshown: Callable[[float], float] = float
     together: tuple[str, ...] = ()
 
     @property
@@ -142,13 +144,13 @@ SCORES: dict[str, Score] = {s.key: s for s in (
           "Hendrycks and Gimpel 2017 (arXiv:1610.02136), the maximum softmax probability",
           r"1 - \max_k \mathrm{softmax}(z)_k", "A softmax; nothing is fitted.",
           "The model's confidence before its temperature",
-          _of_logits(lambda z, _: 1 - softmax(z).max(axis=1)), lambda s: 1 - s, "under"),
+          _of_logits(lambda z, _: 1 - softmax(z).max(axis=1)), lambda s: 1 - s, "under", lambda v: 1 - v),
     Score("scaled_confidence", "Confidence, temperature-scaled",
           "How far the highest probability that a person is shown is from certainty.",
           "Guo et al. 2017 (arXiv:1706.04599), the temperature; Hendrycks and Gimpel 2017, the score",
           r"1 - \max_k \mathrm{softmax}(z / T)_k", "A softmax; the run's temperature.",
           "The model's confidence",
-          _of_logits(lambda z, t: 1 - softmax(z, t).max(axis=1)), lambda s: 1 - s, "under"),
+          _of_logits(lambda z, t: 1 - softmax(z, t).max(axis=1)), lambda s: 1 - s, "under", lambda v: 1 - v),
     Score("entropy", "Entropy",
           "How evenly the probabilities are spread over the diagnoses, in nats.",
           "Shannon 1948; as an OOD score in Hendrycks and Gimpel 2017",
@@ -158,25 +160,26 @@ SCORES: dict[str, Score] = {s.key: s for s in (
           "How close the second diagnosis comes to the first.",
           "Scheffer et al. 2001 (IDA, LNCS 2189)",
           r"1 - (p_{(1)} - p_{(2)})", "A softmax and a sort; the run's temperature.",
-          "The lead of the first diagnosis over the second", _of_logits(_margin), lambda s: 1 - s, "under"),
+          "The lead of the first diagnosis over the second", _of_logits(_margin), lambda s: 1 - s, "under",
+          lambda v: 1 - v),
     Score("max_logit", "Highest logit",
           "How little evidence there is for the best diagnosis, before it is compared with the others.",
           "Hendrycks et al. 2022 (arXiv:1911.11132)",
           r"-\max_k z_k", "A maximum; nothing is fitted.",
-          "The highest logit", _of_logits(lambda z, _: -z.max(axis=1)), lambda s: -s, "under"),
+          "The highest logit", _of_logits(lambda z, _: -z.max(axis=1)), lambda s: -s, "under", lambda v: -v),
     Score("energy", "Energy",
           "How little evidence there is for all diagnoses together.",
           "Liu et al. 2020 (arXiv:2010.03759), at T = 1",
           r"-\log \sum_k e^{z_k}", "A logarithm of a sum; nothing is fitted.",
           "The evidence for all diagnoses (negative energy)", _of_logits(lambda z, _: -log_sum_exp(z)),
-          lambda s: -s, "under"),
+          lambda s: -s, "under", lambda v: -v),
     Score("mahalanobis", "Mahalanobis distance",
           "How many standard deviations the features lie from the nearest diagnosis, squared.",
           "Lee et al. 2018 (arXiv:1807.03888), last layer only",
           r"\min_k (f - \mu_k)^\top \Sigma^{-1} (f - \mu_k)",
           "One matrix product; means and a covariance of the train split.",
           "The distance from the nearest diagnosis, in standard deviations,", mahalanobis,
-          lambda s: max(s, 0.0) ** 0.5),
+          lambda s: max(s, 0.0) ** 0.5, "over", lambda v: max(v, 0.0) ** 2),
     Score("relative_mahalanobis", "Relative Mahalanobis distance",
           "How much farther the nearest diagnosis is than the middle of all pictures.",
           "Ren et al. 2021 (arXiv:2106.09022)",

@@ -234,12 +234,23 @@ class Wish:
         cost: Referrals that a missed melanoma is worth.
         error: Bound on the share of wrong answers among the kept, in (0, 1).
         confidence: In that bound, in (0, 1).
+        threshold: On the score, set by hand.
     """
 
     share: float = 0.95
     cost: float = 20.0
     error: float = 0.1
     confidence: float = 0.9
+    threshold: float | None = None
+
+
+def _eye(part: Part, _: Part | None, wish: Wish) -> tuple[float, str]:
+    if wish.threshold is None or not np.isfinite(wish.threshold):
+        raise ConfigError("A threshold by eye needs its number.", "Give the threshold on the score.")
+    kept = float((part.scores <= wish.threshold).mean())
+    return wish.threshold, (
+        f"It was set by hand on the {len(part.scores)} {part.split} pictures and keeps {100 * kept:.1f} % of them."
+    )
 
 
 def _keep(part: Part, _: Part | None, wish: Wish) -> tuple[float, str]:
@@ -296,6 +307,7 @@ HOWS: dict[str, How] = {
     "cost": How("Best by cost", "Weighs referrals against missed melanomas.", _cost),
     "guarantee": How("Guaranteed", "Bounds the error among the kept with a chosen confidence (Learn then Test).",
                      _guarantee),
+    "eye": How("By eye", "Set by hand, looking at calibrate.", _eye),
     "published": How("As published", "Unknown under a confidence of 0.8, before any temperature.", _published),
 }
 """The ways to choose a threshold by the key used in links, files and on the command line."""
@@ -334,7 +346,7 @@ def tune(
     own = scorer or Scorer.of(run)
     asked = wish or Wish()
     first, *rest = measure.parts
-    if how == "keep":
+    if how in ("keep", "eye"):  # one threshold on the score itself, also where it joins two
         threshold, sentence = HOWS[how].choose(read_part(run, own, key, on), None, asked)
         thresholds = own.limits(key, threshold)
     else:

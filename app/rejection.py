@@ -1,0 +1,191 @@
+"""What the page Out of distribution shows of a run under one score. `app.cache` keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from app.answers import AGE_NAMES, AGES, UNKNOWN
+from app.threshold import Mark, ThresholdBins, threshold_bins
+from lesion_core.analysis.guarantees import conformal
+from lesion_core.analysis.intervals import share_interval, wilson
+from lesion_core.analysis.metrics import softmax
+from lesion_core.analysis.ood_scores import Score, Scorer, score
+from lesion_core.analysis.outputs import outputs_of, stranger_outputs
+from lesion_core.analysis.policy import HOWS, Policy, Wish, keeps, tune
+from lesion_core.analysis.predictions import predict
+from lesion_core.analysis.rejection import one_a_group
+from lesion_core.errors import LesionError, RunError
+from lesion_core.runs import OFFICIAL_TEST, Run
+
+SPLITS = ("calibrate", "test")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run's pictures under one score.
+
+    Attributes:
+        measure: The score.
+        dermoscopy: A row an image of the calibrate and the test split: image_id, lesion_id, split, score, shown (the
+            score as a person reads it), correct, answer (code), diagnosis, sex, age, site.
+        strangers: A row a picture that is no lesion: image_id, kind, source, score, shown.
+    """
+
+    measure: Score
+    dermoscopy: pd.DataFrame
+    strangers: pd.DataFrame
+
+    def of(self, split: str) -> pd.DataFrame:
+        """The dermoscopy of a split."""
+        return self.dermoscopy[self.dermoscopy["split"] == split].reset_index(drop=True)
+
+    def rejected(self, shown: pd.Series[float], threshold: float) -> NDArray[np.bool_]:
+        """Which values lie beyond a threshold, both as a person reads them."""
+        values = shown.to_numpy(np.float64)
+        return values < threshold if self.measure.rejected_side == "under" else values > threshold
+
+
+def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
+    """A run's calibrate and test split and its strangers under a score.
+
+    Raises:
+        RunError: The run has no test images.
+        ConfigError: The score is unknown.
+    """
+    measure = score(key)
+    parts = [run.part(split) for split in SPLITS]
+    table = pd.concat([part[part["dataset"] != OFFICIAL_TEST] for part in parts])
+    if not (table["split"] == "test").any():
+        raise RunError(f"Run {run.name} has no test images.", "Score it with `evaluate`, or choose another run.")
+    outputs = outputs_of(run, table)
+    answer = predict(softmax(outputs.logits))
+    truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
+    ages = pd.cut(table["age"], AGES, labels=AGE_NAMES, right=False).astype(object)
+    values = scorer(key, outputs)
+    dermoscopy = pd.DataFrame({
+        "image_id": table["image_id"].to_numpy(str), "lesion_id": table["lesion_id"].to_numpy(str),
+        "split": table["split"].to_numpy(str), "score": values, "shown": _shown(measure, values),
+        "correct": answer == truth, "answer": [run.classes[i] if i >= 0 else "undecided" for i in answer.tolist()],
+        "diagnosis": table["label"].to_numpy(str), "sex": table["sex"].fillna(UNKNOWN).to_numpy(str),
+        "age": ages.where(ages.notna(), UNKNOWN).to_numpy(str), "site": table["site"].fillna(UNKNOWN).to_numpy(str),
+    })
+    strange = scorer(key, stranger_outputs(run))
+    strangers = run.ood[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
+    return Judged(measure, dermoscopy, strangers.reset_index(drop=True))
+
+
+def _shown(measure: Score, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.fromiter((measure.shown(value) for value in values.tolist()), np.float64, len(values))
+
+
+def line(judged: Judged, split: str, marks: tuple[Mark, ...], own: tuple[float, ...] = ()) -> ThresholdBins:
+    """What the threshold line needs: the split's dermoscopy, the strangers, and a visitor's own pictures as a kind."""
+    table, strangers = judged.of(split), judged.strangers
+    return threshold_bins(
+        table["shown"].to_numpy(), table["correct"].to_numpy(bool), (table["diagnosis"] == "MEL").to_numpy(),
+        np.concatenate([strangers["shown"].to_numpy(), np.asarray(own, np.float64)]),
+        np.array([*strangers["kind"], *["your pictures"] * len(own)], dtype=object),
+        reject=judged.measure.rejected_side, quantity=judged.measure.quantity.rstrip(","), marks=marks,
+        span=(0.0, 1.0) if judged.measure.key in ("confidence", "scaled_confidence", "margin") else None,
+    )
+
+
+def outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, object]:
+    """What a policy does on the test split and on the strangers, as shares with 95 % intervals.
+
+    Returns:
+        By column name: texts and `Interval`s.
+    """
+    table = run.part("test")
+    table = table[table["dataset"] != OFFICIAL_TEST]
+    outputs = outputs_of(run, table)
+    own = scorer if policy.temperature == scorer.known.temperature else Scorer.of(run, policy.temperature)
+    kept = keeps(policy, own.all(outputs, policy.parts))
+    strange = keeps(policy, own.all(stranger_outputs(run), policy.parts))
+    truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
+    correct = predict(softmax(outputs.logits)) == truth
+    melanoma = (table["label"] == "MEL").to_numpy()
+    lesions = table["lesion_id"].to_numpy(str)
+    return {
+        "answered": share_interval(kept, np.ones_like(kept), lesions),
+        "right": share_interval(correct, kept, lesions),
+        "strangers rejected": wilson(int((~strange).sum()), len(strange)),
+        "melanomas missed": share_interval(kept & ~correct, melanoma, lesions),
+        "melanomas to a person": share_interval(~kept, melanoma, lesions),
+    }
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to choose a threshold, tried.
+
+    Attributes:
+        name: What a person reads.
+        policy: What it chose; None where it could not.
+        says: How it chose, or why it could not.
+        outcome: As `outcome` gives it; empty where there is no policy.
+    """
+
+    name: str
+    policy: Policy | None
+    says: str
+    outcome: dict[str, object]
+
+
+def ways(run: Run, scorer: Scorer, key: str, wish: Wish) -> list[Way]:
+    """Every way to choose but by eye, on calibrate; the published rule is one on the plain confidence."""
+    found = []
+    for how, entry in HOWS.items():
+        if how == "eye":
+            continue
+        try:
+            policy = tune(run, "confidence" if how == "published" else key, how, wish, scorer=scorer)
+        except LesionError as error:
+            found.append(Way(entry.name, None, f"{error.problem} {error.remedy}", {}))
+            continue
+        found.append(Way(entry.name, policy, policy.chosen, outcome(run, scorer, policy)))
+    return found
+
+
+def sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
+    """What conformal sets do on the test split: a row a diagnosis, and one for all.
+
+    Learned on calibrate, one picture a lesion.
+
+    Returns:
+        diagnosis, n, covered (share whose set holds the truth), low, high, size (mean), one (share of sets of one
+        diagnosis), none (share of empty sets), promised (bool: enough calibration pictures).
+
+    Raises:
+        DataError: Calibrate has too few pictures for the level.
+    """
+    temperature = run.calibration.temperature
+
+    def read(split: str) -> tuple[pd.DataFrame, NDArray[np.float64], NDArray[np.int64]]:
+        table = run.part(split)
+        table = table[table["dataset"] != OFFICIAL_TEST]
+        truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"])).astype(np.int64)
+        return table, softmax(run.logits(table), temperature), truth
+
+    calibrate, p, y = read("calibrate")
+    one = one_a_group(calibrate["lesion_id"].to_numpy(str))
+    learned = conformal(p[one], y[one], level, by_class=by_class)
+    test, q, truth = read("test")
+    found = learned.predict(q)
+    holds = found[np.arange(len(truth)), truth]
+    lesions, size = test["lesion_id"].to_numpy(str), found.sum(axis=1)
+    rows = []
+    for name, among in [("all", np.ones(len(truth), bool)), *((c, truth == i) for i, c in enumerate(run.classes))]:
+        covered = share_interval(holds, among, lesions)
+        rows.append({
+            "diagnosis": name, "n": int(among.sum()), "covered": covered.value, "low": covered.low,
+            "high": covered.high, "size": float(size[among].mean()) if among.any() else float("nan"),
+            "one": float((size[among] == 1).mean()) if among.any() else float("nan"),
+            "none": float((size[among] == 0).mean()) if among.any() else float("nan"),
+            "promised": name == "all" or run.classes.index(name) not in learned.unbounded,
+        })
+    return pd.DataFrame(rows)
