@@ -54,8 +54,8 @@ def fit(
     shown = board[board["kind"].isin(["", "all"])]
     table = Table("score", *shown["measure"].unique(), title=f"{opened.name}, test split, thresholds from calibrate")
     for key in SCORES:
-        rows = shown[shown["score"] == key].itertuples()
-        table.add_row(key, *(f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in rows))
+        figures = shown.loc[shown["score"] == key, ["value", "low", "high"]].to_numpy(float)
+        table.add_row(key, *(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in figures))
     out.print(table)
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lesion_core.analysis.policy import read_policy
+from lesion_core.analysis.ood_scores import DEFAULT, Scorer
+from lesion_core.analysis.outputs import outputs_of
+from lesion_core.analysis.policy import HOWS, Wish, keeps, read_part, read_policy, tune
 from lesion_core.analysis.views import view_summary
 from lesion_core.cards import card
 from lesion_core.data.collection import collect
@@ -27,6 +29,23 @@ def test_it_gives_its_known_answer_and_has_its_own_policy(shipped: Run) -> None:
     assert engine.policy == read_policy(shipped)
     prediction = engine.predict(shipped.golden[0])
     assert prediction.logits == pytest.approx(shipped.golden[1], abs=1e-3)
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_every_way_to_choose_keeps_its_word(shipped: Run, how: str) -> None:
+    scorer, key = Scorer.of(shipped), "confidence" if how == "published" else DEFAULT
+    policy = tune(shipped, key, how, Wish(error=0.15), scorer=scorer)
+    table = shipped.part("calibrate")
+    kept = keeps(policy, scorer.all(outputs_of(shipped, table), policy.parts))
+    part = read_part(shipped, scorer, key, "calibrate")
+    assert policy.kept_share == kept.mean()
+    if how == "keep":
+        assert 0.95 <= kept.mean() < 0.96
+    elif how == "guarantee":
+        assert kept.mean() > 0.05 and 1 - part.correct[kept].mean() < 0.15
+    elif how == "cost":
+        missed = (part.missed & kept).sum()
+        assert (~kept).sum() + 20 * missed <= min(20 * part.missed.sum(), len(kept)) + len(kept) // 20
 
 
 def test_no_lesion_is_in_two_roles(shipped: Run) -> None:

@@ -44,7 +44,8 @@ def _whitening(scatter: Floats, n: int) -> Floats:
     covariance = scatter / n
     ridge = RIDGE * np.trace(covariance) / len(covariance)
     # Features that are all the same have no variance to take a share of.
-    return np.linalg.inv(np.linalg.cholesky(covariance + (ridge or 1.0) * np.eye(len(covariance))))
+    lower = np.linalg.cholesky(covariance + (ridge or 1.0) * np.eye(len(covariance)))
+    return np.asarray(np.linalg.inv(lower), dtype=np.float64)
 
 
 def _class_means(known: Known) -> tuple[Floats, Floats]:

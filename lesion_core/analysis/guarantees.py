@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from lesion_core.analysis.predictions import Floats, check_probabilities, check_results, check_scores, check_truth
-from lesion_core.analysis.rejection import threshold_table
 from lesion_core.errors import ConfigError, DataError
 
 # MAPIE is imported where it is used: it takes a second, and most pages promise nothing.
@@ -85,14 +84,14 @@ def promise(
     _check_level(error, "A bound")
     _check_level(confidence, "A confidence")
     thresholds = np.unique(np.quantile(learn, np.linspace(1 / GRID, 1, GRID), method="inverted_cdf"))
-    table = threshold_table(s, right, [], thresholds)
-    some = (table["n_kept"] > 0).to_numpy()
-    p_values = np.ones(len(table))  # where nothing is kept nothing is shown
-    kept = table["n_kept"].to_numpy()[some]
-    wrong = np.array([(~right[s <= t]).sum() for t in thresholds[some]])
-    # MAPIE counts mistakes as ceil(kept * risk): a risk that is rounded up would add one.
-    risk = np.nextafter(wrong / kept, 0)
-    p_values[some] = compute_hoeffding_bentkus_p_value(risk, kept, error, binary=True)[:, 0]
+    kept = np.array([(s <= t).sum() for t in thresholds])
+    wrong = np.array([(~right[s <= t]).sum() for t in thresholds])
+    some = kept > 0
+    p_values = np.ones(len(thresholds))  # where nothing is kept nothing is shown
+    if some.any():
+        # MAPIE counts mistakes as ceil(kept * risk): a risk that is rounded up would add one.
+        risk = np.nextafter(wrong[some] / kept[some], 0)
+        p_values[some] = compute_hoeffding_bentkus_p_value(risk, kept[some], error, binary=True)[:, 0]
     starts = FWERFixedSequenceTesting(min(STARTS, len(thresholds)))
     valid = control_fwer(p_values, 1 - confidence, starts)
     bound = f"the error among the kept is at most {100 * error:g} %"
@@ -103,7 +102,7 @@ def promise(
             f"{bound}.",
         )
     loosest = int(valid.max())
-    threshold, share = float(thresholds[loosest]), float(table["coverage"].iloc[loosest])
+    threshold, share = float(thresholds[loosest]), float(kept[loosest] / len(s))
     return Promise(
         threshold, error, confidence, share,
         f"With {100 * confidence:g} % confidence {bound}, tested on {len(s)} calibration pictures, one a lesion; "
@@ -128,7 +127,7 @@ class _Stored(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(x)
 
     def predict(self, x: Floats) -> NDArray[np.int64]:
-        return np.asarray(x).argmax(axis=1).astype(np.int64)
+        return np.asarray(np.argmax(x, axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
 
 def keeps(policy: Policy, scores: Mapping[str, Floats]) -> NDArray[np.bool_]:
     """(N,): which pictures a policy keeps; arguments as in `decide`, without the words."""
-    return np.all([scores[limit.score] <= limit.threshold for limit in policy.limits], axis=0)
+    return np.asarray(np.all([scores[limit.score] <= limit.threshold for limit in policy.limits], axis=0))
 
 
 @dataclass(frozen=True)
