@@ -1,4 +1,4 @@
-"""Everything that is computed once for all visitors: the only place with st.cache_*.
+"""Everything that is computed once for all visitors; with `app.cache_rejection` the only place with st.cache_*.
 
 Models are resources, loaded on first use. Everything else is data, keyed by the run's fingerprint and the
 picture's content, and bounded.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +21,9 @@ from numpy.typing import NDArray
 from app.answers import Answers, read_answers
 from app.charts_data import Facts
 from app.charts_data import facts as count
-from app.rejection import Judged, Way, line, read_judged, sets, ways
-from app.state import OOD_SAMPLES, POLICY, data_root, runs_root
-from app.threshold import Mark, ThresholdBins
+from app.state import OOD_SAMPLES, data_root, runs_root
 from lesion_core.analysis.curves import by_class
 from lesion_core.analysis.intervals import per_class_summary
-from lesion_core.analysis.ood_scores import Scorer
-from lesion_core.analysis.policy import Policy, Wish, decide
-from lesion_core.analysis.scoreboard import scoreboard
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.analysis.views import ViewData, ViewSummary
 from lesion_core.analysis.views import view_summary as compute_view_summary
@@ -286,86 +280,6 @@ def roc_curves(name: str, view: str) -> pd.DataFrame:
     return _roc_curves(name, run(name).fingerprint, view)
 
 
-@st.cache_resource(show_spinner="Fitting the scores …", max_entries=8)
-def _scorer(name: str, fingerprint: str) -> Scorer:  # noqa: ARG001
-    return Scorer.of(run(name))
-
-
-def scorer(name: str) -> Scorer:
-    """The OOD scores of a run, each fitted when it is first asked for, one for all visitors."""
-    return _scorer(name, run(name).fingerprint)
-
-
-@st.cache_data(show_spinner="Scoring …", max_entries=32)
-def _judged(name: str, fingerprint: str, key: str) -> Judged:  # noqa: ARG001
-    return read_judged(run(name), scorer(name), key)
-
-
-def judged(name: str, key: str) -> Judged:
-    """A run's pictures under a score."""
-    return _judged(name, run(name).fingerprint, key)
-
-
-@st.cache_data(show_spinner=False, max_entries=32)
-def _threshold_bins(
-    name: str, fingerprint: str, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...]
-) -> ThresholdBins:
-    del fingerprint
-    return line(judged(name, key), split, marks, own)
-
-
-def bins(name: str, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...]) -> ThresholdBins:
-    """What the threshold line of a score shows."""
-    return _threshold_bins(name, run(name).fingerprint, key, split, marks, own)
-
-
-@st.cache_data(show_spinner="Trying every way to choose …", max_entries=32)
-def _ways(name: str, fingerprint: str, key: str, wish: Wish) -> list[Way]:  # noqa: ARG001
-    return ways(run(name), scorer(name), key, wish)
-
-
-def ways_to_choose(name: str, key: str, wish: Wish) -> list[Way]:
-    """Every way to choose a threshold on a score, and what each does on test."""
-    return _ways(name, run(name).fingerprint, key, wish)
-
-
-@st.cache_data(show_spinner="Comparing the scores …", max_entries=8)
-def _scoreboard(name: str, fingerprint: str) -> pd.DataFrame:  # noqa: ARG001
-    return scoreboard(run(name), scorer(name), n=200)
-
-
-def all_scores(name: str) -> pd.DataFrame:
-    """Every score's figures on test, as `scoreboard` gives them."""
-    return _scoreboard(name, run(name).fingerprint)
-
-
-@st.cache_data(show_spinner="Learning sets …", max_entries=16)
-def _sets(name: str, fingerprint: str, level: float, by_class: bool) -> pd.DataFrame:  # noqa: ARG001
-    return sets(run(name), level, by_class)
-
-
-def conformal_sets(name: str, level: float, by_class: bool) -> pd.DataFrame:
-    """What sets of diagnoses do on test, as `sets` gives it."""
-    return _sets(name, run(name).fingerprint, level, by_class)
-
-
-def decided(name: str, found: Prediction) -> Prediction:
-    """A prediction under the visitor's own policy, if there is one for this run; else as it is."""
-    policy: Policy | None = st.session_state.get(POLICY)
-    if policy is None or policy.run != run(name).fingerprint:
-        return found
-    own = scorer(name)
-    if policy.temperature != own.known.temperature:
-        own = Scorer.of(run(name), policy.temperature)
-    return replace(found, decision=decide(policy, own.all(found.outputs, policy.parts))[0])
-
-
-def forget_models() -> None:
-    """After a policy was saved: the next question opens the models anew."""
-    _engine.clear()
-    _predict.clear()
-
-
 @st.cache_data(show_spinner="Measuring, with intervals …", max_entries=16)
 def _mask_summary(name: str, fingerprint: str, variant: str) -> pd.DataFrame:  # noqa: ARG001
     rows, counts = segmenter(name).counts("test", variant)
@@ -435,3 +349,9 @@ def _segment(name: str, fingerprint: str, image: Pixels) -> Segmentation:  # noq
 def segment(name: str, image: Pixels) -> Segmentation:
     """What a segmenter finds on a picture."""
     return _segment(name, segmenter(name).fingerprint, image)
+
+
+def forget_models() -> None:
+    """After a policy was saved: the next question opens the models anew."""
+    _engine.clear()
+    _predict.clear()

@@ -29,15 +29,20 @@ class Judged:
     """A run's pictures under one score.
 
     Attributes:
-        measure: The score.
+        key: Of the score.
         dermoscopy: A row an image of the calibrate and the test split: image_id, lesion_id, split, score, shown (the
             score as a person reads it), correct, answer (code), diagnosis, sex, age, site.
         strangers: A row a picture that is no lesion: image_id, kind, source, score, shown.
     """
 
-    measure: Score
+    key: str
     dermoscopy: pd.DataFrame
     strangers: pd.DataFrame
+
+    @property
+    def measure(self) -> Score:
+        """The score."""
+        return score(self.key)
 
     def of(self, split: str) -> pd.DataFrame:
         """The dermoscopy of a split."""
@@ -75,7 +80,7 @@ def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
     })
     strange = scorer(key, stranger_outputs(run))
     strangers = run.ood[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
-    return Judged(measure, dermoscopy, strangers.reset_index(drop=True))
+    return Judged(key, dermoscopy, strangers.reset_index(drop=True))
 
 
 def _shown(measure: Score, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from lesion_core.analysis.segmentation import MASK_METRICS, mask_summary
 from lesion_core.segmenter_runs import VARIANTS, SegmenterRun
 
 
-def _interval(low: float, high: float) -> str:
-    return "too few lesions" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+def _interval(row: Any) -> str:
+    return "too few lesions" if math.isnan(row.low) else f"{row.low:.3f} to {row.high:.3f}"
 
 
 def segmenter_card(run: SegmenterRun) -> str:
@@ -44,14 +45,14 @@ def segmenter_card(run: SegmenterRun) -> str:
         for row in mask_summary(pixels, table["lesion_id"]).itertuples():
             metric = str(row.metric)
             name = MASK_METRICS[metric].name if metric in MASK_METRICS else "Share with a Jaccard under 0.65"
-            lines.append(f"| {name} | {row.value:.3f} | {_interval(row.low, row.high)} |")
+            lines.append(f"| {name} | {row.value:.3f} | {_interval(row)} |")
     lines += ["", "### Each diagnosis (masks cleaned up, test split)", "",
               "| diagnosis | Jaccard | 95 % interval | n |", "|---|---|---|---|"]
     table, pixels = run.counts("test")
     for code, rows in table.groupby("label").groups.items():
         own = table.loc[rows]
         found = mask_summary(pixels[rows], own["lesion_id"]).set_index("metric").loc["jaccard"]
-        lines.append(f"| {code} | {found['value']:.3f} | {_interval(found['low'], found['high'])} | {len(own)} |")
+        lines.append(f"| {code} | {found['value']:.3f} | {_interval(found)} | {len(own)} |")
     q = config.quantization
     lines += [
         "", "## Eight bits a weight", "",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, state
+from app import cache, cache_rejection, state
 from app.components import (
     DISCLAIMER,
     badges,
@@ -33,7 +33,7 @@ FOUND = (230, 159, 0)  # the contour, as on the page Segment
 run = current_run()
 title = st.container()
 picture = pick_picture()
-prediction = cache.decided(run.name, cache.predict(run.name, picture.image))
+prediction = cache_rejection.decided(run.name, cache.predict(run.name, picture.image))
 top = diagnosis(prediction.code)
 decision = prediction.decision
 rejected = decision is not None and decision.rejected

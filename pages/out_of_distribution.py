@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, figures, state
+from app import cache, cache_rejection, figures, state
 from app.answers import AGE_NAMES, UNKNOWN, read_reliability, shares_by
 from app.components import badges, choose, current_run, how_to_read, link_to, page_title, problem
 from app.figures import percent
@@ -54,7 +54,7 @@ def body() -> None:
                      on_change=forget_threshold)
         split = choose("Look at", {"test": "Test", "calibrate": "Calibrate, to choose"}, state.LOOK_AT, buttons=True)
         field = st.container(width=170)
-    judged = cache.judged(run.name, key)
+    judged = cache_rejection.judged(run.name, key)
     measure, table = judged.measure, judged.of(split)
     calibrate = judged.of("calibrate")
     if table.empty:
@@ -70,7 +70,7 @@ def body() -> None:
     if own is not None and own != kept_95:
         marks.append(Mark(own, "the run's own"))
     uploaded = your_pictures(key)
-    bins = cache.bins(run.name, key, split, tuple(marks), tuple(value for _, _, value in uploaded))
+    bins = cache_rejection.bins(run.name, key, split, tuple(marks), tuple(value for _, _, value in uploaded))
     default = bins.snap(kept_95 if kept_95 is not None else PUBLISHED_CONFIDENCE)
     with field:
         threshold = float(st.number_input(
@@ -150,9 +150,10 @@ def ways(key: str) -> None:
         error = st.slider("Guaranteed: at most … % errors", 1, 40, 10, key=state.MOST_ERRORS, bind="query-params",
                           width=260)
         sure = st.slider("… with … % confidence", 50, 99, 90, key=state.SURE, bind="query-params", width=260)
-    tried = cache.ways_to_choose(run.name, key, Wish(cost=float(cost), error=error / 100, confidence=sure / 100))
+    wish = Wish(cost=float(cost), error=error / 100, confidence=sure / 100)
+    tried = cache_rejection.ways_to_choose(run.name, key, wish)
     st.dataframe(pd.DataFrame([
-        {"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}, "how it was chosen": way.says}
+        {"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}, "how": way.says}
         for way in tried
     ]).fillna("not possible"), hide_index=True, alt="What each way to choose a threshold does on the test split")
     st.caption("Each is chosen on the calibrate split and shown on test, with 95 % intervals. *As published* is a rule "
@@ -169,7 +170,7 @@ def scores(key: str) -> None:
     others = [other.name for other in cache.runs()[0]]
     name = str(st.selectbox("Run", others, index=others.index(run.name), key="scores_run")) if len(others) > 1 \
         else run.name
-    board = cache.all_scores(name)
+    board = cache_rejection.all_scores(name)
     wide = board.assign(text=[f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in board.itertuples()])
     columns = {"coverage": "dermoscopy kept", "risk": "wrong among kept", "rejected": "strangers rejected",
                "auroc": "AUROC", "aupr_out": "AUPR, stranger positive", "aupr_in": "AUPR, dermoscopy positive",
@@ -240,7 +241,7 @@ def sets_of_diagnoses() -> None:
     with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
         level = st.slider("The set holds the truth in … % of cases", 50, 99, 90, key="sets_level", width=300)
         by_class = st.toggle("… of each diagnosis by itself", key="sets_by_class")
-    table = cache.conformal_sets(run.name, level / 100, by_class)
+    table = cache_rejection.conformal_sets(run.name, level / 100, by_class)
     shown = pd.DataFrame({
         "diagnosis": table["diagnosis"], "n": table["n"],
         "holds the truth": [f"{percent(r.covered)} ({100 * r.low:.0f} to {100 * r.high:.0f})" for r in
@@ -264,7 +265,7 @@ def your_pictures(key: str) -> list[tuple[str, str, float]]:
         except LesionError as error:
             problem(error)
             continue
-        value = SCORES[key].shown(float(cache.scorer(run.name)(key, prediction.outputs)[0]))
+        value = SCORES[key].shown(float(cache_rejection.scorer(run.name)(key, prediction.outputs)[0]))
         found.append((file.name, prediction.code, value))
     return found
 
@@ -289,7 +290,7 @@ def save(judged: Judged, key: str, at: float, split: str, named: str | None) -> 
         st.error("This threshold was moved while looking at test, so test flatters it: it is not saved. Choose "
                  "*Calibrate, to choose* above, and set the line there.", icon=":material/block:")
         return
-    policy = tune(run, key, "eye", Wish(threshold=judged.measure.unshown(at)), scorer=cache.scorer(run.name))
+    policy = tune(run, key, "eye", Wish(threshold=judged.measure.unshown(at)), scorer=cache_rejection.scorer(run.name))
     st.markdown(policy.chosen)
     st.dataframe(pd.DataFrame([
         {"score": SCORES[limit.score].name, "limit": SCORES[limit.score].shown(limit.threshold),

@@ -179,12 +179,53 @@ def test_an_upload_is_analysed_and_a_broken_one_is_refused_in_a_sentence() -> No
 
 
 @pytest.mark.usefixtures("with_run")
-def test_moving_the_threshold_changes_what_is_kept() -> None:
-    app = open_page("out_of_distribution", threshold="0.0")
-    everything = text(app)
-    app.slider(key="threshold").set_value(1.0).run()
+@pytest.mark.parametrize("key", ["confidence", "mahalanobis", "confidence_or_residual"])
+def test_the_threshold_in_the_link_decides_what_is_kept(key: str, small_run: Run) -> None:
+    from app.rejection import read_judged
+    from lesion_core.analysis.ood_scores import Scorer
+
+    judged = read_judged(small_run, Scorer.of(small_run), key)
+    middle = float(judged.of("test")["shown"].median())
+    app = open_page("out_of_distribution", score=key, threshold=f"{middle:.3f}")
     assert not app.exception
-    assert text(app) != everything
+    at = app.number_input(key="threshold").value
+    assert at == pytest.approx(middle, abs=1e-3)
+    said = text(app)
+    kept = [100 * float((~judged.rejected(judged.of("test")["shown"], at + shift)).mean()) for shift in (-2e-3, 2e-3)]
+    stated = float(said.split("answers **")[1].split(" %")[0])
+    assert min(kept) - 1 <= stated <= max(kept) + 1
+
+
+@pytest.mark.usefixtures("with_run")
+def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
+    app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save")
+    assert not app.exception
+    assert any("test flatters it" in error.value for error in app.error)
+    app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save", on="calibrate")
+    assert not app.exception and not app.error
+    assert "set by hand on the" in text(app)
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize("tab", ["Who pays", "Ways to choose", "All scores", "Calibration", "The borderline", "Sets",
+                                 "Your pictures", "Save"])
+def test_every_tab_of_the_threshold_page_opens(tab: str) -> None:
+    app = open_page("out_of_distribution", tab=tab)
+    assert not app.exception
+
+
+@pytest.mark.usefixtures("with_run")
+def test_a_policy_that_is_used_is_obeyed_on_analyse(small_run: Run) -> None:
+    from lesion_core.analysis.policy import Wish, tune
+
+    app = open_page("analyse", image="synthetic-NV-1")
+    said = []
+    for threshold in (-1.0, 1.0):  # on one minus the confidence: rejects all, keeps all
+        app.session_state["own_policy"] = tune(small_run, "confidence", "eye", Wish(threshold=threshold))
+        app.run()
+        assert not app.exception
+        said.append("UNKNOWN." in text(app))
+    assert said == [True, False]
 
 
 def test_a_data_folder_without_isic_2019_still_gives_its_pictures(

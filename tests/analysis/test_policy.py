@@ -113,13 +113,34 @@ def test_every_way_to_choose(small_run: Run, scorer: Scorer) -> None:
         for key in ("confidence", DEFAULT):
             if how == "guarantee" or (how == "published" and key != "confidence"):
                 continue  # nine pictures promise nothing; the shipped run is asked in test_shipped
-            made = tune(small_run, key, how, scorer=scorer)
+            wish = Wish(threshold=0.4) if how == "eye" else None
+            made = tune(small_run, key, how, wish, scorer=scorer)
             scores = scorer.all(calibrate, made.parts)
             assert made.how == how and made.kept_share == keeps(made, scores).mean()
             assert [limit.kept_share for limit in made.limits] == [
                 (scores[limit.score] <= limit.threshold).mean() for limit in made.limits]
     with pytest.raises(DataError, match=r"cannot be promised.*Allow more errors"):
         tune(small_run, "confidence", "guarantee", Wish(error=0.01), scorer=scorer)
+
+
+@pytest.mark.parametrize("key", list(SCORES))
+def test_a_threshold_by_eye_keeps_what_is_within_it(small_run: Run, scorer: Scorer, key: str) -> None:
+    calibrate = outputs_of(small_run, small_run.part("calibrate"))
+    threshold = float(np.median(scorer(key, calibrate)))
+    made = tune(small_run, key, "eye", Wish(threshold=threshold), scorer=scorer)
+    assert (keeps(made, scorer.all(calibrate, made.parts)) == (scorer(key, calibrate) <= threshold)).all()
+    assert made.chosen_on == "calibrate" and "set by hand" in made.chosen
+    for bad in (None, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="needs its number"):
+            tune(small_run, key, "eye", Wish(threshold=bad), scorer=scorer)
+
+
+@pytest.mark.parametrize("key", list(SCORES))
+def test_what_a_person_reads_leads_back_to_the_score(key: str) -> None:
+    for score in (0.0, 0.3, 7.0):
+        assert SCORES[key].unshown(SCORES[key].shown(score)) == pytest.approx(score)
+    low, high = SCORES[key].shown(0.2), SCORES[key].shown(0.6)
+    assert (low > high) == (SCORES[key].rejected_side == "under")
 
 
 def test_the_published_rule_is_of_the_plain_softmax(small_run: Run, scorer: Scorer) -> None:

@@ -1,0 +1,94 @@
+"""What the page Out of distribution computes once for all visitors, keyed by the run's fingerprint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from app import cache
+from app.rejection import Judged, Way, line, read_judged, sets, ways
+from app.state import POLICY
+from app.threshold import Mark, ThresholdBins
+from lesion_core.analysis.ood_scores import Scorer
+from lesion_core.analysis.policy import Policy, Wish, decide
+from lesion_core.analysis.scoreboard import scoreboard
+
+if TYPE_CHECKING:
+    from lesion_core.engine import Prediction
+
+
+@st.cache_resource(show_spinner="Fitting the scores …", max_entries=8)
+def _scorer(name: str, fingerprint: str) -> Scorer:  # noqa: ARG001
+    return Scorer.of(cache.run(name))
+
+
+def scorer(name: str) -> Scorer:
+    """The OOD scores of a run, each fitted when it is first asked for, one for all visitors."""
+    return _scorer(name, cache.run(name).fingerprint)
+
+
+@st.cache_data(show_spinner="Scoring …", max_entries=32)
+def _judged(name: str, fingerprint: str, key: str) -> Judged:  # noqa: ARG001
+    return read_judged(cache.run(name), scorer(name), key)
+
+
+def judged(name: str, key: str) -> Judged:
+    """A run's pictures under a score."""
+    return _judged(name, cache.run(name).fingerprint, key)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _threshold_bins(
+    name: str, fingerprint: str, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...]
+) -> ThresholdBins:
+    del fingerprint
+    return line(judged(name, key), split, marks, own)
+
+
+def bins(name: str, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...]) -> ThresholdBins:
+    """What the threshold line of a score shows."""
+    return _threshold_bins(name, cache.run(name).fingerprint, key, split, marks, own)
+
+
+@st.cache_data(show_spinner="Trying every way to choose …", max_entries=32)
+def _ways(name: str, fingerprint: str, key: str, wish: Wish) -> list[Way]:  # noqa: ARG001
+    return ways(cache.run(name), scorer(name), key, wish)
+
+
+def ways_to_choose(name: str, key: str, wish: Wish) -> list[Way]:
+    """Every way to choose a threshold on a score, and what each does on test."""
+    return _ways(name, cache.run(name).fingerprint, key, wish)
+
+
+@st.cache_data(show_spinner="Comparing the scores …", max_entries=8)
+def _scoreboard(name: str, fingerprint: str) -> pd.DataFrame:  # noqa: ARG001
+    return scoreboard(cache.run(name), scorer(name), n=200)
+
+
+def all_scores(name: str) -> pd.DataFrame:
+    """Every score's figures on test, as `scoreboard` gives them."""
+    return _scoreboard(name, cache.run(name).fingerprint)
+
+
+@st.cache_data(show_spinner="Learning sets …", max_entries=16)
+def _sets(name: str, fingerprint: str, level: float, by_class: bool) -> pd.DataFrame:  # noqa: ARG001
+    return sets(cache.run(name), level, by_class)
+
+
+def conformal_sets(name: str, level: float, by_class: bool) -> pd.DataFrame:
+    """What sets of diagnoses do on test, as `sets` gives it."""
+    return _sets(name, cache.run(name).fingerprint, level, by_class)
+
+
+def decided(name: str, found: Prediction) -> Prediction:
+    """A prediction under the visitor's own policy, if there is one for this run; else as it is."""
+    policy: Policy | None = st.session_state.get(POLICY)
+    if policy is None or policy.run != cache.run(name).fingerprint:
+        return found
+    own = scorer(name)
+    if policy.temperature != own.known.temperature:
+        own = Scorer.of(cache.run(name), policy.temperature)
+    return replace(found, decision=decide(policy, own.all(found.outputs, policy.parts))[0])
