@@ -51,10 +51,10 @@ def fit(
         })
         return
     shown = board[board["kind"].isin(["", "all"])]
-    table = Table("score", *shown["measure"].unique(), title=f"{opened.name}, test split, thresholds from calibrate")
+    table = Table("score", *shown["measure"].unique(), title=f"{opened.name}, test split; intervals are in --json")
+    table.columns[0].no_wrap = True
     for key in SCORES:
-        figures = shown.loc[shown["score"] == key, ["value", "low", "high"]].to_numpy(float)
-        table.add_row(key, *(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in figures))
+        table.add_row(key, *(f"{value:.3f}" for value in shown.loc[shown["score"] == key, "value"]))
     out.print(table)
 
 
