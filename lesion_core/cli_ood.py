@@ -50,11 +50,12 @@ def fit(
             "scores": {str(key): part.drop(columns="score").to_dict("records") for key, part in rows.groupby("score")},
         })
         return
-    shown = board[board["kind"].isin(["", "all"])]
-    table = Table("score", *shown["measure"].unique(), title=f"{opened.name}, test split; intervals are in --json")
-    table.columns[0].no_wrap = True
+    # What fits a terminal; kinds, intervals and the other measures are in the JSON.
+    measures = ("auroc", "rejected", "coverage", "risk", "augrc")
+    shown = board[board["kind"].isin(["", "all"])].pivot(index="score", columns="measure", values="value")
+    table = Table("score", *measures, title=f"{opened.name}, test split")
     for key in SCORES:
-        table.add_row(key, *(f"{value:.3f}" for value in shown.loc[shown["score"] == key, "value"]))
+        table.add_row(key, *(f"{shown[name].get(key, float('nan')):.3f}" for name in measures))
     out.print(table)
 
 
