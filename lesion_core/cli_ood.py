@@ -51,11 +51,12 @@ def fit(
             "scores": {str(key): part.drop(columns="score").to_dict("records") for key, part in rows.groupby("score")},
         })
         return
-    shown = board[board["kind"].isin(["", "all"])]
-    table = Table("score", *shown["measure"].unique(), title=f"{opened.name}, test split, thresholds from calibrate")
+    # What fits a terminal; kinds, intervals and the other measures are in the JSON.
+    measures = ("auroc", "rejected", "coverage", "risk", "augrc")
+    shown = board[board["kind"].isin(["", "all"])].pivot(index="score", columns="measure", values="value")
+    table = Table("score", *measures, title=f"{opened.name}, test split")
     for key in SCORES:
-        figures = shown.loc[shown["score"] == key, ["value", "low", "high"]].to_numpy(float)
-        table.add_row(key, *(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in figures))
+        table.add_row(key, *(f"{shown[name].get(key, float('nan')):.3f}" for name in measures))
     out.print(table)
 
 
