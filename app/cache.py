@@ -6,6 +6,7 @@ picture's content, and bounded.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -300,8 +301,14 @@ def gallery_pictures(n: int) -> list[SyntheticLesion]:
 # The engine imports torch; the pages of tables open without it.
 
 
+def _rules(folder: Path) -> str:
+    """Changes with the run's `policy.json`, which a person may replace while the dashboard runs."""
+    file = folder / "policy.json"
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+
+
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
-def _engine(folder: Path, fingerprint: str) -> Engine:  # noqa: ARG001 (a retrained run is another engine)
+def _engine(folder: Path, fingerprint: str, rules: str) -> Engine:  # noqa: ARG001 (another file, another engine)
     from lesion_core.engine import Engine
 
     return Engine.open(folder)
@@ -310,17 +317,18 @@ def _engine(folder: Path, fingerprint: str) -> Engine:  # noqa: ARG001 (a retrai
 def engine(name: str) -> Engine:
     """The run's model, loaded on first use, one for all visitors."""
     found = run(name)
-    return _engine(found.folder, found.fingerprint)
+    return _engine(found.folder, found.fingerprint, _rules(found.folder))
 
 
 @st.cache_data(show_spinner=False, max_entries=2048, hash_funcs=BY_CONTENT)
-def _predict(name: str, fingerprint: str, image: Pixels) -> Prediction:  # noqa: ARG001
+def _predict(name: str, fingerprint: str, rules: str, image: Pixels) -> Prediction:  # noqa: ARG001
     return engine(name).predict(image)
 
 
 def predict(name: str, image: Pixels) -> Prediction:
     """What the run says of a picture."""
-    return _predict(name, run(name).fingerprint, image)
+    found = run(name)
+    return _predict(name, found.fingerprint, _rules(found.folder), image)
 
 
 @st.cache_data(show_spinner=False, max_entries=1024, hash_funcs=BY_CONTENT)
@@ -349,9 +357,3 @@ def _segment(name: str, fingerprint: str, image: Pixels) -> Segmentation:  # noq
 def segment(name: str, image: Pixels) -> Segmentation:
     """What a segmenter finds on a picture."""
     return _segment(name, segmenter(name).fingerprint, image)
-
-
-def forget_models() -> None:
-    """After a policy was saved: the next question opens the models anew."""
-    _engine.clear()
-    _predict.clear()

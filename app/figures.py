@@ -24,8 +24,6 @@ RIGHT, WRONG, STRANGE = "#8CC0C2", "#1C2B2D", "#8561A8"
 SHARES = [[0.0, "#F4F7F6"], [0.25, "#BFDCDD"], [0.5, "#74B3B6"], [0.75, "#2F868B"], [1.0, "#064A50"]]
 """Shares from 0 to 1 in one hue, light to dark."""
 SIDES = {"benign": "#2C6E9B", "malignant": "#9C3D00"}
-PUBLISHED = 0.8
-"""The confidence under which published demonstrations usually reject."""
 
 
 def colour_of(code: str) -> str:
@@ -229,59 +227,6 @@ def training_history(history: pd.DataFrame, best_epoch: int | None) -> go.Figure
     return figure
 
 
-def confidence_histograms(
-    edges: ArrayLike, right: ArrayLike, wrong: ArrayLike, strange: ArrayLike, threshold: float, height: int = 430
-) -> go.Figure:
-    """How sure the model is of dermoscopy it answers right, of that it answers wrong, and of what is no lesion.
-
-    One panel each, in the same bins; heights are shares of the panel's pictures, so that a few wrong answers show
-    beside many right ones. The bars under the threshold stand on grey: they are rejected.
-
-    Args:
-        edges: (B + 1,) rising edges of the bins, in [0, 1].
-        right: (B,) counts of dermoscopy with a correct answer.
-        wrong: (B,) counts of dermoscopy with a wrong one.
-        strange: (B,) counts of pictures that are no lesion; where there are none they have no panel.
-        threshold: Confidence under which a picture is rejected.
-        height: Pixels.
-    """
-    e = np.asarray(edges, dtype=np.float64)
-    panels = [
-        (np.asarray(counts, dtype=np.float64), name, colour)
-        for counts, name, colour in (
-            (right, "Dermoscopy, answered right", RIGHT), (wrong, "Dermoscopy, answered wrong", WRONG),
-            (strange, "No lesion, so any answer is wrong", STRANGE),
-        )
-    ]
-    if not panels[-1][0].sum():
-        panels.pop()
-    figure = make_subplots(len(panels), 1, shared_xaxes=True, vertical_spacing=0.1,
-                           subplot_titles=[f"{name}, n {int(counts.sum()):,}" for counts, name, _ in panels])
-    for row, (counts, name, colour) in enumerate(panels, start=1):
-        figure.add_trace(go.Bar(
-            x=(e[1:] + e[:-1]) / 2, y=counts / max(counts.sum(), 1), width=np.diff(e) * 0.92, name=name,
-            marker={"color": colour, "line": {"width": 0}}, customdata=np.stack([e[:-1], e[1:], counts], axis=1),
-            hovertemplate=f"{name}, confidence %{{customdata[0]:.3f}} to %{{customdata[1]:.3f}}: "
-                          "%{customdata[2]:.0f} pictures (%{y:.1%})<extra></extra>",
-        ), row=row, col=1)
-    _styled(figure, height, showlegend=False, bargap=0, margin={"l": 48, "r": 16, "t": 28, "b": 44})
-    figure.update_annotations(x=0, xanchor="left", font={"size": 13, "color": INK})
-    figure.update_xaxes(range=[0, 1], tickvals=np.round(np.linspace(0, 1, 11), 1), fixedrange=True)
-    figure.update_xaxes(title="the model's confidence", row=len(panels))
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero", fixedrange=True, nticks=4)
-    figure.add_vrect(x0=0, x1=threshold, fillcolor="#9AA5A4", opacity=0.16, line_width=0, layer="below")
-    figure.add_vline(x=PUBLISHED, line={"color": MUTED, "dash": "dot", "width": 1.5})
-    figure.add_vline(x=threshold, line={"color": ACCENT, "width": 2.5})
-    # Words in the first panel, left of where nearly all of its bars stand.
-    axis = {"xref": "x", "yref": "paper", "showarrow": False, "yanchor": "top"}
-    figure.add_annotation(x=threshold, y=1, text=f" <b>reject under {threshold:.2f}</b> ", font={"color": ACCENT},
-                          xanchor="right" if threshold > 0.3 else "left", **axis)
-    if abs(threshold - PUBLISHED) > 0.005:
-        figure.add_annotation(x=PUBLISHED, y=0.93, text=f" {PUBLISHED:g}, the usual choice ", font={"color": MUTED},
-                              xanchor="right", **axis)
-    return figure
-
-
 def share_dots(
     table: pd.DataFrame, title: str, smallest: int = 20, colours: Mapping[str, str] | None = None
 ) -> go.Figure:
@@ -316,56 +261,6 @@ def share_dots(
     figure.update_yaxes(tickvals=list(range(len(groups))), ticktext=labels, range=[len(groups) - 0.5, -0.5],
                         fixedrange=True)
     return figure
-
-
-def risk_coverage(table: pd.DataFrame, coverage: float, accuracy: float) -> go.Figure:
-    """The share of wrong answers among those given, against the share answered, with the operating point.
-
-    Args:
-        table: coverage and accuracy by threshold, as `lesion_core.analysis.rejection.threshold_table` gives them.
-        coverage: Of the operating point.
-        accuracy: Of the operating point; NaN where nothing is kept, then there is no point.
-    """
-    rows = table.dropna(subset=["accuracy"]).sort_values("coverage")
-    figure = go.Figure(go.Scatter(
-        x=rows["coverage"], y=1 - rows["accuracy"], mode="lines", name="every threshold",
-        line={"color": INK, "width": 2},
-        hovertemplate="answers %{x:.1%}, wrong in %{y:.1%} of them<extra></extra>",
-    ))
-    _operating_point(figure, coverage, 1 - accuracy)
-    _styled(figure, 400)
-    figure.update_xaxes(title="share of dermoscopy that is answered (coverage)", range=[-0.01, 1.01], tickformat=".0%")
-    figure.update_yaxes(title="wrong among the answered (risk)", rangemode="tozero", tickformat=".0%")
-    return figure
-
-
-def ood_roc(curve: pd.DataFrame, dermoscopy_rejected: float, strange_rejected: float) -> go.Figure:
-    """ROC of pictures that are no lesion (positive) against dermoscopy, with the operating point.
-
-    Args:
-        curve: fpr and tpr.
-        dermoscopy_rejected: False alarms at the operating point.
-        strange_rejected: Strangers found at the operating point.
-    """
-    figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", name="guessing", hoverinfo="skip",
-                                  line={"color": PALE, "dash": "dot", "width": 1.5}))
-    figure.add_trace(go.Scatter(
-        x=curve["fpr"], y=curve["tpr"], mode="lines", name="every threshold", line={"color": STRANGE, "width": 2},
-        hovertemplate="rejects %{y:.1%} of the strangers and %{x:.1%} of dermoscopy<extra></extra>",
-    ))
-    _operating_point(figure, dermoscopy_rejected, strange_rejected)
-    _styled(figure, 400)
-    figure.update_xaxes(title="dermoscopy rejected (false alarms)", range=[-0.01, 1.01], tickformat=".0%")
-    figure.update_yaxes(title="no lesion, and rejected", range=[-0.01, 1.01], tickformat=".0%")
-    return figure
-
-
-def _operating_point(figure: go.Figure, x: float, y: float) -> None:
-    if np.isfinite(x) and np.isfinite(y):
-        figure.add_trace(go.Scatter(
-            x=[x], y=[y], mode="markers", name="the threshold above", hoverinfo="skip",
-            marker={"size": 13, "color": ACCENT, "line": {"color": "#FFFFFF", "width": 2}},
-        ))
 
 
 def jaccard_histogram(jaccard: ArrayLike, threshold: float, mine: float | None = None) -> go.Figure:

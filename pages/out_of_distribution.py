@@ -173,7 +173,7 @@ def scores(key: str) -> None:
     board = cache_rejection.all_scores(name)
     wide = board.assign(text=[f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in board.itertuples()])
     columns = {"coverage": "dermoscopy kept", "risk": "wrong among kept", "rejected": "strangers rejected",
-               "auroc": "AUROC", "aupr_out": "AUPR, stranger positive", "aupr_in": "AUPR, dermoscopy positive",
+               "auroc": "AUROC", "aupr_ood": "AUPR, stranger positive", "aupr_dermoscopy": "AUPR, dermoscopy positive",
                "fpr95": "FPR at 95 % TPR", "aurc": "AURC", "augrc": "AUGRC"}
     shown = wide[wide["kind"].isin(["", "all"])].pivot_table(index="score", columns="measure", values="text",
                                                              aggfunc="first", sort=False)
@@ -305,7 +305,6 @@ def save(judged: Judged, key: str, at: float, split: str, named: str | None) -> 
                            icon=":material/download:")
         if state.may_save_policies() and st.button("Save for this run", icon=":material/save:"):
             write_policy(policy, run.folder / "policy.json")
-            cache.forget_models()
             st.toast("Saved: everybody's answers obey it now.")
     st.caption("`python -m lesion_core predict PICTURES --run RUN --policy policy.json` obeys the file; another run "
                "refuses it. Saving for everybody is possible where the server was started with `-- --save-policies`.")

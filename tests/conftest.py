@@ -135,6 +135,15 @@ def small_segmenter(trained_segmenter: TrainedSegmenter) -> SegmenterRun:
     return trained_segmenter.run
 
 
+@pytest.fixture(scope="session")
+def runs_root(small_run: Run, small_segmenter: SegmenterRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a classifier and a segmenter."""
+    root = tmp_path_factory.mktemp("shown")
+    for run in (small_run, small_segmenter):
+        (root / run.name).symlink_to(run.folder)
+    return root
+
+
 @pytest.fixture
 def run_copy(small_run: Run, tmp_path: Path) -> Path:
     """A copy of the small run's folder, to damage."""

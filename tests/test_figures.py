@@ -12,7 +12,6 @@ from lesion_core.analysis.calibration import reliability
 from lesion_core.analysis.curves import by_class
 from lesion_core.analysis.intervals import per_class_summary, wilson
 from lesion_core.analysis.metrics import confusion
-from lesion_core.analysis.rejection import threshold_table
 from lesion_core.errors import DataError
 from lesion_core.labels import BINARY, ISIC2019, diagnosis
 
@@ -149,45 +148,6 @@ class TestHistory:
         assert len(figures.training_history(self.rows[self.rows["phase"] == "train"], None).data) == 1
 
 
-class TestConfidenceHistograms:
-    edges = np.linspace(0, 1, 5)
-
-    def test_each_panel_adds_up_to_one_and_tells_its_counts(self) -> None:
-        figure = figures.confidence_histograms(self.edges, [0, 1, 2, 7], [4, 0, 0, 0], [0, 0, 1, 1], 0.5)
-        assert len(figure.data) == 3
-        for trace in figure.data:
-            assert sum(trace.y) == pytest.approx(1)
-        assert [row[2] for row in figure.data[0].customdata] == [0, 1, 2, 7]
-        assert [a.text for a in figure.layout.annotations][:3] == [
-            "Dermoscopy, answered right, n 10", "Dermoscopy, answered wrong, n 4",
-            "No lesion, so any answer is wrong, n 2",
-        ]
-
-    def test_without_strangers_there_is_no_panel_for_them(self) -> None:
-        figure = figures.confidence_histograms(self.edges, [0, 1, 2, 7], [4, 0, 0, 0], [0, 0, 0, 0], 0.5)
-        assert len(figure.data) == 2
-
-    def test_a_model_without_mistakes_divides_by_nothing(self) -> None:
-        figure = figures.confidence_histograms(self.edges, [0, 1, 2, 7], [0] * 4, [0] * 4, 0.5)
-        assert list(figure.data[1].y) == [0, 0, 0, 0]
-
-    def test_the_threshold_and_the_usual_choice_are_marked_in_every_panel(self) -> None:
-        figure = figures.confidence_histograms(self.edges, [1] * 4, [1] * 4, [1] * 4, 0.62)
-        lines = [shape for shape in figure.layout.shapes if shape.type == "line"]
-        assert sorted(shape.x0 for shape in lines) == [0.62] * 3 + [0.8] * 3
-        assert {shape.line.dash for shape in lines if shape.x0 == 0.8} == {"dot"}
-        texts = " ".join(annotation.text for annotation in figure.layout.annotations)
-        assert "reject under 0.62" in texts and "0.8, the usual choice" in texts
-
-    def test_on_the_usual_choice_there_is_one_text(self) -> None:
-        figure = figures.confidence_histograms(self.edges, [1] * 4, [1] * 4, [1] * 4, 0.8)
-        assert not any("usual" in annotation.text for annotation in figure.layout.annotations)
-
-    def test_never_more_points_than_bins(self) -> None:
-        figure = figures.confidence_histograms(self.edges, [10**6] * 4, [1] * 4, [1] * 4, 0.8)
-        assert sum(len(trace.x) for trace in figure.data) == 12
-
-
 class TestShares:
     def test_shares_by_counts_each_group_with_wilson(self) -> None:
         groups = pd.Series(["a"] * 30 + ["b"] * 5 + ["c"] * 5)
@@ -209,24 +169,6 @@ class TestShares:
         assert table.empty and not figures.share_dots(table, "rejected").data
 
 
-class TestCurves:
-    def test_risk_is_one_minus_accuracy_and_thresholds_that_keep_none_are_left_out(self) -> None:
-        score, correct = np.array([0.1, 0.2, 0.3, 0.4]), np.array([True, True, False, True])
-        table = threshold_table(score, correct, [], [0.0, 0.2, 0.4])
-        figure = figures.risk_coverage(table, 0.5, 1.0)
-        assert list(figure.data[0].x) == [0.5, 1.0] and list(figure.data[0].y) == [0.0, 0.25]
-        assert (figure.data[1].x[0], figure.data[1].y[0]) == (0.5, 0.0)
-
-    def test_no_operating_point_where_nothing_is_kept(self) -> None:
-        table = threshold_table([0.1, 0.2], np.array([True, False]), [], [0.1, 0.2])
-        assert len(figures.risk_coverage(table, 0.0, float("nan")).data) == 1
-
-    def test_ood_roc_puts_false_alarms_on_the_right_axis(self) -> None:
-        figure = figures.ood_roc(pd.DataFrame({"fpr": [0, 0.2, 1], "tpr": [0, 0.9, 1]}), 0.05, 0.4)
-        assert (figure.data[-1].x[0], figure.data[-1].y[0]) == (0.05, 0.4)
-        assert "false alarms" in figure.layout.xaxis.title.text
-
-
 @pytest.mark.parametrize(("value", "text"), [(0.873, "87 %"), (0.0, "0 %"), (1.0, "100 %"), (float("nan"), "none")])
 def test_percent(value: float, text: str) -> None:
     assert figures.percent(value) == text
@@ -236,6 +178,20 @@ def test_every_figure_has_its_height() -> None:
     table = pd.DataFrame({"group": ["a"], "n": [30], "share": [0.1], "low": [0.0], "high": [0.2]})
     for figure in (
         figures.confusion_matrix([[1, 0], [0, 1]], ("benign", "malignant"), [1, 1]), figures.share_dots(table, "x"),
-        figures.confidence_histograms([0, 1], [1], [1], [1], 0.5),
+        figures.jaccard_histogram([0.5, 0.9], 0.65),
     ):
         assert figure.layout.height > 0
+
+
+class TestJaccards:
+    def test_bars_count_all_pictures_and_failures_are_dark(self) -> None:
+        figure = figures.jaccard_histogram([0.0, 0.649, 0.65, 1.0], 0.65)
+        bars = figure.data[0]
+        assert sum(bars.y) == 4
+        dark = [n for n, colour in zip(bars.y, bars.marker.color, strict=True) if colour == figures.WRONG]
+        assert sum(dark) == 2
+        assert "50.0 %" in figure.layout.annotations[0].text
+
+    def test_the_picture_on_the_page_is_marked(self) -> None:
+        assert len(figures.jaccard_histogram([0.5], 0.65).layout.shapes) == 1
+        assert [shape.x0 for shape in figures.jaccard_histogram([0.5], 0.65, 0.9).layout.shapes] == [0.65, 0.9]

@@ -27,15 +27,6 @@ def _fresh_caches() -> Iterator[None]:
     yield
 
 
-@pytest.fixture(scope="session")
-def runs_root(small_run: Run, small_segmenter: SegmenterRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a classifier and a segmenter."""
-    root = tmp_path_factory.mktemp("shown")
-    for run in (small_run, small_segmenter):
-        (root / run.name).symlink_to(run.folder)
-    return root
-
-
 @pytest.fixture
 def with_run(monkeypatch: pytest.MonkeyPatch, runs_root: Path, data_root: Path) -> None:
     monkeypatch.setenv("LESION_RUNS", str(runs_root))

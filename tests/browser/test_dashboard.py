@@ -18,7 +18,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.navigation import GROUPS
-from lesion_core.runs import Run
 
 ROOT = Path(__file__).parent.parent.parent
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
@@ -33,12 +32,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 
 
 @pytest.fixture(scope="module")
-def server(small_run: Run, data_root: Path) -> Iterator[str]:
+def server(runs_root: Path, data_root: Path) -> Iterator[str]:
     """The dashboard on a free port, with the small run and the synthetic data."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "LESION_RUNS": str(small_run.folder.parent), "LESION_DATA": str(data_root)}
+    environment = {**os.environ, "LESION_RUNS": str(runs_root), "LESION_DATA": str(data_root)}
     command = [
         sys.executable, "-m", "streamlit", "run", "app/Home.py", "--server.headless=true",
         "--server.address=127.0.0.1", f"--server.port={port}",
@@ -115,17 +114,41 @@ def test_a_picture_is_uploaded_and_answered(page: Page, server: str, tmp_path: P
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_a_slider_moves_the_threshold_and_the_link(page: Page, server: str) -> None:
-    visit(page, server, "out_of_distribution?threshold=0.3")
+def test_a_slider_moves_the_map_and_the_link(page: Page, server: str) -> None:
+    visit(page, server, "explain?opacity=40")
     thumb = page.get_by_role("slider").first
-    expect(thumb).to_have_value("0.3")
+    expect(thumb).to_have_value("40")
     thumb.focus()
-    for _ in range(3):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_function("new URL(location.href).searchParams.get('threshold') === '0.33'", timeout=PATIENCE)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("new URL(location.href).searchParams.get('opacity') === '45'", timeout=PATIENCE)
     settle(page)
     page.reload()
-    expect(page.get_by_role("slider").first).to_have_value("0.33", timeout=PATIENCE)
+    expect(page.get_by_role("slider").first).to_have_value("45", timeout=PATIENCE)
+
+
+def test_the_threshold_line_is_dragged_into_the_link(page: Page, server: str) -> None:
+    visit(page, server, "out_of_distribution?score=confidence&on=calibrate")
+    handle = page.locator("[role=slider][aria-valuetext]")
+    expect(handle).to_be_visible(timeout=PATIENCE)
+    box = handle.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    before = float(handle.get_attribute("aria-valuenow") or "nan")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 90, y, steps=6)
+    during = float(handle.get_attribute("aria-valuenow") or "nan")
+    assert during != before, "it moves while it is held"
+    assert "threshold=" not in page.url, "the server hears of it on release only"
+    page.mouse.up()
+    page.wait_for_function("new URL(location.href).searchParams.get('threshold') !== null", timeout=PATIENCE)
+    settle(page)
+    in_link = float(page.evaluate("new URL(location.href).searchParams.get('threshold')"))
+    assert in_link == pytest.approx(during, abs=2e-3)
+    page.reload()
+    handle = page.locator("[role=slider][aria-valuetext]")
+    expect(handle).to_be_visible(timeout=PATIENCE)
+    assert float(handle.get_attribute("aria-valuenow") or "nan") == pytest.approx(in_link, abs=2e-3)
 
 
 def test_the_link_of_a_picture_survives_a_reload(page: Page, server: str) -> None:
