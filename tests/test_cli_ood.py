@@ -55,7 +55,8 @@ def test_what_tune_refuses(call: Any, run_copy: Path) -> None:
     before = (run_copy / "policy.json").read_bytes()
     for options, says in (
         (["--on", "test"], "not chosen on test"), (["--score", "odin"], "no known OOD score"),
-        (["--how", "eye"], "no known way"), (["--how", "published"], "no published threshold"),
+        (["--how", "magic"], "no known way"), (["--how", "eye"], "needs its number"),
+        (["--how", "published"], "no published threshold"),
         (["--share", "0"], "share"), (["--how", "cost", "--cost", "-1"], "cost"),
         (["--how", "guarantee", "--error", "0.01"], "cannot be promised"),
     ):

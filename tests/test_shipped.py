@@ -34,13 +34,15 @@ def test_it_gives_its_known_answer_and_has_its_own_policy(shipped: Run) -> None:
 @pytest.mark.parametrize("how", HOWS)
 def test_every_way_to_choose_keeps_its_word(shipped: Run, how: str) -> None:
     scorer, key = Scorer.of(shipped), "confidence" if how == "published" else DEFAULT
-    policy = tune(shipped, key, how, Wish(error=0.15), scorer=scorer)
+    policy = tune(shipped, key, how, Wish(error=0.15, threshold=0.9), scorer=scorer)
     table = shipped.part("calibrate")
     kept = keeps(policy, scorer.all(outputs_of(shipped, table), policy.parts))
     part = read_part(shipped, scorer, key, "calibrate")
     assert policy.kept_share == kept.mean()
     if how == "keep":
         assert 0.95 <= kept.mean() < 0.96
+    elif how == "eye":
+        assert (kept == (part.scores <= 0.9)).all()
     elif how == "guarantee":
         assert kept.mean() > 0.05 and 1 - part.correct[kept].mean() < 0.15
     elif how == "cost":

@@ -45,8 +45,10 @@ def thin(x: Floats, y: Floats, max_points: int = MAX_POINTS) -> NDArray[np.intp]
         if b - a < 2:
             return 0.0, a, a, b
         dx, dy, px, py = x[b] - x[a], y[b] - y[a], x[a + 1 : b] - x[a], y[a + 1 : b] - y[a]
-        length = np.hypot(dx, dy)
-        distance = np.abs(dx * py - dy * px) / length if length else np.hypot(px, py)
+        # From the chord, not from the line through it: a spike straight on from its end is no part of it.
+        square = dx * dx + dy * dy
+        along = np.clip((dx * px + dy * py) / square, 0, 1) if square else np.zeros_like(px)
+        distance = np.hypot(px - along * dx, py - along * dy)
         i = int(distance.argmax())
         return -float(distance[i]), a + 1 + i, a, b
 

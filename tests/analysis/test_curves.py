@@ -74,6 +74,10 @@ def test_thin_keeps_the_ends_and_the_shape(points, max_points):
         assert distance_to_line(x, y, x[kept], y[kept]).max() <= 5e-4 + 1e-9 or len(x) < 2
 
 
+def test_thin_keeps_a_spike_straight_on_from_the_end():
+    assert thin(np.zeros(3), np.array([0, 1, 0.5])).tolist() == [0, 1, 2]
+
+
 def test_thin_drops_what_lies_on_a_line():
     x = np.linspace(0, 1, 1000)
     assert thin(x, x).tolist() == [0, 999]

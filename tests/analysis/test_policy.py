@@ -166,8 +166,8 @@ def test_what_is_refused(small_run: Run, scorer: Scorer) -> None:
         tune(small_run, on="train", scorer=scorer)
     with pytest.raises(ConfigError, match="'odin' is no known OOD score"):
         tune(small_run, "odin", scorer=scorer)
-    with pytest.raises(ConfigError, match="'eye' is no known way"):
-        tune(small_run, how="eye", scorer=scorer)
+    with pytest.raises(ConfigError, match="'magic' is no known way"):
+        tune(small_run, how="magic", scorer=scorer)
     with pytest.raises(ConfigError, match="no published threshold for energy"):
         tune(small_run, "energy", "published", scorer=scorer)
     with pytest.raises(ConfigError, match="Choose it on calibrate"):
@@ -206,7 +206,7 @@ def test_every_digit_survives(small_run: Run, tmp_path: Path) -> None:
     (lambda f: f["policy"]["limits"][0].update(threshold=float("inf")), "threshold"),
     (lambda f: f["policy"]["limits"][0].update(extra=1), "extra"),
     (lambda f: f["policy"].update(temperature=0.0), "temperature"),
-    (lambda f: f["policy"].update(how="eye"), "how"),
+    (lambda f: f["policy"].update(how="magic"), "how"),
     (lambda f: f["policy"].update(chosen_on="test"), "chosen_on"),
     (lambda f: f["policy"].update(chosen=""), "chosen"),
     (lambda f: f["policy"].update(kept_share=1.5), "kept_share"),

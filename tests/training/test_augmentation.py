@@ -56,5 +56,5 @@ def test_full_differs_each_time_and_repeats_with_a_seed(image: torch.Tensor) -> 
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match=r"no augmentation 'mixup'.*none, flips, full"):
+    with pytest.raises(ConfigError, match=r"no augmentation 'mixup'.*none, flips, gentle, full"):
         augmentation("mixup", PREPROCESSING, 32)
