@@ -246,7 +246,8 @@ def share_dots(
         colour = PALE if n[i] < smallest else (colours or {}).get(group, ACCENT)
         one = slice(i, i + 1)
         figure.add_trace(go.Scatter(
-            x=value[one], y=[i], mode="markers", showlegend=False, marker={"size": 10, "color": colour},
+            x=value[one], y=[i], mode="markers", showlegend=False, cliponaxis=False,
+            marker={"size": 10, "color": colour},
             error_x={**_lengths(low[one], value[one], high[one]), "color": colour},
             customdata=[[group, n[i], low[i], high[i]]],
             hovertemplate="%{customdata[0]}: %{x:.1%} (%{customdata[2]:.1%} to %{customdata[3]:.1%}), "

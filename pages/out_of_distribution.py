@@ -22,6 +22,7 @@ from lesion_core.labels import DIAGNOSES, diagnosis
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site"}
 SMALLEST = 20
+KEPT = "95 % of calibrate kept"
 BORDER = 6  # pictures on each side of the line
 
 run = current_run()
@@ -64,7 +65,7 @@ def body() -> None:
     own_policy = read_policy(run)
     own = measure.shown(own_policy.limits[0].threshold) if own_policy and own_policy.score == key \
         and len(own_policy.limits) == 1 else None
-    marks = [Mark(kept_95, "95 % of calibrate kept")] if kept_95 is not None else []
+    marks = [Mark(kept_95, KEPT)] if kept_95 is not None else []
     if key == "confidence":
         marks.append(Mark(PUBLISHED_CONFIDENCE, f"{PUBLISHED_CONFIDENCE:g}, as published"))
     if own is not None and own != kept_95:
@@ -136,7 +137,7 @@ def who_pays(table: pd.DataFrame, rejected: np.ndarray, judged: Judged, strange:
         if not len(strange):
             st.caption("This run was scored on no pictures that are no lesion.")
             return
-        kinds = shares_by(judged.strangers["kind"].astype(str), strange)
+        kinds = shares_by(judged.strangers["kind"].astype(str).str.replace("_", " "), strange)
         st.plotly_chart(figures.share_dots(kinds, "no lesion, and rejected", SMALLEST),
                         config={"displayModeBar": False}, alt="Rejected share of each kind of stranger")
         st.caption("Here further right is better.")
@@ -153,11 +154,12 @@ def ways(key: str) -> None:
     wish = Wish(cost=float(cost), error=error / 100, confidence=sure / 100)
     tried = cache_rejection.ways_to_choose(run.name, key, wish)
     st.dataframe(pd.DataFrame([
-        {"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}, "how": way.says}
-        for way in tried
+        {"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}} for way in tried
     ]).fillna("not possible"), hide_index=True, alt="What each way to choose a threshold does on the test split")
     st.caption("Each is chosen on the calibrate split and shown on test, with 95 % intervals. *As published* is a rule "
                "on the plain confidence, whatever the score above.")
+    for way in tried:
+        st.markdown(f"- **{way.name}.** {way.says}")
     possible = [way for way in tried if way.policy]
     for column, way in zip(st.columns(max(len(possible), 1)), possible, strict=False):
         with column:
@@ -211,7 +213,8 @@ def calibration() -> None:
 def borderline(judged: Judged, table: pd.DataFrame, at: float, split: str) -> None:
     """Pictures just on either side of the line."""
     root = state.data_root()
-    here = cache.all_real_samples(root) if root else {}
+    with st.spinner("Looking for the pictures …", show_time=True):
+        here = cache.all_real_samples(root) if root else {}
     shipped = {s.id: s for s in cache.samples(run.fingerprint, run.name, root).values() if s.origin == "stranger"}
     strangers = judged.strangers.assign(id="stranger-" + judged.strangers["image_id"].str.split("/").str[-1])
     for title, rows, known in (("Dermoscopy", table.assign(id=table["image_id"]), here),
@@ -290,7 +293,8 @@ def save(judged: Judged, key: str, at: float, split: str, named: str | None) -> 
         st.error("This threshold was moved while looking at test, so test flatters it: it is not saved. Choose "
                  "*Calibrate, to choose* above, and set the line there.", icon=":material/block:")
         return
-    policy = tune(run, key, "eye", Wish(threshold=judged.measure.unshown(at)), scorer=cache_rejection.scorer(run.name))
+    how, wish = ("keep", Wish()) if named == KEPT else ("eye", Wish(threshold=judged.measure.unshown(at)))
+    policy = tune(run, key, how, wish, scorer=cache_rejection.scorer(run.name))
     st.markdown(policy.chosen)
     st.dataframe(pd.DataFrame([
         {"score": SCORES[limit.score].name, "limit": SCORES[limit.score].shown(limit.threshold),

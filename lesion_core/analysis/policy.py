@@ -249,13 +249,13 @@ def _eye(part: Part, _: Part | None, wish: Wish) -> tuple[float, str]:
         raise ConfigError("A threshold by eye needs its number.", "Give the threshold on the score.")
     kept = float((part.scores <= wish.threshold).mean())
     return wish.threshold, (
-        f"It was set by hand on the {len(part.scores)} {part.split} pictures and keeps {100 * kept:.1f} % of them."
+        f"It was set by hand on the {len(part.scores):,} {part.split} pictures and keeps {100 * kept:.1f} % of them."
     )
 
 
 def _keep(part: Part, _: Part | None, wish: Wish) -> tuple[float, str]:
     return keep_share_threshold(part.scores, wish.share), (
-        f"The strictest that keeps {100 * wish.share:g} % of the {len(part.scores)} {part.split} pictures."
+        f"The strictest that keeps {100 * wish.share:g} % of the {len(part.scores):,} {part.split} pictures."
     )
 
 

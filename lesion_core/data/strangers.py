@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesion_core.data.synthetic import make_skin, picture_shape
+from lesion_core.data.tables import read_csv
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.artefacts import Picture, Rng, noise, step
 
@@ -214,7 +215,7 @@ def make_stranger(kind: str, seed: int, size: int | tuple[int, int] = 256) -> Pi
 def write_ood_samples(root: Path, per_kind: int = 4, seed: int = 0) -> Path:
     """Write `<kind>/<kind>_<n>.jpg` of every kind and `manifest.csv` (path, kind, source, licence, sha256).
 
-    Existing files of the same names are replaced, others stay.
+    Existing files of the same names are replaced; others stay, and so do their rows in the manifest.
 
     Returns:
         The manifest's path.
@@ -237,7 +238,10 @@ def write_ood_samples(root: Path, per_kind: int = 4, seed: int = 0) -> Path:
             (root / name).write_bytes(data)
             rows.append([name, kind, "made by code: lesion_core.data.strangers", "CC0-1.0",
                          hashlib.sha256(data).hexdigest()])
-    manifest = root / "manifest.csv"
+    manifest, header = root / "manifest.csv", ["path", "kind", "source", "licence", "sha256"]
+    if manifest.is_file():
+        others = read_csv(manifest, header)
+        rows += others[~others["kind"].isin(list(STRANGERS))][header].to_numpy().tolist()
     with manifest.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([["path", "kind", "source", "licence", "sha256"], *rows])
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
     return manifest

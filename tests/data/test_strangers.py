@@ -1,5 +1,6 @@
 import csv
 import hashlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -81,3 +82,26 @@ def test_bad_arguments(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="not a folder"):
         write_ood_samples(tmp_path / "file")
+
+
+def test_what_others_added_stays_in_the_manifest(tmp_path):
+    manifest = write_ood_samples(tmp_path, per_kind=1)
+    with manifest.open("a", encoding="utf-8") as file:
+        file.write("animal/cat.jpg,animal,somebody,CC0-1.0,00\n")
+    write_ood_samples(tmp_path, per_kind=2)
+    rows = list(csv.DictReader(manifest.open(newline="")))
+    assert [row["path"] for row in rows if row["kind"] == "animal"] == ["animal/cat.jpg"]
+    assert len(rows) == 2 * len(STRANGERS) + 1
+
+
+def test_the_shipped_pictures_are_those_of_the_manifest_and_free():
+    root = Path(__file__).parents[2] / "ood_samples"
+    rows = list(csv.DictReader((root / "manifest.csv").open(newline="")))
+    listed = {row["path"]: row for row in rows}
+    assert len(listed) == len(rows) == len({Path(path).stem for path in listed})
+    assert {str(path.relative_to(root)) for path in root.rglob("*.jpg")} == set(listed)
+    for path, row in listed.items():
+        assert hashlib.sha256((root / path).read_bytes()).hexdigest() == row["sha256"], path
+        assert path.split("/")[0] == row["kind"] and row["source"]
+        assert row["licence"] in {"CC0-1.0", "public domain"}
+    assert {"animal", "person", "vehicle", "nature", "thing", "medicine"} <= {row["kind"] for row in rows}
