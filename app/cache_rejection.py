@@ -42,15 +42,15 @@ def judged(name: str, key: str) -> Judged:
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _threshold_bins(
-    name: str, fingerprint: str, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...]
+    name: str, fingerprint: str, key: str, split: str, marks: tuple[Mark, ...]
 ) -> ThresholdBins:
     del fingerprint
-    return line(judged(name, key), split, marks, own)
+    return line(judged(name, key), split, marks)
 
 
-def bins(name: str, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...]) -> ThresholdBins:
-    """What the threshold line of a score shows."""
-    return _threshold_bins(name, cache.run(name).fingerprint, key, split, marks, own)
+def bins(name: str, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...] = ()) -> ThresholdBins:
+    """What the threshold line of a score shows, with a visitor's own values as ticks."""
+    return replace(_threshold_bins(name, cache.run(name).fingerprint, key, split, marks), own=own)
 
 
 @st.cache_data(show_spinner="Trying every way to choose …", max_entries=32)

@@ -87,14 +87,13 @@ def _shown(measure: Score, values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.fromiter((measure.shown(value) for value in values.tolist()), np.float64, len(values))
 
 
-def line(judged: Judged, split: str, marks: tuple[Mark, ...], own: tuple[float, ...] = ()) -> ThresholdBins:
-    """What the threshold line needs: the split's dermoscopy, the strangers, and a visitor's own pictures as a kind."""
+def line(judged: Judged, split: str, marks: tuple[Mark, ...]) -> ThresholdBins:
+    """What the threshold line needs: the split's dermoscopy and the strangers, counted."""
     table, strangers = judged.of(split), judged.strangers
     return threshold_bins(
         table["shown"].to_numpy(), table["correct"].to_numpy(bool), (table["diagnosis"] == "MEL").to_numpy(),
-        np.concatenate([strangers["shown"].to_numpy(), np.asarray(own, np.float64)]),
-        np.array([*strangers["kind"], *["your pictures"] * len(own)], dtype=object),
-        reject=judged.measure.rejected_side, quantity=judged.measure.quantity.rstrip(","), marks=marks,
+        strangers["shown"].to_numpy(), strangers["kind"].to_numpy(object), reject=judged.measure.rejected_side,
+        quantity=judged.measure.quantity.rstrip(","), marks=marks,
         span=(0.0, 1.0) if judged.measure.key in ("confidence", "scaled_confidence", "margin") else None,
     )
 

@@ -24,6 +24,7 @@ THRESHOLD = "threshold"
 WHO = "who"
 SCORE = "score"
 LOOK_AT = "on"
+MOVED_ON = "moved"
 COST = "cost"
 MOST_ERRORS = "errors"
 SURE = "sure"
@@ -60,6 +61,7 @@ AFTER = "after"
 UPLOAD = "uploaded_picture"
 HISTORY = "analysed"
 POLICY = "own_policy"
+OWN_PICTURES = "own_pictures"
 
 
 @cache

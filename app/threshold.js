@@ -116,6 +116,11 @@ class ThresholdLine {
     this.drawPanel(svg, this.panels[0], [[this.right, 'fill-right'], [this.wrong, 'outline-wrong']]);
     this.drawPanel(svg, this.panels[1], [[this.strange, 'fill-strange']]);
     const bottom = this.panels[1][1];
+    for (const value of this.bins.own) {
+      const x = this.x(Math.min(Math.max(value, this.low), this.high));
+      const tick = node(svg, 'path', { d: `M${x} ${bottom} l-6 -11 h12 z`, class: 'own' });
+      node(tick, 'title', {}, `your picture: ${this.shown(value)}`);
+    }
     const step = niceStep(this.high - this.low, Math.max(3, this.width / 90));
     for (const value of ticks(this.low, this.high, step)) {
       node(svg, 'text', { x: this.x(value), y: bottom + 17, 'text-anchor': 'middle' }, value.toFixed(decimalsOf(step)));

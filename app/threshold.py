@@ -65,6 +65,7 @@ class ThresholdBins:
         quantity: What the axis shows, its title.
         decimals: That tell two neighbouring thresholds apart, marks aside.
         marks: Other thresholds.
+        own: Values of a visitor's own pictures: shown as ticks, counted nowhere.
     """
 
     edges: Floats
@@ -78,6 +79,7 @@ class ThresholdBins:
     quantity: str
     decimals: int
     marks: tuple[Mark, ...]
+    own: tuple[float, ...] = ()
 
     def snap(self, threshold: float) -> float:
         """The edge that is nearest to a threshold, the lower one of two."""
@@ -93,7 +95,7 @@ class ThresholdBins:
             "melanomaWrong": self.melanoma_wrong.tolist(),
             "strangers": [{"kind": kind, "counts": counts.tolist()} for kind, counts in self.strangers.items()],
             "reject": self.reject, "quantity": self.quantity, "decimals": self.decimals,
-            "marks": [{"value": mark.value, "label": mark.label} for mark in self.marks],
+            "marks": [{"value": mark.value, "label": mark.label} for mark in self.marks], "own": list(self.own),
         }
 
 

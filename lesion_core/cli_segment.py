@@ -140,10 +140,13 @@ def predict(
             continue
         name = f"{path.stem}_segmentation.png"
         number = 2
-        while name in taken:  # two folders may hold pictures of one name
+        # Two folders may hold pictures of one name, and an expert's mask has this name too.
+        while name in taken or (masks / name).exists():
             name, number = f"{path.stem}_{number}_segmentation.png", number + 1
         taken.add(name)
-        cv2.imwrite(str(masks / name), found.astype("uint8") * 255)
+        if not cv2.imwrite(str(masks / name), found.astype("uint8") * 255):
+            rows.append({"picture": str(path), "error": f"{masks / name} cannot be written."})
+            continue
         rows.append({"picture": str(path), "mask": str(masks / name), "area": round(float(found.mean()), 4)})
     if as_json:
         print_json(rows)

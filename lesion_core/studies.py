@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,7 @@ def run_study(
         class's sensitivity.
 
     Raises:
-        ConfigError: The study is unknown.
+        ConfigError: The study is unknown, or `work` holds a variant that was trained otherwise.
         LesionError: As `collect`, `fit` and `write_run` raise it.
     """
     from lesion_core.runs import open_run
@@ -126,13 +127,20 @@ def run_study(
         })
         table = _by_image(collection.table, settings) if variant.by_image else collection.table
         folder = work / own.name
+        roles = sorted(zip(table["image_id"], table["role"], strict=True))
+        split = hashlib.sha256(repr(roles).encode()).hexdigest()[:16]
         if not (folder / "run" / "config.json").is_file():
             fitted = fit(own, table, folder, weights_folder=weights_folder, bars=False, **trainer_options)
             write_run(
                 folder / "run", own, fitted.model, table, collection.ood.iloc[:0], bits=32, history=fitted.history,
-                split_fingerprint=collection.manifest.fingerprint, initial_weights=fitted.initialised.sentence,
+                split_fingerprint=split, initial_weights=fitted.initialised.sentence,
             )
         run = open_run(folder / "run")
+        if run.config.settings != own or run.config.split_fingerprint != split:
+            raise ConfigError(
+                f"{folder} holds a finished training with other settings or another split.",
+                "Give another --work folder: all variants must share one budget.",
+            )
         for view in ("test", "isic2018"):
             summary = view_summary(run, view)
             data = view_data(run, view)

@@ -47,6 +47,17 @@ else:
 with title:
     page_title("What does the model say about this picture?", f"**{answer}**{rest}")
 
+own_policy = st.session_state.get(state.POLICY)
+if own_policy is not None and own_policy.run == run.fingerprint:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        badges(("your own policy", "orange"))
+        st.caption(own_policy.chosen)
+        if st.button("Back to the run's policy"):
+            del st.session_state[state.POLICY]
+            st.rerun()
+else:
+    own_policy = None
+
 segmenters = cache.segmenters()[0]
 mask = None
 if segmenters:
@@ -93,6 +104,7 @@ def report() -> Report:
     facts = [
         ("Run", f"{run.name} ({run.fingerprint}), {run.config.settings.model.architecture}, "
          f"{run.config.settings.preprocessing.resize.size} px"),
+        ("Rejection", f"a visitor's own policy: {own_policy.chosen}" if own_policy else "the run's own policy"),
         ("Malignant or premalignant", f"{100 * malignant_share(prediction):.1f} %"),
     ]
     if mask is not None and shape:
@@ -153,7 +165,7 @@ if len(history) > 1:
 st.caption("In memory until you close this page, at most 30 pictures; nobody else sees it.")
 how_to_read(
     "The probabilities are the model's own, after a temperature fitted on the calibrate split: no second opinion.",
-    "UNKNOWN means that the run's rejection policy turned the picture away. A stranger can still get a sure answer: "
+    "UNKNOWN means that the rejection policy turned the picture away. A stranger can still get a sure answer: "
     "the page *Out of distribution* shows how often.",
     "The map shows where the evidence for the answer lies in the last block. It does not show why, and it is no proof.",
     f"Run {run.name} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px, "

@@ -22,7 +22,8 @@ from lesion_core.labels import DIAGNOSES, diagnosis
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site"}
 SMALLEST = 20
-KEPT = "95 % of calibrate kept"
+KEPT, PUBLISHED, OWN = "95 % of calibrate kept", f"{PUBLISHED_CONFIDENCE:g}, as published", "the run's own"
+MOST_PICTURES = 20
 BORDER = 6  # pictures on each side of the line
 
 run = current_run()
@@ -30,9 +31,15 @@ page_title("What does a threshold cost, and whom?")
 
 
 def forget_threshold() -> None:
-    """Another score has other numbers."""
+    """Another score, and another run, have other numbers."""
     st.session_state.pop(state.THRESHOLD, None)
-    st.query_params.pop(state.THRESHOLD, None)
+    for name in (state.THRESHOLD, state.MOVED_ON):
+        st.query_params.pop(name, None)
+
+
+if st.session_state.setdefault("threshold_run", run.fingerprint) != run.fingerprint:
+    forget_threshold()
+    st.session_state["threshold_run"] = run.fingerprint
 
 
 def shares(interval: object) -> str:
@@ -49,6 +56,13 @@ def policy_file(policy: Policy) -> str:
 @st.fragment
 def body() -> None:
     """All that moves with the threshold; only this runs again when the line is let go."""
+    try:
+        threshold_page()
+    except LesionError as error:  # a fragment's errors do not reach Home.py
+        problem(error)
+
+
+def threshold_page() -> None:
     head = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         key = choose("Score", {k: s.name for k, s in SCORES.items()}, state.SCORE, default=DEFAULT, width=280,
@@ -62,31 +76,43 @@ def body() -> None:
         st.info(f"This run has no {split} pictures.", icon=":material/info:")
         return
     kept_95 = measure.shown(keep_share_threshold(calibrate["score"])) if len(calibrate) else None
-    own_policy = read_policy(run)
+    try:
+        own_policy = read_policy(run)
+    except LesionError as error:  # here it can be replaced, so the page must open
+        own_policy = None
+        problem(error)
     own = measure.shown(own_policy.limits[0].threshold) if own_policy and own_policy.score == key \
         and len(own_policy.limits) == 1 else None
     marks = [Mark(kept_95, KEPT)] if kept_95 is not None else []
     if key == "confidence":
-        marks.append(Mark(PUBLISHED_CONFIDENCE, f"{PUBLISHED_CONFIDENCE:g}, as published"))
+        marks.append(Mark(PUBLISHED_CONFIDENCE, PUBLISHED))
     if own is not None and own != kept_95:
-        marks.append(Mark(own, "the run's own"))
+        marks.append(Mark(own, OWN))
     uploaded = your_pictures(key)
     bins = cache_rejection.bins(run.name, key, split, tuple(marks), tuple(value for _, _, value in uploaded))
+
+    def moved() -> None:
+        # In the link too: a reload must not turn a threshold that was tuned on test into an honest one.
+        st.query_params[state.MOVED_ON] = split
+
     default = bins.snap(kept_95 if kept_95 is not None else PUBLISHED_CONFIDENCE)
     with field:
         threshold = float(st.number_input(
             "Threshold", value=default, step=float(10.0**-bins.decimals), format=f"%.{bins.decimals}f",
             key=state.THRESHOLD, bind="query-params", help="Drag the line, or type it here.",
+            on_change=moved,
         ))
 
     def take(value: float) -> None:
+        moved()
         st.session_state[state.THRESHOLD] = value
 
     at = threshold_line(bins, threshold, key=f"line_{key}_{split}", on_release=take)
     rejected = judged.rejected(table["shown"], at)
     strange = judged.rejected(judged.strangers["shown"], at)
-    named = next((mark.label for mark in marks if np.isclose(mark.value, at, rtol=0, atol=1.5 * 10.0**-bins.decimals)),
-                 None)
+    # Marks are edges of bins, so a line on one is exactly on it.
+    named = next((mark.label for mark in marks if mark.value == at), None)
+    moved_on = st.query_params.get(state.MOVED_ON, "test")
     with head:
         through = f" and lets **{percent(1 - float(strange.mean()))}** of the pictures that are no lesion through" \
             if len(strange) else ""
@@ -94,7 +120,7 @@ def body() -> None:
         st.markdown(f"At {at:.{bins.decimals}f} the model answers **{percent(float((~rejected).mean()))}** of the "
                     f"{split} dermoscopy, is right in **{percent(float(correct.mean()) if len(correct) else np.nan)}** "
                     f"of these{through}.")
-    by_hand = ("by eye, on calibrate", "orange") if split == "calibrate" else ("moved while looking at test", "red")
+    by_hand = ("by eye, on calibrate", "orange") if moved_on == "calibrate" else ("moved while looking at test", "red")
     shown_on = f"{split} split, n = {len(table):,}", "green" if split == "test" else "orange"
     badges(("real dermoscopy", "blue"), shown_on, (f"no lesion, n = {len(strange):,}", "gray"),
            (f"threshold: {named}", "green") if named else by_hand)
@@ -106,7 +132,7 @@ def body() -> None:
     draw = (
         lambda: who_pays(table, rejected, judged, strange, split), lambda: ways(key), lambda: scores(key), calibration,
         lambda: borderline(judged, table, at, split), sets_of_diagnoses, lambda: show_uploads(uploaded, judged, at),
-        lambda: save(judged, key, at, split, named),
+        lambda: save(judged, key, at, named, moved_on, own_policy),
     )
     for tab, show in zip(tabs, draw, strict=True):
         if tab.open:
@@ -156,8 +182,9 @@ def ways(key: str) -> None:
     st.dataframe(pd.DataFrame([
         {"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}} for way in tried
     ]).fillna("not possible"), hide_index=True, alt="What each way to choose a threshold does on the test split")
-    st.caption("Each is chosen on the calibrate split and shown on test, with 95 % intervals. *As published* is a rule "
-               "on the plain confidence, whatever the score above.")
+    st.caption("Each is chosen on the calibrate split and shown on test, with 95 % intervals; the second limit of a "
+               "score that joins two comes from select where the way is by cost or guaranteed. The strangers have no "
+               "split. *As published* is a rule on the plain confidence, whatever the score above.")
     for way in tried:
         st.markdown(f"- **{way.name}.** {way.says}")
     possible = [way for way in tried if way.policy]
@@ -173,7 +200,10 @@ def scores(key: str) -> None:
     name = str(st.selectbox("Run", others, index=others.index(run.name), key="scores_run")) if len(others) > 1 \
         else run.name
     board = cache_rejection.all_scores(name)
-    wide = board.assign(text=[f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in board.itertuples()])
+    wide = board.assign(text=[
+        f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" if np.isfinite(row.value) else "none"
+        for row in board.itertuples()
+    ])
     columns = {"coverage": "dermoscopy kept", "risk": "wrong among kept", "rejected": "strangers rejected",
                "auroc": "AUROC", "aupr_ood": "AUPR, stranger positive", "aupr_dermoscopy": "AUPR, dermoscopy positive",
                "fpr95": "FPR at 95 % TPR", "aurc": "AURC", "augrc": "AUGRC"}
@@ -186,10 +216,14 @@ def scores(key: str) -> None:
                "a picture that is no lesion. AURC and AUGRC (lower is better) ask whether mistakes score high.")
     kinds = wide[~wide["kind"].isin(["", "all"])]
     if not kinds.empty:
-        st.dataframe(kinds.assign(share=[percent(v) for v in kinds["value"]]).pivot_table(
+        cells = [f"{percent(r.value)} ({100 * r.low:.0f} to {100 * r.high:.0f})" for r in kinds.itertuples()]
+        heads = kinds["kind"].str.replace("_", " ") + ", n " + kinds["n"].astype(str)
+        st.dataframe(kinds.assign(share=cells, kind=heads).pivot_table(
             index="score", columns="kind", values="share", aggfunc="first", sort=False,
         ).rename(index=lambda k: SCORES[str(k)].name), alt="Rejected share of each kind of stranger by score")
-        st.caption("The rejected share of each kind of picture that is no lesion, at the same thresholds.")
+        st.caption("The rejected share of each kind of picture that is no lesion, at the same thresholds, with "
+                   "Wilson's 95 % intervals. The strangers have no split: they are seen while one chooses, and the "
+                   "default score was chosen with them, so these shares flatter it.")
 
 
 def calibration() -> None:
@@ -260,23 +294,26 @@ def sets_of_diagnoses() -> None:
 
 
 def your_pictures(key: str) -> list[tuple[str, str, float]]:
-    """Title, answer and value of the visitor's own pictures."""
-    found = []
-    for file in st.session_state.get("ood_uploads") or []:
-        try:
-            prediction = cache.predict(run.name, decode(file.getvalue()))
-        except LesionError as error:
-            problem(error)
-            continue
-        value = SCORES[key].shown(float(cache_rejection.scorer(run.name)(key, prediction.outputs)[0]))
-        found.append((file.name, prediction.code, value))
-    return found
+    """Title, answer and value of the visitor's own pictures, which stay for the visit whatever tab is open."""
+    kept = st.session_state.setdefault(state.OWN_PICTURES, {})
+    for file in (st.session_state.get("ood_uploads") or [])[:MOST_PICTURES]:
+        if (run.fingerprint, file.file_id) not in kept and len(kept) < 3 * MOST_PICTURES:
+            try:
+                kept[run.fingerprint, file.file_id] = file.name, cache.predict(run.name, decode(file.getvalue()))
+            except LesionError as error:
+                problem(error)
+    scorer = cache_rejection.scorer(run.name)
+    return [
+        (name, prediction.code, SCORES[key].shown(float(scorer(key, prediction.outputs)[0])))
+        for (fingerprint, _), (name, prediction) in kept.items() if fingerprint == run.fingerprint
+    ]
 
 
 def show_uploads(uploaded: list[tuple[str, str, float]], judged: Judged, at: float) -> None:
     """Where a visitor drops pictures, and what became of them."""
-    st.file_uploader("Your own pictures: they appear in the histogram as a kind of their own", key="ood_uploads",
-                     accept_multiple_files=True, type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"])
+    st.file_uploader(f"Your own pictures, up to {MOST_PICTURES} at a time: each is a mark on the axis of the strangers",
+                     key="ood_uploads", accept_multiple_files=True,
+                     type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"])
     if uploaded:
         beyond = judged.rejected(pd.Series([value for _, _, value in uploaded], dtype=float), at)
         st.dataframe(pd.DataFrame([
@@ -284,17 +321,29 @@ def show_uploads(uploaded: list[tuple[str, str, float]], judged: Judged, at: flo
              judged.measure.quantity.rstrip(","): round(value, 4)}
             for (name, code, value), out in zip(uploaded, beyond, strict=True)
         ]), hide_index=True)
-    st.caption("They stay in memory for this visit, never on disk.")
+        if st.button("Forget them"):
+            st.session_state[state.OWN_PICTURES] = {}
+            st.rerun(scope="fragment")
+    st.caption("They stay in memory for this visit, never on disk, and are counted in no figure.")
 
 
-def save(judged: Judged, key: str, at: float, split: str, named: str | None) -> None:
+def save(
+    judged: Judged, key: str, at: float, named: str | None, moved_on: str, own_policy: Policy | None
+) -> None:
     """Write the threshold down as a policy."""
-    if split == "test" and not named:
+    if not named and moved_on != "calibrate":
         st.error("This threshold was moved while looking at test, so test flatters it: it is not saved. Choose "
                  "*Calibrate, to choose* above, and set the line there.", icon=":material/block:")
         return
-    how, wish = ("keep", Wish()) if named == KEPT else ("eye", Wish(threshold=judged.measure.unshown(at)))
-    policy = tune(run, key, how, wish, scorer=cache_rejection.scorer(run.name))
+    how, wish = "eye", Wish(threshold=judged.measure.unshown(at))
+    if named == KEPT:
+        how, wish = "keep", Wish()
+    elif named == PUBLISHED:
+        how, wish = "published", Wish()
+    if named == OWN and own_policy:
+        policy = own_policy
+    else:
+        policy = tune(run, key, how, wish, scorer=cache_rejection.scorer(run.name))
     st.markdown(policy.chosen)
     st.dataframe(pd.DataFrame([
         {"score": SCORES[limit.score].name, "limit": SCORES[limit.score].shown(limit.threshold),

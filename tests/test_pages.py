@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.navigation import GROUPS
-from lesion_core.runs import Run
+from lesion_core.runs import Run, sha256
 from lesion_core.segmenter_runs import SegmenterRun
 
 HOME = str(Path(__file__).parent.parent / "app" / "Home.py")
@@ -192,7 +194,10 @@ def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
     app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save")
     assert not app.exception
     assert any("test flatters it" in error.value for error in app.error)
+    # Looking at calibrate afterwards does not make it honest; having moved it there does.
     app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save", on="calibrate")
+    assert any("test flatters it" in error.value for error in app.error)
+    app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save", moved="calibrate")
     assert not app.exception and not app.error
     assert "set by hand on the" in text(app)
 
@@ -206,6 +211,53 @@ def test_every_tab_of_the_threshold_page_opens(tab: str) -> None:
 
 
 @pytest.mark.usefixtures("with_run")
+def test_typing_a_threshold_remembers_on_which_split() -> None:
+    app = open_page("out_of_distribution", score="confidence", on="calibrate", tab="Save")
+    app.number_input(key="threshold").set_value(0.321).run()
+    assert not app.exception and not app.error
+    assert "calibrate" in app.query_params["moved"] and "set by hand" in text(app)
+
+
+@pytest.mark.usefixtures("with_run")
+def test_own_pictures_are_marked_and_counted_nowhere() -> None:
+    app = open_page("out_of_distribution", tab="Your pictures")
+    before = text(app).split("At ")[1].split(".\n")[0]
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    good = cv2.imencode(".png", pixels)[1].tobytes()
+    app.file_uploader(key="ood_uploads").set_value([("mine.png", good, "image/png")]).run()
+    assert not app.exception
+    assert "mine.png" in app.dataframe[0].value["picture"].tolist()
+    assert text(app).split("At ")[1].split(".\n")[0] == before
+
+
+def test_an_altered_policy_is_told_and_the_page_that_can_replace_it_opens(
+    monkeypatch: pytest.MonkeyPatch, run_copy: Path
+) -> None:
+    path = run_copy / "policy.json"
+    path.write_text(path.read_text().replace("calibrate pictures", "many pictures"))
+    monkeypatch.setenv("LESION_RUNS", str(run_copy.parent))
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    app = open_page("out_of_distribution", tab="Save")
+    assert not app.exception
+    assert any("was altered after it was chosen" in warning.value for warning in app.warning)
+    assert "answers **" in text(app)
+
+
+def test_a_run_without_test_pictures_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch, run_copy: Path) -> None:
+    table = pd.read_parquet(run_copy / "predictions.parquet")
+    table.assign(split=table["split"].replace({"test": "calibrate"})).to_parquet(run_copy / "predictions.parquet")
+    config = json.loads((run_copy / "config.json").read_text())
+    config["files"]["predictions.parquet"] = sha256(run_copy / "predictions.parquet")
+    (run_copy / "config.json").write_text(json.dumps(config))
+    (run_copy / "policy.json").unlink()
+    monkeypatch.setenv("LESION_RUNS", str(run_copy.parent))
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    app = open_page("out_of_distribution")
+    assert not app.exception
+    assert any("has no test images" in warning.value for warning in app.warning)
+
+
+@pytest.mark.usefixtures("with_run")
 def test_a_policy_that_is_used_is_obeyed_on_analyse(small_run: Run) -> None:
     from lesion_core.analysis.policy import Wish, tune
 
@@ -216,7 +268,10 @@ def test_a_policy_that_is_used_is_obeyed_on_analyse(small_run: Run) -> None:
         app.run()
         assert not app.exception
         said.append("UNKNOWN." in text(app))
+        assert "set by hand" in text(app)
     assert said == [True, False]
+    next(b for b in app.button if b.label == "Back to the run's policy").click().run()
+    assert "own_policy" not in app.session_state and "set by hand" not in text(app)
 
 
 def test_a_data_folder_without_isic_2019_still_gives_its_pictures(

@@ -196,6 +196,16 @@ class TestCommands:
         assert written == ["x_2_segmentation.png", "x_segmentation.png"]
         assert read_mask(tmp_path / "masks" / "x_segmentation.png").shape == (64, 64)
 
+    def test_an_expert_s_mask_of_that_name_stays(
+        self, call: Any, small_segmenter: SegmenterRun, tmp_path: Path
+    ) -> None:
+        cv2.imwrite(str(tmp_path / "x.png"), make_lesion("BCC", seed=1, size=64).image)
+        (tmp_path / "x_segmentation.png").write_bytes(b"an expert's")
+        code, out, _ = call("segment", "predict", tmp_path / "x.png", "--run", small_segmenter.folder,
+                            "--out", tmp_path, "--json")
+        assert code == 0 and json.loads(out)[0]["mask"].endswith("x_2_segmentation.png")
+        assert (tmp_path / "x_segmentation.png").read_bytes() == b"an expert's"
+
     def test_a_classifier_is_refused(self, call: Any, small_run: Any) -> None:
         code, _, err = call("segment", "evaluate", small_run.folder)
         assert code == 1 and "holds no segmenter" in err

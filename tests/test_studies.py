@@ -48,6 +48,13 @@ def test_a_second_call_reads_what_was_finished(found: tuple[pd.DataFrame, Path],
     pd.testing.assert_frame_equal(run_study("leakage", SETTINGS, data_root, work), table)
 
 
+def test_variants_of_another_budget_are_not_mixed_in(found: tuple[pd.DataFrame, Path], data_root: Path) -> None:
+    _, work = found
+    longer = SETTINGS.model_copy(update={"training": SETTINGS.training.model_copy(update={"epochs": 2})})
+    with pytest.raises(ConfigError, match="other settings or another split"):
+        run_study("leakage", longer, data_root, work)
+
+
 def test_split_by_image_puts_a_lesion_on_both_sides_and_leaves_the_official_test_alone(data_root: Path) -> None:
     table = collect(data_root, SplitSettings()).table
     assert table.groupby("group")["role"].nunique().max() == 1

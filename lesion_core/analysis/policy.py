@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +92,10 @@ class PolicyFile(Settings):
 
 
 def write_policy(policy: Policy, path: Path) -> None:
-    """Write a policy with its check."""
-    path.write_text(PolicyFile(policy=policy, check=policy.fingerprint()).to_json(), encoding="utf-8")
+    """Write a policy with its check, whole or not at all: others may be reading the file."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    aside.write_text(PolicyFile(policy=policy, check=policy.fingerprint()).to_json(), encoding="utf-8")
+    aside.replace(path)
 
 
 def read_policy(run: Run, path: Path | None = None) -> Policy | None:

@@ -7,10 +7,8 @@ the share of wrong answers among those, *generalised risk* the share of wrong an
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lesion_core.analysis.curves import MAX_POINTS, thin
 from lesion_core.analysis.intervals import Interval, bootstrap_all
 from lesion_core.analysis.predictions import Floats, check_results, check_scores
 from lesion_core.analysis.ranking import Weights, auroc, ones, rank, ratio
@@ -96,25 +94,3 @@ def selective(
     return bootstrap_all(
         {"aurc": lambda w: _aurc(s, r, w), "augrc": lambda w: _augrc(s, r, w)}, lesions, n, seed, level
     )
-
-
-def risk_coverage(scores: ArrayLike, correct: ArrayLike, max_points: int = MAX_POINTS) -> pd.DataFrame:
-    """The curve: threshold, coverage, risk (selective), generalised_risk, by rising threshold.
-
-    Args:
-        scores: (N,), higher = rejected earlier.
-        correct: (N,) bool.
-        max_points: It is thinned to at most these.
-
-    Raises:
-        DataError: As in `aurc`.
-    """
-    s, r = _check(scores, correct)
-    order, ends = _sorted(s)
-    wrong = np.cumsum(~r[order])[ends]
-    kept = ends + 1
-    chosen = thin(kept / len(s), wrong / len(s), max_points)
-    return pd.DataFrame({
-        "threshold": s[order][ends], "coverage": kept / len(s), "risk": wrong / kept,
-        "generalised_risk": wrong / len(s),
-    }).iloc[chosen].reset_index(drop=True)

@@ -14,6 +14,9 @@ from lesion_core.imaging.geometry import Box
 
 Mask = NDArray[np.bool_]
 
+LARGEST_SIDE = 768
+"""Pixels that a shape is measured on: its numbers do not get finer above, only slower."""
+
 
 def clean_up(mask: Mask) -> Mask:
     """The largest connected part of a mask with its holes filled: a picture shows one lesion. Empty stays empty.
@@ -94,6 +97,9 @@ def shape_of(mask: Mask, image: NDArray[np.uint8]) -> Shape | None:
         )
     if not mask.any():
         return None
+    touches = bool(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any())
+    area = float(mask.mean())
+    mask, image = _reduce(mask, image)
     contours = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
     outer = max(contours, key=cv2.contourArea)
     # A smooth line through the pixel centres: the steps of the pixel grid would count as raggedness.
@@ -103,22 +109,32 @@ def shape_of(mask: Mask, image: NDArray[np.uint8]) -> Shape | None:
     inside = abs(float((x * next_y - y * next_x).sum())) / 2
     hull = float(cv2.contourArea(cv2.convexHull(outer)))
     own = float(cv2.contourArea(outer))
-    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).astype(np.float64)
-    colours = lab[mask]
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    colours = lab[mask].astype(np.float64)
     mean = colours.mean(axis=0)
-    reach = max(3, round(0.15 * np.sqrt(mask.sum())))
-    near = cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)) > 0
-    skin = lab[near & ~mask]
-    border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    skin = lab[(away <= max(3, 0.15 * np.sqrt(mask.sum()))) & ~mask].astype(np.float64)
     return Shape(
-        area=float(mask.mean()),
+        area=area,
         irregularity=max(1.0, perimeter**2 / (4 * np.pi * inside)) if inside > 0 else 1.0,
         solidity=own / hull if hull > 0 else 1.0,
         asymmetry=_asymmetry(mask),
         contrast=float(np.linalg.norm(mean - skin.mean(axis=0))) if len(skin) else float("nan"),
         variegation=float(np.sqrt(((colours - mean) ** 2).sum(axis=1).mean())),
-        touches_edge=bool(border.any()),
+        touches_edge=touches,
     )
+
+
+def _reduce(mask: Mask, image: NDArray[np.uint8]) -> tuple[Mask, NDArray[np.uint8]]:
+    """Both at `LARGEST_SIDE` at most; a mask so thin that it would vanish keeps its size."""
+    scale = LARGEST_SIDE / max(mask.shape)
+    if scale >= 1:
+        return mask, image
+    size = max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale))
+    small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
+    if not small.any():
+        return mask, image
+    return small, np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _smooth(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -97,14 +97,15 @@ class SegmenterData(lightning.LightningDataModule):
         folder: For the preprocessed pictures.
 
     Raises:
-        DataError: The train or the select split has no picture with a mask.
+        DataError: The train, select or test split has no picture with a mask.
     """
 
     def __init__(self, table: pd.DataFrame, settings: SegmenterRunSettings, folder: Path) -> None:
         super().__init__()
         self.settings, self.folder = settings, folder
         self.pictures: dict[str, list[tuple[str, str]]] = {}
-        for role in ("train", "select"):
+        # Test is not read here, but a training that cannot be measured should not start.
+        for role in ("train", "select", "test"):
             part = table[(table["role"] == role) & table["path"].notna() & table["mask_path"].notna()]
             if part.empty:
                 raise DataError(
@@ -117,8 +118,8 @@ class SegmenterData(lightning.LightningDataModule):
         """Decode and preprocess all pictures; a second time it only opens the files."""
         size, preprocessing = self.settings.preprocessing.resize.size, self.settings.preprocessing
         self.stores = {
-            role: make_store(pictures, preprocessing, round(MARGIN * size) if role == "train" else size, self.folder)
-            for role, pictures in self.pictures.items()
+            role: make_store(self.pictures[role], preprocessing, side, self.folder)
+            for role, side in (("train", round(MARGIN * size)), ("select", size))
         }
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:

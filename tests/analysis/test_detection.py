@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesion_core.analysis.detection import MEASURES, detection, measure
-from lesion_core.analysis.selective import augrc, aurc, risk_coverage, selective
+from lesion_core.analysis.selective import augrc, aurc, selective
 from lesion_core.errors import DataError
 
 scores_lists = st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=30)
@@ -122,12 +122,3 @@ def test_intervals_of_areas():
         rows = np.concatenate([np.flatnonzero(groups == g) for g in rng.choice(np.unique(groups), len(set(groups)))])
         drawn.append(aurc(s[rows], correct[rows]))
     assert (found["aurc"].low, found["aurc"].high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
-
-
-def test_the_curve():
-    curve = risk_coverage([1, 2, 2, 4], np.array([True, False, True, False]))
-    assert curve["threshold"].tolist() == [1, 2, 4] and curve["coverage"].tolist() == [0.25, 0.75, 1]
-    assert curve["risk"].tolist() == pytest.approx([0, 1 / 3, 0.5])
-    assert curve["generalised_risk"].tolist() == [0, 0.25, 0.5]
-    rng = np.random.default_rng(0)
-    assert len(risk_coverage(rng.random(5000), rng.random(5000) < 0.8)) <= 200

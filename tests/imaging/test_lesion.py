@@ -138,3 +138,19 @@ def test_any_mask_has_a_shape_in_range(mask: np.ndarray) -> None:
 def test_a_mask_of_another_frame_is_refused() -> None:
     with pytest.raises(ImageError, match="does not fit"):
         shape_of(np.ones((4, 5), bool), np.zeros((5, 4, 3), np.uint8))
+
+
+def test_a_large_picture_is_measured_as_fast_and_like_a_small_one() -> None:
+    small = ellipse((60, 40), 20)
+    large = cv2.resize(small.astype(np.uint8), (4000, 4000), interpolation=cv2.INTER_NEAREST) > 0
+    a, b = shape_of(small, painted(small)), shape_of(large, painted(large))
+    assert a is not None and b is not None
+    assert b.area == pytest.approx(a.area, rel=1e-3)
+    for name in ("irregularity", "solidity", "asymmetry", "contrast", "variegation"):
+        assert getattr(b, name) == pytest.approx(getattr(a, name), rel=0.03, abs=0.03), name
+
+
+def test_a_mask_too_thin_to_be_reduced_is_measured_as_it_is() -> None:
+    mask = np.zeros((2000, 3), bool)
+    mask[:, 1] = True
+    assert shape_of(mask, painted(mask)) is not None
