@@ -134,7 +134,8 @@ def _reduce(mask: Mask, image: NDArray[np.uint8]) -> tuple[Mask, NDArray[np.uint
     small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
     if not small.any():
         return mask, image
-    return small, np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    # The same pixels of both: averages would mix skin into the lesion's border.
+    return small, np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
 
 
 def _smooth(points: NDArray[np.float64]) -> NDArray[np.float64]:
