@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import platform
@@ -17,7 +16,7 @@ from rich.table import Table
 
 from lesion_core import cli_ood, cli_segment
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
-from lesion_core.console import DataOption, JsonOption, RunsOption, bar, err, out, print_json, say, tell
+from lesion_core.console import DataOption, JsonOption, RunsOption, bar, err, out, print_json, read_settings, say, tell
 from lesion_core.errors import ConfigError, LesionError, RunError
 from lesion_core.labels import ISIC2019
 
@@ -91,18 +90,7 @@ def _settings(file: Path | None, name: str, **given: Any) -> RunSettings:
             )
         except ValidationError as error:
             raise ConfigError(f"The options: {first_problem(error)}", "Correct that option.") from None
-    remedy = "Give a JSON file of settings, or a run's config.json."
-    if not file.is_file():
-        raise ConfigError(f"There is no settings file at {file}.", remedy)
-    try:
-        found = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{file.name} is no JSON.", remedy) from None
-    if isinstance(found, dict) and "settings" in found:
-        found = found["settings"]
-    if isinstance(found, dict) and name:
-        found["name"] = name
-    return RunSettings.from_json(json.dumps(found), file.name)
+    return read_settings(file, name, RunSettings)
 
 
 @app.command()

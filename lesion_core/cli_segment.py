@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -13,32 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from lesion_core.config import SegmenterRunSettings
-from lesion_core.console import DataOption, JsonOption, RunsOption, bar, err, out, print_json, say, tell
-from lesion_core.errors import ConfigError, LesionError
+from lesion_core.console import DataOption, JsonOption, RunsOption, bar, err, out, print_json, read_settings, say, tell
+from lesion_core.errors import LesionError
 
 # Heavy imports wait inside the commands: `--help` needs no torch.
 
 app = typer.Typer(
     help="Train, measure and try segmenters: the mask of a lesion.", no_args_is_help=True, rich_markup_mode="rich"
 )
-
-
-def _settings(file: Path | None, name: str) -> SegmenterRunSettings:
-    """Settings from a file (a run's config.json too), or the defaults."""
-    if file is None:
-        return SegmenterRunSettings(name=name or "unet")
-    remedy = "Give a JSON file of settings, or a segmenter's config.json."
-    if not file.is_file():
-        raise ConfigError(f"There is no settings file at {file}.", remedy)
-    try:
-        found = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{file.name} is no JSON.", remedy) from None
-    if isinstance(found, dict) and "settings" in found:
-        found = found["settings"]
-    if isinstance(found, dict) and name:
-        found["name"] = name
-    return SegmenterRunSettings.from_json(json.dumps(found), file.name)
 
 
 @app.command()
@@ -63,7 +44,9 @@ def train(
     from lesion_core.training.segmentation import fit_segmenter
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    chosen = _settings(settings, name)
+    chosen = read_settings(settings, name, SegmenterRunSettings) if settings else SegmenterRunSettings(
+        name=name or "unet"
+    )
     tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {chosen.training.epochs} epochs.")
     collection = collect(data, chosen.split)
     for note in collection.notes:

@@ -1,4 +1,4 @@
-"""What the commands share: where they write, their progress bar, their common options."""
+"""What the commands share: where they write, their progress bar, their common options, settings from a file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lesion_core.config import Settings
+from lesion_core.errors import ConfigError
 
 out, err = Console(), Console(stderr=True)
 
@@ -21,6 +24,29 @@ DataOption = Annotated[
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read_settings(file: Path, name: str, kind: type[S]) -> S:
+    """Settings from a file, a run's `config.json` too; `name` takes the place of the one there.
+
+    Raises:
+        ConfigError: There is no such file, it is no JSON, or a field is wrong.
+    """
+    remedy = "Give a JSON file of settings, or a run's config.json."
+    if not file.is_file():
+        raise ConfigError(f"There is no settings file at {file}.", remedy)
+    try:
+        found = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{file.name} is no JSON.", remedy) from None
+    if isinstance(found, dict) and "settings" in found:
+        found = found["settings"]
+    if isinstance(found, dict) and name:
+        found["name"] = name
+    return kind.from_json(json.dumps(found), file.name)
 
 
 @contextmanager
