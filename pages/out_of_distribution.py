@@ -114,7 +114,7 @@ def threshold_page() -> None:
     named = next((mark.label for mark in marks if mark.value == at), None)
     moved_on = st.query_params.get(state.MOVED_ON, "test")
     with head:
-        through = f" and lets **{percent(1 - float(strange.mean()))}** of the pictures that are no lesion through" \
+        through = f" and lets **{percent(1 - float(strange.mean()), 1)}** of the pictures that are no lesion through" \
             if len(strange) else ""
         correct = table["correct"].to_numpy(bool)[~rejected]
         st.markdown(f"At {at:.{bins.decimals}f} the model answers **{percent(float((~rejected).mean()))}** of the "

@@ -43,6 +43,7 @@ with controls[3]:
     clean = st.toggle("Largest part, holes filled", value=True, key=state.CLEAN, bind="query-params")
     name = choose("Segmenter", {n: n for n in known}, state.SEGMENTER) if len(known) > 1 else "".join(known)
 
+whose = "the expert's" if picture.origin == "real" else "the true"  # a synthetic lesion's mask is exact
 run = cache.segmenter(name)
 found = cache.segment(name, picture.image)
 heat, mask = found.heat(), found.mask(threshold, clean=clean)
@@ -55,17 +56,17 @@ with title:
         answer = f"Nothing on this picture reaches a probability of {threshold:g}: the mask is empty."
     elif own:
         verdict = ", a failure" if own["jaccard"] < THRESHOLD else ""
-        answer = (f"The mask covers {100 * shape.area:.0f} % of the picture and agrees with the expert's with a "
-                  f"Jaccard of **{own['jaccard']:.2f}**{verdict}.")
+        answer = (f"The mask covers {100 * shape.area:.0f} % of the picture and agrees with {whose} one with "
+                  f"a Jaccard of **{own['jaccard']:.2f}**{verdict}.")
     else:
-        answer = f"The mask covers **{100 * shape.area:.0f} %** of the picture; no expert's mask is known for it."
+        answer = f"The mask covers **{100 * shape.area:.0f} %** of the picture; no true mask is known for it."
     page_title("Where does the lesion end?", answer)
 
 left, right, side = st.columns([5, 5, 3], gap="medium")
 with left:
     plain = outline(picture.image, picture.mask, EXPERT) if picture.mask is not None else picture.image
     st.image(plain, width="stretch", alt=f"The picture: {picture.title}",
-             caption=picture.title + (", the expert's contour in white" if picture.mask is not None else ""))
+             caption=picture.title + (f", {whose} contour in white" if picture.mask is not None else ""))
 with right:
     if show == "probability":
         drawn, caption = overlay(picture.image, heat, opacity), "the probability of lesion, violet little, yellow sure"
