@@ -33,11 +33,14 @@ class Judged:
         dermoscopy: A row an image of the calibrate and the test split: image_id, lesion_id, split, score, shown (the
             score as a person reads it), correct, answer (code), diagnosis, sex, age, site.
         strangers: A row a picture that is no lesion: image_id, kind, source, score, shown.
+        near: A row a changed test picture: image_id (of the test picture), kind, score, shown, diagnosis, correct,
+            and correct_before, of the same picture unchanged.
     """
 
     key: str
     dermoscopy: pd.DataFrame
     strangers: pd.DataFrame
+    near: pd.DataFrame
 
     @property
     def measure(self) -> Score:
@@ -79,8 +82,54 @@ def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
         "age": ages.where(ages.notna(), UNKNOWN).to_numpy(str), "site": table["site"].fillna(UNKNOWN).to_numpy(str),
     })
     strange = scorer(key, stranger_outputs(run))
-    strangers = run.ood[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
-    return Judged(key, dermoscopy, strangers.reset_index(drop=True))
+    strangers = run.strangers[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
+    near = _near(run, dermoscopy.set_index("image_id"))
+    changed = scorer(key, stranger_outputs(run, run.near))
+    near = near.assign(score=changed, shown=_shown(measure, changed))
+    return Judged(key, dermoscopy, strangers.reset_index(drop=True), near)
+
+
+def _near(run: Run, known: pd.DataFrame) -> pd.DataFrame:
+    """The changed test pictures beside what is known of them unchanged, by image id."""
+    of = run.near["image_id"].str.split("/", n=1).str[1]
+    answer = predict(softmax(run.logits(run.near)))
+    diagnoses = known["diagnosis"].reindex(of).to_numpy()
+    return pd.DataFrame({
+        "image_id": of.to_numpy(str), "kind": run.near["kind"].to_numpy(str), "diagnosis": diagnoses,
+        "correct": answer == pd.Index(run.classes).get_indexer(pd.Index(diagnoses)),
+        "correct_before": known["correct"].reindex(of).to_numpy(bool),
+    })
+
+
+def changed(judged: Judged, threshold: float) -> pd.DataFrame:
+    """What becomes of test pictures that something is wrong with, a row a change, after the pictures unchanged.
+
+    Args:
+        judged: The run's pictures under a score.
+        threshold: As a person reads it.
+
+    Returns:
+        group (the change), n, share, low, high (rejected, Wilson's 95 % interval), and right_before, right_after and
+        right_answered (of what is still answered): shares with a right answer, NaN where there is no lesion.
+    """
+    beyond = judged.rejected(judged.near["shown"], threshold)
+    unchanged = judged.of("test").set_index("image_id").reindex(judged.near["image_id"].unique())
+    rows = [_change("unchanged", judged.rejected(unchanged["shown"], threshold), unchanged["correct"],
+                    unchanged["correct"])]
+    for kind, part in judged.near.groupby("kind", sort=False):
+        right = part["correct"].astype(float).where(part["kind"] != "bare_skin")
+        rows.append(_change(str(kind).replace("_", " "), beyond[part.index], part["correct_before"], right))
+    return pd.DataFrame(rows)
+
+
+def _change(
+    group: str, beyond: NDArray[np.bool_], before: pd.Series[bool], after: pd.Series[float],
+) -> dict[str, object]:
+    share = wilson(int(beyond.sum()), len(beyond))
+    return {
+        "group": group, "n": share.n_images, "share": share.value, "low": share.low, "high": share.high,
+        "right_before": before.mean(), "right_after": after.mean(), "right_answered": after[~beyond].mean(),
+    }
 
 
 def _shown(measure: Score, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -35,6 +35,9 @@ ALLOCATOR = (
 )
 """Keeps freed memory in the process: on a CPU each training step otherwise faults its pages in anew."""
 
+NEAR_PICTURES = 100
+"""Test pictures that are changed in each way of `data.near`, to see what becomes of them."""
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
@@ -137,7 +140,7 @@ def train(
                        size=size, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     known_architecture(chosen.model.architecture)
     tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
-    collection = collect(data, chosen.split, strangers=Path("ood_samples"))
+    collection = collect(data, chosen.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
     for note in collection.notes:
         tell(note)
     own = work / chosen.name
@@ -181,7 +184,7 @@ def evaluate(
         from lesion_core.scoring import write_run
 
         settings = opened.config.settings
-        collection = collect(data, settings.split, strangers=Path("ood_samples"))
+        collection = collect(data, settings.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
         if collection.manifest.fingerprint != opened.config.split_fingerprint:
             raise RunError(
                 f"The pictures in {data} are split otherwise than those that {opened.name} was trained on: it would be "

@@ -126,7 +126,7 @@ class Run:
 
     @cached_property
     def ood(self) -> pd.DataFrame:
-        """A row an out-of-distribution picture: `OOD_FACTS` and ``logit_<class>``."""
+        """A row an out-of-distribution picture, `strangers` and `near`: `OOD_FACTS` and ``logit_<class>``."""
         return self._table("ood.parquet", OOD_FACTS)
 
     @cached_property
@@ -194,6 +194,16 @@ class Run:
         chosen &= table["dataset"] == dataset if dataset else table["dataset"] != OFFICIAL_TEST
         return table[chosen]
 
+    @property
+    def strangers(self) -> pd.DataFrame:
+        """The rows of `ood` that show no dermoscopic lesion."""
+        return self.ood[self.ood["source"] != NEAR]
+
+    @property
+    def near(self) -> pd.DataFrame:
+        """The rows of `ood` that are changed test pictures; ``image_id`` is ``kind/image``."""
+        return self.ood[self.ood["source"] == NEAR]
+
     def _file(self, name: str) -> Path:
         path = self.folder / name
         if not path.is_file():
@@ -239,6 +249,9 @@ class Run:
 
 OFFICIAL_TEST = "isic2018_test"
 """The data set name of the official ISIC 2018 Task 3 test set in `predictions.parquet`."""
+
+NEAR = "changed test dermoscopy"
+"""The source, in `ood.parquet`, of test pictures that something is wrong with (`data.near`): they are dermoscopy."""
 
 
 Config = TypeVar("Config", bound=Settings)

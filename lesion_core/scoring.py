@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,25 +24,29 @@ from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.analysis.outputs import project
 from lesion_core.analysis.policy import tune, write_policy
 from lesion_core.config import Preprocessing, RunSettings
+from lesion_core.data.near import change
 from lesion_core.data.synthetic import make_lesion
-from lesion_core.errors import ImageError, RunError
+from lesion_core.errors import DataError, ImageError, RunError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.models.checkpoints import load_weights, save_weights
 from lesion_core.models.classifiers import build, features
-from lesion_core.runs import OFFICIAL_TEST, ROLES, Calibration, Run, RunConfig, write_config, write_tables
+from lesion_core.runs import NEAR, OFFICIAL_TEST, ROLES, Calibration, Run, RunConfig, write_config, write_tables
 
 COMPONENTS = 256
 """Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
 
 Progress = Callable[[int, int], None]
+Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 class Squares(Dataset[Tensor | RunError]):
     """The model's square of each picture, uint8 (S, S, 3), exactly as one uploaded picture becomes it."""
 
-    def __init__(self, paths: Sequence[str], preprocessing: Preprocessing) -> None:
-        self.paths, self.pipeline = paths, Pipeline(preprocessing)
+    def __init__(
+        self, paths: Sequence[str], preprocessing: Preprocessing, changes: Mapping[int, Changed] | None = None
+    ) -> None:
+        self.paths, self.pipeline, self.changes = paths, Pipeline(preprocessing), changes or {}
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -49,8 +54,11 @@ class Squares(Dataset[Tensor | RunError]):
     def __getitem__(self, index: int) -> Tensor | RunError:
         # The error is an answer, not raised: a worker process would wrap it into a traceback.
         try:
-            return torch.from_numpy(self.pipeline.apply(decode(Path(self.paths[index]))))
-        except ImageError as error:
+            image = decode(Path(self.paths[index]))
+            if index in self.changes:
+                image = self.changes[index](image)
+            return torch.from_numpy(self.pipeline.apply(image))
+        except (ImageError, DataError) as error:
             return RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy)
 
 
@@ -70,8 +78,8 @@ class Scored:
 
 @torch.inference_mode()
 def score(
-    model: ResNet, preprocessing: Preprocessing, paths: Sequence[str], *, batch_size: int = 32, workers: int = 1,
-    on_progress: Progress | None = None,
+    model: ResNet, preprocessing: Preprocessing, paths: Sequence[str], *, changes: Mapping[int, Changed] | None = None,
+    batch_size: int = 32, workers: int = 1, on_progress: Progress | None = None,
 ) -> Scored:
     """Run the model over pictures, in float32.
 
@@ -79,6 +87,7 @@ def score(
         model: In evaluation mode.
         preprocessing: The run's own.
         paths: Picture files; none may be missing.
+        changes: What is done to a picture before the preprocessing, by its place in `paths`.
         batch_size: Pictures at a time; it changes no result beyond rounding.
         workers: Processes that decode.
         on_progress: Called with pictures done and pictures in all.
@@ -89,7 +98,8 @@ def score(
     model = model.eval().to(memory_format=torch.channels_last)
     if not paths:
         return Scored(np.zeros((0, model.fc.out_features), np.float32), np.zeros((0, model.fc.in_features), np.float32))
-    loader = DataLoader(Squares(paths, preprocessing), batch_size=batch_size, num_workers=workers, collate_fn=stack)
+    squares_of = Squares(paths, preprocessing, changes)
+    loader = DataLoader(squares_of, batch_size=batch_size, num_workers=workers, collate_fn=stack)
     logits, penultimate, done = [], [], 0
     for squares in loader:
         if isinstance(squares, RunError):
@@ -143,7 +153,7 @@ def write_run(
         settings: The run's settings.
         model: The trained network, float32.
         table: Catalog rows with their role; rows of `OFFICIAL_TEST` have the role test.
-        ood: Columns image_id, kind, source, path.
+        ood: As a `Collection` has it; rows of the source `NEAR` are changed before they are scored.
         split_fingerprint: Of the split's manifest.
         history: Long form: epoch, phase, metric, value.
         initial_weights: One sentence on what the weights started from.
@@ -161,9 +171,11 @@ def write_run(
     shipped = build(settings.model)
     load_weights(shipped, folder / "model.safetensors")
 
-    paths = [*table["path"], *ood["path"]]
-    scored = score(shipped, settings.preprocessing, paths, workers=settings.training.workers, on_progress=on_progress)
-    n = len(table)
+    paths, n = [*table["path"], *ood["path"]], len(table)
+    scored = score(
+        shipped, settings.preprocessing, paths, changes=_changes(ood, n), workers=settings.training.workers,
+        on_progress=on_progress,
+    )
     columns = {
         "image_id": "image_id", "lesion_id": "group", "dataset": "dataset", "split": "role", "label": "diagnosis",
         "age": "age", "sex": "sex", "site": "site", "dx_type": "dx_type",
@@ -193,6 +205,18 @@ def write_run(
     ))
     write_policy(tune(run), folder / "policy.json")
     return run
+
+
+def _changes(ood: pd.DataFrame, first: int) -> dict[int, Changed]:
+    """What is done to the rows of `ood` that are changed dermoscopy, by place; the first row is at `first`."""
+    near = ood["source"] == NEAR
+    facts = zip(
+        np.flatnonzero(near).tolist(), *(ood.loc[near, c] for c in ("kind", "image_id", "mask_path")), strict=True
+    )
+    return {
+        first + i: partial(change, kind=kind, image_id=image_id, mask=Path(mask) if isinstance(mask, str) else None)
+        for i, kind, image_id, mask in facts
+    }
 
 
 def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:

@@ -10,12 +10,13 @@ from app import cache, cache_rejection, figures, state
 from app.answers import AGE_NAMES, UNKNOWN, read_reliability, shares_by
 from app.components import badges, choose, current_run, how_to_read, link_to, page_title, problem
 from app.figures import percent
-from app.rejection import Judged
+from app.rejection import Judged, changed
 from app.threshold import Mark, threshold_line
 from lesion_core.analysis.intervals import Interval
 from lesion_core.analysis.ood_scores import DEFAULT, SCORES
 from lesion_core.analysis.policy import Policy, PolicyFile, Wish, read_policy, tune, write_policy
 from lesion_core.analysis.rejection import PUBLISHED_CONFIDENCE, keep_share_threshold
+from lesion_core.data.near import CHANGES
 from lesion_core.errors import LesionError
 from lesion_core.imaging.decode import decode
 from lesion_core.labels import DIAGNOSES, diagnosis
@@ -126,12 +127,13 @@ def threshold_page() -> None:
            (f"threshold: {named}", "green") if named else by_hand)
     st.caption(f"**{measure.name}.** {measure.says} {measure.paper}; {measure.cost}")
 
-    names = ["Who pays", "Ways to choose", "All scores", "Calibration", "The borderline", "Sets", "Your pictures",
-             "Save"]
+    names = ["Who pays", "Ways to choose", "All scores", "Something wrong", "Calibration", "The borderline", "Sets",
+             "Your pictures", "Save"]
     tabs = st.tabs(names, key=state.TAB, bind="query-params")
     draw = (
-        lambda: who_pays(table, rejected, judged, strange, split), lambda: ways(key), lambda: scores(key), calibration,
-        lambda: borderline(judged, table, at, split), sets_of_diagnoses, lambda: show_uploads(uploaded, judged, at),
+        lambda: who_pays(table, rejected, judged, strange, split), lambda: ways(key), lambda: scores(key),
+        lambda: something_wrong(judged, at), calibration, lambda: borderline(judged, table, at, split),
+        sets_of_diagnoses, lambda: show_uploads(uploaded, judged, at),
         lambda: save(judged, key, at, named, moved_on, own_policy),
     )
     for tab, show in zip(tabs, draw, strict=True):
@@ -214,7 +216,7 @@ def scores(key: str) -> None:
     st.dataframe(shown, hide_index=True, alt="Every score with its figures and 95 % intervals")
     st.caption(f"Run {name}, thresholds that keep 95 % of calibrate, shown on test. ▶ is the score above. Positive is "
                "a picture that is no lesion. AURC and AUGRC (lower is better) ask whether mistakes score high.")
-    kinds = wide[~wide["kind"].isin(["", "all"])]
+    kinds = wide[~wide["kind"].isin(["", "all", *CHANGES])]
     if not kinds.empty:
         cells = [f"{percent(r.value)} ({100 * r.low:.0f} to {100 * r.high:.0f})" for r in kinds.itertuples()]
         heads = kinds["kind"].str.replace("_", " ") + ", n " + kinds["n"].astype(str)
@@ -224,6 +226,30 @@ def scores(key: str) -> None:
         st.caption("The rejected share of each kind of picture that is no lesion, at the same thresholds, with "
                    "Wilson's 95 % intervals. The strangers have no split: they are seen while one chooses, and the "
                    "default score was chosen with them, so these shares flatter it.")
+
+
+def something_wrong(judged: Judged, at: float) -> None:
+    """Test pictures that something was done to: turned away, or answered, and rightly?"""
+    if judged.near.empty:
+        st.caption("This run was scored on no changed pictures; `evaluate --data` scores it on them.")
+        return
+    found = changed(judged, at)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.plotly_chart(figures.share_dots(found, "dermoscopy rejected", SMALLEST), config={"displayModeBar": False},
+                        alt="Rejected share of test dermoscopy by what is wrong with it, with 95 % intervals")
+        st.caption("Each row is the same test pictures with one thing wrong, made by code; further right is sent to a "
+                   "person more often. Wilson's 95 % intervals.")
+    with right:
+        shares = {"right_before": "right, unchanged", "right_after": "right, changed",
+                  "right_answered": "right, of the answered"}
+        st.dataframe(found.set_index("group")[list(shares)].rename(columns=shares).map(
+            lambda share: percent(share) if np.isfinite(share) else "no lesion"),
+            alt="Accuracy on the pictures before and after the change, and of those still answered")
+        st.caption("A change that spoils answers should also be turned away. Where few are rejected and many are "
+                   "wrong, the score does not see what the model does not see.")
+    for kind, entry in CHANGES.items():
+        st.markdown(f"- **{kind.replace('_', ' ')}**: {entry.plain}")
 
 
 def calibration() -> None:

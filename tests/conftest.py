@@ -76,7 +76,7 @@ def trained(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Traine
     from lesion_core.scoring import write_run
     from lesion_core.training.fit import fit
 
-    collection = collect(data_root, SMALL.split)
+    collection = collect(data_root, SMALL.split, near=2)
     fitted = fit(SMALL, collection.table, tmp_path_factory.mktemp("work"), bars=False, accelerator="cpu")
     run = write_run(
         tmp_path_factory.mktemp("runs") / "small", SMALL, fitted.model, collection.table, collection.ood,

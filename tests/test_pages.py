@@ -202,9 +202,36 @@ def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
     assert "set by hand on the" in text(app)
 
 
+def test_a_changed_picture_is_followed_from_before_to_after(small_run: Run) -> None:
+    from app.rejection import changed, read_judged
+    from lesion_core.analysis.ood_scores import Scorer
+
+    judged = read_judged(small_run, Scorer.of(small_run), "confidence")
+    at = float(judged.near["shown"].median())
+    found = changed(judged, at).set_index("group")
+    test = small_run.predictions.set_index("image_id")
+    logits = [f"logit_{code}" for code in small_run.classes]
+    for kind in ("hair", "white_balance"):
+        rows = small_run.near[small_run.near["kind"] == kind]
+        right, before, kept = [], [], []
+        for row in rows.itertuples():
+            z = np.array([getattr(row, name) for name in logits])
+            source = test.loc[row.image_id.split("/")[1]]
+            right.append(small_run.classes[int(z.argmax())] == source["label"])
+            before.append(small_run.classes[int(source[logits].to_numpy(float).argmax())] == source["label"])
+            kept.append(np.exp(z - z.max()).max() / np.exp(z - z.max()).sum() >= at)
+        told = found.loc[kind.replace("_", " ")]
+        assert (told["n"], told["share"]) == (len(rows), 1 - np.mean(kept))
+        assert (told["right_before"], told["right_after"]) == (np.mean(before), np.mean(right))
+        expected = np.mean(np.array(right)[kept]) if any(kept) else np.nan
+        np.testing.assert_equal(told["right_answered"], expected)
+    assert np.isnan(found.loc["bare skin", "right_after"]) and found.index[0] == "unchanged"
+    assert found.loc["unchanged", "n"] == judged.near["image_id"].nunique()
+
+
 @pytest.mark.usefixtures("with_run")
-@pytest.mark.parametrize("tab", ["Who pays", "Ways to choose", "All scores", "Calibration", "The borderline", "Sets",
-                                 "Your pictures", "Save"])
+@pytest.mark.parametrize("tab", ["Who pays", "Ways to choose", "All scores", "Something wrong", "Calibration",
+                                 "The borderline", "Sets", "Your pictures", "Save"])
 def test_every_tab_of_the_threshold_page_opens(tab: str) -> None:
     app = open_page("out_of_distribution", tab=tab)
     assert not app.exception

@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from lesion_core.analysis.policy import read_policy
+from lesion_core.data.near import CHANGES
 from lesion_core.errors import LesionError, RunError
 from lesion_core.labels import ISIC2019
 from lesion_core.runs import FACTS, HASHED, OOD_FACTS, ROLES, Run, list_runs, open_run, sha256, write_config
@@ -42,7 +43,8 @@ def test_what_is_written_is_read(small_run: Run, trained: Any) -> None:
     n, m = len(trained.collection.table), len(trained.collection.ood)
     assert (run.name, run.classes, run.fingerprint) == ("small", ISIC2019, small_run.fingerprint)
     assert list(run.predictions.columns) == [*FACTS, *(f"logit_{c}" for c in ISIC2019)] and len(run.predictions) == n
-    assert list(run.ood.columns) == [*OOD_FACTS, *(f"logit_{c}" for c in ISIC2019)] and len(run.ood) == m == 2
+    assert list(run.ood.columns) == [*OOD_FACTS, *(f"logit_{c}" for c in ISIC2019)] and len(run.ood) == m
+    assert len(run.strangers) == 2 and len(run.near) == m - 2 == 2 * len(CHANGES)
     assert run.features["predictions"].shape[0] == n and run.features["ood"].shape[0] == m
     assert run.golden[0].shape[2] == 3 and run.golden[1].shape == (8,)
     assert run.calibration.temperature > 0 and set(run.history["phase"]) == {"train", "select"}
@@ -95,7 +97,7 @@ def test_unverified_files_are_refused_when_they_are_read(run_copy: Path, name: s
     ("predictions", lambda t: t.assign(logit_NV=t["logit_NV"].where(t.index != 3, np.inf)), "1 rows have logits"),
     ("predictions", lambda t: t.assign(logit_NV="high"), "column logit_NV holds no numbers"),
     ("ood", lambda t: t.drop(columns="kind"), "ood.parquet of small lacks the column kind"),
-    ("ood", lambda t: t.assign(logit_SCC=np.nan), "2 rows have logits that are no numbers"),
+    ("ood", lambda t: t.assign(logit_SCC=np.nan), "20 rows have logits that are no numbers"),
     ("ood", lambda t: t.head(1), "features.safetensors of small has not one row an image"),
 ])
 def test_wrong_tables_name_the_column(run_copy: Path, table: str, change: Any, says: str) -> None:

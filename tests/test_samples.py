@@ -80,7 +80,7 @@ def test_a_folder_becomes_a_collection(data_root: Path) -> None:
 def test_shipped_strangers_are_added(data_root: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,kind\ntext/a.jpg,text\n")
     ood = collect(data_root, SplitSettings(), strangers=tmp_path).ood
-    assert ood.iloc[-1].tolist() == ["text/a", "text", "ood_samples", str(tmp_path / "text" / "a.jpg")]
+    assert ood.iloc[-1].tolist() == ["text/a", "text", "ood_samples", str(tmp_path / "text" / "a.jpg"), None]
     assert len(ood) == 3
 
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from lesion_core.cards import card
+from lesion_core.data.near import change
 from lesion_core.engine import Engine
 from lesion_core.errors import RunError
 from lesion_core.imaging.decode import decode
 from lesion_core.models.classifiers import build
-from lesion_core.runs import Run, open_run
+from lesion_core.runs import NEAR, Run, open_run
 from lesion_core.scoring import score, write_run
 
 
@@ -35,11 +36,14 @@ def test_a_frozen_logit_is_what_the_engine_says(small_run: Run, trained: Any, en
 
 
 def test_strangers_are_scored_the_same_way(small_run: Run, trained: Any, engine: Engine) -> None:
-    assert small_run.ood[["image_id", "kind"]].to_numpy().tolist() == [
+    assert small_run.strangers[["image_id", "kind"]].to_numpy().tolist() == [
         ["noise/noise_1", "noise"], ["stripes/stripes_1", "stripes"]]
-    for i, path in enumerate(trained.collection.ood["path"]):
-        found = engine.predict(decode(Path(path))).logits
-        np.testing.assert_allclose(found, small_run.logits(small_run.ood)[i], atol=1e-3)
+    for i, row in enumerate(trained.collection.ood.itertuples()):
+        image = decode(Path(row.path))
+        if row.source == NEAR:
+            mask = Path(row.mask_path) if row.kind == "bare_skin" else None
+            image = change(image, row.kind, row.image_id, mask)
+        np.testing.assert_allclose(engine.predict(image).logits, small_run.logits(small_run.ood)[i], atol=1e-3)
 
 
 def test_features_are_rows_of_the_same_pictures(small_run: Run) -> None:

@@ -93,13 +93,15 @@ def outputs_of(run: Run, table: pd.DataFrame) -> Outputs:
     return _stored(run, run.logits(table), run.features["predictions"][rows], run.features["residual"][rows])
 
 
-def stranger_outputs(run: Run) -> Outputs:
-    """The outputs of the run's pictures that are no lesion, rows as `Run.ood`.
+def stranger_outputs(run: Run, table: pd.DataFrame | None = None) -> Outputs:
+    """The outputs of rows of the run's `ood`, by default of its `strangers`.
 
     Raises:
         RunError: A file of the run is missing or damaged.
     """
-    return _stored(run, run.logits(run.ood), run.features["ood"], run.features["ood_residual"])
+    table = run.strangers if table is None else table
+    rows = table.index.to_numpy()
+    return _stored(run, run.logits(table), run.features["ood"][rows], run.features["ood_residual"][rows])
 
 
 def _stored(run: Run, logits: Floats, reduced: NDArray[np.float32], residual: NDArray[np.float32]) -> Outputs:

@@ -25,7 +25,8 @@ def scoreboard(
 
     Measures of dermoscopy alone (kind empty) are aurc, augrc, and coverage and risk at the threshold that keeps
     `share` of calibrate; of strangers (kind all) those of `detection.MEASURES`; of strangers of each kind, and of
-    all, the share that this threshold rejects. Dermoscopy is resampled by lesion, strangers by picture.
+    all, the share that this threshold rejects. Dermoscopy is resampled by lesion, strangers by picture. The kinds of
+    changed dermoscopy (`Run.near`) have their rejected share too, and are no part of all.
 
     Args:
         run: The run.
@@ -43,7 +44,8 @@ def scoreboard(
         RunError: The run has no test or no calibrate pictures.
         ConfigError: A key is unknown, or a number is out of range.
     """
-    strangers, kinds = stranger_outputs(run), run.ood["kind"].to_numpy(str)
+    strangers, near = stranger_outputs(run), stranger_outputs(run, run.near)
+    kinds = np.concatenate([run.strangers["kind"].to_numpy(str), run.near["kind"].to_numpy(str)])
     rows: list[dict[str, object]] = []
     for done, key in enumerate(keys, start=1):
         test = read_part(run, scorer, key, "test")
@@ -60,8 +62,9 @@ def scoreboard(
         add("", {**selective(test.scores, test.correct, test.lesions, n, seed), "coverage": point.coverage,
                  "risk": point.risk})
         add("all", {**detection(test.scores, out, test.lesions, n, seed), "rejected": point.ood_rejected})
-        for kind in np.unique(kinds):
-            rejected = out[kinds == kind] > threshold
+        both = np.concatenate([out, scorer(key, near)])
+        for kind in pd.unique(kinds):
+            rejected = both[kinds == kind] > threshold
             add(str(kind), {"rejected": wilson(int(rejected.sum()), len(rejected))})
         if on_progress:
             on_progress(done, len(keys))

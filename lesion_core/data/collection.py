@@ -9,6 +9,7 @@ import pandas as pd
 
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import discover, read, training_table
+from lesion_core.data.near import near_pictures
 from lesion_core.data.splits import Manifest, split
 from lesion_core.data.tables import IMAGE_SUFFIXES, read_csv
 from lesion_core.errors import DataError
@@ -22,7 +23,8 @@ class Collection:
     Attributes:
         table: Catalog rows with their picture, and the columns `role` and `group`; the official ISIC 2018 test
             set, where it is there, has the data set name `OFFICIAL_TEST` and the role test.
-        ood: Columns image_id, kind, source, path: pictures that are no dermoscopy.
+        ood: Columns image_id, kind, source, path, mask_path: pictures that are no dermoscopy, and changed test
+            pictures (source `NEAR`, see `data.near`), which are changed when they are read.
         manifest: The split of the rows that are not official.
         notes: Sentences on what was left out.
     """
@@ -33,13 +35,14 @@ class Collection:
     notes: tuple[str, ...]
 
 
-def collect(root: Path, settings: SplitSettings, *, strangers: Path | None = None) -> Collection:
+def collect(root: Path, settings: SplitSettings, *, strangers: Path | None = None, near: int = 0) -> Collection:
     """Read a data folder and split it.
 
     Args:
         root: Such as LESION_DATA names: data sets one level down, ``ood/<kind>/`` for strangers.
         settings: Shares and seed of the split.
         strangers: A folder with a ``manifest.csv`` of further pictures that are no lesions, such as `ood_samples/`.
+        near: Test pictures that are changed in each way of `data.near`.
 
     Raises:
         DataError: There is no data set, or none of its pictures.
@@ -61,7 +64,10 @@ def collect(root: Path, settings: SplitSettings, *, strangers: Path | None = Non
                 "Take them out of the training data: what was learned from cannot be tested on.",
             )
         table = pd.concat([table, official], ignore_index=True)
-    return Collection(table, _strangers(root, strangers), manifest, tuple(notes))
+    ood = _strangers(root, strangers)
+    if near:
+        ood = pd.concat([ood, near_pictures(table, near)], ignore_index=True)
+    return Collection(table, ood, manifest, tuple(notes))
 
 
 def _official_test(root: Path) -> pd.DataFrame | None:
@@ -75,15 +81,15 @@ def _official_test(root: Path) -> pd.DataFrame | None:
 
 
 def _strangers(root: Path, shipped: Path | None) -> pd.DataFrame:
-    rows: list[tuple[str, str, str, str]] = []
+    rows: list[tuple[str, str, str, str, None]] = []
     if (root / "ood").is_dir():
         for path in sorted((root / "ood").glob("*/*")):
             if path.suffix.lower() in IMAGE_SUFFIXES:
-                rows.append((f"{path.parent.name}/{path.stem}", path.parent.name, "data folder", str(path)))
+                rows.append((f"{path.parent.name}/{path.stem}", path.parent.name, "data folder", str(path), None))
     if shipped and (shipped / "manifest.csv").is_file():
         listed = read_csv(shipped / "manifest.csv", ("path", "kind"))
         rows += [
-            (f"{kind}/{Path(path).stem}", kind, "ood_samples", str(shipped / path))
+            (f"{kind}/{Path(path).stem}", kind, "ood_samples", str(shipped / path), None)
             for path, kind in zip(listed["path"], listed["kind"], strict=True)
         ]
-    return pd.DataFrame(rows, columns=["image_id", "kind", "source", "path"])
+    return pd.DataFrame(rows, columns=["image_id", "kind", "source", "path", "mask_path"])

@@ -24,6 +24,7 @@ from lesion_core.analysis.policy import (
     write_policy,
 )
 from lesion_core.analysis.scoreboard import scoreboard
+from lesion_core.data.near import CHANGES
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.runs import Run, open_run
 
@@ -249,5 +250,8 @@ def test_the_scoreboard(small_run: Run, scorer: Scorer) -> None:
         assert board.loc[(key, "", "coverage"), "value"] == keeps(made, scorer.all(test, made.parts)).mean()
         rejected = ~keeps(made, scorer.all(strangers, made.parts))
         assert board.loc[(key, "all", "rejected"), "value"] == rejected.mean()
-        assert set(board.loc[key].index.get_level_values("kind")) == {"", "all", "noise", "stripes"}
+        assert set(board.loc[key].index.get_level_values("kind")) == {"", "all", "noise", "stripes", *CHANGES}
+        near = ~keeps(made, scorer.all(stranger_outputs(small_run, small_run.near), made.parts))
+        hair = near[(small_run.near["kind"] == "hair").to_numpy()]
+        assert board.loc[(key, "hair", "rejected"), "value"] == hair.mean()
         assert board.loc[(key, "noise", "rejected"), "value"] == float(rejected[0])
