@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from app.answers import Answers, read_answers
 from app.charts_data import Facts
 from app.charts_data import facts as count
-from app.state import OOD_SAMPLES, data_root, runs_root
+from app.state import OOD_SAMPLES, STUDIES, data_root, runs_root
 from lesion_core.analysis.curves import by_class
 from lesion_core.analysis.intervals import per_class_summary
 from lesion_core.analysis.segmentation import mask_summary
@@ -37,6 +37,7 @@ from lesion_core.imaging.decode import content_hash, decode
 from lesion_core.imaging.preprocess import Pipeline, Preprocessed
 from lesion_core.runs import Run, list_runs
 from lesion_core.segmenter_runs import SegmenterRun, list_segmenters
+from lesion_core.studies import Finding, read_study
 
 if TYPE_CHECKING:
     from lesion_core.engine import Engine, Prediction
@@ -357,3 +358,14 @@ def _segment(name: str, fingerprint: str, image: Pixels) -> Segmentation:  # noq
 def segment(name: str, image: Pixels) -> Segmentation:
     """What a segmenter finds on a picture."""
     return _segment(name, segmenter(name).fingerprint, image)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _finding(key: str, changed: int) -> Finding | None:  # noqa: ARG001
+    return read_study(key, STUDIES)
+
+
+def finding(key: str) -> Finding | None:
+    """What a study found, None where it was not made."""
+    path = STUDIES / f"{key}.csv"
+    return _finding(key, path.stat().st_mtime_ns) if path.is_file() else None

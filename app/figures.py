@@ -25,6 +25,9 @@ SHARES = [[0.0, "#F4F7F6"], [0.25, "#BFDCDD"], [0.5, "#74B3B6"], [0.75, "#2F868B
 """Shares from 0 to 1 in one hue, light to dark."""
 SIDES = {"benign": "#2C6E9B", "malignant": "#9C3D00"}
 
+SMALLEST = 20
+"""Pictures of a group under which its share says little."""
+
 
 def colour_of(code: str) -> str:
     """The colour of a diagnosis, or of a side of benign against malignant.
@@ -228,7 +231,7 @@ def training_history(history: pd.DataFrame, best_epoch: int | None) -> go.Figure
 
 
 def share_dots(
-    table: pd.DataFrame, title: str, smallest: int = 20, colours: Mapping[str, str] | None = None
+    table: pd.DataFrame, title: str, smallest: int = SMALLEST, colours: Mapping[str, str] | None = None
 ) -> go.Figure:
     """Shares of groups as dots with intervals; groups under `smallest` pictures are grey.
 

@@ -101,37 +101,6 @@ def _near(run: Run, known: pd.DataFrame) -> pd.DataFrame:
     })
 
 
-def changed(judged: Judged, threshold: float) -> pd.DataFrame:
-    """What becomes of test pictures that something is wrong with, a row a change, after the pictures unchanged.
-
-    Args:
-        judged: The run's pictures under a score.
-        threshold: As a person reads it.
-
-    Returns:
-        group (the change), n, share, low, high (rejected, Wilson's 95 % interval), and right_before, right_after and
-        right_answered (of what is still answered): shares with a right answer, NaN where there is no lesion.
-    """
-    beyond = judged.rejected(judged.near["shown"], threshold)
-    unchanged = judged.of("test").set_index("image_id").reindex(judged.near["image_id"].unique())
-    rows = [_change("unchanged", judged.rejected(unchanged["shown"], threshold), unchanged["correct"],
-                    unchanged["correct"])]
-    for kind, part in judged.near.groupby("kind", sort=False):
-        right = part["correct"].astype(float).where(part["kind"] != "bare_skin")
-        rows.append(_change(str(kind).replace("_", " "), beyond[part.index], part["correct_before"], right))
-    return pd.DataFrame(rows)
-
-
-def _change(
-    group: str, beyond: NDArray[np.bool_], before: pd.Series[bool], after: pd.Series[float],
-) -> dict[str, object]:
-    share = wilson(int(beyond.sum()), len(beyond))
-    return {
-        "group": group, "n": share.n_images, "share": share.value, "low": share.low, "high": share.high,
-        "right_before": before.mean(), "right_after": after.mean(), "right_answered": after[~beyond].mean(),
-    }
-
-
 def _shown(measure: Score, values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.fromiter((measure.shown(value) for value in values.tolist()), np.float64, len(values))
 

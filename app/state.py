@@ -13,6 +13,7 @@ from lesion_core.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
 OOD_SAMPLES = ROOT / "ood_samples"
+STUDIES = ROOT / "studies"
 
 # Keys of widgets that are bound to the link: the key is the parameter's name in the URL.
 RUN = "run"

@@ -262,7 +262,7 @@ def predict(
 
 @app.command()
 def study(
-    key: Annotated[str, typer.Argument(help="imbalance or leakage.")],
+    key: Annotated[str, typer.Argument(help="imbalance, leakage or left_out.")],
     data: DataOption,
     settings: Annotated[Path, typer.Option(help="What all variants share, as JSON; a run's config.json is one.")],
     weights_folder: Annotated[Path | None, typer.Option(help="Where a weights file named in the settings is.")] = None,
@@ -270,18 +270,16 @@ def study(
     folder: Annotated[Path, typer.Option("--out", help="Folder of the table.")] = Path("studies"),
 ) -> None:
     """Train variants side by side with one seed and one budget, and write what they measure as a table."""
-    from lesion_core.studies import run_study
+    from lesion_core.studies import Finding, run_study, write_study
     from lesion_core.studies import study as known_study
 
     known_study(key)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    chosen = _settings(settings, "")
     table = run_study(
-        key, _settings(settings, ""), data, work, weights_folder=weights_folder,
-        on_variant=lambda name: tell(f"Variant: {name}."),
+        key, chosen, data, work, weights_folder=weights_folder, on_variant=lambda name: tell(f"Variant: {name}."),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    table.to_csv(folder / f"{key}.csv", index=False, float_format="%.6g")
-    say(f"The table is {folder / f'{key}.csv'}.")
+    say(f"The table is {write_study(key, Finding(table, chosen), folder)}.")
 
 
 @app.command("runs")

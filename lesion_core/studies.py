@@ -10,16 +10,25 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_core.analysis.intervals import per_class_summary
+from lesion_core.analysis.detection import detection
+from lesion_core.analysis.intervals import per_class_summary, wilson
+from lesion_core.analysis.ood_scores import SCORES, Scorer
+from lesion_core.analysis.outputs import stranger_outputs
+from lesion_core.analysis.policy import read_part
+from lesion_core.analysis.rejection import keep_share_threshold
 from lesion_core.analysis.views import view_data, view_summary
 from lesion_core.config import RunSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import assign_roles
 from lesion_core.data.tables import read_csv
 from lesion_core.errors import ConfigError
-from lesion_core.runs import OFFICIAL_TEST
+from lesion_core.runs import OFFICIAL_TEST, Run, open_run
 
 COLUMNS = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
+"""Of a study of ways to train: how good each variant is."""
+
+STRANGE_COLUMNS = ("score", "diagnosis", "measure", "value", "low", "high", "n")
+"""Of a study of diagnoses that were left out: how well each OOD score finds them."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +54,18 @@ class Study:
         question: What it answers.
         says: How to read it, one sentence.
         variants: By key; the first is what the others are compared with.
+        left_out: Diagnoses that are taken from the training and are strangers afterwards.
     """
 
     question: str
     says: str
     variants: dict[str, Variant]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of its table."""
+        return STRANGE_COLUMNS if self.left_out else COLUMNS
 
 
 _PLAIN = {"class_weights": "none", "oversampling": "none", "loss": "cross_entropy"}
@@ -71,6 +87,12 @@ STUDIES: dict[str, Study] = {
         "The same training twice. Split by image, other pictures of a test lesion are in train, as in many published "
         "figures; the official test set shows what is left of the difference on new lesions.",
         {"lesion": Variant("split by lesion"), "image": Variant("split by image", by_image=True)},
+    ),
+    "left_out": Study(
+        "Does a model notice a diagnosis that it was never taught?",
+        "One training without vascular lesions and dermatofibromas. All pictures of the two are then strangers: each "
+        "row is a score, and how many of them it turns away where it keeps 95 % of calibrate.",
+        {"left_out": Variant("without VASC and DF")}, left_out=("VASC", "DF"),
     ),
 }
 """The studies by key."""
@@ -105,52 +127,88 @@ def run_study(
         trainer_options: Passed to Lightning's Trainer.
 
     Returns:
-        `COLUMNS`, long form: all metrics of the test split and of the official test set (class is empty), and each
-        class's sensitivity.
+        Long form. `COLUMNS`: all metrics of the test split and of the official test set (class is empty), and each
+        class's sensitivity. `STRANGE_COLUMNS` of a study that leaves diagnoses out: the share of each, and of both
+        (diagnosis all), that is rejected at the threshold that keeps 95 % of calibrate, and `detection.MEASURES`.
 
     Raises:
         ConfigError: The study is unknown, or `work` holds a variant that was trained otherwise.
         LesionError: As `collect`, `fit` and `write_run` raise it.
     """
-    from lesion_core.runs import open_run
-    from lesion_core.scoring import write_run
-    from lesion_core.training.fit import fit
-
     chosen = study(key)
     collection = collect(root, settings.split)
     rows: list[pd.DataFrame] = []
     for name, variant in chosen.variants.items():
         if on_variant:
             on_variant(variant.name)
+        classes = tuple(code for code in settings.model.classes if code not in chosen.left_out)
         own = settings.model_copy(update={
             "name": f"{key}-{name}", "training": settings.training.model_copy(update=variant.training),
+            "model": settings.model.model_copy(update={"classes": classes}),
         })
         table = _by_image(collection.table, settings) if variant.by_image else collection.table
-        folder = work / own.name
-        roles = sorted(zip(table["image_id"], table["role"], strict=True))
-        split = hashlib.sha256(repr(roles).encode()).hexdigest()[:16]
-        if not (folder / "run" / "config.json").is_file():
-            fitted = fit(own, table, folder, weights_folder=weights_folder, bars=False, **trainer_options)
-            write_run(
-                folder / "run", own, fitted.model, table, collection.ood.iloc[:0], bits=32, history=fitted.history,
-                split_fingerprint=split, initial_weights=fitted.initialised.sentence,
-            )
-        run = open_run(folder / "run")
-        if run.config.settings != own or run.config.split_fingerprint != split:
-            raise ConfigError(
-                f"{folder} holds a finished training with other settings or another split.",
-                "Give another --work folder: all variants must share one budget.",
-            )
-        for view in ("test", "isic2018"):
-            summary = view_summary(run, view)
-            data = view_data(run, view)
-            if summary is None or data is None:
-                continue
-            classes = per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
-            recalls = classes[classes["metric"] == "sensitivity"]
-            both = pd.concat([summary.table.assign(**{"class": ""}), recalls], ignore_index=True)
-            rows.append(both.assign(variant=name, view=view)[list(COLUMNS)])
+        out = table["diagnosis"].isin(chosen.left_out)
+        strangers = table[out & (table["dataset"] != OFFICIAL_TEST)]
+        ood = strangers.assign(kind=strangers["diagnosis"], source="left out")[list(collection.ood.columns)]
+        run = _trained(own, table[~out], ood.reset_index(drop=True), work / own.name, weights_folder, trainer_options)
+        rows.append(_strangeness(run) if chosen.left_out else _quality(run).assign(variant=name))
+    return pd.concat(rows, ignore_index=True)[list(chosen.columns)]
+
+
+def _trained(
+    own: RunSettings, table: pd.DataFrame, ood: pd.DataFrame, folder: Path, weights_folder: Path | None,
+    trainer_options: dict[str, Any],
+) -> Run:
+    """A variant's run, trained and scored unless it was before."""
+    from lesion_core.scoring import write_run
+    from lesion_core.training.fit import fit
+
+    roles = sorted(zip(table["image_id"], table["role"], strict=True))
+    split = hashlib.sha256(repr(roles).encode()).hexdigest()[:16]
+    if not (folder / "run" / "config.json").is_file():
+        fitted = fit(own, table, folder, weights_folder=weights_folder, bars=False, **trainer_options)
+        write_run(
+            folder / "run", own, fitted.model, table, ood, bits=32, history=fitted.history,
+            split_fingerprint=split, initial_weights=fitted.initialised.sentence,
+        )
+    run = open_run(folder / "run")
+    if run.config.settings != own or run.config.split_fingerprint != split:
+        raise ConfigError(
+            f"{folder} holds a finished training with other settings or another split.",
+            "Give another --work folder: all variants must share one budget.",
+        )
+    return run
+
+
+def _quality(run: Run) -> pd.DataFrame:
+    """`COLUMNS` of a run but the variant."""
+    rows = []
+    for view in ("test", "isic2018"):
+        summary = view_summary(run, view)
+        data = view_data(run, view)
+        if summary is None or data is None:
+            continue
+        classes = per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
+        recalls = classes[classes["metric"] == "sensitivity"]
+        rows.append(pd.concat([summary.table.assign(**{"class": ""}), recalls], ignore_index=True).assign(view=view))
     return pd.concat(rows, ignore_index=True)
+
+
+def _strangeness(run: Run, n: int = 1000) -> pd.DataFrame:
+    """`STRANGE_COLUMNS` of a run whose strangers are the left-out diagnoses."""
+    scorer, strangers = Scorer.of(run), stranger_outputs(run)
+    kinds = run.strangers["kind"].to_numpy(str)
+    rows = []
+    for key in SCORES:
+        test = read_part(run, scorer, key, "test")
+        threshold = keep_share_threshold(read_part(run, scorer, key, "calibrate").scores)
+        scores = scorer(key, strangers)
+        for diagnosis in (*dict.fromkeys(kinds), "all"):
+            among = scores[(kinds == diagnosis) | (diagnosis == "all")]
+            figures = detection(test.scores, among, test.lesions, n)
+            figures["rejected"] = wilson(int((among > threshold).sum()), len(among))
+            rows += [(key, diagnosis, name, i.value, i.low, i.high, len(among)) for name, i in figures.items()]
+    return pd.DataFrame(rows, columns=list(STRANGE_COLUMNS))
 
 
 def _by_image(table: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
@@ -160,19 +218,43 @@ def _by_image(table: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
     return table.assign(role=assign_roles(alone, settings.split).reindex(table.index).fillna(table["role"]))
 
 
-def read_study(key: str, folder: Path) -> pd.DataFrame | None:
-    """What `run_study` found, None where it is not in the folder.
+@dataclass(frozen=True)
+class Finding:
+    """A study that was made.
+
+    Attributes:
+        table: The study's columns.
+        settings: What all variants shared.
+    """
+
+    table: pd.DataFrame
+    settings: RunSettings
+
+
+def write_study(key: str, found: Finding, folder: Path) -> Path:
+    """Write ``<key>.csv`` and the settings that repeat it, ``<key>.json``.
+
+    Returns:
+        The table's path.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{key}.json").write_text(found.settings.to_json(), encoding="utf-8")
+    found.table.to_csv(folder / f"{key}.csv", index=False, float_format="%.6g")
+    return folder / f"{key}.csv"
+
+
+def read_study(key: str, folder: Path) -> Finding | None:
+    """What `write_study` wrote, None where the study was not made.
 
     Raises:
-        ConfigError: The study is unknown.
+        ConfigError: The study is unknown, or its settings are missing or not valid.
         DataError: The table lacks a column.
     """
-    study(key)
+    chosen = study(key)
     path = folder / f"{key}.csv"
     if not path.is_file():
         return None
-    table = read_csv(path, COLUMNS)
-    numbers = ["value", "low", "high", "n_images", "n_groups"]
-    return table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in numbers})
-
-
+    table = read_csv(path, chosen.columns)
+    numbers = [name for name in ("value", "low", "high", "n_images", "n_groups", "n") if name in table.columns]
+    table = table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in numbers})
+    return Finding(table, RunSettings.read(path.with_suffix(".json")))

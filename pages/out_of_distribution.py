@@ -8,9 +8,10 @@ import streamlit as st
 
 from app import cache, cache_rejection, figures, state
 from app.answers import AGE_NAMES, UNKNOWN, read_reliability, shares_by
+from app.changed_pictures import left_out, something_wrong
 from app.components import badges, choose, current_run, how_to_read, link_to, page_title, problem
 from app.figures import percent
-from app.rejection import Judged, changed
+from app.rejection import Judged
 from app.threshold import Mark, threshold_line
 from lesion_core.analysis.intervals import Interval
 from lesion_core.analysis.ood_scores import DEFAULT, SCORES
@@ -22,7 +23,6 @@ from lesion_core.imaging.decode import decode
 from lesion_core.labels import DIAGNOSES, diagnosis
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site"}
-SMALLEST = 20
 KEPT, PUBLISHED, OWN = "95 % of calibrate kept", f"{PUBLISHED_CONFIDENCE:g}, as published", "the run's own"
 MOST_PICTURES = 20
 BORDER = 6  # pictures on each side of the line
@@ -132,7 +132,7 @@ def threshold_page() -> None:
     tabs = st.tabs(names, key=state.TAB, bind="query-params")
     draw = (
         lambda: who_pays(table, rejected, judged, strange, split), lambda: ways(key), lambda: scores(key),
-        lambda: something_wrong(judged, at), calibration, lambda: borderline(judged, table, at, split),
+        lambda: spoiled(judged, at), calibration, lambda: borderline(judged, table, at, split),
         sets_of_diagnoses, lambda: show_uploads(uploaded, judged, at),
         lambda: save(judged, key, at, named, moved_on, own_policy),
     )
@@ -156,17 +156,17 @@ def who_pays(table: pd.DataFrame, rejected: np.ndarray, judged: Judged, strange:
             order = {name: i for i, name in enumerate(orders[by])}
             found = found.sort_values("group", key=lambda groups: groups.map(order), ignore_index=True)
         colours = {code: diagnosis(code).colour for code in found["group"]} if by == "diagnosis" else None
-        st.plotly_chart(figures.share_dots(found, "dermoscopy rejected", SMALLEST, colours),
+        st.plotly_chart(figures.share_dots(found, "dermoscopy rejected", colours=colours),
                         config={"displayModeBar": False},
                         alt=f"Rejected share of dermoscopy by {WHO[by].lower()}, with 95 % intervals")
-        st.caption(f"Further right is sent to a person more often. Groups of under {SMALLEST} pictures are grey. "
-                   f"Wilson's 95 % intervals, {split} split.")
+        st.caption(f"Further right is sent to a person more often. Groups of under {figures.SMALLEST} pictures are "
+                   f"grey. Wilson's 95 % intervals, {split} split.")
     with right:
         if not len(strange):
             st.caption("This run was scored on no pictures that are no lesion.")
             return
         kinds = shares_by(judged.strangers["kind"].astype(str).str.replace("_", " "), strange)
-        st.plotly_chart(figures.share_dots(kinds, "no lesion, and rejected", SMALLEST),
+        st.plotly_chart(figures.share_dots(kinds, "no lesion, and rejected"),
                         config={"displayModeBar": False}, alt="Rejected share of each kind of stranger")
         st.caption("Here further right is better.")
 
@@ -228,28 +228,10 @@ def scores(key: str) -> None:
                    "default score was chosen with them, so these shares flatter it.")
 
 
-def something_wrong(judged: Judged, at: float) -> None:
-    """Test pictures that something was done to: turned away, or answered, and rightly?"""
-    if judged.near.empty:
-        st.caption("This run was scored on no changed pictures; `evaluate --data` scores it on them.")
-        return
-    found = changed(judged, at)
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.plotly_chart(figures.share_dots(found, "dermoscopy rejected", SMALLEST), config={"displayModeBar": False},
-                        alt="Rejected share of test dermoscopy by what is wrong with it, with 95 % intervals")
-        st.caption("Each row is the same test pictures with one thing wrong, made by code; further right is sent to a "
-                   "person more often. Wilson's 95 % intervals.")
-    with right:
-        shares = {"right_before": "right, unchanged", "right_after": "right, changed",
-                  "right_answered": "right, of the answered"}
-        st.dataframe(found.set_index("group")[list(shares)].rename(columns=shares).map(
-            lambda share: percent(share) if np.isfinite(share) else "no lesion"),
-            alt="Accuracy on the pictures before and after the change, and of those still answered")
-        st.caption("A change that spoils answers should also be turned away. Where few are rejected and many are "
-                   "wrong, the score does not see what the model does not see.")
-    for kind, entry in CHANGES.items():
-        st.markdown(f"- **{kind.replace('_', ' ')}**: {entry.plain}")
+def spoiled(judged: Judged, at: float) -> None:
+    """Pictures near to what the model knows."""
+    something_wrong(judged, at)
+    left_out()
 
 
 def calibration() -> None:

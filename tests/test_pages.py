@@ -203,7 +203,8 @@ def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
 
 
 def test_a_changed_picture_is_followed_from_before_to_after(small_run: Run) -> None:
-    from app.rejection import changed, read_judged
+    from app.changed_pictures import changed
+    from app.rejection import read_judged
     from lesion_core.analysis.ood_scores import Scorer
 
     judged = read_judged(small_run, Scorer.of(small_run), "confidence")

@@ -9,13 +9,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
+from lesion_core.analysis.ood_scores import SCORES, Scorer
+from lesion_core.analysis.outputs import outputs_of, stranger_outputs
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, SplitSettings, Training
 from lesion_core.data.collection import collect
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.labels import ISIC2019
-from lesion_core.runs import OFFICIAL_TEST
-from lesion_core.studies import COLUMNS, STUDIES, _by_image, read_study, run_study, study
+from lesion_core.runs import OFFICIAL_TEST, open_run
+from lesion_core.studies import (
+    COLUMNS,
+    STRANGE_COLUMNS,
+    STUDIES,
+    Finding,
+    _by_image,
+    read_study,
+    run_study,
+    study,
+    write_study,
+)
 
 SETTINGS = RunSettings(
     name="base", model=ModelSettings(architecture="resnet10", classes=ISIC2019),
@@ -87,12 +100,39 @@ def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
 def test_a_table_is_read_back(found: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     table, _ = found
     assert read_study("leakage", tmp_path) is None
-    table.to_csv(tmp_path / "leakage.csv", index=False)
+    path = write_study("leakage", Finding(table, SETTINGS), tmp_path)
     again = read_study("leakage", tmp_path)
-    assert again is not None and np.allclose(again["value"], table["value"], equal_nan=True)
-    table.drop(columns="low").to_csv(tmp_path / "leakage.csv", index=False)
+    assert again is not None and np.allclose(again.table["value"], table["value"], equal_nan=True)
+    assert again.settings == SETTINGS
+    table.drop(columns="low").to_csv(path, index=False)
     with pytest.raises(DataError, match="no column low"):
         read_study("leakage", tmp_path)
+    write_study("leakage", Finding(table, SETTINGS), tmp_path)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(ConfigError, match="no settings file"):
+        read_study("leakage", tmp_path)
+
+
+def test_left_out_diagnoses_are_strangers_and_nothing_else(data_root: Path, tmp_path: Path) -> None:
+    table = run_study("left_out", SETTINGS, data_root, tmp_path, accelerator="cpu")
+    assert list(table.columns) == list(STRANGE_COLUMNS) and set(table["score"]) == set(SCORES)
+    run = open_run(tmp_path / "left_out-left_out" / "run")
+    assert run.classes == ("MEL", "NV", "BCC", "AK", "BKL", "SCC")
+    assert set(run.predictions["label"]) == set(run.classes) and set(run.ood["kind"]) == {"VASC", "DF"}
+    whole = collect(data_root, SETTINGS.split).table
+    assert len(run.ood) == whole["diagnosis"].isin(["VASC", "DF"]).sum()
+    scorer = Scorer.of(run)
+    here = scorer("energy", outputs_of(run, run.part("test")))
+    calibrate = np.sort(scorer("energy", outputs_of(run, run.part("calibrate"))))
+    threshold = calibrate[int(np.ceil(0.95 * len(calibrate))) - 1]
+    for code in ("VASC", "DF"):
+        rows = run.ood[run.ood["kind"] == code]
+        scores = scorer("energy", stranger_outputs(run, rows))
+        told = table[(table["score"] == "energy") & (table["diagnosis"] == code)].set_index("measure")
+        assert told.loc["rejected", "value"] == np.mean(scores > threshold)
+        truth = np.arange(len(here) + len(scores)) >= len(here)
+        assert told.loc["auroc", "value"] == pytest.approx(roc_auc_score(truth, np.concatenate([here, scores])))
+        assert (told["n"] == len(rows)).all()
 
 
 def test_the_command_writes_the_table(

@@ -1,0 +1,92 @@
+"""The tab Something wrong: test pictures that something was done to, and diagnoses that were never taught."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from app import cache, figures
+from app.figures import percent
+from app.rejection import Judged
+from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.ood_scores import SCORES
+from lesion_core.data.near import CHANGES
+from lesion_core.studies import STUDIES
+
+
+def changed(judged: Judged, threshold: float) -> pd.DataFrame:
+    """What becomes of test pictures that something is wrong with, a row a change, after the pictures unchanged.
+
+    Args:
+        judged: The run's pictures under a score.
+        threshold: As a person reads it.
+
+    Returns:
+        group (the change), n, share, low, high (rejected, Wilson's 95 % interval), and right_before, right_after and
+        right_answered (of what is still answered): shares with a right answer, NaN where there is no lesion.
+    """
+    beyond = judged.rejected(judged.near["shown"], threshold)
+    unchanged = judged.of("test").set_index("image_id").reindex(judged.near["image_id"].unique())
+    rows = [_change("unchanged", judged.rejected(unchanged["shown"], threshold), unchanged["correct"],
+                    unchanged["correct"])]
+    for kind, part in judged.near.groupby("kind", sort=False):
+        right = part["correct"].astype(float).where(part["kind"] != "bare_skin")
+        rows.append(_change(str(kind).replace("_", " "), beyond[part.index], part["correct_before"], right))
+    return pd.DataFrame(rows)
+
+
+def _change(
+    group: str, beyond: NDArray[np.bool_], before: pd.Series[bool], after: pd.Series[float],
+) -> dict[str, object]:
+    share = wilson(int(beyond.sum()), len(beyond))
+    return {
+        "group": group, "n": share.n_images, "share": share.value, "low": share.low, "high": share.high,
+        "right_before": before.mean(), "right_after": after.mean(), "right_answered": after[~beyond].mean(),
+    }
+
+
+def something_wrong(judged: Judged, at: float) -> None:
+    """Test pictures that something was done to: turned away, or answered, and rightly?"""
+    if judged.near.empty:
+        st.caption("This run was scored on no changed pictures; `evaluate --data` scores it on them.")
+        return
+    found = changed(judged, at)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.plotly_chart(figures.share_dots(found, "dermoscopy rejected"), config={"displayModeBar": False},
+                        alt="Rejected share of test dermoscopy by what is wrong with it, with 95 % intervals")
+        st.caption("Each row is the same test pictures with one thing wrong, made by code; further right is sent to a "
+                   "person more often. Wilson's 95 % intervals.")
+    with right:
+        shares = {"right_before": "right, unchanged", "right_after": "right, changed",
+                  "right_answered": "right, of the answered"}
+        st.dataframe(found.set_index("group")[list(shares)].rename(columns=shares).map(
+            lambda share: percent(share) if np.isfinite(share) else "no lesion"),
+            alt="Accuracy on the pictures before and after the change, and of those still answered")
+        st.caption("A change that spoils answers should also be turned away. Where few are rejected and many are "
+                   "wrong, the score does not see what the model does not see.")
+    for kind, entry in CHANGES.items():
+        st.markdown(f"- **{kind.replace('_', ' ')}**: {entry.plain}")
+
+
+def left_out() -> None:
+    """The study of diagnoses that were never taught."""
+    finding = cache.finding("left_out")
+    if finding is None:
+        return
+    entry, settings = STUDIES["left_out"], finding.settings
+    st.subheader(entry.question)
+    table = finding.table
+    chosen = table[(table["measure"] == "rejected") | ((table["measure"] == "auroc") & (table["diagnosis"] != "all"))]
+    words = {"rejected": "rejected", "auroc": "AUROC"}
+    cells = [f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})" for r in chosen.itertuples()]
+    heads = chosen["diagnosis"].replace("all", "both") + ", n " + chosen["n"].astype(int).astype(str) + ": " \
+        + chosen["measure"].replace(words)
+    st.dataframe(chosen.assign(cell=cells, head=heads).pivot_table(
+        index="score", columns="head", values="cell", aggfunc="first", sort=False,
+    ).rename(index=lambda k: SCORES[str(k)].name), alt="Every score's figures on diagnoses that were left out")
+    st.caption(f"{entry.says} 95 % intervals. Not the run above but a small training of its own: "
+               f"{settings.model.architecture}, {settings.training.epochs} epochs at "
+               f"{settings.preprocessing.resize.size} px. An AUROC of 0.5 is a coin.")
