@@ -41,7 +41,7 @@ from lesion_core.studies import Finding, read_study
 
 if TYPE_CHECKING:
     from lesion_core.engine import Engine, Prediction
-    from lesion_core.explain.gradcam import Attribution
+    from lesion_core.explain.attribution import Attribution
     from lesion_core.segmenter_engine import Segmentation, SegmenterEngine
 
 Pixels = NDArray[np.uint8]
@@ -332,14 +332,13 @@ def predict(name: str, image: Pixels) -> Prediction:
     return _predict(name, found.fingerprint, _rules(found.folder), image)
 
 
-@st.cache_data(show_spinner=False, max_entries=1024, hash_funcs=BY_CONTENT)
-def _explain(name: str, fingerprint: str, image: Pixels, target: str, layer: str) -> Attribution:  # noqa: ARG001
-    return engine(name).explain(image, target, layer)
-
-
-def explain(name: str, image: Pixels, target: str, layer: str) -> Attribution:
-    """The run's Grad-CAM of a class."""
-    return _explain(name, run(name).fingerprint, image, target, layer)
+def explain(
+    name: str, image: Pixels, target: str, layer: str = "layer4", *, against: str | None = None,
+    method: str = "gradcam", baseline: str = "skin", on_pass: Callable[[int], None] | None = None,
+) -> Attribution:
+    """What in a picture speaks for a class, as `Engine.explain` gives it; the engine remembers it for all visitors."""
+    return engine(name).explain(
+        image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass)
 
 
 @st.cache_resource(show_spinner="Loading the segmenter …", max_entries=2)

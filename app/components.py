@@ -20,7 +20,7 @@ from lesion_core.labels import diagnosis
 from lesion_core.runs import Run
 
 if TYPE_CHECKING:
-    from lesion_core.explain.gradcam import Attribution
+    from lesion_core.explain.attribution import Attribution
 
 Pixels = NDArray[np.uint8]
 

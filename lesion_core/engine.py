@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,20 @@ from lesion_core.analysis.outputs import Outputs, project
 from lesion_core.analysis.policy import Decision, Policy, decide, read_policy
 from lesion_core.config import Preprocessing
 from lesion_core.errors import RunError
-from lesion_core.explain.gradcam import Attribution, grad_cam
+from lesion_core.explain.attribution import Attribution, attribute
+from lesion_core.explain.cam import class_maps
+from lesion_core.explain.evidence import OnPass, Target
+from lesion_core.explain.sanity import randomised
+from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.memo import Memo
 from lesion_core.models.checkpoints import load_weights
-from lesion_core.models.classifiers import build, features
+from lesion_core.models.classifiers import build, last_activations, pool
 from lesion_core.runs import Run, open_run
 from lesion_core.turns import Turns
+
+KEPT_MAPS = 256 * 2**20
+"""Bytes of maps that a model keeps: about 4,000 at the size of 128 pixels."""
 
 GOLDEN_TOLERANCE = 0.01
 """Largest difference of a golden logit that other processors' rounding explains (seen: under 0.0001)."""
@@ -37,6 +46,7 @@ class Prediction:
         logits: (K,) float32.
         probabilities: (K,) after the run's temperature, summing to 1.
         outputs: Logits and reduced features, one row: what OOD scores are computed from.
+        maps: (K, h, w) float32, Grad-CAM of every class at the last layer, signed: they come with the prediction.
         decision: Whether the policy rejects the picture, and why; None where there is no policy.
         milliseconds: Time in the model, waiting not counted.
     """
@@ -45,6 +55,7 @@ class Prediction:
     logits: NDArray[np.float32]
     probabilities: NDArray[np.float64]
     outputs: Outputs
+    maps: NDArray[np.float32]
     decision: Decision | None
     milliseconds: float
 
@@ -63,7 +74,8 @@ class Engine:
     """A run's model in memory. Every use of the model, predictions too, takes its one lock.
 
     Captum registers hooks on the model: a prediction beside an explanation would run through them, and
-    two explanations would remove each other's.
+    two explanations would remove each other's. So what takes longer than a prediction is made on a second network
+    over the same weights, with a lock of its own, and nobody's prediction waits for it.
 
     Args:
         run: The run.
@@ -88,6 +100,11 @@ class Engine:
         load_weights(self._model, run.weights)
         self._model.requires_grad_(False)
         self._turns = Turns(queue)
+        self._second = build(run.config.settings.model)
+        self._second.load_state_dict(self._model.state_dict(), assign=True)
+        self._second.requires_grad_(False)
+        self._second_turns = Turns(queue)
+        self._maps: Memo[Attribution] = Memo(lambda found: found.raw.nbytes, KEPT_MAPS)
         self._check_golden()
 
     @classmethod
@@ -123,34 +140,95 @@ class Engine:
         with self._turns.take():
             start = time.perf_counter()
             with torch.inference_mode():
-                penultimate = features(self._model, x)
+                activations = last_activations(self._model, x)
+                penultimate = pool(self._model, activations)
                 logits = self._model.fc(penultimate)[0].numpy()
+                maps = class_maps(self._model, activations)[0].numpy()
             spent = 1000 * (time.perf_counter() - start)
         outputs = Outputs.of(logits[None], *project(penultimate.numpy(), self._mean, self._components))
         decision = None
         if self.policy and self._scorer:
             decision = decide(self.policy, self._scorer.all(outputs, self.policy.parts))[0]
         probabilities = softmax(logits[None].astype(np.float64), self.run.calibration.temperature)[0]
-        return Prediction(self.run.classes, logits, probabilities, outputs, decision, spent)
+        return Prediction(self.run.classes, logits, probabilities, outputs, maps, decision, spent)
 
-    def explain(self, image: NDArray[np.uint8], target: str, layer: str = "layer4") -> Attribution:
-        """Grad-CAM of a class over the model's square of the picture.
+    def explain(
+        self, image: NDArray[np.uint8], target: str, *, against: str | None = None, method: str = "gradcam",
+        layer: str = "layer4", baseline: str = "skin", on_pass: OnPass | None = None,
+    ) -> Attribution:
+        """What in the model's square of the picture speaks for a class.
+
+        The same question twice is answered from memory, and two who ask it at once wait for one answer.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             target: Class code.
-            layer: Name in `explain.layers.LAYERS`.
+            against: Another class code: why `target` and not this one.
+            method: Key of `explain.methods.METHODS`.
+            layer: Name in `explain.layers.LAYERS`, for the methods that have one.
+            baseline: Key of `explain.methods.BASELINES`, for the methods that have one.
+            on_pass: Called as pictures pass the network; it may raise to stop.
 
         Raises:
             RunError: The run has no such class.
-            ModelError: The layer is unknown or the map is not finite.
+            ConfigError: The method or the baseline is unknown.
+            ModelError: The layer is unknown, a class is compared with itself, or the map is not finite.
             BusyError: Too many callers wait.
         """
-        if target not in self.run.classes:
-            raise RunError(f"Run {self.run.name} has no class '{target}'.", f"It has {', '.join(self.run.classes)}.")
-        x = self._input(image)
-        with self._turns.take():
-            return grad_cam(self._model, x, self.run.classes.index(target), layer)
+        asked = Target(self._class(target), None if against is None else self._class(against))
+        square = self._pipeline.apply(image)
+        key = (content_hash(square), asked, method, layer, baseline)
+
+        def make() -> Attribution:
+            with self._second_turns.take():
+                return attribute(
+                    self._second, square, self._pipeline.settings, asked, by=method, layer=layer, baseline=baseline,
+                    on_pass=on_pass,
+                )
+
+        return self._maps.get(key, make)
+
+    def answers(self, squares: NDArray[np.uint8], target: str) -> NDArray[np.float64]:
+        """The probability of a class, before the temperature, for squares that were changed.
+
+        Args:
+            squares: (N, S, S, 3) uint8, of the model's size.
+            target: Class code.
+
+        Returns:
+            (N,).
+
+        Raises:
+            RunError: The run has no such class.
+            BusyError: Too many callers wait.
+        """
+        index = self._class(target)
+        x = torch.from_numpy(normalize(squares, self._pipeline.settings))
+        with self._second_turns.take(), torch.inference_mode():
+            logits = self._second(x).numpy()
+        return softmax(logits.astype(np.float64))[:, index]
+
+    def sanity(
+        self, image: NDArray[np.uint8], target: str, *, method: str = "gradcam", layer: str = "layer4",
+        baseline: str = "skin",
+    ) -> Iterator[tuple[str, Attribution]]:
+        """The map of a class while the model loses its weights from the answer down (see `explain.sanity`).
+
+        Args and errors as in `explain`.
+
+        Yields:
+            The stage in `STAGES` and the map.
+        """
+        asked, square = Target(self._class(target)), self._pipeline.apply(image)
+        # A copy of its own: no lock, and the served weights stay.
+        for stage, lost in randomised(self._second):
+            yield stage, attribute(lost, square, self._pipeline.settings, asked, by=method, layer=layer,
+                                   baseline=baseline)
+
+    def _class(self, code: str) -> int:
+        if code not in self.run.classes:
+            raise RunError(f"Run {self.run.name} has no class '{code}'.", f"It has {', '.join(self.run.classes)}.")
+        return self.run.classes.index(code)
 
     def _input(self, image: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(normalize(self._pipeline.apply(image)[None], self._pipeline.settings))

@@ -148,8 +148,19 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
     )
 
 
+def last_activations(model: ResNet, images: Tensor) -> Tensor:
+    """What the last block gives: (N, 3, H, W) float, normalised, to (N, D, h, w)."""
+    x = model.maxpool(model.relu(model.bn1(model.conv1(images))))
+    return cast(Tensor, model.layer4(model.layer3(model.layer2(model.layer1(x)))))
+
+
+def pool(model: ResNet, activations: Tensor) -> Tensor:
+    """The penultimate features: the average over the places of the last block, (N, D, h, w) to (N, D)."""
+    return torch.flatten(cast(nn.Module, model.avgpool)(activations), 1)
+
+
 def features(model: ResNet, images: Tensor) -> Tensor:
-    """The penultimate features: global average of the last block.
+    """The penultimate features of pictures.
 
     Args:
         model: A ResNet.
@@ -158,6 +169,4 @@ def features(model: ResNet, images: Tensor) -> Tensor:
     Returns:
         (N, D), D = 512 (basic blocks) or 2048 (bottlenecks). ``model.fc`` turns them into logits (N, K).
     """
-    x = model.maxpool(model.relu(model.bn1(model.conv1(images))))
-    x = model.layer4(model.layer3(model.layer2(model.layer1(x))))
-    return torch.flatten(cast(nn.Module, model.avgpool)(x), 1)
+    return pool(model, last_activations(model, images))

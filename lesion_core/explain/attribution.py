@@ -1,0 +1,184 @@
+"""Explanations of one picture: every method behind one call, and the map that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.models import ResNet
+
+from lesion_core.config import Preprocessing
+from lesion_core.errors import ConfigError, ModelError
+from lesion_core.explain.cam import class_maps, grad_cam, grad_cam_pp
+from lesion_core.explain.evidence import Evidence, OnPass, Target, check_request
+from lesion_core.explain.gradients import gradient_shap, guided_grad_cam, integrated_gradients, smoothgrad
+from lesion_core.explain.methods import BASELINES, method
+from lesion_core.explain.perturbation import kernel_shap, occlusion, superpixels
+from lesion_core.imaging.preprocess import normalize
+from lesion_core.models.classifiers import last_activations
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """A map of the evidence for an answer over the model's input square.
+
+    Attributes:
+        raw: (h, w) float32 at the method's own resolution; where the method is signed, the answer rises with what
+            is positive.
+        target: What was asked.
+        method: Key of `METHODS`.
+        layer: Name in `LAYERS`, None for methods that have none.
+        size: Side of the model's input square in pixels.
+        completeness_error: Of Integrated Gradients: how far the sum of the map is from the difference between the
+            answers to picture and baseline, as a share of it; None for other methods.
+    """
+
+    raw: NDArray[np.float32]
+    target: Target
+    method: str
+    layer: str | None
+    size: int
+    completeness_error: float | None = None
+
+    @property
+    def maximum(self) -> float:
+        """The largest positive evidence, in the map's own unit; a map scaled to itself hides that it is tiny."""
+        return max(0.0, float(self.raw.max()))
+
+    @property
+    def upsampled(self) -> NDArray[np.float32]:
+        """(size, size): the signed map, bilinear."""
+        return self._resized(self.raw)
+
+    @property
+    def heatmap(self) -> NDArray[np.float32]:
+        """(size, size) in [0, 1]: the positive evidence, upsampled bilinearly and divided by its maximum;
+        all zeros where nothing speaks for the answer."""
+        upsampled = self._resized(np.maximum(self.raw, 0))
+        peak = float(upsampled.max())
+        return np.asarray(upsampled / peak if peak > 0 else upsampled, dtype=np.float32)
+
+    def _resized(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        tensor, shape = torch.from_numpy(values)[None, None], (self.size, self.size)
+        if values.shape == shape:
+            return values
+        return np.asarray(torch.nn.functional.interpolate(tensor, shape, mode="bilinear")[0, 0].numpy(), np.float32)
+
+
+def from_maps(maps: NDArray[np.float32], target: Target, size: int) -> Attribution:
+    """Grad-CAM at the last layer out of the maps of all classes (K, h, w), which a prediction brings along."""
+    raw = maps[target.index] if target.against is None else maps[target.index] - maps[target.against]
+    return Attribution(raw, target, "gradcam", LAST, size)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a method is given.
+
+    Attributes:
+        evidence: What is explained.
+        square: (S, S, 3) uint8, the model's square of the picture.
+        image: (1, 3, S, S), the same, normalised.
+        layer: Name in `LAYERS`.
+        baselines: (1, 3, S, S) each, by key of `BASELINES`.
+        baseline: Which of them a method that takes one is given.
+    """
+
+    evidence: Evidence
+    square: NDArray[np.uint8]
+    image: Tensor
+    layer: str
+    baselines: dict[str, Tensor]
+    baseline: Tensor
+
+
+LAST = "layer4"
+"""The layer before the head."""
+
+_MAKERS: dict[str, Callable[[Request], tuple[Tensor, float | None]]] = {
+    "gradcam": lambda r: (grad_cam(r.evidence, r.image, r.layer), None),
+    "gradcam_pp": lambda r: (grad_cam_pp(r.evidence, r.image, r.layer), None),
+    "guided_gradcam": lambda r: (guided_grad_cam(r.evidence, r.image, r.layer), None),
+    "integrated_gradients": lambda r: integrated_gradients(r.evidence, r.image, r.baseline),
+    "gradient_shap": lambda r: (gradient_shap(r.evidence, r.image, torch.cat(list(r.baselines.values()))), None),
+    "smoothgrad": lambda r: (smoothgrad(r.evidence, r.image), None),
+    "occlusion": lambda r: (occlusion(r.evidence, r.image, r.baselines["skin"]), None),
+    "superpixels": lambda r: (kernel_shap(r.evidence, r.image, r.baseline, superpixels(r.square)), None),
+}
+
+
+def baseline_square(square: NDArray[np.uint8], key: str) -> NDArray[np.uint8]:
+    """A picture that shows nothing, of the size of another.
+
+    Args:
+        square: (S, S, 3) uint8.
+        key: Of `BASELINES`.
+
+    Returns:
+        (S, S, 3) uint8.
+
+    Raises:
+        ConfigError: The key is unknown.
+    """
+    if key not in BASELINES:
+        raise ConfigError(f"There is no baseline '{key}'.", f"Known are {', '.join(BASELINES)}.")
+    if key == "black":
+        return np.zeros_like(square)
+    if key == "blurred":
+        return np.asarray(cv2.GaussianBlur(square, (0, 0), square.shape[0] / 8), np.uint8)
+    width = max(1, square.shape[0] // 12)
+    rim = np.ones(square.shape[:2], bool)
+    rim[width:-width, width:-width] = False
+    return np.broadcast_to(np.median(square[rim], axis=0).round().astype(np.uint8), square.shape).copy()
+
+
+def attribute(
+    model: ResNet, square: NDArray[np.uint8], preprocessing: Preprocessing, target: Target, *,
+    by: str = "gradcam", layer: str = "layer4", baseline: str = "skin", on_pass: OnPass | None = None,
+) -> Attribution:
+    """Explain one picture.
+
+    The caller holds the model's lock: Captum's hooks on a shared model fail when two threads explain at once.
+
+    Args:
+        model: In evaluation mode.
+        square: (S, S, 3) uint8, the model's square of the picture.
+        preprocessing: The run's own; its mean and deviation normalise.
+        target: What is asked.
+        by: Key of `METHODS`.
+        layer: Name in `LAYERS`, for the methods that have one.
+        baseline: Key of `BASELINES`, for the methods that have one.
+        on_pass: Called as pictures pass the network; it may raise to stop.
+
+    Raises:
+        ModelError: The model is in training mode, the layer or a class is unknown, or the map is not finite.
+        ConfigError: The method or the baseline is unknown.
+    """
+    entry = method(by)
+    image = torch.from_numpy(normalize(square[None], preprocessing))
+    check_request(model, image, target)
+    baselines = {key: torch.from_numpy(normalize(baseline_square(square, key)[None], preprocessing))
+                 for key in BASELINES}
+    if baseline not in baselines:
+        raise ConfigError(f"There is no baseline '{baseline}'.", f"Known are {', '.join(BASELINES)}.")
+    if by == "gradcam" and layer == LAST:
+        with torch.no_grad():
+            maps = class_maps(model, last_activations(model, image))[0].numpy()
+        return _finite(from_maps(maps, target, len(square)))
+    request = Request(Evidence(model, target, on_pass), square, image, layer, baselines, baselines[baseline])
+    with torch.inference_mode(False), torch.enable_grad():
+        raw, error = _MAKERS[by](request)
+    found = raw.detach().float().numpy()
+    return _finite(Attribution(found, target, by, layer if entry.layered else None, len(square), error))
+
+
+def _finite(found: Attribution) -> Attribution:
+    if not np.isfinite(found.raw).all():
+        raise ModelError("The map holds values that are no numbers.", "The model's weights or the picture are damaged.")
+    return found
+

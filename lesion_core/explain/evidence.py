@@ -1,0 +1,69 @@
+"""The answer that is asked about, as a function of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+from lesion_core.errors import ModelError
+
+OnPass = Callable[[int], None]
+"""Called with the pictures that went through the network so far; what it raises ends the explanation."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The answer that is asked about.
+
+    Attributes:
+        index: Class index: its logit.
+        against: Another class: the difference of the two logits, "why this and not that". None for the logit alone.
+    """
+
+    index: int
+    against: int | None = None
+
+
+class Evidence(nn.Module):
+    """The network as a function from pictures (N, 3, S, S) to the number that is explained, (N,)."""
+
+    def __init__(self, model: ResNet, target: Target, on_pass: OnPass | None = None) -> None:
+        super().__init__()
+        self.model, self.target, self.on_pass, self.passed = model, target, on_pass, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images)
+        self.passed += len(images)
+        if self.on_pass:
+            self.on_pass(self.passed)
+        if not torch.isfinite(logits).all():
+            raise ModelError("The logits are no numbers.", "The model's weights or the picture are damaged.")
+        value = logits[:, self.target.index]
+        return value if self.target.against is None else value - logits[:, self.target.against]
+
+    def difference(self, image: Tensor, baseline: Tensor) -> Tensor:
+        """What is explained of one picture less that of another, ()."""
+        found: Tensor = self(image) - self(baseline)
+        return found[0]
+
+
+def check_request(model: ResNet, image: Tensor, target: Target) -> None:
+    """Refuse what cannot be explained.
+
+    Raises:
+        ModelError: The model is in training mode, a class is unknown or compared with itself, or the tensor is not
+            one picture.
+    """
+    if model.training:
+        raise ModelError("A model in training mode cannot be explained.", "Call model.eval() first.")
+    for index in (target.index, target.against):
+        if index is not None and not 0 <= index < model.fc.out_features:
+            raise ModelError(f"There is no class number {index}.", f"The model has {model.fc.out_features}, from 0 on.")
+    if target.index == target.against:
+        raise ModelError("A class cannot be compared with itself.", "Choose another one to compare with.")
+    if image.ndim != 4 or image.shape[:2] != (1, 3):
+        raise ModelError(f"A tensor of shape {tuple(image.shape)} is not one picture.", "Give (1, 3, S, S).")
