@@ -198,6 +198,15 @@ class Training(Schedule):
     focal_gamma: float = Field(default=2.0, ge=0, le=10)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: float = Field(default=0.0, ge=0, le=10, description="of the Beta distribution that pictures are mixed by")
+    label_spaces: bool = Field(
+        default=False, description="compare a picture only with the diagnoses that its own data set holds"
+    )
+
+    @model_validator(mode="after")
+    def _smooths_over_all(self) -> Self:
+        if self.label_spaces and self.label_smoothing:
+            raise ValueError("label_smoothing spreads over all classes, label_spaces leaves some out: choose one")
+        return self
 
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]

@@ -8,6 +8,7 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
 
@@ -17,7 +18,7 @@ from lesion_core.training.augmentation import augmentation
 from lesion_core.training.losses import class_weights
 from lesion_core.training.pictures import Pictures, PictureStore, Progress
 
-Batches = DataLoader[tuple[Tensor, int]]
+Batches = DataLoader[tuple[Tensor, int, Tensor]]
 
 
 class SplitData(lightning.LightningDataModule):
@@ -51,7 +52,23 @@ class SplitData(lightning.LightningDataModule):
             self.parts[role] = part
             index = pd.Index(settings.model.classes)
             self.labels[role] = index.get_indexer(pd.Index(part["diagnosis"])).astype(np.int64)
+        self.compared = self._label_spaces() if settings.training.label_spaces else {
+            role: np.ones((len(labels), len(settings.model.classes)), bool) for role, labels in self.labels.items()
+        }
         self._stores: dict[str, PictureStore] = {}
+
+    def _label_spaces(self) -> dict[str, NDArray[np.bool_]]:
+        """Which classes each picture is compared with: those that its own data set holds.
+
+        A challenge that collected melanomas and nevi alone says nothing about carcinomas. Compared with all classes,
+        its pictures would teach that other cameras show no carcinoma.
+        """
+        train = self.parts["train"]
+        rows = np.zeros((len(train), len(self.settings.model.classes)), bool)
+        for data_set in train["dataset"].unique():
+            own = (train["dataset"] == data_set).to_numpy()
+            rows[np.ix_(own, np.unique(self.labels["train"][own]))] = True
+        return {"train": rows, "select": np.ones((len(self.parts["select"]), rows.shape[1]), bool)}
 
     def make_stores(self, on_progress: Progress | None = None) -> None:
         """Decode and preprocess all pictures; a second time it only opens the files."""
@@ -79,8 +96,9 @@ class SplitData(lightning.LightningDataModule):
         if training.oversampling != "none":
             weight = class_weights(labels, len(self.settings.model.classes), training.oversampling)[labels]
             sampler = WeightedRandomSampler(weight.tolist(), len(labels), replacement=True, generator=generator)
+        pictures = Pictures(self._stores["train"], labels, self.compared["train"], transform)
         return DataLoader(
-            Pictures(self._stores["train"], labels, transform), batch_size=training.batch_size, sampler=sampler,
+            pictures, batch_size=training.batch_size, sampler=sampler,
             shuffle=sampler is None, generator=generator, num_workers=training.workers,
             drop_last=len(labels) > training.batch_size,
         )
@@ -88,4 +106,5 @@ class SplitData(lightning.LightningDataModule):
     def val_dataloader(self) -> Batches:
         size = self.settings.preprocessing.resize.size
         transform = augmentation("none", self.settings.preprocessing, size)
-        return DataLoader(Pictures(self._stores["select"], self.labels["select"], transform), batch_size=64)
+        pictures = Pictures(self._stores["select"], self.labels["select"], self.compared["select"], transform)
+        return DataLoader(pictures, batch_size=64)

@@ -18,6 +18,9 @@ from lesion_core.training.convolutions import MatrixProducts
 from lesion_core.training.losses import focal_loss, mix
 from lesion_core.training.optimization import optimization
 
+NEVER = -1e4
+"""The logit of a class that a picture is not compared with: its probability is 0, and so is its gradient."""
+
 
 class ClassifierModule(lightning.LightningModule):
     """A ResNet with its loss and its optimizer.
@@ -53,8 +56,8 @@ class ClassifierModule(lightning.LightningModule):
         logits: Tensor = self.model(images.to(memory_format=torch.channels_last))
         return logits
 
-    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The training loss of the settings."""
+    def loss(self, logits: Tensor, target: Tensor, compared: Tensor) -> Tensor:
+        """The training loss of the settings, over the classes that each picture is compared with, (N, K) bool."""
         s, weights = self.settings, self.class_weights
         assert weights is None or isinstance(weights, Tensor)
         if s.loss == "logit_adjusted":
@@ -62,27 +65,29 @@ class ClassifierModule(lightning.LightningModule):
             # balanced accuracy, and rare classes are not learned by heart (Menon et al., ICLR 2021).
             assert isinstance(self.log_prior, Tensor)
             logits = logits + self.log_prior
+        logits = logits.masked_fill(~compared, NEVER)
         if s.loss == "focal":
             return focal_loss(logits, target, s.focal_gamma, weights, s.label_smoothing)
         return F.cross_entropy(logits, target, weight=weights, label_smoothing=s.label_smoothing)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        images, target = batch
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
+        images, target, compared = batch
         partner, share = None, 1.0
         if self.settings.mixup:
             images, partner, share = mix(images, self._mixing, self.settings.mixup)
+            compared = compared | compared[partner]
         with MatrixProducts():
             logits = self(images).float()
-        loss = self.loss(logits, target)
+        loss = self.loss(logits, target, compared)
         if partner is not None:
-            loss = share * loss + (1 - share) * self.loss(logits, target[partner])
+            loss = share * loss + (1 - share) * self.loss(logits, target[partner], compared)
         self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)
         accuracy = (logits.argmax(1) == target).float().mean()
         self.log("train_accuracy", accuracy, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        images, target = batch
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
+        images, target, _compared = batch
         logits = self(images).float()
         self.select_metrics.update(logits.softmax(1), target)
         loss = F.cross_entropy(logits, target)

@@ -113,23 +113,28 @@ class PictureStore:
         return cls(np.memmap(file, dtype=np.uint8, mode="r"), facts["shapes"], facts["offsets"])
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
+class Pictures(Dataset[tuple[Tensor, int, Tensor]]):
     """Pictures with labels.
 
-    An item is a float32 tensor (3, S, S), normalised, and the class index.
+    An item is a float32 tensor (3, S, S), normalised, the class index, and which classes it is compared with, (K,)
+    bool.
 
     Args:
         store: The pictures.
         labels: (N,) class index.
+        compared: (N, K) bool.
         transform: From a uint8 tensor (3, H, W) to the float tensor.
     """
 
-    def __init__(self, store: PictureStore, labels: NDArray[np.int64], transform: Callable[[Tensor], Tensor]) -> None:
-        self.store, self.labels, self.transform = store, labels, transform
+    def __init__(
+        self, store: PictureStore, labels: NDArray[np.int64], compared: NDArray[np.bool_],
+        transform: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.store, self.labels, self.compared, self.transform = store, labels, compared, transform
 
     def __len__(self) -> int:
         return len(self.store)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int, Tensor]:
         image = torch.from_numpy(np.array(self.store[index])).permute(2, 0, 1)
-        return self.transform(image), int(self.labels[index])
+        return self.transform(image), int(self.labels[index]), torch.from_numpy(self.compared[index])

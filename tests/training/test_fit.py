@@ -80,7 +80,7 @@ def test_it_learns_what_can_be_learned(easy: pd.DataFrame, tmp_path: Path) -> No
     data = SplitData(easy, settings(epochs=5), tmp_path / "pictures")
     data.setup("fit")
     with torch.inference_mode():
-        right = torch.cat([fitted.model(x).argmax(1) == y for x, y in data.val_dataloader()])
+        right = torch.cat([fitted.model(x).argmax(1) == y for x, y, _ in data.val_dataloader()])
     assert right.float().mean() == best
 
 
@@ -215,8 +215,21 @@ def test_oversampling_evens_the_classes(easy: pd.DataFrame, tmp_path: Path) -> N
     data = SplitData(rare, settings(oversampling="inverse", batch_size=4), tmp_path)
     data.setup("fit")
     loader = data.train_dataloader()
-    drawn = np.concatenate([[int(y) for _, y in (loader.dataset[i] for i in loader.sampler)] for _ in range(20)])
+    drawn = np.concatenate([[int(loader.dataset[i][1]) for i in loader.sampler] for _ in range(20)])
     assert 0.35 < drawn.mean() < 0.65 and (data.labels["train"] == 1).mean() < 0.2
+
+
+def test_a_picture_is_compared_with_what_its_data_set_holds(easy: pd.DataFrame, tmp_path: Path) -> None:
+    names = np.where(easy["diagnosis"] == "MEL", np.where(easy.index % 4 == 0, "melanomas", "both"), "both")
+    data = SplitData(easy.assign(dataset=names), settings(label_spaces=True), tmp_path)
+    train = data.parts["train"]
+    data_sets = names[easy.index.get_indexer(train.index)]
+    expected = [[True, data_set == "both"] for data_set in data_sets]
+    assert set(data_sets) == {"melanomas", "both"} and data.compared["train"].tolist() == expected
+    assert data.compared["select"].all()
+    assert SplitData(easy.assign(dataset=names), settings(), tmp_path).compared["train"].all()
+    fitted = run(settings(label_spaces=True, mixup=0.4), easy.assign(dataset=names), tmp_path / "mixed")
+    assert np.isfinite(fitted.history["value"]).all()
 
 
 def test_pretrained_layers_learn_slower_and_vectors_do_not_decay() -> None:

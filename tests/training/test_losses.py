@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sklearn.utils.class_weight import compute_class_weight
 
 from lesion_core.config import ModelSettings, Training
@@ -125,7 +126,27 @@ def test_the_logit_adjusted_loss_adds_the_prior_and_the_model_does_not() -> None
     logits, target = torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 0])
     adjusted = logits.numpy() + prior.numpy()
     literal = [-np.log(np.exp(z[t]) / np.exp(z).sum()) for z, t in zip(adjusted, target.numpy(), strict=True)]
-    assert float(module.loss(logits, target)) == pytest.approx(np.mean(literal), rel=1e-5)
+    found = module.loss(logits, target, torch.ones(5, 3, dtype=torch.bool))
+    assert float(found) == pytest.approx(np.mean(literal), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+def test_a_class_that_is_not_compared_has_no_part_in_the_loss(loss: str) -> None:
+    model = build(ModelSettings(architecture="resnet10", classes=("a", "b", "c")))
+    module = ClassifierModule(model, Training(loss=loss, label_spaces=True), None)  # type: ignore[arg-type]
+    logits, target = torch.randn(4, 3, requires_grad=True), torch.tensor([0, 1, 2, 0])
+    compared = torch.tensor([[1, 1, 0], [1, 1, 0], [1, 1, 1], [1, 1, 1]]).bool()
+    found = module.loss(logits, target, compared)
+    parts = [module.loss(logits[i : i + 1, keep], target[i : i + 1], torch.ones(1, len(keep), dtype=torch.bool))
+             for i, keep in enumerate(([0, 1], [0, 1], [0, 1, 2], [0, 1, 2]))]
+    assert float(found.detach()) == pytest.approx(float(torch.stack(parts).mean().detach()), rel=1e-5)
+    found.backward()
+    assert logits.grad is not None and not logits.grad[~compared].any() and logits.grad[compared].all()
+
+
+def test_smoothing_and_label_spaces_exclude_each_other() -> None:
+    with pytest.raises(ValidationError, match="choose one"):
+        Training(label_smoothing=0.1, label_spaces=True)
 
 
 def test_logits_that_minimise_the_adjusted_loss_are_those_of_even_classes() -> None:
