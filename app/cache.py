@@ -1,4 +1,5 @@
-"""Everything that is computed once for all visitors; with `app.cache_rejection` the only place with st.cache_*.
+"""Everything that is computed once for all visitors; with `app.cache_rejection` and
+`app.cache_explanation` the only place with st.cache_*.
 
 Models are resources, loaded on first use. Everything else is data, keyed by the run's fingerprint and the
 picture's content, and bounded.
@@ -41,7 +42,6 @@ from lesion_core.studies import Finding, read_study
 
 if TYPE_CHECKING:
     from lesion_core.engine import Engine, Prediction
-    from lesion_core.explain.attribution import Attribution
     from lesion_core.segmenter_engine import Segmentation, SegmenterEngine
 
 Pixels = NDArray[np.uint8]
@@ -330,15 +330,6 @@ def predict(name: str, image: Pixels) -> Prediction:
     """What the run says of a picture."""
     found = run(name)
     return _predict(name, found.fingerprint, _rules(found.folder), image)
-
-
-def explain(
-    name: str, image: Pixels, target: str, layer: str = "layer4", *, against: str | None = None,
-    method: str = "gradcam", baseline: str = "skin", on_pass: Callable[[int], None] | None = None,
-) -> Attribution:
-    """What in a picture speaks for a class, as `Engine.explain` gives it; the engine remembers it for all visitors."""
-    return engine(name).explain(
-        image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass)
 
 
 @st.cache_resource(show_spinner="Loading the segmenter …", max_entries=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,12 +15,8 @@ from app import cache, state
 from lesion_core.data.samples import Picture
 from lesion_core.errors import ImageError, LesionError
 from lesion_core.imaging.decode import decode
-from lesion_core.imaging.preprocess import Pipeline, to_original
 from lesion_core.labels import diagnosis
 from lesion_core.runs import Run
-
-if TYPE_CHECKING:
-    from lesion_core.explain.attribution import Attribution
 
 Pixels = NDArray[np.uint8]
 
@@ -179,36 +175,6 @@ def probability_bars(probabilities: pd.Series) -> go.Figure:
         xaxis={"range": [0, 1], "tickformat": ".0%", "title": None, "showgrid": True}, yaxis={"title": None},
     )
     return figure
-
-
-def overlay(image: Pixels, heatmap: NDArray[np.float32], opacity: float) -> Pixels:
-    """A heatmap over a picture: viridis, more opaque where the map is stronger.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        heatmap: (H, W) in [0, 1].
-        opacity: In [0, 1], at the map's maximum.
-    """
-    values = np.clip(heatmap, 0, 1)
-    coloured = cv2.cvtColor(cv2.applyColorMap(np.round(255 * values).astype(np.uint8), cv2.COLORMAP_VIRIDIS),
-                            cv2.COLOR_BGR2RGB)
-    weight = (opacity * np.sqrt(values))[..., None]
-    return np.round(image * (1 - weight) + coloured * weight).astype(np.uint8)
-
-
-def map_on_picture(run: Run, image: Pixels, attribution: Attribution) -> NDArray[np.float32]:
-    """The map on the model's square, laid on the whole picture: (H, W) in [0, 1], 0 outside of what the model saw."""
-    box = Pipeline(run.config.settings.preprocessing).frame(image)
-    return to_original(attribution.heatmap, image.shape, box)
-
-
-def heat_on(run: Run, image: Pixels, attribution: Attribution, opacity: float) -> Pixels:
-    """The picture under its map; what the model was not shown is paled."""
-    x0, y0, x1, y1 = Pipeline(run.config.settings.preprocessing).frame(image)
-    seen = np.zeros(image.shape[:2], dtype=bool)
-    seen[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)] = True
-    paled = np.where(seen[..., None], image, np.uint8(170) + image // 3).astype(np.uint8)
-    return overlay(paled, map_on_picture(run, image, attribution), opacity)
 
 
 def outline(image: Pixels, mask: NDArray[np.bool_], colour: tuple[int, int, int] = (255, 255, 255)) -> Pixels:

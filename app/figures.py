@@ -7,7 +7,7 @@ hue, and what is a threshold or a reference is a line with words on it, so that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
 from lesion_core.labels import diagnosis
+
+if TYPE_CHECKING:
+    from lesion_core.explain.faithfulness import Curve
 
 INK, MUTED, GRID, PALE = "#1C2B2D", "#6B7A7C", "#E3E8E6", "#B9C4C3"
 ACCENT = "#0B6E75"
@@ -264,6 +267,25 @@ def share_dots(
     ]
     figure.update_yaxes(tickvals=list(range(len(groups))), ticktext=labels, range=[len(groups) - 0.5, -0.5],
                         fixedrange=True)
+    return figure
+
+
+def answer_curves(curves: Mapping[str, Curve]) -> go.Figure:
+    """The answer while pixels are deleted or inserted, each with its area.
+
+    Args:
+        curves: By ``deletion`` and ``insertion``.
+    """
+    figure = go.Figure()
+    for kind, curve in curves.items():
+        figure.add_trace(go.Scatter(
+            x=curve.share, y=curve.answer, mode="lines+markers", name=f"{kind}, area {curve.area:.3f}",
+            line={"color": WRONG if kind == "deletion" else ACCENT, "dash": "solid" if kind == "deletion" else "dash"},
+            hovertemplate="%{x:.0%} of the pixels: %{y:.1%}<extra></extra>",
+        ))
+    _styled(figure, 320)
+    figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title="pixels changed, the most important first")
+    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", title="probability of the class")
     return figure
 
 

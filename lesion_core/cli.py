@@ -1,4 +1,5 @@
-"""The command line: python -m lesion_core synthesize | train | evaluate | predict | segment | ood | study | runs."""
+"""The command line: python -m lesion_core synthesize | train | evaluate | predict | explain | segment | ood |
+study | runs."""
 
 from __future__ import annotations
 
@@ -258,6 +259,33 @@ def predict(
         out.print(table)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: DataOption,
+    methods: Annotated[list[str] | None, typer.Option("--method", help="Of the page Explain; may be repeated.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Test pictures at most, drawn by lesion with seed 0.")] = 10**9,
+) -> None:
+    """Measure where a model looks on the test pictures with a lesion mask, and keep it beside the run."""
+    from lesion_core.data.collection import collect
+    from lesion_core.engine import Engine
+    from lesion_core.explain.survey import summary, survey, write_survey
+
+    engine = Engine.open(run)
+    own = engine.run.config.settings
+    table = collect(data, own.split).table
+    test = table[table["image_id"].isin(engine.run.part("test")["image_id"]) & table["mask_path"].notna()]
+    order = test.sample(frac=1, random_state=0).sort_values("group", key=lambda ids: ids.duplicated(), kind="stable")
+    with bar("Explaining") as progress:
+        found = survey(engine, order.head(most), methods or ["gradcam"], progress)
+    path = write_survey(engine.run, found)
+    for key, rows in found.groupby("method"):
+        for line in summary(rows, "result").itertuples():
+            say(f"{key}, {line.group} answers, n {line.n}: {line.share:.3f} ({line.low:.3f} to {line.high:.3f}) of the "
+                f"evidence inside the lesion, which is {line.area:.3f} of what is seen.")
+    say(f"The table is {path}.")
 
 
 @app.command()

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, cache_rejection, state
+from app import cache, cache_explanation, cache_rejection, explanation, state
 from app.components import (
     DISCLAIMER,
     badges,
     current_run,
-    heat_on,
     how_to_read,
     link_to,
     origin_badge,
@@ -79,8 +78,8 @@ with left:
         labels.append((f"true diagnosis: {truth.name}", "gray"))
     badges(*labels)
 with middle:
-    attribution = cache.explain(run.name, picture.image, prediction.code, "layer4")
-    heat = heat_on(run, picture.image, attribution, opacity)
+    attribution = cache_explanation.explain(run.name, picture.image, prediction.code)
+    heat = explanation.over(run, picture.image, attribution, opacity)
     st.image(heat, width="stretch", alt=f"Grad-CAM for {top.name} over the picture",
              caption=f"Grad-CAM for {top.code}, last block; largest evidence {attribution.maximum:.2f}")
     st.slider("Opacity of the map, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params")
@@ -111,7 +110,7 @@ def report() -> Report:
         pictures.append(("The contour that the U-Net found", outline(picture.image, mask, FOUND)))
         facts.append(("Mask", f"{100 * shape.area:.0f} % of the picture, segmenter {segmenters[0].name} "
                       f"({segmenters[0].fingerprint})"))
-    map_on_it = heat_on(run, picture.image, attribution, 0.6)
+    map_on_it = explanation.over(run, picture.image, attribution, 0.6)
     pictures.append((f"Grad-CAM for {top.code}: where the evidence lies", map_on_it))
     order = probabilities.sort_values(ascending=False)
     return Report(

@@ -1,96 +1,121 @@
-"""Grad-CAM of any class and layer, for any sample or upload."""
+"""Which parts of a picture speak for an answer: one map, or several side by side, and whether to believe them."""
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
-from app import cache, state
+from app import cache, explanation, state
 from app.components import (
     badges,
     choose,
     current_run,
-    heat_on,
     how_to_read,
-    map_on_picture,
     origin_badge,
     outline,
     page_title,
     pick_picture,
+    problem,
 )
+from app.evidence import Asked, lesion_mask, numbers, panels, tests_of_the_map
+from lesion_core.errors import LesionError
 from lesion_core.explain.layers import LAYERS
-from lesion_core.explain.maps import energy_inside, peak_inside
+from lesion_core.explain.maps import energy_inside
+from lesion_core.explain.methods import BASELINES, METHODS
 from lesion_core.labels import diagnosis
+
+BESIDE = {"one": "This map", "models": "All models", "methods": "All methods", "classes": "All classes"}
+PREDICTED, NOTHING = "predicted", "nothing"
 
 run = current_run()
 title = st.container()
 picture = pick_picture()
 prediction = cache.predict(run.name, picture.image)
 
-controls = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
-predicted = "predicted"
-targets = {
-    predicted: f"the predicted class ({prediction.code})",
-    **{code: f"{diagnosis(code).name} ({code})" for code in run.classes},
-}
+names = {code: f"{diagnosis(code).name} ({code})" for code in run.classes}
+controls = st.columns(4, vertical_alignment="bottom")
 with controls[0]:
-    choice = choose("Evidence for", targets, state.TARGET)
+    by = choose("Method", {key: entry.name for key, entry in METHODS.items()}, state.METHOD)
 with controls[1]:
-    layer = st.selectbox("Layer", list(LAYERS), key=state.LAYER, bind="query-params",
-                         help="; ".join(f"{n}: {says}" for n, says in LAYERS.items()))
+    choice = choose("Evidence for", {PREDICTED: f"the predicted class ({prediction.code})", **names}, state.TARGET)
+target = prediction.code if choice == PREDICTED else choice
 with controls[2]:
-    opacity = st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params") / 100
+    rest = {code: f"and not {name}" for code, name in names.items() if code != target}
+    against = choose("Compared with", {NOTHING: "no other class", **rest}, state.AGAINST)
+method = METHODS[by]
 with controls[3]:
-    show_outline = st.toggle("Outline of the lesion", value=picture.mask is not None, disabled=picture.mask is None,
-                             help=None if picture.mask is not None else "No mask is known for this picture.")
+    layer, baseline = "layer4", "skin"
+    if method.layered:
+        layer = choose("Layer", {name: f"{name}: {says}" for name, says in LAYERS.items()}, state.LAYER)
+    elif method.baselined:
+        baseline = choose("What shows nothing", BASELINES, state.BASELINE)
+    else:
+        st.selectbox("Layer", ["all of the network"], disabled=True, key="no_layer")
+further = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
+with further[0]:
+    beside = choose("Side by side", BESIDE, state.BESIDE, buttons=True)
+with further[1]:
+    opacity = st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params") / 100
+with further[2]:
+    signed = st.toggle("What speaks against it", key=state.SIGNED, bind="query-params", disabled=not method.signed,
+                       help="Vermilion speaks for the answer, blue against it.") and method.signed
+mask, whose = lesion_mask(picture)
+with further[3]:
+    outlined = st.toggle("Outline of the lesion", value=mask is not None, disabled=mask is None,
+                         help=whose or "No mask is known for this picture.")
 
-target = prediction.code if choice == predicted else str(choice)
-attribution = cache.explain(run.name, picture.image, target, layer)
-heat = map_on_picture(run, picture.image, attribution)
-inside = energy_inside(heat, picture.mask) if picture.mask is not None else None
+asked = Asked(run, picture, target, None if against == NOTHING else against, by, layer, baseline)
+question = diagnosis(target).name + (f" and not {diagnosis(against).name}" if against != NOTHING else "")
+figure = st.container()
+try:
+    attribution = asked.explain()
+except LesionError as error:
+    with title:
+        page_title("Where did the model look?")
+    problem(error)
+    st.stop()
+heat = asked.heat(attribution)
 
 with title:
     if attribution.maximum == 0:
-        answer = f"Nothing in {layer} speaks for {diagnosis(target).name}: the map is empty."
-    elif inside is not None and picture.mask is not None:
-        share = float(picture.mask.mean())
-        answer = (f"**{100 * inside:.0f} %** of the evidence for {diagnosis(target).name} is inside the lesion, which "
-                  f"covers {100 * share:.0f} % of the picture.")
+        answer = f"Nothing speaks for {question}: the map is empty."
+    elif mask is not None:
+        answer = (f"**{100 * energy_inside(heat, mask):.0f} %** of the evidence for {question} is inside the lesion, "
+                  f"which covers {100 * float(mask.mean()):.0f} % of the picture.")
     else:
-        answer = f"The evidence for {diagnosis(target).name} in {layer}; no mask says where the lesion is."
+        answer = f"The evidence for {question}; no mask says where the lesion is."
     page_title("Where did the model look?", answer)
 
-left, right, side = st.columns([5, 5, 3], gap="medium")
-with left:
-    plain = outline(picture.image, picture.mask) if show_outline and picture.mask is not None else picture.image
-    st.image(plain, width="stretch", alt=f"The picture: {picture.title}", caption=picture.title)
-with right:
-    shown = heat_on(run, picture.image, attribution, opacity)
-    if show_outline and picture.mask is not None:
-        shown = outline(shown, picture.mask)
-    st.image(shown, width="stretch", alt=f"Grad-CAM for {target} in {layer} over the picture",
-             caption=f"Grad-CAM for {target}, {layer}: violet is little, yellow is the map's own maximum; "
-             "pale is what the model was not shown")
-with side:
-    st.metric(f"Probability of {target}", f"{100 * prediction.probabilities[run.classes.index(target)]:.1f} %")
-    st.metric("Largest evidence", f"{attribution.maximum:.3f}",
-              help="In units of the logit, before the map is scaled to itself. Near 0: empty, though it looks full.")
-    if inside is not None and picture.mask is not None:
-        st.metric("Evidence inside the lesion", f"{100 * inside:.0f} %")
-        st.metric("Maximum inside the lesion", "yes" if peak_inside(heat, picture.mask) else "no",
-                  help="The pointing game: is the strongest point of the map on the lesion?")
-    labels = [origin_badge(picture), (f"{attribution.raw.shape[0]}x{attribution.raw.shape[1]} cells", "gray")]
-    if picture.truth:
-        labels.append((f"true: {picture.truth}", "gray"))
-    badges(*labels)
-
-with st.expander("The map as numbers"):
-    st.dataframe(np.round(attribution.raw, 4), height=240)
-    st.caption("Signed, at the layer's own resolution: the logit of the class rises with what is positive.")
+drawn = mask if outlined else None
+with figure:
+    if beside == "one":
+        left, right, side = st.columns([5, 5, 3], gap="medium")
+        with left:
+            plain = outline(picture.image, drawn) if drawn is not None else picture.image
+            st.image(plain, width="stretch", alt=f"The picture: {picture.title}", caption=picture.title)
+        with right:
+            scale = explanation.peak(attribution, signed=signed)
+            values = explanation.lay(attribution, run, picture.image, scale)
+            shown = explanation.painted(explanation.paled(picture.image, run), values, opacity, signed=signed)
+            st.image(outline(shown, drawn) if drawn is not None else shown, width="stretch",
+                     alt=f"{method.name} for {question} over the picture",
+                     caption=f"{method.name} for {target}" + (f" and not {against}" if against != NOTHING else "")
+                     + (f", {layer}" if method.layered else "")
+                     + (": blue against it, vermilion for it" if signed else ": violet is little, yellow is much")
+                     + "; pale is what the model was not shown")
+        with side, st.container(gap="xxsmall"):
+            numbers(asked, attribution, heat, mask, prediction)
+            badges(origin_badge(picture), (f"{attribution.raw.shape[0]}x{attribution.raw.shape[1]} cells", "gray"),
+                   *([(f"true: {picture.truth}", "gray")] if picture.truth else []))
+    else:
+        panels(beside, asked, drawn, opacity, signed=signed)
+st.caption(f"**{method.name}.** {method.says} **Beware:** {method.misleads[0].lower()}{method.misleads[1:]} "
+           f"{method.paper}; {method.cost}.")
+tests_of_the_map(asked, attribution, heat, mask)
 how_to_read(
-    "Grad-CAM weighs the channels of a layer by how much the class's logit depends on them. What is positive is shown.",
-    f"A layer has few cells: {attribution.raw.shape[0]} a side here, smoothed to the picture. Do not read its edges.",
-    "Every map is scaled to its own maximum. Compare the printed maxima before you compare two maps.",
+    "A map says which parts of the picture this model's answer rests on, by one definition of *rests on*: other "
+    "methods have others, so look at several before you believe one.",
+    "A map that is scaled to itself hides that it is empty: read the largest evidence. Maps side by side share one "
+    "scale.",
     "A map on the lesion does not prove that the model is right, nor one beside it that it is wrong: the published "
     "overlap of Grad-CAM with dermoscopic features is at most 0.143 (Jaccard).",
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, figures, state
+from app import cache, explanation, figures, state
 from app.components import (
     badges,
     choose,
@@ -15,7 +15,6 @@ from app.components import (
     metric_with_interval,
     origin_badge,
     outline,
-    overlay,
     page_title,
     pick_picture,
 )
@@ -69,9 +68,10 @@ with left:
              caption=picture.title + (f", {whose} contour in white" if picture.mask is not None else ""))
 with right:
     if show == "probability":
-        drawn, caption = overlay(picture.image, heat, opacity), "the probability of lesion, violet little, yellow sure"
+        drawn = explanation.painted(picture.image, heat, opacity)
+        caption = "the probability of lesion, violet little, yellow sure"
     elif show == "mask":
-        drawn = overlay(picture.image, mask.astype(np.float32), opacity)
+        drawn = explanation.painted(picture.image, mask.astype(np.float32), opacity)
         caption = "the mask, in yellow"
     else:
         drawn, caption = picture.image, "the contour that was found, in orange"

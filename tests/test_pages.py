@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -313,3 +314,48 @@ def test_a_data_folder_without_isic_2019_still_gives_its_pictures(
     app = open_page("analyse")
     assert not app.exception
     assert app.selectbox(key="image").value.startswith("SYN_")
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize("query", [
+    {"method": "gradcam_pp", "layer": "layer3"}, {"method": "guided_gradcam", "against": "NV", "signed": "true"},
+    {"method": "integrated_gradients", "baseline": "blurred"}, {"method": "smoothgrad"}, {"beside": "models"},
+    {"beside": "classes", "signed": "true"}, {"beside": "methods"}, {"tab": "Is it true to the model?"},
+    {"tab": "Ask back"}, {"tab": "The whole test set"}, {"tab": "Numbers and download"},
+    {"target": "MEL", "against": "MEL"}, {"method": "magic", "layer": "conv1", "baseline": "white"},
+], ids=str)
+def test_every_way_to_explain_opens_by_its_link(query: dict[str, str]) -> None:
+    app = open_page("explain", image="synthetic-MEL-1", **query)
+    assert not app.exception and not app.error
+    assert "inside the lesion" in text(app)
+
+
+@pytest.mark.usefixtures("with_run")
+def test_the_sanity_check_shows_a_map_for_every_stage() -> None:
+    app = open_page("explain", image="synthetic-MEL-1", tab="Sanity check")
+    before = len(app.get("imgs"))
+    app.toggle(key="sanity").set_value(True).run()
+    assert not app.exception and len(app.get("imgs")) == before + 7
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize("change", ["hair", "add_ruler"])
+def test_a_changed_picture_is_asked_about_again(change: str) -> None:
+    app = open_page("explain", image="synthetic-MEL-1", tab="Ask back")
+    app.selectbox(key="change").set_value(change).run()
+    assert not app.exception
+    assert any("after" in frame.value.columns for frame in app.dataframe)
+
+
+@pytest.mark.usefixtures("with_run")
+def test_the_whole_test_set_is_shown_where_it_was_measured(small_run: Run, trained: Any) -> None:
+    from lesion_core.engine import Engine
+    from lesion_core.explain.survey import FILE, survey, write_survey
+
+    table = trained.collection.table
+    write_survey(small_run, survey(Engine(small_run), table[table["role"] == "test"].head(5), ["gradcam"]))
+    try:
+        app = open_page("explain", image="synthetic-MEL-1", tab="The whole test set")
+        assert not app.exception and "Where it looked elsewhere" in text(app)
+    finally:
+        (small_run.folder / FILE).unlink()

@@ -33,12 +33,7 @@ def crop_dark_corners(image: NDArray[np.uint8], settings: DarkCorner) -> tuple[N
     """
     height, width = image.shape[:2]
     whole = (0.0, 0.0, float(width), float(height))
-    scale = max(1.0, min(height, width) / _WORKING_SIDE)
-    small = cv2.resize(image, (round(width / scale), round(height / scale)), interpolation=cv2.INTER_AREA)
-    dark = cv2.medianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), 5) < settings.darkness
-    labels = cv2.connectedComponents(dark.astype(np.uint8))[1]
-    corners = np.unique(labels[[0, 0, -1, -1], [0, -1, 0, -1]])
-    ring = np.isin(labels, corners[corners > 0])
+    ring, scale = _small_ring(image, settings)
     if ring.mean() < _MIN_RING:
         return image, whole
 
@@ -51,6 +46,25 @@ def crop_dark_corners(image: NDArray[np.uint8], settings: DarkCorner) -> tuple[N
         return image, whole
     x0, y0 = (width - side) // 2, (height - side) // 2
     return image[y0 : y0 + side, x0 : x0 + side], (float(x0), float(y0), float(x0 + side), float(y0 + side))
+
+
+def dark_ring(image: NDArray[np.uint8], settings: DarkCorner) -> NDArray[np.bool_]:
+    """Where the dark ring of a dermatoscope is, as `crop_dark_corners` finds it: (H, W) bool, all false without one."""
+    ring, _ = _small_ring(image, settings)
+    if ring.mean() < _MIN_RING:
+        return np.zeros(image.shape[:2], bool)
+    return np.asarray(enlarge(ring.astype(np.float32), (image.shape[0], image.shape[1])) > 0.5)
+
+
+def _small_ring(image: NDArray[np.uint8], settings: DarkCorner) -> tuple[NDArray[np.bool_], float]:
+    """The ring on the picture made smaller, and how many times smaller."""
+    height, width = image.shape[:2]
+    scale = max(1.0, min(height, width) / _WORKING_SIDE)
+    small = cv2.resize(image, (round(width / scale), round(height / scale)), interpolation=cv2.INTER_AREA)
+    dark = cv2.medianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), 5) < settings.darkness
+    labels = cv2.connectedComponents(dark.astype(np.uint8))[1]
+    corners = np.unique(labels[[0, 0, -1, -1], [0, -1, 0, -1]])
+    return np.isin(labels, corners[corners > 0]), scale
 
 
 def square(shape: tuple[int, ...], settings: Resize) -> tuple[int, int, int, int]:

@@ -1,0 +1,113 @@
+"""What the page Explain computes once for all visitors; maps are kept by the engines themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from app import cache
+from lesion_core.explain.survey import FILE as SURVEY
+from lesion_core.explain.survey import read_survey, summary
+from lesion_core.imaging.decode import content_hash
+from lesion_core.memo import Memo
+
+if TYPE_CHECKING:
+    from lesion_core.explain.attribution import Attribution
+    from lesion_core.explain.faithfulness import Curve
+
+Pixels = NDArray[np.uint8]
+
+
+def explain(
+    name: str, image: Pixels, target: str, layer: str = "layer4", *, against: str | None = None,
+    method: str = "gradcam", baseline: str = "skin", on_pass: Callable[[int], None] | None = None,
+) -> Attribution:
+    """What in a picture speaks for a class, as `Engine.explain` gives it; the engine remembers it for all visitors."""
+    if method == "gradcam" and layer == "layer4":
+        from lesion_core.explain.attribution import from_maps
+        from lesion_core.explain.evidence import Target
+
+        found, classes = cache.predict(name, image), cache.run(name).classes
+        asked = Target(classes.index(target), None if against is None else classes.index(against))
+        return from_maps(found.maps, asked, cache.run(name).config.settings.preprocessing.resize.size)
+    return cache.engine(name).explain(
+        image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def agreement(attributions: list[Attribution]) -> NDArray[np.float64]:
+    """Spearman's rank correlation of every two maps, (N, N)."""
+    from lesion_core.explain.faithfulness import rank_agreement
+
+    maps = [cv2.resize(a.upsampled, (64, 64), interpolation=cv2.INTER_AREA) for a in attributions]
+    return np.array([[rank_agreement(a, b) for b in maps] for a in maps])
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _curves() -> Memo[list[Curve]]:
+    return Memo(lambda curves: sum(c.answer.nbytes for c in curves), 2**22)
+
+
+def curve(
+    name: str, image: Pixels, target: str, attribution: Attribution, kind: Literal["deletion", "insertion"]
+) -> Iterator[Curve]:
+    """Deletion or insertion as it grows; one that was made before is given whole."""
+    from lesion_core.explain.attribution import baseline_square
+    from lesion_core.explain.faithfulness import perturbed_curve
+
+    model = cache.engine(name)
+    square = model.pipeline.apply(image)
+    key = (model.run.fingerprint, content_hash(square), target, content_hash(attribution.raw.view(np.uint8)), kind)
+    kept = _curves().peek(key)
+    if kept:
+        yield kept[-1]
+        return
+    baseline = baseline_square(square, "skin" if kind == "deletion" else "blurred")
+    made = []
+    for found in perturbed_curve(
+            lambda squares: model.answers(squares, target), square, attribution.upsampled, baseline, kind):
+        made.append(found)
+        yield found
+    _curves().get(key, lambda: made)
+
+
+def sanity(
+    name: str, image: Pixels, target: str, method: str, layer: str, baseline: str
+) -> Iterator[tuple[str, str, Attribution, float]]:
+    """The true map, then one a stage of lost weights: what was lost, in words, the map, its agreement with the true."""
+    from lesion_core.explain.faithfulness import rank_agreement
+    from lesion_core.explain.sanity import STAGES
+
+    true = explain(name, image, target, layer, method=method, baseline=baseline)
+    yield "as trained", "nothing", true, 1.0
+    for stage, found in cache.engine(name).sanity(image, target, method=method, layer=layer, baseline=baseline):
+        yield stage, STAGES[stage], found, rank_agreement(true.raw, found.raw)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _survey(name: str, fingerprint: str, changed: int) -> pd.DataFrame | None:  # noqa: ARG001
+    return read_survey(cache.run(name))
+
+
+def survey(name: str) -> pd.DataFrame | None:
+    """Where a run looks on its test pictures, as `read_survey` gives it."""
+    path = cache.run(name).folder / SURVEY
+    return _survey(name, cache.run(name).fingerprint, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+@st.cache_data(show_spinner="Measuring, with intervals …", max_entries=32)
+def _survey_summary(name: str, fingerprint: str, method: str, by: str) -> pd.DataFrame:  # noqa: ARG001
+    table = survey(name)
+    assert table is not None
+    return summary(table[table["method"] == method], by)
+
+
+def survey_summary(name: str, method: str, by: str) -> pd.DataFrame:
+    """The evidence inside the lesion in groups of test pictures, as `explain.survey.summary` gives it."""
+    return _survey_summary(name, cache.run(name).fingerprint, method, by)

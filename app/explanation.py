@@ -1,0 +1,102 @@
+"""How a map is drawn: on one scale with those beside it, one-sided or signed, laid on the picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lesion_core.explain.methods import METHODS
+from lesion_core.imaging.geometry import to_original
+from lesion_core.imaging.preprocess import Pipeline
+
+if TYPE_CHECKING:
+    from lesion_core.explain.attribution import Attribution
+    from lesion_core.runs import Run
+
+Pixels = NDArray[np.uint8]
+Field = NDArray[np.float32]
+
+BLUE, VERMILION = (0, 84, 147), (196, 72, 0)
+"""Against and for: the ends of a scale that is white in the middle."""
+ROBUST = 99.5
+"""Percentile that a map of single pixels is scaled to: its one largest pixel would leave the rest dark."""
+
+
+def peak(attribution: Attribution, *, signed: bool) -> float:
+    """What one end of the colour scale stands for if the map has a scale of its own; 0 for an empty map."""
+    values = np.abs(attribution.upsampled) if signed else np.maximum(attribution.upsampled, 0)
+    pixelwise = attribution.raw.shape == values.shape
+    return float(np.percentile(values, ROBUST) if pixelwise else values.max())
+
+
+def spread(attribution: Attribution) -> float:
+    """The mean positive evidence of a pixel: maps of other units are compared in multiples of it."""
+    return float(np.maximum(attribution.upsampled, 0).mean())
+
+
+def lay(attribution: Attribution, run: Run, image: Pixels, scale: float) -> Field:
+    """The map on the whole picture, (H, W) in [-1, 1], 0 outside of what the model saw.
+
+    Args:
+        attribution: The map.
+        run: Whose preprocessing says what the model saw.
+        image: (H, W, 3) uint8.
+        scale: The value that becomes 1; 0 gives an empty map.
+    """
+    values = attribution.upsampled / scale if scale > 0 else np.zeros_like(attribution.upsampled)
+    box = Pipeline(run.config.settings.preprocessing).frame(image)
+    return to_original(np.clip(values, -1, 1), image.shape, box)
+
+
+def painted(image: Pixels, values: NDArray[np.floating], opacity: float, *, signed: bool = False) -> Pixels:
+    """A map over a picture: viridis for what speaks for the answer; signed, vermilion for it and blue against it.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        values: (H, W) in [-1, 1].
+        opacity: In [0, 1], where the map is strongest.
+        signed: Show the negative side too.
+    """
+    if signed:
+        ends = np.where(values[..., None] > 0, np.array(VERMILION), np.array(BLUE))
+        coloured = np.asarray(255 + (ends - 255.0) * np.abs(values)[..., None], np.float64)
+        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)  # so that hue is the map's
+        return _blend(grey, coloured, np.asarray(opacity, np.float64))
+    positive = np.clip(values, 0, 1)
+    bgr = cv2.applyColorMap(np.round(255 * positive).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    coloured = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.float64)
+    return _blend(image, coloured, np.asarray(opacity * np.sqrt(positive)[..., None], np.float64))
+
+
+def _blend(ground: cv2.typing.MatLike, colour: NDArray[np.float64], weight: NDArray[np.float64]) -> Pixels:
+    return np.asarray(np.round(ground * (1 - weight) + colour * weight), np.uint8)
+
+
+def paled(image: Pixels, run: Run) -> Pixels:
+    """The picture, pale where the model was not shown it."""
+    x0, y0, x1, y1 = Pipeline(run.config.settings.preprocessing).frame(image)
+    seen = np.zeros(image.shape[:2], dtype=bool)
+    seen[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)] = True
+    return np.where(seen[..., None], image, np.uint8(170) + image // 3).astype(np.uint8)
+
+
+def over(run: Run, image: Pixels, attribution: Attribution, opacity: float) -> Pixels:
+    """The picture under one map, scaled to itself; what the model was not shown is pale."""
+    values = lay(attribution, run, image, peak(attribution, signed=False))
+    return painted(paled(image, run), values, opacity)
+
+
+def scale_bar(signed: bool) -> Pixels:
+    """The colours from one end to the other, (8, 256, 3)."""
+    ramp = np.linspace(-1 if signed else 0, 1, 256, dtype=np.float32)[None].repeat(8, axis=0)
+    return painted(np.full((8, 256, 3), 255, np.uint8), ramp, 1.0, signed=signed)
+
+
+def unit(method: str) -> str:
+    """What the raw values of a method are."""
+    return {
+        "smoothgrad": "logit per unit of input", "guided_gradcam": "arbitrary", "gradcam_pp": "arbitrary",
+    }.get(method, "logit" if METHODS[method].layered or method == "occlusion" else "logit per pixel")

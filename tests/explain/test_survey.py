@@ -1,0 +1,103 @@
+"""The survey of a test set: its rows against the engine's own maps, its table's ways to be wrong, the command."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesion_core.data.masks import read_mask
+from lesion_core.engine import Engine
+from lesion_core.errors import ConfigError, DataError, RunError
+from lesion_core.explain.survey import COLUMNS, FILE, read_survey, summary, survey, write_survey
+from lesion_core.imaging.decode import decode
+from lesion_core.imaging.geometry import to_original
+from lesion_core.runs import Run, open_run
+
+
+@pytest.fixture(scope="module")
+def test_table(trained: Any) -> pd.DataFrame:
+    table = trained.collection.table
+    return table[table["role"] == "test"].head(6)
+
+
+@pytest.fixture(scope="module")
+def found(small_run: Run, test_table: pd.DataFrame) -> pd.DataFrame:
+    return survey(Engine(small_run), test_table, ["gradcam", "gradcam_pp"])
+
+
+@pytest.fixture
+def run_copy(small_run: Run, tmp_path: Path) -> Run:
+    return open_run(Path(shutil.copytree(small_run.folder, tmp_path / "small")))
+
+
+def test_a_row_is_what_the_engine_says(found: pd.DataFrame, small_run: Run, test_table: pd.DataFrame) -> None:
+    engine = Engine(small_run)
+    assert list(found.columns) == list(COLUMNS) and len(found) == 2 * len(test_table)
+    for row in test_table.itertuples():
+        image = decode(Path(row.path))
+        mask = read_mask(Path(row.mask_path), image.shape[:2])
+        told = found[(found["image_id"] == row.image_id) & (found["method"] == "gradcam")].iloc[0]
+        answer = engine.predict(image).code
+        heat = to_original(engine.explain(image, answer).heatmap, image.shape, engine.pipeline.frame(image))
+        assert (told["answer"], told["label"], told["lesion_id"]) == (answer, row.diagnosis, row.group)
+        assert told["inside"] == pytest.approx(heat[mask].sum() / heat.sum() if heat.any() else 0.0, abs=1e-5)
+        assert 0 < told["area"] < 1 and 0 <= told["hair"] <= 1 and told["dark"] == 0
+
+
+def test_a_summary_is_a_mean_by_group(found: pd.DataFrame) -> None:
+    rows = found[found["method"] == "gradcam"]
+    result = np.where(rows["label"] == rows["answer"], "right", "wrong")
+    for by, groups in (("label", rows["label"]), ("result", result)):
+        told = summary(rows, by, n=200).set_index("group")
+        for group, own in rows.groupby(np.asarray(groups)):
+            assert told.loc[group, "share"] == pytest.approx(own["inside"].mean())
+            assert told.loc[group, "n"] == len(own) and told.loc[group, "peak"] == own["peak"].mean()
+            low, high = told.loc[group, ["low", "high"]]
+            assert np.isnan(low) or low <= told.loc[group, "share"] <= high
+
+
+def test_it_is_kept_beside_the_run_and_methods_replace_each_other(run_copy: Run, found: pd.DataFrame) -> None:
+    assert read_survey(run_copy) is None
+    write_survey(run_copy, found)
+    newer = found[found["method"] == "gradcam"].assign(inside=0.5)
+    write_survey(run_copy, newer)
+    table = read_survey(run_copy)
+    assert table is not None and len(table) == len(found)
+    assert (table.loc[table["method"] == "gradcam", "inside"] == 0.5).all()
+    assert open_run(run_copy.folder).fingerprint == run_copy.fingerprint, "the run itself stays what it was"
+
+
+def test_a_table_of_another_run_is_no_answer(run_copy: Run, found: pd.DataFrame) -> None:
+    found.assign(run="0123456789abcdef").to_parquet(run_copy.folder / FILE)
+    assert read_survey(run_copy) is None
+
+
+def test_damaged_tables_are_told(run_copy: Run, found: pd.DataFrame) -> None:
+    path = run_copy.folder / FILE
+    found.drop(columns="peak").to_parquet(path)
+    with pytest.raises(RunError, match=r"lacks the column peak.*explain"):
+        read_survey(run_copy)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RunError, match="is damaged"):
+        read_survey(run_copy)
+
+
+def test_what_cannot_be_surveyed_is_told(small_run: Run, test_table: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="No test picture"):
+        survey(Engine(small_run), test_table.head(0), ["gradcam"])
+    with pytest.raises(ConfigError, match="no method"):
+        survey(Engine(small_run), test_table, ["lime"])
+
+
+def test_the_command_measures_and_says(call: Any, run_copy: Run, data_root: Path) -> None:
+    code, out, err = call("explain", run_copy.folder, "--data", data_root, "--most", "4")
+    assert code == 0, err
+    assert "of the evidence inside the lesion" in out and FILE in out
+    table = read_survey(run_copy)
+    assert table is not None and len(table) == 4 and table["lesion_id"].is_unique
+    assert set(table["image_id"]) <= set(run_copy.part("test")["image_id"])
