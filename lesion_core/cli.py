@@ -121,6 +121,7 @@ def train(
     strategy: Annotated[str, typer.Option(help="Lightning's strategy.")] = "auto",
 ) -> None:
     """Train a classifier, score every picture and write the run. A killed training goes on where it was."""
+    from lesion_core import ranks
     from lesion_core.cards import write_card
     from lesion_core.data.collection import collect
     from lesion_core.models.classifiers import architecture as known_architecture
@@ -158,8 +159,9 @@ def train(
             split_fingerprint=collection.manifest.fingerprint, history=fitted.history,
             initial_weights=fitted.initialised.sentence, on_progress=progress,
         )
-    write_card(run)
-    say(f"The run is in {run.folder}.")
+    if ranks.first():
+        write_card(run)
+        say(f"The run is in {run.folder}.")
 
 
 @app.command()
@@ -178,12 +180,14 @@ def evaluate(
     else:
         # What is scored anew may be missing or damaged before.
         opened = open_run(run, needed=("model.safetensors", "history.csv"))
+        from lesion_core import ranks
         from lesion_core.cards import write_card
         from lesion_core.data.collection import collect
         from lesion_core.models.checkpoints import load_weights
         from lesion_core.models.classifiers import build
         from lesion_core.scoring import write_run
 
+        ranks.join()
         settings = opened.config.settings
         collection = collect(data, settings.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
         if collection.manifest.fingerprint != opened.config.split_fingerprint:
@@ -199,6 +203,8 @@ def evaluate(
                 split_fingerprint=collection.manifest.fingerprint, history=opened.history,
                 initial_weights=opened.config.initial_weights, earlier=opened, on_progress=progress,
             )
+        if not ranks.first():
+            return
         write_card(opened)
     result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "views": {}}
     for key, view in VIEWS.items():

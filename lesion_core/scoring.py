@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models import ResNet
 
+from lesion_core import ranks
 from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.analysis.outputs import project
@@ -31,7 +32,17 @@ from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.models.checkpoints import load_weights, save_weights
 from lesion_core.models.classifiers import build, features
-from lesion_core.runs import NEAR, OFFICIAL_TEST, ROLES, Calibration, Run, RunConfig, write_config, write_tables
+from lesion_core.runs import (
+    NEAR,
+    OFFICIAL_TEST,
+    ROLES,
+    Calibration,
+    Run,
+    RunConfig,
+    open_run,
+    write_config,
+    write_tables,
+)
 
 COMPONENTS = 256
 """Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
@@ -76,12 +87,11 @@ class Scored:
     features: NDArray[np.float32]
 
 
-@torch.inference_mode()
 def score(
     model: ResNet, preprocessing: Preprocessing, paths: Sequence[str], *, changes: Mapping[int, Changed] | None = None,
     batch_size: int = 32, workers: int = 1, on_progress: Progress | None = None,
 ) -> Scored:
-    """Run the model over pictures, in float32.
+    """Run the model over pictures, in float32. Several processes take each a part, and all get the whole.
 
     Args:
         model: In evaluation mode.
@@ -90,27 +100,52 @@ def score(
         changes: What is done to a picture before the preprocessing, by its place in `paths`.
         batch_size: Pictures at a time; it changes no result beyond rounding.
         workers: Processes that decode.
-        on_progress: Called with pictures done and pictures in all.
+        on_progress: Called with pictures done and pictures in all, of this process's part.
 
     Raises:
         RunError: A picture cannot be decoded, or the model gives logits that are no numbers.
     """
-    model = model.eval().to(memory_format=torch.channels_last)
-    if not paths:
-        return Scored(np.zeros((0, model.fc.out_features), np.float32), np.zeros((0, model.fc.in_features), np.float32))
-    squares_of = Squares(paths, preprocessing, changes)
-    loader = DataLoader(squares_of, batch_size=batch_size, num_workers=workers, collate_fn=stack)
-    logits, penultimate, done = [], [], 0
+    mine = range(ranks.rank(), len(paths), ranks.world())
+    own = {i: made for i, place in enumerate(mine) if (made := (changes or {}).get(place))}
+    pictures = Squares([paths[i] for i in mine], preprocessing, own)
+    try:
+        part: Scored | RunError = _score(model, pictures, preprocessing, batch_size, workers, on_progress)
+    except RunError as error:
+        part = error  # told to all: the others would wait for this part for ever
+    parts = ranks.gather(part)
+    for found in parts:
+        if isinstance(found, RunError):
+            raise found
+    scored = [found for found in parts if isinstance(found, Scored)]
+    logits, penultimate = (
+        np.empty((len(paths), getattr(scored[0], name).shape[1]), np.float32) for name in ("logits", "features")
+    )
+    for i, found in enumerate(scored):
+        logits[i :: len(scored)], penultimate[i :: len(scored)] = found.logits, found.features
+    return Scored(logits, penultimate)
+
+
+@torch.inference_mode()
+def _score(
+    model: ResNet, pictures: Squares, preprocessing: Preprocessing, batch_size: int, workers: int,
+    on_progress: Progress | None,
+) -> Scored:
+    device = ranks.device()
+    model = model.eval().to(device, memory_format=torch.channels_last)
+    logits, penultimate = [torch.zeros(0, model.fc.out_features)], [torch.zeros(0, model.fc.in_features)]
+    done = 0
+    loader = DataLoader(pictures, batch_size=batch_size, num_workers=workers if len(pictures) else 0, collate_fn=stack)
     for squares in loader:
         if isinstance(squares, RunError):
             raise squares
-        images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(memory_format=torch.channels_last)
-        found = features(model, images)
-        penultimate.append(found)
-        logits.append(model.fc(found))
+        images = torch.from_numpy(normalize(squares.numpy(), preprocessing))
+        found = features(model, images.to(device, memory_format=torch.channels_last))
+        penultimate.append(found.cpu())
+        logits.append(model.fc(found).cpu())
         done += len(squares)
         if on_progress:
-            on_progress(done, len(paths))
+            on_progress(done, len(pictures))
+    model.cpu()
     result = Scored(torch.cat(logits).numpy(), torch.cat(penultimate).numpy())
     if not np.isfinite(result.logits).all():
         raise RunError(
@@ -148,6 +183,8 @@ def write_run(
 ) -> Run:
     """Score every picture with the weights as they ship and write the run folder.
 
+    Several processes share the scoring; the first one writes, and all of them get the run.
+
     Args:
         folder: Where the run is written; an old run there is replaced file by file.
         settings: The run's settings.
@@ -166,8 +203,9 @@ def write_run(
         DataError: The calibrate split is empty, or a picture of it is no class of the model.
     """
     classes = settings.model.classes
-    if earlier is None:
+    if earlier is None and ranks.first():
         save_weights(folder / "model.safetensors", model.state_dict(), bits=bits)
+    ranks.wait()
     shipped = build(settings.model)
     load_weights(shipped, folder / "model.safetensors")
 
@@ -186,14 +224,17 @@ def write_run(
     calibrate = (table["role"] == "calibrate").to_numpy()
     truth = pd.Index(classes).get_indexer(pd.Index(table["diagnosis"][calibrate])).astype(np.int64)
     calibration = _calibrate(scored.logits[:n][calibrate].astype(np.float64), truth)
-    write_tables(
-        folder, predictions, strangers, _reduce(scored, (table["role"] == "train").to_numpy(), n), calibration, history,
-        _golden(shipped, settings.preprocessing),
-    )
     if earlier is not None:
         quantization = earlier.config.quantization
     else:
         quantization = _quantization(model, settings, table, scored) if bits == 8 else {}
+    if not ranks.first():
+        ranks.wait()
+        return open_run(folder)
+    write_tables(
+        folder, predictions, strangers, _reduce(scored, (table["role"] == "train").to_numpy(), n), calibration, history,
+        _golden(shipped, settings.preprocessing),
+    )
     run = write_config(folder, RunConfig(
         settings=settings, split_fingerprint=split_fingerprint, initial_weights=initial_weights,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(), versions=versions(),
@@ -204,6 +245,7 @@ def write_run(
         quantization=quantization, files={},
     ))
     write_policy(tune(run), folder / "policy.json")
+    ranks.wait()
     return run
 
 

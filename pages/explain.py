@@ -23,7 +23,7 @@ from lesion_core.explain.maps import energy_inside
 from lesion_core.explain.methods import BASELINES, METHODS
 from lesion_core.labels import diagnosis
 
-BESIDE = {"one": "This map", "models": "All models", "methods": "All methods", "classes": "All classes"}
+BESIDE = {"one": "One map", "models": "Models", "methods": "Methods", "classes": "Classes"}
 PREDICTED, NOTHING = "predicted", "nothing"
 
 run = current_run()
@@ -50,18 +50,18 @@ with controls[3]:
         baseline = choose("What shows nothing", BASELINES, state.BASELINE)
     else:
         st.selectbox("Layer", ["all of the network"], disabled=True, key="no_layer")
-further = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
+further = st.columns([5, 2, 2, 2], vertical_alignment="bottom")
 with further[0]:
     beside = choose("Side by side", BESIDE, state.BESIDE, buttons=True)
 with further[1]:
     opacity = st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params") / 100
 with further[2]:
-    signed = st.toggle("What speaks against it", key=state.SIGNED, bind="query-params", disabled=not method.signed,
+    signed = st.toggle("For, against", key=state.SIGNED, bind="query-params", disabled=not method.signed,
                        help="Vermilion speaks for the answer, blue against it.") and method.signed
 mask, whose = lesion_mask(picture)
 with further[3]:
-    outlined = st.toggle("Outline of the lesion", value=mask is not None, disabled=mask is None,
-                         help=whose or "No mask is known for this picture.")
+    outlined = st.toggle("Outline", value=mask is not None, disabled=mask is None,
+                         help=f"Of the lesion. {whose}" if whose else "No mask is known for this picture.")
 
 asked = Asked(run, picture, target, None if against == NOTHING else against, by, layer, baseline)
 question = diagnosis(target).name + (f" and not {diagnosis(against).name}" if against != NOTHING else "")

@@ -1,0 +1,62 @@
+"""Several processes at one job: which one this is, and everybody's part together. Alone, all of it is a formality.
+
+`torchrun`, SLURM and Lightning start the same command in every process; each scores its share of the pictures, and
+only the first one writes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+import torch
+from torch import distributed
+
+T = TypeVar("T")
+
+
+def join() -> None:
+    """Meet the other processes that `torchrun` has started, unless Lightning already did."""
+    if distributed.is_available() and not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        distributed.init_process_group("gloo")
+
+
+def _together() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return distributed.get_rank() if _together() else 0
+
+
+def world() -> int:
+    """How many processes there are."""
+    return distributed.get_world_size() if _together() else 1
+
+
+def first() -> bool:
+    """Whether this is the process that writes and speaks."""
+    return rank() == 0
+
+
+def gather(part: T) -> list[T]:
+    """Every process's part, by rank, in every process."""
+    if world() == 1:
+        return [part]
+    parts: list[T | None] = [None] * world()
+    distributed.all_gather_object(parts, part)
+    return parts  # type: ignore[return-value]
+
+
+def wait() -> None:
+    """Go on when all are here: what the first process wrote can be read then."""
+    if world() > 1:
+        distributed.barrier()
+
+
+def device() -> torch.device:
+    """Where this process computes: its own GPU where there is one."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    return torch.device("cpu")
