@@ -16,10 +16,6 @@ from lesion_core.analysis.views import ViewData, view_data
 from lesion_core.labels import BINARY, convert_probabilities
 from lesion_core.runs import Run
 
-AGES = (-np.inf, 20, 40, 60, 80, np.inf)
-AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 and over")
-UNKNOWN = "not recorded"
-
 
 @dataclass(frozen=True)
 class Answers:

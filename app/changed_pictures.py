@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app import cache, figures
 from app.figures import percent
+from app.lessons import budget
 from app.rejection import Judged
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.ood_scores import SCORES
@@ -76,7 +77,7 @@ def left_out() -> None:
     finding = cache.finding("left_out")
     if finding is None:
         return
-    entry, settings = STUDIES["left_out"], finding.settings
+    entry = STUDIES["left_out"]
     st.subheader(entry.question)
     table = finding.table
     chosen = table[(table["measure"] == "rejected") | ((table["measure"] == "auroc") & (table["diagnosis"] != "all"))]
@@ -87,6 +88,4 @@ def left_out() -> None:
     st.dataframe(chosen.assign(cell=cells, head=heads).pivot_table(
         index="score", columns="head", values="cell", aggfunc="first", sort=False,
     ).rename(index=lambda k: SCORES[str(k)].name), alt="Every score's figures on diagnoses that were left out")
-    st.caption(f"{entry.says} 95 % intervals. Not the run above but a small training of its own: "
-               f"{settings.model.architecture}, {settings.training.epochs} epochs at "
-               f"{settings.preprocessing.resize.size} px. An AUROC of 0.5 is a coin.")
+    st.caption(f"{entry.says} 95 % intervals. {budget(finding.settings)} An AUROC of 0.5 is a coin.")

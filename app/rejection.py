@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from app.answers import AGE_NAMES, AGES, UNKNOWN
 from app.threshold import Mark, ThresholdBins, threshold_bins
 from lesion_core.analysis.guarantees import conformal
 from lesion_core.analysis.intervals import share_interval, wilson
@@ -18,6 +17,7 @@ from lesion_core.analysis.outputs import outputs_of, stranger_outputs
 from lesion_core.analysis.policy import HOWS, Policy, Wish, keeps, tune
 from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.rejection import one_a_group
+from lesion_core.analysis.subgroups import UNKNOWN, age_bands
 from lesion_core.errors import LesionError, RunError
 from lesion_core.runs import OFFICIAL_TEST, Run
 
@@ -72,14 +72,13 @@ def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
     outputs = outputs_of(run, table)
     answer = predict(softmax(outputs.logits))
     truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
-    ages = pd.cut(table["age"], AGES, labels=AGE_NAMES, right=False).astype(object)
     values = scorer(key, outputs)
     dermoscopy = pd.DataFrame({
         "image_id": table["image_id"].to_numpy(str), "lesion_id": table["lesion_id"].to_numpy(str),
         "split": table["split"].to_numpy(str), "score": values, "shown": _shown(measure, values),
         "correct": answer == truth, "answer": [run.classes[i] if i >= 0 else "undecided" for i in answer.tolist()],
         "diagnosis": table["label"].to_numpy(str), "sex": table["sex"].fillna(UNKNOWN).to_numpy(str),
-        "age": ages.where(ages.notna(), UNKNOWN).to_numpy(str), "site": table["site"].fillna(UNKNOWN).to_numpy(str),
+        "age": age_bands(table["age"]).to_numpy(str), "site": table["site"].fillna(UNKNOWN).to_numpy(str),
     })
     strange = scorer(key, stranger_outputs(run))
     strangers = run.strangers[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))

@@ -8,8 +8,12 @@ import pandas as pd
 
 from lesion_core.analysis.intervals import per_class_summary
 from lesion_core.analysis.metrics import METRICS
+from lesion_core.analysis.subgroups import GROUPED_BY, subgroups
 from lesion_core.analysis.views import VIEWS, view_data, view_summary
 from lesion_core.runs import Run
+
+SMALLEST = 20
+"""Pictures of a group under which its figures say little."""
 
 
 def _row(name: str, row: Any) -> str:
@@ -52,7 +56,7 @@ def card(run: Run) -> str:
         for row in summary.table.itertuples():
             metric = str(row.metric)
             lines.append(_row(METRICS[metric].name if metric in METRICS else metric, row))
-    lines += _recalls(run)
+    lines += _recalls(run) + _groups(run)
     calibration = run.calibration
     lines += [
         "", "## Calibration", "",
@@ -107,6 +111,28 @@ def _recalls(run: Run) -> list[str]:
     for row in recalls.itertuples():
         lines.append(f"| {row[1]} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} | {row.n_images} |")
     return lines
+
+
+def _groups(run: Run) -> list[str]:
+    """Accuracy and melanomas found, by sex, age and site; groups under `SMALLEST` pictures are left out."""
+    data = view_data(run, "test")
+    if data is None:
+        return []
+    table = subgroups(data)
+    lines = ["", "### Groups of people (test split)", "",
+             f"Groups of under {SMALLEST} pictures are left out, and melanomas found where there are fewer of them.", "",
+             "| group | n | accuracy | melanomas found (n) |", "|---|---|---|---|"]
+    for (by, group), rows in table.groupby(["by", "group"], sort=False):
+        accuracy, melanomas = (rows[rows["metric"] == metric].iloc[0] for metric in ("accuracy", "melanoma_recall"))
+        if accuracy["n_images"] < SMALLEST:
+            continue
+        found = f"{_words(melanomas)} ({melanomas['n_images']})" if melanomas["n_images"] >= SMALLEST else "too few"
+        lines.append(f"| {GROUPED_BY[str(by)]}: {group} | {accuracy['n_images']} | {_words(accuracy)} | {found} |")
+    return lines
+
+
+def _words(row: Any) -> str:
+    return f"{row['value']:.3f}, {row['low']:.3f} to {row['high']:.3f}"
 
 
 def write_card(run: Run) -> None:

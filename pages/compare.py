@@ -10,6 +10,7 @@ from app import cache, figures, state
 from app.answers import read_reliability
 from app.components import badges, current_run, how_to_read, metric_with_interval, page_title
 from app.figures import name_of, percent
+from app.lessons import lessons
 from lesion_core.analysis.metrics import METRICS, confusion
 from lesion_core.analysis.views import VIEWS
 from lesion_core.errors import RunError
@@ -144,8 +145,8 @@ if chosen:
     )
 
 # The detail. Only the open tab is computed.
-tabs = st.tabs(["Metrics", "Each class", "ROC curves", "Calibration", "Training", "Model card"], key=state.TAB,
-               bind="query-params")
+tabs = st.tabs(["Metrics", "Each class", "ROC curves", "Calibration", "Training", "Model card", "Lessons"],
+               key=state.TAB, bind="query-params")
 role = "" if "split" in VIEWS[view].name.lower() else f", {split} split"
 source = f"{VIEWS[view].name}{role}, n = {n_images:,} images of {n_lesions:,} lesions"
 
@@ -236,6 +237,9 @@ if tabs[4].open:
 if tabs[5].open:
     with tabs[5]:
         st.markdown(run.card)
+if tabs[6].open:
+    with tabs[6]:
+        lessons()
 
 how_to_read(
     "*Accuracy* counts pictures, so it speaks mostly of the common mole; *balanced accuracy* counts each class alike.",

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, cache_rejection, figures, state
-from app.answers import AGE_NAMES, UNKNOWN, read_reliability, shares_by
+from app.answers import read_reliability, shares_by
 from app.changed_pictures import left_out, something_wrong
 from app.components import badges, choose, current_run, how_to_read, link_to, page_title, problem
 from app.figures import percent
@@ -17,6 +17,7 @@ from lesion_core.analysis.intervals import Interval
 from lesion_core.analysis.ood_scores import DEFAULT, SCORES
 from lesion_core.analysis.policy import Policy, PolicyFile, Wish, read_policy, tune, write_policy
 from lesion_core.analysis.rejection import PUBLISHED_CONFIDENCE, keep_share_threshold
+from lesion_core.analysis.subgroups import AGE_NAMES, UNKNOWN
 from lesion_core.data.near import CHANGES
 from lesion_core.errors import LesionError
 from lesion_core.imaging.decode import decode

@@ -1,0 +1,50 @@
+"""For whom the model is good: the same figures by sex, age and site."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lesion_core.analysis.intervals import share_interval
+from lesion_core.analysis.predictions import predict
+from lesion_core.analysis.views import ViewData
+
+AGES = (-np.inf, 20, 40, 60, 80, np.inf)
+AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 and over")
+UNKNOWN = "not recorded"
+
+GROUPED_BY = {"sex": "Sex", "age": "Age", "site": "Site"}
+"""Facts that people are grouped by."""
+
+
+def age_bands(ages: pd.Series[float]) -> pd.Series[str]:
+    """Each age in years as one of `AGE_NAMES`; `UNKNOWN` where there is none."""
+    bands = pd.cut(ages, AGES, labels=AGE_NAMES, right=False).astype(object)
+    return bands.where(bands.notna(), UNKNOWN)
+
+
+def subgroups(data: ViewData, n: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Accuracy, and the share of melanomas that are found, in each group of people.
+
+    Args:
+        data: A view's images, with `sex`, `age` and `site` in its table.
+        n: Resamples of lesions.
+        seed: The same seed draws the same lesions.
+
+    Returns:
+        by (key of `GROUPED_BY`), group, metric (accuracy or melanoma_recall), value, low, high, n_images, n_groups;
+        the largest group first. A group without a melanoma has no such figure: NaN.
+    """
+    correct = predict(data.probabilities) == data.truth
+    melanoma = data.truth == data.classes.index("MEL") if "MEL" in data.classes else np.zeros(len(correct), bool)
+    lesions = np.asarray(data.groups)
+    rows = []
+    for by in GROUPED_BY:
+        names = age_bands(data.table[by]) if by == "age" else data.table[by].astype(object)
+        groups = names.where(names.notna(), UNKNOWN).astype(str).to_numpy()
+        for group in pd.Series(groups).value_counts().index:
+            own = groups == group
+            for metric, among in (("accuracy", own), ("melanoma_recall", own & melanoma)):
+                i = share_interval(correct, among, lesions, n, seed)
+                rows.append((by, group, metric, i.value, i.low, i.high, i.n_images, i.n_groups))
+    return pd.DataFrame(rows, columns=["by", "group", "metric", "value", "low", "high", "n_images", "n_groups"])
