@@ -1,8 +1,8 @@
 """Scoring a folder of JPEGs, against a plain torchvision loop: python -m benchmarks.scoring [RUN]
 
-Both read the same synthetic JPEGs (600x450) and give logits. The plain loop is what one writes first: PIL, torchvision's
-transforms, a DataLoader with one worker, the network in float32. They take turns, best of three; then how long the
-model waits for data, and how far the logits differ.
+Both read the same synthetic JPEGs (600x450) and give logits. The plain loop is what one writes first: PIL,
+torchvision's transforms, a DataLoader with one worker, the network in float32. They take turns, best of three; then how
+long the model waits for data, and how often the answers agree.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Images a second in training, against a plain PyTorch loop: python -m benchmarks.training [ARCHITECTURE] [SIZE]
 
-Both train the same network on the same synthetic JPEGs with the same augmentation, batch size and one worker. The plain
-loop is what one writes first: a DataLoader that decodes each picture anew, float32, torch.optim.AdamW. Each kind runs in a
-process of its own, twice, taking turns; the best epoch but the first counts, and the process's peak memory.
+Both train the same network on the same synthetic JPEGs with the same augmentation, batch size and one worker. The
+plain loop is what one writes first: a DataLoader that decodes each picture anew, float32, torch.optim.AdamW. Each kind
+runs in a process of its own, twice, taking turns; the best epoch but the first counts, and the process's peak memory.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -81,7 +82,7 @@ def ours(root: Path, architecture: str, size: int) -> list[float]:
     with tempfile.TemporaryDirectory() as work:
         fit(settings, table, Path(work), bars=False, on_epoch=lambda *_: ends.append(time.perf_counter()),
             limit_val_batches=1, enable_checkpointing=True)
-    return [(b - a) / images for a, b in zip(ends, ends[1:], strict=False)]
+    return [(b - a) / images for a, b in itertools.pairwise(ends)]
 
 
 def main() -> None:

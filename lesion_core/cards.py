@@ -120,7 +120,7 @@ def _groups(run: Run) -> list[str]:
         return []
     table = subgroups(data)
     lines = ["", "### Groups of people (test split)", "",
-             f"Groups of under {SMALLEST} pictures are left out, and melanomas found where there are fewer of them.", "",
+             f"Groups of under {SMALLEST} pictures are left out, so are melanomas where there are fewer.", "",
              "| group | n | accuracy | melanomas found (n) |", "|---|---|---|---|"]
     for (by, group), rows in table.groupby(["by", "group"], sort=False):
         accuracy, melanomas = (rows[rows["metric"] == metric].iloc[0] for metric in ("accuracy", "melanoma_recall"))
