@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from app.answers import Answers, read_answers
 from app.charts_data import Facts
 from app.charts_data import facts as count
-from app.state import OOD_SAMPLES, STUDIES, data_root, runs_root
+from app.state import OOD_SAMPLES, STUDIES, data_root, runs_root, trunk
 from lesion_core.analysis.curves import by_class
 from lesion_core.analysis.intervals import per_class_summary
 from lesion_core.analysis.segmentation import mask_summary
@@ -312,7 +312,7 @@ def _rules(folder: Path) -> str:
 def _engine(folder: Path, fingerprint: str, rules: str) -> Engine:  # noqa: ARG001 (another file, another engine)
     from lesion_core.engine import Engine
 
-    return Engine.open(folder)
+    return Engine.open(folder, trunk=trunk())
 
 
 def engine(name: str) -> Engine:

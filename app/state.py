@@ -101,3 +101,8 @@ def runs_root() -> Path:
 def may_save_policies() -> bool:
     """Whether a visitor may write a run's `policy.json`: ``--save-policies``; never in a room of students by chance."""
     return bool(_arguments().save_policies)
+
+
+def trunk() -> str:
+    """How predictions are computed: the variable LESION_TRUNK, a key of `models.trunks.TRUNKS`."""
+    return os.environ.get("LESION_TRUNK", "eager")

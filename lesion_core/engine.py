@@ -26,15 +26,14 @@ from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.memo import Memo
 from lesion_core.models.checkpoints import load_weights
-from lesion_core.models.classifiers import build, last_activations, pool
+from lesion_core.models.classifiers import build, pool
+from lesion_core.models.trunks import TRUNKS, make_trunk
 from lesion_core.runs import Run, open_run
 from lesion_core.turns import Turns
 
 KEPT_MAPS = 256 * 2**20
 """Bytes of maps that a model keeps: about 4,000 at the size of 128 pixels."""
 
-GOLDEN_TOLERANCE = 0.01
-"""Largest difference of a golden logit that other processors' rounding explains (seen: under 0.0001)."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +80,14 @@ class Engine:
         run: The run.
         policy: What is rejected, in place of the run's own `policy.json`.
         queue: How many callers may wait; one more gets `BusyError` at once instead of a page that hangs.
+        trunk: Key of `models.trunks.TRUNKS`: how predictions, and the maps that come with them, are computed.
 
     Raises:
-        ModelError: The weights do not fit.
+        ModelError: The weights do not fit, or the trunk cannot be made here.
         RunError: The model does not give the known answer.
     """
 
-    def __init__(self, run: Run, queue: int = 64, policy: Policy | None = None) -> None:
+    def __init__(self, run: Run, queue: int = 64, policy: Policy | None = None, trunk: str = "eager") -> None:
         self.run = run
         self.policy = policy or read_policy(run)
         self._mean, self._components = run.features["mean"], run.features["components"]
@@ -99,6 +99,8 @@ class Engine:
         self._model = build(run.config.settings.model)
         load_weights(self._model, run.weights)
         self._model.requires_grad_(False)
+        self._trunk = make_trunk(trunk, self._model, run.config.settings.preprocessing.resize.size)
+        self._tolerance = TRUNKS[trunk].tolerance
         self._turns = Turns(queue)
         self._second = build(run.config.settings.model)
         self._second.load_state_dict(self._model.state_dict(), assign=True)
@@ -108,7 +110,7 @@ class Engine:
         self._check_golden()
 
     @classmethod
-    def open(cls, folder: Path, policy: Path | None = None) -> Engine:
+    def open(cls, folder: Path, policy: Path | None = None, trunk: str = "eager") -> Engine:
         """The engine of a run folder; `policy` names a policy file to obey in place of the run's own.
 
         Raises:
@@ -117,7 +119,7 @@ class Engine:
             ModelError: The weights do not fit.
         """
         run = open_run(folder)
-        return cls(run, policy=read_policy(run, policy) if policy else None)
+        return cls(run, policy=read_policy(run, policy) if policy else None, trunk=trunk)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -139,8 +141,8 @@ class Engine:
         x = self._input(image)
         with self._turns.take():
             start = time.perf_counter()
-            with torch.inference_mode():
-                activations = last_activations(self._model, x)
+            with torch.no_grad():
+                activations = self._trunk(x)
                 penultimate = pool(self._model, activations)
                 logits = self._model.fc(penultimate)[0].numpy()
                 maps = class_maps(self._model, activations)[0].numpy()
@@ -244,10 +246,10 @@ class Engine:
 
     def _check_golden(self) -> None:
         image, expected = self.run.golden
-        with torch.inference_mode():
-            found = self._model(self._input(image))[0].numpy()
+        with torch.no_grad():
+            found = self._model.fc(pool(self._model, self._trunk(self._input(image))))[0].numpy()
         difference = float(np.abs(found - expected).max())
-        if not difference <= GOLDEN_TOLERANCE:
+        if not difference <= self._tolerance:
             raise RunError(
                 f"Run {self.run.name} does not give its known answer: a logit differs by {difference:.3g}.",
                 "Weights, settings or library versions do not belong together; install the versions in config.json.",

@@ -17,12 +17,13 @@ from lesion_core.analysis.outputs import outputs_of, stranger_outputs
 from lesion_core.analysis.policy import Wish, decide, keeps, tune, write_policy
 from lesion_core.config import Clahe
 from lesion_core.data.synthetic import make_lesion
-from lesion_core.engine import GOLDEN_TOLERANCE, Engine
+from lesion_core.engine import Engine
 from lesion_core.errors import BusyError, ConfigError, ImageError, ModelError, RunError
 from lesion_core.explain.layers import LAYERS
 from lesion_core.explain.sanity import STAGES
 from lesion_core.imaging.decode import decode
 from lesion_core.memo import Memo
+from lesion_core.models.trunks import TRUNKS
 from lesion_core.runs import Run, open_run, write_config
 
 
@@ -127,7 +128,7 @@ def reseal(folder: Path) -> Run:
 def test_altered_weights_are_refused(run_copy: Path) -> None:
     path = run_copy / "model.safetensors"
     tensors = load_file(path)
-    tensors["fc.bias"] = tensors["fc.bias"] + np.float32(5 * GOLDEN_TOLERANCE)
+    tensors["fc.bias"] = tensors["fc.bias"] + np.float32(5 * TRUNKS["eager"].tolerance)
     save_file(tensors, path)
     with pytest.raises(RunError, match=r"model\.safetensors of run small was altered"):
         Engine.open(run_copy)

@@ -175,3 +175,25 @@ def test_the_wipe_follows_pointer_and_keys(page: Page, server: str) -> None:
     page.mouse.move(x - 120, y, steps=5)
     page.mouse.up()
     assert float(handle.get_attribute("aria-valuenow") or "nan") < start
+
+
+def test_painting_over_the_picture_asks_again(page: Page, server: str) -> None:
+    visit(page, server, "explain?image=synthetic-MEL-1&tab=Ask+back")
+    after = page.get_by_alt_text("Grad-CAM after the change")
+    expect(after).to_be_visible(timeout=PATIENCE)
+    untouched = after.get_attribute("src")
+    assert untouched == page.get_by_alt_text("Grad-CAM before the change").get_attribute("src")
+    canvas = page.locator("canvas[aria-label^='Paint over']")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.6 * box["height"], steps=8)
+    page.mouse.up()
+    expect(after).not_to_have_attribute("src", untouched or "", timeout=PATIENCE)
+    settle(page)
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(after).to_have_attribute("src", untouched or "", timeout=PATIENCE)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page.problems == []  # type: ignore[attr-defined]

@@ -1,0 +1,62 @@
+"""Other ways to run the trunk: the same activations within their rounding, and what is missing is told."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import ResNet
+
+from lesion_core.config import ModelSettings
+from lesion_core.data.synthetic import make_lesion
+from lesion_core.engine import Engine
+from lesion_core.errors import ModelError
+from lesion_core.explain.faithfulness import rank_agreement
+from lesion_core.models.classifiers import build, last_activations
+from lesion_core.models.trunks import TRUNKS, make_trunk
+from lesion_core.runs import Run
+
+NEEDS = {
+    "compiled": pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed"),
+    "openvino": pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed"),
+}
+WAYS = [pytest.param(name, marks=NEEDS.get(name, ())) for name in TRUNKS]
+
+
+@pytest.fixture(scope="module")
+def model() -> ResNet:
+    torch.manual_seed(0)
+    return build(ModelSettings(architecture="resnet10", classes=("a", "b", "c"))).requires_grad_(False)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_way_gives_the_same_activations(model: ResNet, name: str) -> None:
+    x = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = last_activations(model, x).numpy()
+        found = make_trunk(name, model, 64)(x)
+    assert found.shape == expected.shape and found.dtype == torch.float32
+    error = np.abs(found.numpy() - expected).mean() / np.abs(expected).mean()
+    assert error <= (1e-6 if name == "eager" else 0.02)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_an_engine_on_another_trunk_says_the_same(small_run: Run, name: str) -> None:
+    plain, other = Engine(small_run), Engine(small_run, trunk=name)
+    for seed, code in enumerate(("MEL", "NV", "BKL")):
+        image = make_lesion(code, seed, size=96).image
+        a, b = plain.predict(image), other.predict(image)
+        np.testing.assert_allclose(b.probabilities, a.probabilities, atol=0.02)
+        assert rank_agreement(a.maps[0], b.maps[0]) > 0.95
+
+
+def test_what_is_missing_is_told(model: ResNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match=r"no trunk 'magic'.*eager"):
+        make_trunk("magic", model, 64)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ModelError, match=r"'openvino' cannot be made.*pip install openvino"):
+        make_trunk("openvino", model, 64)
