@@ -96,12 +96,12 @@ with figure:
             scale = explanation.peak(attribution, signed=signed)
             values = explanation.lay(attribution, run, picture.image, scale)
             shown = explanation.painted(explanation.paled(picture.image, run), values, opacity, signed=signed)
+            what = f"{method.name} for {target}" + (f" and not {against}" if against != NOTHING else "") \
+                + (f", {layer}" if method.layered else "")
+            colours = "blue against it, vermilion for it" if signed else "violet is little, yellow is much"
             st.image(outline(shown, drawn) if drawn is not None else shown, width="stretch",
-                     alt=f"{method.name} for {question} over the picture",
-                     caption=f"{method.name} for {target}" + (f" and not {against}" if against != NOTHING else "")
-                     + (f", {layer}" if method.layered else "")
-                     + (": blue against it, vermilion for it" if signed else ": violet is little, yellow is much")
-                     + "; pale is what the model was not shown")
+                     alt=f"{what}, over the picture",
+                     caption=f"{what}: {colours}; pale is what the model was not shown")
         with side, st.container(gap="xxsmall"):
             numbers(asked, attribution, heat, mask, prediction)
             badges(origin_badge(picture), (f"{attribution.raw.shape[0]}x{attribution.raw.shape[1]} cells", "gray"),

@@ -333,9 +333,9 @@ def test_every_way_to_explain_opens_by_its_link(query: dict[str, str]) -> None:
 @pytest.mark.usefixtures("with_run")
 def test_the_sanity_check_shows_a_map_for_every_stage() -> None:
     app = open_page("explain", image="synthetic-MEL-1", tab="Sanity check")
-    before = len(app.get("imgs"))
+    before = len(app.get("image"))
     app.toggle(key="sanity").set_value(True).run()
-    assert not app.exception and len(app.get("imgs")) == before + 7
+    assert not app.exception and len(app.get("image")) == before + 7
 
 
 @pytest.mark.usefixtures("with_run")

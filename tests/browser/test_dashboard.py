@@ -153,9 +153,9 @@ def test_the_threshold_line_is_dragged_into_the_link(page: Page, server: str) ->
 
 def test_the_link_of_a_picture_survives_a_reload(page: Page, server: str) -> None:
     visit(page, server, "explain?image=synthetic-BCC-2&target=DF&layer=layer3")
-    expect(page.get_by_alt_text("Grad-CAM for DF in layer3 over the picture")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("Grad-CAM for DF, layer3, over the picture")).to_be_visible(timeout=PATIENCE)
     page.reload()
-    expect(page.get_by_alt_text("Grad-CAM for DF in layer3 over the picture")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("Grad-CAM for DF, layer3, over the picture")).to_be_visible(timeout=PATIENCE)
     assert "image=synthetic-BCC-2" in page.url
 
 
