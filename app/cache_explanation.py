@@ -55,7 +55,8 @@ def _curves() -> Memo[list[Curve]]:
 
 
 def curve(
-    name: str, image: Pixels, target: str, attribution: Attribution, kind: Literal["deletion", "insertion"]
+    name: str, image: Pixels, target: str, against: str | None, attribution: Attribution,
+    kind: Literal["deletion", "insertion"],
 ) -> Iterator[Curve]:
     """Deletion or insertion as it grows; one that was made before is given whole."""
     from lesion_core.explain.attribution import baseline_square
@@ -63,7 +64,8 @@ def curve(
 
     model = cache.engine(name)
     square = model.pipeline.apply(image)
-    key = (model.run.fingerprint, content_hash(square), target, content_hash(attribution.raw.view(np.uint8)), kind)
+    of = content_hash(square), content_hash(attribution.raw.view(np.uint8))
+    key = (model.run.fingerprint, *of, target, against, kind)
     kept = _curves().peek(key)
     if kept:
         yield kept[-1]
@@ -71,22 +73,23 @@ def curve(
     baseline = baseline_square(square, "skin" if kind == "deletion" else "blurred")
     made = []
     for found in perturbed_curve(
-            lambda squares: model.answers(squares, target), square, attribution.upsampled, baseline, kind):
+            lambda squares: model.answers(squares, target, against), square, attribution.upsampled, baseline, kind):
         made.append(found)
         yield found
     _curves().get(key, lambda: made)
 
 
 def sanity(
-    name: str, image: Pixels, target: str, method: str, layer: str, baseline: str
+    name: str, image: Pixels, target: str, against: str | None, method: str, layer: str, baseline: str
 ) -> Iterator[tuple[str, str, Attribution, float]]:
     """The true map, then one a stage of lost weights: what was lost, in words, the map, its agreement with the true."""
     from lesion_core.explain.faithfulness import rank_agreement
     from lesion_core.explain.sanity import STAGES
 
-    true = explain(name, image, target, layer, method=method, baseline=baseline)
+    true = explain(name, image, target, layer, against=against, method=method, baseline=baseline)
     yield "as trained", "nothing", true, 1.0
-    for stage, found in cache.engine(name).sanity(image, target, method=method, layer=layer, baseline=baseline):
+    for stage, found in cache.engine(name).sanity(
+            image, target, against=against, method=method, layer=layer, baseline=baseline):
         yield stage, STAGES[stage], found, rank_agreement(true.raw, found.raw)
 
 
@@ -95,19 +98,25 @@ def _survey(name: str, fingerprint: str, changed: int) -> pd.DataFrame | None:  
     return read_survey(cache.run(name))
 
 
+def _changed(name: str) -> int:
+    """When the run's survey was written; 0 where there is none."""
+    path = cache.run(name).folder / SURVEY
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
 def survey(name: str) -> pd.DataFrame | None:
     """Where a run looks on its test pictures, as `read_survey` gives it."""
-    path = cache.run(name).folder / SURVEY
-    return _survey(name, cache.run(name).fingerprint, path.stat().st_mtime_ns) if path.is_file() else None
+    changed = _changed(name)
+    return _survey(name, cache.run(name).fingerprint, changed) if changed else None
 
 
 @st.cache_data(show_spinner="Measuring, with intervals …", max_entries=32)
-def _survey_summary(name: str, fingerprint: str, method: str, by: str) -> pd.DataFrame:  # noqa: ARG001
-    table = survey(name)
+def _survey_summary(name: str, fingerprint: str, changed: int, method: str, by: str) -> pd.DataFrame:
+    table = _survey(name, fingerprint, changed)
     assert table is not None
     return summary(table[table["method"] == method], by)
 
 
 def survey_summary(name: str, method: str, by: str) -> pd.DataFrame:
     """The evidence inside the lesion in groups of test pictures, as `explain.survey.summary` gives it."""
-    return _survey_summary(name, cache.run(name).fingerprint, method, by)
+    return _survey_summary(name, cache.run(name).fingerprint, _changed(name), method, by)

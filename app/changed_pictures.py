@@ -29,7 +29,8 @@ def changed(judged: Judged, threshold: float) -> pd.DataFrame:
         right_answered (of what is still answered): shares with a right answer, NaN where there is no lesion.
     """
     beyond = judged.rejected(judged.near["shown"], threshold)
-    unchanged = judged.of("test").set_index("image_id").reindex(judged.near["image_id"].unique())
+    same = judged.near.loc[~judged.near["kind"].isin([k for k, e in CHANGES.items() if e.needs_mask]), "image_id"]
+    unchanged = judged.of("test").set_index("image_id").reindex(same.unique())
     rows = [_change("unchanged", judged.rejected(unchanged["shown"], threshold), unchanged["correct"],
                     unchanged["correct"])]
     for kind, part in judged.near.groupby("kind", sort=False):
@@ -58,16 +59,16 @@ def something_wrong(judged: Judged, at: float) -> None:
     with left:
         st.plotly_chart(figures.share_dots(found, "dermoscopy rejected"), config={"displayModeBar": False},
                         alt="Rejected share of test dermoscopy by what is wrong with it, with 95 % intervals")
-        st.caption("Each row is the same test pictures with one thing wrong, made by code; further right is sent to a "
-                   "person more often. Wilson's 95 % intervals.")
+        st.caption("Each row is the same test pictures with one thing wrong, made by code (bare skin: of pictures that "
+                   "show enough of it); further right is sent to a person more often. Wilson's 95 % intervals.")
     with right:
         shares = {"right_before": "right, unchanged", "right_after": "right, changed",
                   "right_answered": "right, of the answered"}
         st.dataframe(found.set_index("group")[list(shares)].rename(columns=shares).map(
-            lambda share: percent(share) if np.isfinite(share) else "no lesion"),
+            lambda share: percent(share) if np.isfinite(share) else "-"),
             alt="Accuracy on the pictures before and after the change, and of those still answered")
         st.caption("A change that spoils answers should also be turned away. Where few are rejected and many are "
-                   "wrong, the score does not see what the model does not see.")
+                   "wrong, the score does not see what the model does not see. A dash: no lesion, or none answered.")
     for kind, entry in CHANGES.items():
         st.markdown(f"- **{kind.replace('_', ' ')}**: {entry.plain}")
 

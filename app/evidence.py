@@ -23,6 +23,7 @@ from lesion_core.errors import LesionError
 from lesion_core.explain.maps import energy_inside, peak_inside
 from lesion_core.explain.methods import METHODS
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
+from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.geometry import dark_ring, to_original
 from lesion_core.imaging.hair import hair_mask, remove_hair
 from lesion_core.imaging.preprocess import Pipeline
@@ -37,6 +38,8 @@ Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 PASSES = {"integrated_gradients": 34, "gradient_shap": 24, "smoothgrad": 24, "occlusion": 226, "superpixels": 300}
 """Pictures that go through the network for one map, for its progress bar."""
+LARGEST = 768
+"""Pixels a side of a picture that is painted on: more is slow to fill, and no model here sees it."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,13 @@ class Asked:
         return to_original(attribution.heatmap, self.picture.image.shape, box)
 
 
+    def share_seen(self, mask: Mask) -> float:
+        """The share of what the model was shown that a mask covers: what a map that points nowhere has inside."""
+        box = Pipeline(self.run.config.settings.preprocessing).frame(self.picture.image)
+        seen = to_original(np.ones((2, 2)), self.picture.image.shape, box) > 0
+        return float(mask[seen].mean())
+
+
 @contextmanager
 def progress(text: str, steps: int) -> Iterator[Callable[[int], None]]:
     """A bar that appears with the first step and goes when the work ends; any click on the page stops the work."""
@@ -95,9 +105,10 @@ def lesion_mask(picture: Picture) -> tuple[Mask | None, str]:
     if not found or picture.origin == "stranger":
         return None, ""
     try:
-        return cache.segment(found[0].name, picture.image).mask(0.5), f"The mask that {found[0].name} finds."
+        mask = cache.segment(found[0].name, picture.image).mask(0.5)
     except LesionError:
         return None, ""
+    return (mask, f"The mask that {found[0].name} finds.") if mask.any() else (None, "")
 
 
 def numbers(
@@ -111,7 +122,7 @@ def numbers(
               "it looks full.")
     if mask is not None and attribution.maximum > 0:
         st.metric("Evidence inside the lesion", figures.percent(energy_inside(heat, mask)),
-                  help=f"The lesion covers {figures.percent(float(mask.mean()))} of the picture.")
+                  help=f"The lesion covers {figures.percent(asked.share_seen(mask))} of what the model was shown.")
         st.metric("Maximum inside the lesion", "yes" if peak_inside(heat, mask) else "no",
                   help="The pointing game: is the strongest point of the map on the lesion?")
     if attribution.completeness_error is not None:
@@ -141,15 +152,14 @@ def panels(beside: str, asked: Asked, mask: Mask | None, opacity: float, *, sign
     if not found:
         return
     by_spread = beside == "methods"  # other methods have other units
-    peaks = [explanation.peak(a, signed=signed) / (explanation.spread(a) or 1 if by_spread else 1)
-             for _, _, a in found]
-    top = max(peaks)
+    units = [explanation.spread(a, signed=signed) if by_spread else 1.0 for _, _, a in found]
+    top = max(explanation.peak(a, signed=signed) / u if u else 0.0 for (_, _, a), u in zip(found, units, strict=True))
     width = 4
     for start in range(0, len(found), width):
-        for column, (name, one, attribution) in zip(st.columns(width), found[start : start + width], strict=False):
+        row = zip(st.columns(width), found[start : start + width], units[start : start + width], strict=False)
+        for column, (name, one, attribution), own_unit in row:
             with column:
-                scale = top * (explanation.spread(attribution) if by_spread else 1)
-                values = explanation.lay(attribution, one.run, one.picture.image, scale)
+                values = explanation.lay(attribution, one.run, one.picture.image, top * own_unit)
                 shown = explanation.painted(
                     explanation.paled(one.picture.image, one.run), values, opacity,
                     signed=signed and METHODS[one.method].signed)
@@ -200,7 +210,8 @@ def faithfulness(asked: Asked, attribution: Attribution) -> None:
     place = chart.empty()
     curves = {}
     for kind in ("deletion", "insertion"):
-        for curve in cache_explanation.curve(asked.run.name, asked.picture.image, asked.target, attribution, kind):
+        for curve in cache_explanation.curve(
+                asked.run.name, asked.picture.image, asked.target, asked.against, attribution, kind):
             curves[kind] = curve
             place.plotly_chart(figures.answer_curves(curves), config={"displayModeBar": False},
                                key=f"{kind}{len(curve.share)}", alt="The probability of the class while "
@@ -222,7 +233,7 @@ def sanity(asked: Asked) -> None:
         return
     columns = st.columns(7)
     stages = cache_explanation.sanity(
-        asked.run.name, asked.picture.image, asked.target, asked.method, asked.layer, asked.baseline)
+        asked.run.name, asked.picture.image, asked.target, asked.against, asked.method, asked.layer, asked.baseline)
     for column, (stage, says, found, agreement) in zip(columns, stages, strict=False):
         with column:
             values = explanation.lay(found, asked.run, asked.picture.image, explanation.peak(found, signed=False))
@@ -238,7 +249,7 @@ def ask_back(asked: Asked) -> None:
     square = Pipeline(asked.run.config.settings.preprocessing).frame(asked.picture.image)
     x0, y0, x1, y1 = (max(0, round(v)) for v in square)
     view = np.ascontiguousarray(asked.picture.image[y0:y1, x0:x1])
-    side = min(view.shape[:2])
+    side = min(*view.shape[:2], LARGEST)
     shown = np.asarray(cv2.resize(view, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     options = {"paint": "Paint over it", "hair": "Erase the hair",
                **{f"add_{key}": f"Add: {key.replace('_', ' ')}" for key in ARTEFACTS}}
@@ -247,7 +258,7 @@ def ask_back(asked: Asked) -> None:
         change = st.selectbox("Change", list(options), format_func=options.__getitem__, key="change")
         changed = shown
         if change == "paint":
-            mask = brush(shown, label="Paint over what the model should not see", name=asked.picture.id, key="brush")
+            mask = brush(shown, label="Paint over what the model should not see", name=content_hash(shown), key="brush")
             mask = cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) > 0
             if mask.any():
                 changed = np.asarray(cv2.inpaint(shown, mask.astype(np.uint8), max(3, side // 60), cv2.INPAINT_TELEA),
@@ -339,7 +350,7 @@ def download(asked: Asked, attribution: Attribution, heat: NDArray[np.float32], 
         facts["baseline"], facts["completeness error"] = asked.baseline, attribution.completeness_error
     if mask is not None:
         facts |= {"inside the lesion": energy_inside(heat, mask), "maximum inside": peak_inside(heat, mask),
-                  "lesion's share of the picture": float(mask.mean())}
+                  "lesion's share of what is seen": asked.share_seen(mask)}
     table = pd.DataFrame({"what": list(facts), "value": [f"{v:.4g}" if isinstance(v, float) else str(v)
                                                          for v in facts.values()]})
     left, right = st.columns(2, gap="large")

@@ -32,9 +32,10 @@ def peak(attribution: Attribution, *, signed: bool) -> float:
     return float(np.percentile(values, ROBUST) if pixelwise else values.max())
 
 
-def spread(attribution: Attribution) -> float:
-    """The mean positive evidence of a pixel: maps of other units are compared in multiples of it."""
-    return float(np.maximum(attribution.upsampled, 0).mean())
+def spread(attribution: Attribution, *, signed: bool) -> float:
+    """The mean evidence of a pixel, for or, if signed, for and against: maps of other units are compared in it."""
+    values = attribution.upsampled
+    return float((np.abs(values) if signed else np.maximum(values, 0)).mean())
 
 
 def lay(attribution: Attribution, run: Run, image: Pixels, scale: float) -> Field:

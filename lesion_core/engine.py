@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torchvision.models import ResNet
 
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood_scores import Scorer
@@ -105,7 +106,7 @@ class Engine:
         self._second = build(run.config.settings.model)
         self._second.load_state_dict(self._model.state_dict(), assign=True)
         self._second.requires_grad_(False)
-        self._second_turns = Turns(queue)
+        self._second_turns, self._sanity_turns = Turns(queue), Turns(queue)
         self._maps: Memo[Attribution] = Memo(lambda found: found.raw.nbytes, KEPT_MAPS)
         self._check_golden()
 
@@ -190,12 +191,15 @@ class Engine:
 
         return self._maps.get(key, make)
 
-    def answers(self, squares: NDArray[np.uint8], target: str) -> NDArray[np.float64]:
-        """The probability of a class, before the temperature, for squares that were changed.
+    def answers(
+        self, squares: NDArray[np.uint8], target: str, against: str | None = None
+    ) -> NDArray[np.float64]:
+        """The probability of a class for squares that were changed.
 
         Args:
             squares: (N, S, S, 3) uint8, of the model's size.
             target: Class code.
+            against: Another class code: the probability is then of `target` if it can only be one of the two.
 
         Returns:
             (N,).
@@ -204,15 +208,17 @@ class Engine:
             RunError: The run has no such class.
             BusyError: Too many callers wait.
         """
-        index = self._class(target)
+        asked = Target(self._class(target), None if against is None else self._class(against))
         x = torch.from_numpy(normalize(squares, self._pipeline.settings))
         with self._second_turns.take(), torch.inference_mode():
-            logits = self._second(x).numpy()
-        return softmax(logits.astype(np.float64))[:, index]
+            logits = self._second(x).numpy().astype(np.float64)
+        if asked.against is not None:
+            logits, asked = logits[:, [asked.index, asked.against]], Target(0)
+        return softmax(logits, self.run.calibration.temperature)[:, asked.index]
 
     def sanity(
-        self, image: NDArray[np.uint8], target: str, *, method: str = "gradcam", layer: str = "layer4",
-        baseline: str = "skin",
+        self, image: NDArray[np.uint8], target: str, *, against: str | None = None, method: str = "gradcam",
+        layer: str = "layer4", baseline: str = "skin", on_pass: OnPass | None = None,
     ) -> Iterator[tuple[str, Attribution]]:
         """The map of a class while the model loses its weights from the answer down (see `explain.sanity`).
 
@@ -221,11 +227,20 @@ class Engine:
         Yields:
             The stage in `STAGES` and the map.
         """
-        asked, square = Target(self._class(target)), self._pipeline.apply(image)
-        # A copy of its own: no lock, and the served weights stay.
-        for stage, lost in randomised(self._second):
-            yield stage, attribute(lost, square, self._pipeline.settings, asked, by=method, layer=layer,
-                                   baseline=baseline)
+        asked = Target(self._class(target), None if against is None else self._class(against))
+        square = self._pipeline.apply(image)
+        # A network of its own that nobody else hooks into, made anew: a copy could catch another's hooks.
+        own = build(self.run.config.settings.model)
+        own.load_state_dict(self._second.state_dict())
+        for stage, lost in randomised(own):
+            key = (content_hash(square), asked, method, layer, baseline, stage)
+
+            def make(lost: ResNet = lost) -> Attribution:
+                with self._sanity_turns.take():
+                    return attribute(lost, square, self._pipeline.settings, asked, by=method, layer=layer,
+                                     baseline=baseline, on_pass=on_pass)
+
+            yield stage, self._maps.get(key, make)
 
     def _class(self, code: str) -> int:
         if code not in self.run.classes:

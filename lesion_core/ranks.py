@@ -1,7 +1,7 @@
 """Several processes at one job: which one this is, and everybody's part together. Alone, all of it is a formality.
 
-`torchrun`, SLURM and Lightning start the same command in every process; each scores its share of the pictures, and
-only the first one writes.
+`torchrun` and Lightning (under SLURM too) start the same command in every process; each scores its share of the
+pictures, and only the first one writes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,22 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
+from lesion_core.errors import ConfigError
+
 T = TypeVar("T")
 
 
 def join() -> None:
-    """Meet the other processes that `torchrun` has started, unless Lightning already did."""
+    """Meet the other processes that `torchrun` has started, unless Lightning already did.
+
+    Raises:
+        ConfigError: SLURM has started several processes that cannot find each other.
+    """
+    if not _together() and int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "WORLD_SIZE" not in os.environ:
+        raise ConfigError(
+            "SLURM started several processes, and each would score everything.",
+            "Start one task a machine, and `torchrun` in it.",
+        )
     if distributed.is_available() and not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         distributed.init_process_group("gloo")
 
@@ -58,5 +69,6 @@ def wait() -> None:
 def device() -> torch.device:
     """Where this process computes: its own GPU where there is one."""
     if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+        return torch.device("cuda", int(local) % torch.cuda.device_count())
     return torch.device("cpu")

@@ -80,7 +80,7 @@ with title:
         answer = f"Nothing speaks for {question}: the map is empty."
     elif mask is not None:
         answer = (f"**{100 * energy_inside(heat, mask):.0f} %** of the evidence for {question} is inside the lesion, "
-                  f"which covers {100 * float(mask.mean()):.0f} % of the picture.")
+                  f"which covers {100 * asked.share_seen(mask):.0f} % of what the model was shown. {whose}")
     else:
         answer = f"The evidence for {question}; no mask says where the lesion is."
     page_title("Where did the model look?", answer)

@@ -176,11 +176,13 @@ def test_the_same_question_is_answered_from_memory(small_run: Run, images: list[
     assert engine.explain(images[1], "MEL", method="smoothgrad") is not first
 
 
-def test_answers_are_the_predictions_without_the_temperature(engine: Engine, images: list[np.ndarray]) -> None:
+def test_answers_are_the_predictions(engine: Engine, images: list[np.ndarray]) -> None:
     squares = np.stack([engine.pipeline.apply(image) for image in images])
     found = engine.answers(squares, "NV")
-    expected = [softmax(engine.predict(image).logits[None].astype(float))[0, 1] for image in images]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    predictions = [engine.predict(image) for image in images]
+    np.testing.assert_allclose(found, [p.probabilities[1] for p in predictions], atol=1e-5)
+    of_two = [p.probabilities[1] / (p.probabilities[0] + p.probabilities[1]) for p in predictions]
+    np.testing.assert_allclose(engine.answers(squares, "NV", against="MEL"), of_two, atol=1e-5)
 
 
 def test_the_map_is_followed_while_the_weights_are_lost(engine: Engine, images: list[np.ndarray]) -> None:

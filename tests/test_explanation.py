@@ -33,7 +33,8 @@ def test_a_map_is_laid_in_units_of_its_scale(small_run: Run) -> None:
 def test_a_map_of_pixels_is_scaled_without_its_one_largest() -> None:
     raw = np.ones((64, 64), np.float32)
     raw[0, 0] = 1000
-    assert peak(of(raw), signed=False) == 1 and spread(of(raw)) == pytest.approx(raw.mean())
+    assert peak(of(raw), signed=False) == 1 and spread(of(raw), signed=False) == pytest.approx(raw.mean())
+    assert spread(of(-raw), signed=True) == pytest.approx(raw.mean()) and spread(of(-raw), signed=False) == 0
 
 
 def test_colours_say_for_and_against() -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from lesion_core import ranks
+from lesion_core.errors import ConfigError
 from lesion_core.runs import Run, open_run
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +39,13 @@ def test_alone_nothing_is_divided() -> None:
     ranks.join()
     ranks.wait()
     assert ranks.device().type in ("cpu", "cuda")
+
+
+def test_processes_that_cannot_meet_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(ConfigError, match="torchrun"):
+        ranks.join()
 
 
 def test_two_score_what_one_scores(small_run: Run, data_root: Path, tmp_path: Path, call: object) -> None:

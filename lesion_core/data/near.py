@@ -123,7 +123,8 @@ def _shows_skin(path: str, mask_path: object) -> bool:
 
 
 def near_pictures(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
-    """Choose what is changed: one picture each of `n` lesions of the test split, the same ones for every kind.
+    """Choose what is changed: one picture each of `n` lesions of the test split, the same ones for every kind that
+    needs no mask.
 
     Args:
         table: Catalog rows with path, mask_path, role and group.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet
@@ -67,3 +70,22 @@ def check_request(model: ResNet, image: Tensor, target: Target) -> None:
         raise ModelError("A class cannot be compared with itself.", "Choose another one to compare with.")
     if image.ndim != 4 or image.shape[:2] != (1, 3):
         raise ModelError(f"A tensor of shape {tuple(image.shape)} is not one picture.", "Give (1, 3, S, S).")
+
+
+_DRAWING = threading.Lock()
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's and NumPy's global streams, which Captum draws from, at a seed, and as they were afterwards.
+
+    One at a time in the whole process: two who draw from one stream would both get other maps.
+    """
+    with _DRAWING, torch.random.fork_rng(devices=[]):
+        before = np.random.get_state()  # noqa: NPY002
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(before)  # noqa: NPY002

@@ -6,13 +6,12 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from captum.attr import GradientShap, GuidedBackprop, IntegratedGradients, LayerAttribution, NoiseTunnel, Saliency
 from torch import Tensor, nn
 
 from lesion_core.explain.cam import grad_cam
-from lesion_core.explain.evidence import Evidence
+from lesion_core.explain.evidence import Evidence, seeded
 
 STEPS = 32
 """Of Integrated Gradients."""
@@ -57,7 +56,7 @@ def gradient_shap(evidence: Evidence, image: Tensor, baselines: Tensor, seed: in
         (S, S), summed over the channels.
     """
     total = torch.zeros_like(image[0])
-    with _seeded(seed):
+    with seeded(seed):
         for _ in range(SAMPLES // BATCH):
             found = GradientShap(evidence).attribute(
                 image.detach().clone(), baselines, n_samples=BATCH, stdevs=0.05 * float(image.max() - image.min()))
@@ -73,7 +72,7 @@ def smoothgrad(evidence: Evidence, image: Tensor, seed: int = 0) -> Tensor:
     Returns:
         (S, S), not negative.
     """
-    with _seeded(seed):
+    with seeded(seed):
         found: Tensor = NoiseTunnel(Saliency(evidence)).attribute(
             image.detach().clone().requires_grad_(True), nt_type="smoothgrad", nt_samples=SAMPLES,
             nt_samples_batch_size=BATCH, stdevs=NOISE * float(image.max() - image.min()), abs=False,
@@ -96,19 +95,6 @@ def guided_grad_cam(evidence: Evidence, image: Tensor, layer: str) -> Tensor:
         guided: Tensor = GuidedBackprop(evidence).attribute(image.detach().clone().requires_grad_(True))
     product: Tensor = guided.detach() * smooth
     return product[0].sum(0)
-
-
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Torch's and NumPy's global streams, which Captum draws from, at a seed, and as they were afterwards."""
-    before = np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            np.random.set_state(before)  # noqa: NPY002
 
 
 @contextlib.contextmanager

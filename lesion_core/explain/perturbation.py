@@ -9,7 +9,7 @@ from captum.attr import KernelShap, Occlusion
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lesion_core.explain.evidence import Evidence
+from lesion_core.explain.evidence import Evidence, seeded
 
 WINDOWS = 8
 """Occlusion covers squares of this part of the side, at steps of half of one."""
@@ -82,8 +82,7 @@ def kernel_shap(
         patches add together.
     """
     mask = torch.from_numpy(patches)[None, None].expand_as(image)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
+    with seeded(seed), torch.no_grad():
         found: Tensor = KernelShap(evidence).attribute(
             image, baselines=baseline, feature_mask=mask, n_samples=SHAP_SAMPLES, perturbations_per_eval=BATCH
         )

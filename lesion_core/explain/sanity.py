@@ -23,7 +23,7 @@ def randomised(model: ResNet, seed: int = 0) -> Iterator[tuple[str, ResNet]]:
     """The model losing its weights from the answer down, a stage at a time.
 
     Args:
-        model: It is not changed.
+        model: Nobody else uses it at the time; it is not changed.
         seed: The same seed draws the same weights.
 
     Yields:

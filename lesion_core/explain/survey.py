@@ -86,10 +86,15 @@ def write_survey(run: Run, found: pd.DataFrame) -> Path:
         The file's path.
     """
     path = run.folder / FILE
-    earlier = read_survey(run)
+    try:
+        earlier = read_survey(run)
+    except RunError:  # damaged: what was measured now takes its place
+        earlier = None
     if earlier is not None:
         found = pd.concat([earlier[~earlier["method"].isin(found["method"])], found], ignore_index=True)
-    found.to_parquet(path, index=False)
+    aside = path.with_suffix(".part")
+    found.to_parquet(aside, index=False)
+    aside.replace(path)
     return path
 
 

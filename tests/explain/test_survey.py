@@ -85,6 +85,9 @@ def test_damaged_tables_are_told(run_copy: Run, found: pd.DataFrame) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RunError, match="is damaged"):
         read_survey(run_copy)
+    write_survey(run_copy, found)
+    again = read_survey(run_copy)
+    assert again is not None and len(again) == len(found), "the remedy helps"
 
 
 def test_what_cannot_be_surveyed_is_told(small_run: Run, test_table: pd.DataFrame) -> None:
