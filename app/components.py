@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -78,6 +79,17 @@ def metric_with_interval(label: str, row: pd.Series[float]) -> None:
     """A figure with its 95 % interval; `row` has value, low, high."""
     st.metric(label, f"{row['value']:.3f}", delta=f"{row['low']:.3f} to {row['high']:.3f}", delta_color="off",
               delta_arrow="off")
+
+
+def open_tabs(draw: dict[str, Callable[[], None]]) -> None:
+    """Tabs by title; only the open one is drawn, it is in the link, and its errors are told in it."""
+    for tab, show in zip(st.tabs(list(draw), key=state.TAB, bind="query-params"), draw.values(), strict=True):
+        if tab.open:
+            with tab:
+                try:
+                    show()
+                except LesionError as error:
+                    problem(error)
 
 
 def how_to_read(*sentences: str) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app import cache, cache_explanation, explanation, figures, state
 from app.brush import brush
-from app.components import badges, link_to, outline, problem
+from app.components import badges, link_to, open_tabs, outline, problem
 from lesion_core.config import DarkCorner, HairRemoval
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
@@ -188,20 +188,13 @@ def tests_of_the_map(
     asked: Asked, attribution: Attribution, heat: NDArray[np.float32], mask: Mask | None
 ) -> None:
     """The tabs under the map."""
-    draw: dict[str, Callable[[], None]] = {
+    open_tabs({
         "Is it true to the model?": lambda: faithfulness(asked, attribution),
         "Sanity check": lambda: sanity(asked),
         "Ask back": lambda: ask_back(asked),
         "The whole test set": lambda: test_set(asked),
         "Numbers and download": lambda: download(asked, attribution, heat, mask),
-    }
-    for tab, show in zip(st.tabs(list(draw), key=state.TAB, bind="query-params"), draw.values(), strict=True):
-        if tab.open:
-            with tab:
-                try:
-                    show()
-                except LesionError as error:
-                    problem(error)
+    })
 
 
 def faithfulness(asked: Asked, attribution: Attribution) -> None:

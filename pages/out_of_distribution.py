@@ -9,7 +9,7 @@ import streamlit as st
 from app import cache, cache_rejection, figures, state
 from app.answers import read_reliability, shares_by
 from app.changed_pictures import left_out, something_wrong
-from app.components import badges, choose, current_run, how_to_read, link_to, page_title, problem
+from app.components import badges, choose, current_run, how_to_read, link_to, open_tabs, page_title, problem
 from app.figures import percent
 from app.rejection import Judged
 from app.threshold import Mark, threshold_line
@@ -128,22 +128,17 @@ def threshold_page() -> None:
            (f"threshold: {named}", "green") if named else by_hand)
     st.caption(f"**{measure.name}.** {measure.says} {measure.paper}; {measure.cost}")
 
-    names = ["Who pays", "Ways to choose", "All scores", "Something wrong", "Calibration", "The borderline", "Sets",
-             "Your pictures", "Save"]
-    tabs = st.tabs(names, key=state.TAB, bind="query-params")
-    draw = (
-        lambda: who_pays(table, rejected, judged, strange, split), lambda: ways(key), lambda: scores(key),
-        lambda: spoiled(judged, at), calibration, lambda: borderline(judged, table, at, split),
-        sets_of_diagnoses, lambda: show_uploads(uploaded, judged, at),
-        lambda: save(judged, key, at, named, moved_on, own_policy),
-    )
-    for tab, show in zip(tabs, draw, strict=True):
-        if tab.open:
-            with tab:
-                try:
-                    show()
-                except LesionError as error:
-                    problem(error)
+    open_tabs({
+        "Who pays": lambda: who_pays(table, rejected, judged, strange, split),
+        "Ways to choose": lambda: ways(key),
+        "All scores": lambda: scores(key),
+        "Something wrong": lambda: spoiled(judged, at),
+        "Calibration": calibration,
+        "The borderline": lambda: borderline(judged, table, at, split),
+        "Sets": sets_of_diagnoses,
+        "Your pictures": lambda: show_uploads(uploaded, judged, at),
+        "Save": lambda: save(judged, key, at, named, moved_on, own_policy),
+    })
 
 
 def who_pays(table: pd.DataFrame, rejected: np.ndarray, judged: Judged, strange: np.ndarray, split: str) -> None:
