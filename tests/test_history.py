@@ -19,7 +19,8 @@ def prediction(rejected: bool | None = None) -> Prediction:
     decision = None if rejected is None else Decision(rejected, {"confidence": 0.5}, "Because.")
     outputs = Outputs.of(np.zeros((1, 3), np.float32))
     return Prediction(
-        ("MEL", "NV", "AK"), np.zeros(3, np.float32), np.array([0.5, 0.3, 0.2]), outputs, decision, 1.0
+        ("MEL", "NV", "AK"), np.zeros(3, np.float32), np.array([0.5, 0.3, 0.2]), outputs,
+        np.zeros((3, 4, 4), np.float32), decision, 1.0,
     )
 
 
