@@ -29,15 +29,10 @@ def explain(
     method: str = "gradcam", baseline: str = "skin", on_pass: Callable[[int], None] | None = None,
 ) -> Attribution:
     """What in a picture speaks for a class, as `Engine.explain` gives it; the engine remembers it for all visitors."""
-    if method == "gradcam" and layer == "layer4":
-        from lesion_core.explain.attribution import from_maps
-        from lesion_core.explain.evidence import Target
-
-        found, classes = cache.predict(name, image), cache.run(name).classes
-        asked = Target(classes.index(target), None if against is None else classes.index(against))
-        return from_maps(found.maps, asked, cache.run(name).config.settings.preprocessing.resize.size)
     return cache.engine(name).explain(
-        image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass)
+        image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass,
+        prediction=cache.predict(name, image),
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

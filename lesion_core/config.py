@@ -129,6 +129,10 @@ class ModelSettings(Settings):
     architecture: str = "resnet50"
     classes: tuple[str, ...] = Field(min_length=2)
     weights: str = Field(default="none", description="none, imagenet (torchvision's hub), or a safetensors file's name")
+    new_head: bool = Field(
+        default=False, description="the last layer starts at random even where the weights have one: keeps what an "
+        "earlier training sees, forgets how it answered"
+    )
     stride_in_1x1: bool = False
 
     @field_validator("classes")

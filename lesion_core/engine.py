@@ -19,7 +19,7 @@ from lesion_core.analysis.outputs import Outputs, project
 from lesion_core.analysis.policy import Decision, Policy, decide, read_policy
 from lesion_core.config import Preprocessing
 from lesion_core.errors import RunError
-from lesion_core.explain.attribution import Attribution, attribute
+from lesion_core.explain.attribution import LAST, Attribution, attribute, from_maps
 from lesion_core.explain.cam import class_maps
 from lesion_core.explain.evidence import OnPass, Target
 from lesion_core.explain.sanity import randomised
@@ -158,6 +158,7 @@ class Engine:
     def explain(
         self, image: NDArray[np.uint8], target: str, *, against: str | None = None, method: str = "gradcam",
         layer: str = "layer4", baseline: str = "skin", on_pass: OnPass | None = None,
+        prediction: Prediction | None = None,
     ) -> Attribution:
         """What in the model's square of the picture speaks for a class.
 
@@ -171,6 +172,7 @@ class Engine:
             layer: Name in `explain.layers.LAYERS`, for the methods that have one.
             baseline: Key of `explain.methods.BASELINES`, for the methods that have one.
             on_pass: Called as pictures pass the network; it may raise to stop.
+            prediction: What `predict` said of this picture: its Grad-CAM of the last layer is there already.
 
         Raises:
             RunError: The run has no such class.
@@ -179,6 +181,8 @@ class Engine:
             BusyError: Too many callers wait.
         """
         asked = Target(self._class(target), None if against is None else self._class(against))
+        if prediction is not None and (method, layer) == ("gradcam", LAST):
+            return from_maps(prediction.maps, asked, self._pipeline.settings.resize.size)
         square = self._pipeline.apply(image)
         key = (content_hash(square), asked, method, layer, baseline)
 

@@ -165,6 +165,7 @@ def test_the_prediction_brings_the_map_of_every_class(engine: Engine, images: li
     found = engine.predict(images[0])
     for k, code in enumerate(engine.run.classes):
         np.testing.assert_allclose(found.maps[k], engine.explain(images[0], code).raw, atol=1e-5)
+        np.testing.assert_array_equal(engine.explain(images[0], code, prediction=found).raw, found.maps[k])
     contrast = engine.explain(images[0], "MEL", against="NV").raw
     np.testing.assert_allclose(contrast, found.maps[0] - found.maps[1], atol=1e-5)
 

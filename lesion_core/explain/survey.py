@@ -65,9 +65,10 @@ def survey(
         hair, dark = hair_mask(image, HairRemoval(enabled=True)), dark_ring(image, DarkCorner())
         box = engine.pipeline.frame(image)
         seen = to_original(np.ones((2, 2)), image.shape, box) > 0
-        answer = engine.predict(image).code
+        prediction = engine.predict(image)
+        answer = prediction.code
         for key in methods:
-            found = engine.explain(image, answer, method=key)
+            found = engine.explain(image, answer, method=key, prediction=prediction)
             heat = to_original(found.heatmap, image.shape, box)
             rows.append((
                 image_id, lesion, label, answer, key, energy_inside(heat, mask), float(mask[seen].mean()),

@@ -109,7 +109,8 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
 
     Args:
         model: A network of `build`, changed in place.
-        settings: Their `weights` is none, imagenet, or the name of a safetensors file.
+        settings: Their `weights` is none, imagenet, or the name of a safetensors file, a run's own too; with
+            `new_head` the last layer is left as it is.
         folder: Where that file is, if its name is no path by itself.
 
     Raises:
@@ -135,7 +136,10 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
         path = given if given.is_file() or folder is None else folder / given
         found = load_tensors(path)
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
-    fitting = {name: t for name, t in found.items() if name in own and own[name].shape == t.shape}
+    fitting = {
+        name: t for name, t in found.items()
+        if name in own and own[name].shape == t.shape and not (settings.new_head and name.startswith("fc."))
+    }
     if not fitting:
         raise ModelError(
             f"None of the {len(found)} tensors in '{settings.weights}' fits {settings.architecture}.",

@@ -100,6 +100,16 @@ def test_weights_may_be_named_by_path(tmp_path: Path) -> None:
     assert not found.missing and found.sentence.endswith("tensors were taken over.")
 
 
+def test_a_new_head_forgets_how_an_earlier_training_answered(tmp_path: Path) -> None:
+    earlier, model = build(SMALL), build(SMALL)
+    save_file(earlier.state_dict(), tmp_path / "earlier.safetensors")
+    head = model.fc.weight.clone()
+    found = initialise(model, settings("resnet10", weights="earlier.safetensors", new_head=True), tmp_path)
+    torch.testing.assert_close(model.fc.weight, head, rtol=0, atol=0)
+    torch.testing.assert_close(model.layer4[0].conv1.weight, earlier.layer4[0].conv1.weight, rtol=0, atol=0)
+    assert set(found.missing) == {"fc.weight", "fc.bias"}
+
+
 def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     save_file({"encoder.weight": torch.zeros(3)}, tmp_path / "strange.safetensors")
     (tmp_path / "weights.pth").write_bytes(b"\x80\x04K\x01.")
