@@ -17,7 +17,19 @@ from rich.table import Table
 
 from lesion_core import cli_ood, cli_segment
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
-from lesion_core.console import DataOption, JsonOption, RunsOption, bar, err, out, print_json, read_settings, say, tell
+from lesion_core.console import (
+    DataOption,
+    JsonOption,
+    RunsOption,
+    bar,
+    err,
+    out,
+    print_json,
+    read_settings,
+    say,
+    tell,
+    writable,
+)
 from lesion_core.errors import ConfigError, LesionError, RunError
 from lesion_core.labels import ISIC2019
 
@@ -52,6 +64,11 @@ def main() -> None:
         app()
     except LesionError as error:
         err.print(f"[bold]{escape(error.problem)}[/bold] {escape(error.remedy)}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        err.print(f"[bold]{escape(what)}.[/bold] Check the path, its permissions and the space left.",
+                  highlight=False, soft_wrap=True)
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
@@ -141,6 +158,7 @@ def train(
     chosen = _settings(settings, name or ("" if settings else architecture), architecture=architecture, weights=weights,
                        size=size, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     known_architecture(chosen.model.architecture)
+    writable(runs)
     tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
     collection = collect(data, chosen.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
     for note in collection.notes:
@@ -153,6 +171,8 @@ def train(
             + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))),
         devices=devices, num_nodes=nodes, strategy=strategy,
     )
+    if ranks.first():
+        collection.manifest.write(own / "split.csv")
     with bar("Scoring") as progress:
         run = write_run(
             runs / chosen.name, chosen, fitted.model, collection.table, collection.ood,

@@ -12,7 +12,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from lesion_core.config import SegmenterRunSettings
-from lesion_core.console import DataOption, JsonOption, RunsOption, bar, err, out, print_json, read_settings, say, tell
+from lesion_core.console import (
+    DataOption,
+    JsonOption,
+    RunsOption,
+    bar,
+    err,
+    out,
+    print_json,
+    read_settings,
+    say,
+    tell,
+    writable,
+)
 from lesion_core.errors import LesionError
 
 # Heavy imports wait inside the commands: `--help` needs no torch.
@@ -47,6 +59,7 @@ def train(
     chosen = read_settings(settings, name, SegmenterRunSettings) if settings else SegmenterRunSettings(
         name=name or "unet"
     )
+    writable(runs)
     tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {chosen.training.epochs} epochs.")
     collection = collect(data, chosen.split)
     for note in collection.notes:
@@ -59,6 +72,7 @@ def train(
             + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))),
         devices=devices, num_nodes=nodes, strategy=strategy,
     )
+    collection.manifest.write(work / chosen.name / "split.csv")
     with bar("Measuring") as progress:
         run = write_segmenter_run(
             runs / chosen.name, chosen, fitted.model, collection.table,

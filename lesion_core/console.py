@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,22 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 
 
 S = TypeVar("S", bound=Settings)
+
+
+def writable(folder: Path) -> None:
+    """Make a folder of runs, or refuse now what would be lost after hours of training.
+
+    Raises:
+        ConfigError: It cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {folder} cannot be written to ({error.strerror}).", "Name another one with --runs."
+        ) from None
 
 
 def read_settings(file: Path, name: str, kind: type[S]) -> S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.models import ResNet
 
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood_scores import Scorer
@@ -22,19 +22,20 @@ from lesion_core.errors import RunError
 from lesion_core.explain.attribution import LAST, Attribution, attribute, from_maps
 from lesion_core.explain.cam import class_maps
 from lesion_core.explain.evidence import OnPass, Target
-from lesion_core.explain.sanity import randomised
+from lesion_core.explain.sanity import STAGES, randomise
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.memo import Memo
 from lesion_core.models.checkpoints import load_weights
-from lesion_core.models.classifiers import build, pool
+from lesion_core.models.classifiers import blank, pool
 from lesion_core.models.trunks import TRUNKS, make_trunk
 from lesion_core.runs import Run, open_run
 from lesion_core.turns import Turns
 
 KEPT_MAPS = 256 * 2**20
 """Bytes of maps that a model keeps: about 4,000 at the size of 128 pixels."""
-
+BESIDE_A_MAP = 1024
+"""Bytes that a kept map takes beside its values."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,17 @@ class Engine:
             for key in self.policy.parts:  # now, not while the first visitor waits
                 self._scorer.function(key)
         self._pipeline = Pipeline(run.config.settings.preprocessing)
-        self._model = build(run.config.settings.model)
+        self._model = blank(run.config.settings.model)
         load_weights(self._model, run.weights)
         self._model.requires_grad_(False)
         self._trunk = make_trunk(trunk, self._model, run.config.settings.preprocessing.resize.size)
         self._tolerance = TRUNKS[trunk].tolerance
         self._turns = Turns(queue)
-        self._second = build(run.config.settings.model)
+        self._second = blank(run.config.settings.model)
         self._second.load_state_dict(self._model.state_dict(), assign=True)
         self._second.requires_grad_(False)
         self._second_turns, self._sanity_turns = Turns(queue), Turns(queue)
-        self._maps: Memo[Attribution] = Memo(lambda found: found.raw.nbytes, KEPT_MAPS)
+        self._maps: Memo[Attribution] = Memo(lambda found: found.raw.nbytes + BESIDE_A_MAP, KEPT_MAPS)
         self._check_golden()
 
     @classmethod
@@ -171,7 +172,8 @@ class Engine:
             method: Key of `explain.methods.METHODS`.
             layer: Name in `explain.layers.LAYERS`, for the methods that have one.
             baseline: Key of `explain.methods.BASELINES`, for the methods that have one.
-            on_pass: Called as pictures pass the network; it may raise to stop.
+            on_pass: Called as pictures pass the network, and now and then with 0 while others have their turn; it may
+                raise to stop.
             prediction: What `predict` said of this picture: its Grad-CAM of the last layer is there already.
 
         Raises:
@@ -187,13 +189,14 @@ class Engine:
         key = (content_hash(square), asked, method, layer, baseline)
 
         def make() -> Attribution:
-            with self._second_turns.take():
+            with self._second_turns.take(on_wait):
                 return attribute(
                     self._second, square, self._pipeline.settings, asked, by=method, layer=layer, baseline=baseline,
                     on_pass=on_pass,
                 )
 
-        return self._maps.get(key, make)
+        on_wait = functools.partial(on_pass, 0) if on_pass else None
+        return self._maps.get(key, make, on_wait)
 
     def answers(
         self, squares: NDArray[np.uint8], target: str, against: str | None = None
@@ -233,18 +236,21 @@ class Engine:
         """
         asked = Target(self._class(target), None if against is None else self._class(against))
         square = self._pipeline.apply(image)
-        # A network of its own that nobody else hooks into, made anew: a copy could catch another's hooks.
-        own = build(self.run.config.settings.model)
-        own.load_state_dict(self._second.state_dict())
-        for stage, lost in randomised(own):
+        on_wait = functools.partial(on_pass, 0) if on_pass else None
+
+        def make(stage: str) -> Attribution:
+            with self._sanity_turns.take(on_wait):
+                # A network that nobody else hooks into, made anew: a copy could catch another's hooks. One at a
+                # time for all visitors, and gone when its map is there.
+                own = blank(self.run.config.settings.model)
+                own.load_state_dict(self._second.state_dict())
+                randomise(own, stage)
+                return attribute(own.requires_grad_(False), square, self._pipeline.settings, asked, by=method,
+                                 layer=layer, baseline=baseline, on_pass=on_pass)
+
+        for stage in STAGES:
             key = (content_hash(square), asked, method, layer, baseline, stage)
-
-            def make(lost: ResNet = lost) -> Attribution:
-                with self._sanity_turns.take():
-                    return attribute(lost, square, self._pipeline.settings, asked, by=method, layer=layer,
-                                     baseline=baseline, on_pass=on_pass)
-
-            yield stage, self._maps.get(key, make)
+            yield stage, self._maps.get(key, functools.partial(make, stage), on_wait)
 
     def _class(self, code: str) -> int:
         if code not in self.run.classes:

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from lesion_core.turns import PATIENCE, OnWait
+
 T = TypeVar("T")
 
 
@@ -25,10 +27,15 @@ class Memo(Generic[T]):
         self._lock = threading.Lock()
         self.weight = 0
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+    def get(self, key: Hashable, make: Callable[[], T], on_wait: OnWait | None = None) -> T:
         """The answer of a key; `make` is called unless it is kept or somebody is making it.
 
         Where the one who makes it fails or is stopped, the error is theirs, and one of those who wait makes it.
+
+        Args:
+            key: What is asked.
+            make: Makes the answer.
+            on_wait: Called now and then while somebody else makes it; it may raise to stop waiting.
         """
         while True:
             with self._lock:
@@ -39,7 +46,9 @@ class Memo(Generic[T]):
                 if done is None:
                     done = self._making[key] = threading.Event()
                     break
-            done.wait()
+            while not done.wait(PATIENCE if on_wait else None):
+                assert on_wait
+                on_wait()
         try:
             answer = make()
             with self._lock:

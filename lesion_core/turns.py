@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lesion_core.errors import BusyError
+
+OnWait = Callable[[], None]
+PATIENCE = 0.3
+"""Seconds between two calls of an `OnWait`."""
 
 
 class Turns:
@@ -21,8 +25,11 @@ class Turns:
         self._places = threading.BoundedSemaphore(queue + 1)
 
     @contextmanager
-    def take(self) -> Iterator[None]:
+    def take(self, on_wait: OnWait | None = None) -> Iterator[None]:
         """Wait for one's turn and hold it.
+
+        Args:
+            on_wait: Called now and then while others have theirs; it may raise to leave the queue.
 
         Raises:
             BusyError: Too many callers wait.
@@ -30,7 +37,12 @@ class Turns:
         if not self._places.acquire(blocking=False):
             raise BusyError("Many people are asking this model at the moment.", "Try again in a few seconds.")
         try:
-            with self._lock:
+            while not self._lock.acquire(timeout=PATIENCE if on_wait else -1):
+                assert on_wait
+                on_wait()
+            try:
                 yield
+            finally:
+                self._lock.release()
         finally:
             self._places.release()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lesion_core.data.splits import Manifest
 from lesion_core.runs import Run, open_run
 
 
@@ -54,6 +55,7 @@ def test_synthesize_then_train_then_everything(call: Any, tmp_path: Path) -> Non
     code, out, err = call(*train)
     assert code == 0 and f"The run is in {tmp_path / 'runs' / 'try'}." in out and "epoch 1/1: " in err
     run = open_run(tmp_path / "runs" / "try")
+    assert Manifest.read(tmp_path / "work" / "try" / "split.csv").fingerprint == run.config.split_fingerprint
     assert run.config.settings.training.epochs == 1 and len(run.part("test")) and (run.folder / "card.md").is_file()
 
     code, out, err = call(*train, "--seed", 4)
@@ -83,6 +85,15 @@ def test_settings_files_that_cannot_be(call: Any, data_root: Path, small_run: Ru
 def test_no_data_is_told(call: Any, tmp_path: Path) -> None:
     code, out, err = call("train", "--data", tmp_path, "--architecture", "resnet10")
     assert code == 1 and out == "" and "There is no ISIC 2019 ground truth" in err and "Traceback" not in err
+
+
+def test_places_that_cannot_be_written_to_are_told(call: Any, small_run: Run, data_root: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    refused(call("synthesize", blocked / "data"), "file", "Check the path")
+    refused(call("ood", "tune", "--run", small_run.folder, "--out", blocked / "policy.json"), "file")
+    refused(call("train", "--data", data_root, "--runs", blocked / "runs"), "cannot be written to", "--runs")
+    refused(call("segment", "train", "--data", data_root, "--runs", blocked), "cannot be written to", "--runs")
 
 
 def test_evaluate_tells_every_view(call: Any, small_run: Run) -> None:

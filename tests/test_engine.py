@@ -200,13 +200,16 @@ def test_many_at_once_get_what_one_gets(small_run: Run, images: list[np.ndarray]
     layers = list(LAYERS)
     asks: list[dict[str, str] | None] = [
         None if i % 2 else {"target": engine.run.classes[i % 8], "layer": layers[i % 4]} for i in range(22)
-    ] + [{"target": "NV", "method": "integrated_gradients"}, {"target": "MEL", "method": "guided_gradcam"}]
+    ] + [{"target": "NV", "method": name} for name in ("integrated_gradients", "guided_gradcam", "smoothgrad")]
+    asks.append({"target": "BCC", "stage": "layer4"})
     jobs = [(i % 3, wanted) for i, wanted in enumerate(asks)]
 
     def ask(job: tuple[int, dict[str, str] | None]) -> np.ndarray:
         picture, wanted = job
         if wanted is None:
             return engine.predict(images[picture]).logits
+        if "stage" in wanted:
+            return dict(engine.sanity(images[picture], wanted["target"]))[wanted["stage"]].raw
         return engine.explain(images[picture], **wanted).raw
 
     alone = [ask(job) for job in jobs]

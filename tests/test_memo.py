@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lesion_core.memo import Memo
+from lesion_core.turns import Turns
 
 
 def test_many_who_ask_at_once_get_one_answer() -> None:
@@ -54,3 +55,43 @@ def test_what_was_asked_for_longest_ago_goes_first() -> None:
         memo.get("a", lambda: b"never")
     assert memo.peek("b") is None and memo.peek("a") == b"1234" and memo.peek("c") and memo.weight == 8
     assert memo.get("big", lambda: b"x" * 99) and memo.peek("a") is None and memo.weight == 99
+
+
+def test_who_waits_can_be_told_so_and_can_leave() -> None:
+    memo: Memo[int] = Memo(lambda _: 1, 10)
+    inside, leave = threading.Event(), threading.Event()
+    told: list[int] = []
+
+    def slow() -> int:
+        inside.set()
+        leave.wait(10)
+        return 5
+
+    def leaves() -> None:
+        told.append(1)
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(memo.get, "a", slow)
+        assert inside.wait(10)
+        with pytest.raises(KeyboardInterrupt):
+            memo.get("a", lambda: 6, leaves)
+        leave.set()
+        assert first.result(10) == 5 and told == [1]
+
+
+def test_who_queues_can_be_told_so_and_can_leave() -> None:
+    turns, told = Turns(1), []
+
+    def leaves() -> None:
+        told.append(1)
+        raise KeyboardInterrupt
+
+    with turns.take():
+        with pytest.raises(KeyboardInterrupt), turns.take(leaves):
+            pass
+        assert told == [1]
+        with pytest.raises(KeyboardInterrupt), turns.take(leaves):  # not BusyError: the place was given back
+            pass
+    with turns.take(leaves):
+        assert told == [1, 1]

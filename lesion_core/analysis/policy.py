@@ -93,6 +93,7 @@ class PolicyFile(Settings):
 
 def write_policy(policy: Policy, path: Path) -> None:
     """Write a policy with its check, whole or not at all: others may be reading the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     aside.write_text(PolicyFile(policy=policy, check=policy.fingerprint()).to_json(), encoding="utf-8")
     aside.replace(path)

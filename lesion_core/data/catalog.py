@@ -118,7 +118,11 @@ def discover(root: Path) -> dict[str, Path]:
     """
     if not root.is_dir():
         raise DataError(f"There is no folder {root}.", "Check the path.")
-    folders = [root, *sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))]
+    try:
+        folders = [root, *sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))]
+    except OSError as error:
+        raise DataError(f"The folder {root} cannot be read ({error.strerror}).", "Check its permissions.") from None
+    folders = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]  # such as lost+found
     found: dict[str, Path] = {}
     for folder in folders:
         for name, layout in LAYOUTS.items():

@@ -76,7 +76,10 @@ def _official_test(root: Path) -> pd.DataFrame | None:
     if folder is None:
         return None
     catalog = read("isic2018_task3", folder)
-    table = catalog.table[catalog.table["path"].notna() & catalog.table["diagnosis"].notna()]
+    test = catalog.table["dataset"] == "isic2018_task3_test"  # training and validation may lie beside it
+    table = catalog.table[test & catalog.table["path"].notna() & catalog.table["diagnosis"].notna()]
+    if table.empty:
+        return None
     return table.assign(dataset=OFFICIAL_TEST, role="test", group=table["lesion_id"].fillna(table["image_id"]))
 
 

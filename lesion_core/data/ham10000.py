@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from lesion_core.data.tables import Catalog, Files, assemble, counted, read_csv
-from lesion_core.errors import DataError
-from lesion_core.labels import HAM10000, parse_diagnosis
+from lesion_core.data.tables import Catalog, Files, assemble, parse_diagnoses, read_csv, renamed
+from lesion_core.labels import HAM10000
 
 TABLES = ("HAM10000_metadata", "HAM10000_metadata.csv", "HAM10000_metadata.tab")
 
@@ -24,11 +21,7 @@ def read_ham10000(files: Files) -> Catalog:
     """
     path = files.require("HAM10000 metadata", *TABLES)[0]
     frame = read_csv(path, ("dx", *_COLUMNS))
-    facts = frame.rename(columns=_COLUMNS)
-    facts["diagnosis"] = frame["dx"].map(parse_diagnosis)
-    unknown = ~facts["diagnosis"].isin(HAM10000)
-    if unknown.any():
-        raise DataError(f"{path.name} has unknown diagnoses in {int(unknown.sum())} of {len(frame)} rows: "
-                        f"{counted(frame['dx'][unknown])}.",
-                        f"HAM10000 has {', '.join(code.lower() for code in HAM10000)}.")
-    return assemble(pd.DataFrame(facts), files, "ham10000")
+    # Dataverse's own column `dataset` names the sources within HAM10000.
+    facts = renamed(frame, _COLUMNS).drop(columns="dataset", errors="ignore")
+    facts["diagnosis"] = parse_diagnoses(frame["dx"], HAM10000, path.name)
+    return assemble(facts, files, "ham10000")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lesion_core.data.tables import Catalog, Files, assemble, counted, known, read_csv
+from lesion_core.data.tables import Catalog, Files, assemble, counted, known, read_csv, renamed
 from lesion_core.errors import DataError
 from lesion_core.labels import parse_diagnosis
 
@@ -38,9 +38,12 @@ def read_isic_archive(files: Files) -> Catalog:
         if other.any():
             notes.append(f"{int(other.sum())} images that are not dermoscopic are left out: "
                          f"{counted(frame['image_type'][other])}.")
+            if other.all():
+                raise DataError(f"{path.name} has no dermoscopic image: {counted(frame['image_type'])}.",
+                                "Export dermoscopic images from the archive.")
             frame = frame[~other]
     codes = pd.DataFrame({level: frame[level].map(parse_diagnosis) for level in levels})
-    facts = frame.rename(columns=_COLUMNS).assign(diagnosis=codes.bfill(axis="columns").iloc[:, 0])
+    facts = renamed(frame, _COLUMNS).assign(diagnosis=codes.bfill(axis="columns").iloc[:, 0])
     deepest = pd.DataFrame({level: known(frame[level]) for level in levels}).bfill(axis="columns").iloc[:, 0]
     unknown = facts["diagnosis"].isna() & deepest.notna()
     if unknown.any():

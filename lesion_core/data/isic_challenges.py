@@ -10,13 +10,14 @@ from lesion_core.data.tables import (
     Catalog,
     Files,
     assemble,
-    counted,
+    parse_diagnoses,
     read_csv,
+    renamed,
     some,
     truth_from_one_hot,
 )
 from lesion_core.errors import DataError
-from lesion_core.labels import HAM10000, ISIC2019, parse_diagnosis
+from lesion_core.labels import HAM10000, ISIC2019
 
 TABLES_2017 = ("ISIC-2017_*_Part3_GroundTruth.csv", "isic2017_labels.csv")
 TABLES_2018_TASK3 = ("ISIC2018_Task3_*_GroundTruth.csv",)
@@ -33,7 +34,7 @@ def _join_metadata(facts: pd.DataFrame, paths: list[Path], key: str) -> pd.DataF
     if not paths:
         return facts
     metadata = pd.concat([read_csv(path, (key,)) for path in paths], ignore_index=True).fillna("")
-    metadata = metadata.rename(columns={key: "image_id", **_METADATA})
+    metadata = renamed(metadata, {key: "image_id", **_METADATA})
     if metadata["image_id"].duplicated().any():
         raise DataError(f"{', '.join(path.name for path in paths)}: an image id occurs more than once.",
                         "Keep one row for each image.")
@@ -51,13 +52,10 @@ def read_isic2017(files: Files) -> Catalog:
     for path in files.require("ISIC 2017 ground truth", *TABLES_2017):
         if path.name == "isic2017_labels.csv":
             frame = read_csv(path, ("image_id", "diagnosis"))
-            diagnosis = frame["diagnosis"].str.replace("_", " ").map(parse_diagnosis)
-            if diagnosis.isna().any():
-                unknown = frame["diagnosis"][diagnosis.isna()]
-                raise DataError(f"{path.name} has unknown diagnoses in {len(unknown)} of {len(frame)} rows: "
-                                f"{counted(unknown)}.", "ISIC 2017 has melanoma, nevus and seborrheic keratosis.")
-            columns = [column for column in frame.rename(columns=_METADATA) if column in _FACTS]
-            facts = frame.rename(columns=_METADATA)[["image_id", *columns]].assign(diagnosis=diagnosis)
+            diagnosis = parse_diagnoses(frame["diagnosis"].str.replace("_", " "), ("MEL", "NV", "BKL"), path.name)
+            frame = renamed(frame, _METADATA)
+            columns = [column for column in frame if column in _FACTS]
+            facts = frame[["image_id", *columns]].assign(diagnosis=diagnosis)
         else:
             frame = read_csv(path, ("image_id", "melanoma", "seborrheic_keratosis"))
             values = frame[["melanoma", "seborrheic_keratosis"]].apply(pd.to_numeric, errors="coerce")
@@ -96,10 +94,15 @@ def read_isic2018_task3(files: Files) -> Catalog:
     """
     parts = []
     for path in files.require("ISIC 2018 Task 3 ground truth", *TABLES_2018_TASK3):
-        frame = read_csv(path, ("image", *HAM10000))
         part = path.name.removeprefix("ISIC2018_Task3_").removesuffix("_GroundTruth.csv").lower()
-        parts.append(pd.DataFrame({"image_id": frame["image"], "dataset": f"isic2018_task3_{part}",
-                                   "diagnosis": truth_from_one_hot(frame, HAM10000, path.name)}))
+        frame = read_csv(path, ())
+        if "dx" in frame and "image" not in frame:  # as Dataverse publishes the test set, beside HAM10000
+            frame = read_csv(path, ("image_id", "dx"))
+            ids, diagnosis = frame["image_id"], parse_diagnoses(frame["dx"], HAM10000, path.name)
+        else:
+            frame = read_csv(path, ("image", *HAM10000))
+            ids, diagnosis = frame["image"], truth_from_one_hot(frame, HAM10000, path.name)
+        parts.append(pd.DataFrame({"image_id": ids, "dataset": f"isic2018_task3_{part}", "diagnosis": diagnosis}))
     joined = _join_metadata(pd.concat(parts, ignore_index=True),
                             files.find("ISIC2018_Task3_*LesionGroupings.csv"), "image")
     return assemble(joined, files, "isic2018_task3")

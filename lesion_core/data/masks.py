@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lesion_core.errors import DataError, ImageError
 from lesion_core.imaging.decode import decode
@@ -28,19 +29,27 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
         (H, W) bool, of `shape` where it is given.
 
     Raises:
-        DataError: The file cannot be decoded, has more than two levels, or the frame has another aspect ratio.
+        DataError: The file cannot be decoded, is no black and white picture of 8 bits, or the frame has another aspect
+            ratio.
     """
     try:
         pixels = decode(path)
     except ImageError as error:
         raise DataError(f"The mask {path.name} cannot be read: {error.problem}", error.remedy) from None
+    with Image.open(path) as file:
+        deep, layered = file.mode.startswith("I"), file.has_transparency_data
     grey = pixels[:, :, 0]
     levels = np.unique(grey)
-    if len(levels) > 2 or (pixels != grey[:, :, None]).any():
-        raise DataError(
-            f"The mask {path.name} is not binary: it has {len(levels)} levels.",
-            "Give a black and white PNG; a JPEG smears the edge.",
-        )
+    for wrong, what in (
+        # Decoded as a picture, a 1 of 65535 is black and what is transparent is white.
+        (deep, "it has 16 bits"), (layered, "it has a transparent layer"),
+        ((pixels != grey[:, :, None]).any(), "it has colours"), (len(levels) > 2, f"it has {len(levels)} levels"),
+    ):
+        if wrong:
+            raise DataError(
+                f"The mask {path.name} is not binary: {what}.",
+                "Give a black and white PNG of 8 bits; a JPEG smears the edge.",
+            )
     mask = grey > 0 if len(levels) == 1 else grey == levels[1]
     if shape is None or mask.shape == shape:
         return mask

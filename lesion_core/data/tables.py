@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from lesion_core.errors import ConfigError, DataError
+from lesion_core.labels import parse_diagnosis
 
 COLUMNS: tuple[str, ...] = (
     "image_id", "lesion_id", "dataset", "path", "diagnosis", "dx_type", "age", "sex", "site", "mask_path",
@@ -170,13 +172,21 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
             header = file.readline()
         if "\0" in header:
             raise UnicodeError
-        frame = pd.read_csv(path, sep="\t" if "\t" in header else ",", dtype=str, na_filter=False,
-                            encoding="utf-8-sig", index_col=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(path, sep="\t" if "\t" in header else ",", dtype=str, na_filter=False,
+                                encoding="utf-8-sig", index_col=False)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path.name} is empty.", "Download it again.") from None
     except (UnicodeError, pd.errors.ParserError):
         raise DataError(f"{path.name} is no readable CSV table.", "Download it again as UTF-8 text.") from None
+    except pd.errors.ParserWarning:
+        raise DataError(f"{path.name} has rows with more fields than its header names.",
+                        "A comma in a text needs quotes; download the table again.") from None
     frame.columns = frame.columns.str.strip()
+    twice = frame.columns[frame.columns.duplicated()].unique()
+    if len(twice):
+        raise DataError(f"{path.name} has the column {', '.join(twice)} twice.", "Keep one.")
     absent = [column for column in required if column not in frame.columns]
     if absent:
         raise DataError(f"{path.name} has no column {', '.join(absent)}.",
@@ -185,6 +195,26 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
         raise DataError(f"{path.name} has a header but no rows.", "Download it again.")
     stripped: pd.DataFrame = frame.apply(lambda column: column.str.strip())
     return stripped
+
+
+def renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Columns under our names; one that has our name already and is not what is meant makes room."""
+    coming = {new for old, new in names.items() if old in frame and old != new}
+    return frame.drop(columns=[column for column in frame if column in coming]).rename(columns=dict(names))
+
+
+def parse_diagnoses(text: pd.Series[str], classes: Sequence[str], source: str) -> pd.Series[str]:
+    """Class codes of diagnoses in words.
+
+    Raises:
+        DataError: One is none of the classes.
+    """
+    codes: pd.Series[str] = text.map(parse_diagnosis)
+    unknown = ~codes.isin(classes)
+    if unknown.any():
+        raise DataError(f"{source} has unknown diagnoses in {int(unknown.sum())} of {len(text)} rows: "
+                        f"{counted(text[unknown])}.", f"Known here are {', '.join(code.lower() for code in classes)}.")
+    return codes
 
 
 def known(text: pd.Series[str]) -> pd.Series[str]:

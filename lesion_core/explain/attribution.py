@@ -15,7 +15,7 @@ from torchvision.models import ResNet
 from lesion_core.config import Preprocessing
 from lesion_core.errors import ConfigError, ModelError
 from lesion_core.explain.cam import class_maps, grad_cam, grad_cam_pp
-from lesion_core.explain.evidence import Evidence, OnPass, Target, check_request
+from lesion_core.explain.evidence import Evidence, OnPass, Target, check_request, check_target
 from lesion_core.explain.gradients import gradient_shap, guided_grad_cam, integrated_gradients, smoothgrad
 from lesion_core.explain.methods import BASELINES, method
 from lesion_core.explain.perturbation import kernel_shap, occlusion, superpixels
@@ -71,9 +71,14 @@ class Attribution:
 
 
 def from_maps(maps: NDArray[np.float32], target: Target, size: int) -> Attribution:
-    """Grad-CAM at the last layer out of the maps of all classes (K, h, w), which a prediction brings along."""
-    raw = maps[target.index] if target.against is None else maps[target.index] - maps[target.against]
-    return Attribution(raw, target, "gradcam", LAST, size)
+    """Grad-CAM at the last layer out of the maps of all classes (K, h, w), which a prediction brings along.
+
+    Raises:
+        ModelError: A class is compared with itself, or the map is not finite.
+    """
+    check_target(target, len(maps))
+    raw = maps[target.index].copy() if target.against is None else maps[target.index] - maps[target.against]
+    return _finite(Attribution(raw, target, "gradcam", LAST, size))
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ def attribute(
     if by == "gradcam" and layer == LAST:
         with torch.no_grad():
             maps = class_maps(model, last_activations(model, image))[0].numpy()
-        return _finite(from_maps(maps, target, len(square)))
+        return from_maps(maps, target, len(square))
     request = Request(Evidence(model, target, on_pass), square, image, layer, baselines, baselines[baseline])
     with torch.inference_mode(False), torch.enable_grad():
         raw, error = _MAKERS[by](request)

@@ -54,6 +54,19 @@ class Evidence(nn.Module):
         return found[0]
 
 
+def check_target(target: Target, classes: int) -> None:
+    """Refuse what is no class or no comparison.
+
+    Raises:
+        ModelError: A class is unknown or compared with itself.
+    """
+    for index in (target.index, target.against):
+        if index is not None and not 0 <= index < classes:
+            raise ModelError(f"There is no class number {index}.", f"The model has {classes}, from 0 on.")
+    if target.index == target.against:
+        raise ModelError("A class cannot be compared with itself.", "Choose another one to compare with.")
+
+
 def check_request(model: ResNet, image: Tensor, target: Target) -> None:
     """Refuse what cannot be explained.
 
@@ -63,11 +76,7 @@ def check_request(model: ResNet, image: Tensor, target: Target) -> None:
     """
     if model.training:
         raise ModelError("A model in training mode cannot be explained.", "Call model.eval() first.")
-    for index in (target.index, target.against):
-        if index is not None and not 0 <= index < model.fc.out_features:
-            raise ModelError(f"There is no class number {index}.", f"The model has {model.fc.out_features}, from 0 on.")
-    if target.index == target.against:
-        raise ModelError("A class cannot be compared with itself.", "Choose another one to compare with.")
+    check_target(target, model.fc.out_features)
     if image.ndim != 4 or image.shape[:2] != (1, 3):
         raise ModelError(f"A tensor of shape {tuple(image.shape)} is not one picture.", "Give (1, 3, S, S).")
 

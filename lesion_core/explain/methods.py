@@ -84,7 +84,7 @@ METHODS: dict[str, Method] = {
 BASELINES: dict[str, str] = {
     "skin": "the median colour of the picture's rim, mostly skin",
     "black": "black",
-    "blurred": "the picture itself, blurred until no structure is left",
+    "blurred": "the picture itself, blurred: no detail is left, a large lesion stays as a soft spot",
 }
 """What shows nothing, the default first."""
 

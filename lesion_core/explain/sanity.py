@@ -5,9 +5,6 @@ Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018 (cascading randomi
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-
 import torch
 from torch import nn
 from torchvision.models import ResNet
@@ -19,22 +16,18 @@ STAGES: dict[str, str] = {
 """What is randomised, each with all before it, from the answer to the picture."""
 
 
-def randomised(model: ResNet, seed: int = 0) -> Iterator[tuple[str, ResNet]]:
-    """The model losing its weights from the answer down, a stage at a time.
+def randomise(model: ResNet, stage: str, seed: int = 0) -> None:
+    """Take a model's weights from the answer down to a stage, in place.
 
     Args:
-        model: Nobody else uses it at the time; it is not changed.
-        seed: The same seed draws the same weights.
-
-    Yields:
-        The name in `STAGES` and a network in evaluation mode. It is one copy that loses more and more: use it before
-        the next one is asked for.
+        model: Nobody else uses it.
+        stage: Name in `STAGES`; it and all before it are lost.
+        seed: The same seed draws the same weights, in every stage.
     """
-    lost, random = copy.deepcopy(model).eval(), torch.Generator().manual_seed(seed)
-    for stage in STAGES:
-        for module in getattr(lost, stage).modules():
+    random = torch.Generator().manual_seed(seed)
+    for name in list(STAGES)[: list(STAGES).index(stage) + 1]:
+        for module in getattr(model, name).modules():
             _forget(module, random)
-        yield stage, lost
 
 
 def _forget(module: nn.Module, random: torch.Generator) -> None:

@@ -104,6 +104,24 @@ def build(settings: ModelSettings) -> ResNet:
     return model.eval()
 
 
+def blank(settings: ModelSettings) -> ResNet:
+    """The network of the settings, in evaluation mode, without values: fill it before it is used.
+
+    Quicker than `build`, and it draws nothing from torch's one random stream, from which another thread may be
+    drawing an explanation.
+
+    Raises:
+        ModelError: The architecture is unknown.
+    """
+    with torch.device("meta"):
+        model = build(settings)
+    model.to_empty(device="cpu")
+    for name, buffer in model.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            buffer.zero_()
+    return model
+
+
 def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = None) -> Initialised:
     """Load the initial weights that the settings name: none, torchvision's, or a local file (also a partial one).
 

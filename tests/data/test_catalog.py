@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from lesion_core.data.catalog import COLUMNS, LAYOUTS, discover, from_environment, read, training_table
+from lesion_core.data.collection import _official_test
 from lesion_core.data.ham10000 import read_ham10000
 from lesion_core.data.tables import Catalog, scan
 from lesion_core.errors import DataError
@@ -156,6 +157,28 @@ def test_isic2018_task3_tells_its_parts_apart_and_joins_the_lesions(tmp_path: Pa
     assert table["dataset"].to_list() == ["isic2018_task3_training"] * 2 + ["isic2018_task3_test"]
     assert table["lesion_id"].to_list()[:2] == ["HAM_1", "HAM_1"] and pd.isna(table.loc["ISIC_9", "lesion_id"])
     assert table["dx_type"].to_list()[:2] == ["histo", "follow_up"]
+
+
+def test_isic2018_task3_reads_the_test_set_as_dataverse_has_it_beside_ham10000(tmp_path: Path) -> None:
+    ham(tmp_path)
+    text(tmp_path / "ISIC2018_Task3_Test_GroundTruth.csv", HAM_HEADER + ",dataset",
+         "HAM_9,ISIC_9,mel,histo,40.0,male,back,vidir_modern")
+    pictures(tmp_path / "ISIC2018_Task3_Test_Images", ["ISIC_9.jpg"])
+    table = by_id(read("isic2018_task3", tmp_path))
+    assert table.loc["ISIC_9", ["diagnosis", "dataset"]].tolist() == ["MEL", "isic2018_task3_test"]
+    assert set(by_id(read("ham10000", tmp_path)).index) == {"ISIC_1", "ISIC_2", "ISIC_3"}
+
+
+def test_only_the_test_part_is_the_official_test_set(tmp_path: Path) -> None:
+    isic2019(tmp_path / "isic2019")
+    root = tmp_path / "isic2018"
+    for part, ids in (("Training", ("ISIC_21", "ISIC_22")), ("Validation", ("ISIC_23",)), ("Test", ("ISIC_24",))):
+        one_hot(root / f"ISIC2018_Task3_{part}_GroundTruth.csv", HAM10000, dict.fromkeys(ids, "MEL"))
+        pictures(root / f"ISIC2018_Task3_{part}_Input", [f"{name}.jpg" for name in ids])
+    official = _official_test(tmp_path)
+    assert official is not None and official["image_id"].tolist() == ["ISIC_24"]
+    (root / "ISIC2018_Task3_Test_GroundTruth.csv").unlink()
+    assert _official_test(tmp_path) is None
 
 
 def isic2019(root: Path) -> Path:
@@ -328,7 +351,9 @@ def test_both_diagnoses_of_isic2017_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "is empty"), (b"lesion_id,image_id,dx,dx_type,age,sex,localization\n", "no rows"),
+    [(b"", "is empty"), (HAM_HEADER.encode() + b"\nH,I,nv,histo,5,male,back,more\n", "more fields than its header"),
+     (HAM_HEADER.encode() + b", image_id\nH,I,nv,histo,5,male,back,J\n", "column image_id twice"),
+     (b"lesion_id,image_id,dx,dx_type,age,sex,localization\n", "no rows"),
      (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "no readable CSV"), (b"PK\x03\x04\0\0abc", "no readable CSV"),
      (b'lesion_id,image_id\n"open', "no readable CSV")],
 )
@@ -352,6 +377,21 @@ def test_ages_and_sexes_that_are_none_become_unknown_with_a_note(tmp_path: Path)
     assert catalog.table["sex"].fillna("?").to_list() == ["male", "female", "?", "?"]
     assert any("2 ages" in note and "'old'" in note and "'-3'" in note for note in catalog.notes)
     assert any("'robot' (1)" in note for note in catalog.notes)
+
+
+def test_a_column_that_has_our_name_already_makes_room(tmp_path: Path) -> None:
+    text(tmp_path / "HAM10000_metadata.csv", HAM_HEADER + ",site,dataset", HAM_ROWS[0] + ",Vienna,vidir_modern")
+    pictures(tmp_path / "images", ["ISIC_1.jpg"])
+    row = by_id(read("ham10000", tmp_path)).loc["ISIC_1"]
+    assert row["site"] == "back" and row["dataset"] == "ham10000"
+
+
+def test_a_folder_that_may_not_be_read_is_passed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ham(tmp_path / "ham")
+    (tmp_path / "lost+found").mkdir()
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "lost+found" and real(path, mode))
+    assert discover(tmp_path) == {"ham10000": tmp_path / "ham"}
 
 
 def test_a_byte_order_mark_and_spaces_do_no_harm(tmp_path: Path) -> None:

@@ -73,6 +73,16 @@ def test_another_frame_is_refused_with_both_sizes(tmp_path: Path, shape: tuple[i
     assert all(word in str(caught.value) for word in ("m.png", "60x45", f"{shape[1]}x{shape[0]}"))
 
 
+@pytest.mark.parametrize(("values", "what"), [
+    (disc().astype(np.uint16), "16 bits"),
+    (np.dstack([np.full((45, 60, 3), 255, np.uint8), disc().astype(np.uint8) * 255]), "transparent layer"),
+    (np.dstack([disc().astype(np.uint8) * 255, np.zeros((45, 60, 2), np.uint8)]), "colours"),
+])
+def test_what_decoding_would_change_is_refused(tmp_path: Path, values: NDArray[np.generic], what: str) -> None:
+    with pytest.raises(DataError, match=rf"m\.png is not binary: it has .*{what}"):
+        read_mask(save(tmp_path / "m.png", values))
+
+
 def test_jpeg_noise_and_colours_are_refused_with_what_was_found(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"m\.jpg is not binary: it has \d+ levels.*PNG"):
         read_mask(save(tmp_path / "m.jpg", disc().astype(np.uint8) * 255, quality=60))

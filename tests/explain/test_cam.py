@@ -162,17 +162,22 @@ def test_a_contrast_is_the_difference_of_two_maps(model: ResNet, image: Tensor) 
     np.testing.assert_allclose(both, apart, atol=1e-4 * np.abs(apart).max())
 
 
-@pytest.mark.parametrize("layer", ["layer4", "layer3", "layer2"])
-def test_it_agrees_with_pytorch_grad_cam(model: ResNet, layer: str) -> None:
+@pytest.mark.parametrize(("name", "layer"), [
+    ("resnet10", "layer4"), ("resnet10", "layer3"), ("resnet10", "layer2"),
+    ("resnet50", "layer4"), ("resnet101", "layer4"), ("resnet152", "layer4"),
+])
+def test_it_agrees_with_pytorch_grad_cam(name: str, layer: str) -> None:
     other = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is not installed")
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
+    torch.manual_seed(0)
+    model = build(ModelSettings(architecture=name, classes=("MEL", "NV", "BCC", "AK")))
     x = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(3))
-    ours = grad_cam(model, x, 1, layer).heatmap
+    ours = grad_cam(model, x, 0, layer).heatmap
     with other.GradCAM(model=model, target_layers=[getattr(model, layer)]) as cam:
-        theirs = cam(input_tensor=x.clone(), targets=[ClassifierOutputTarget(1)])[0]
+        theirs = cam(input_tensor=x.clone(), targets=[ClassifierOutputTarget(0)])[0]
     model.zero_grad(set_to_none=True)
-    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.98
+    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] >= 0.999
 
 
 @pytest.mark.parametrize("layer", ["layer4", "layer3"])
@@ -186,5 +191,5 @@ def test_grad_cam_pp_agrees_with_pytorch_grad_cam(model: ResNet, layer: str) -> 
     with other.GradCAMPlusPlus(model=model, target_layers=[getattr(model, layer)]) as theirs:
         expected = theirs(input_tensor=x.clone(), targets=[ClassifierOutputTarget(1)])[0]
     model.zero_grad(set_to_none=True)
-    assert np.corrcoef(ours.ravel(), expected.ravel())[0, 1] > 0.98
+    assert np.corrcoef(ours.ravel(), expected.ravel())[0, 1] > 0.99
     assert not getattr(model, layer)._forward_hooks

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models import ResNet
 
 from lesion_core.config import ModelSettings, Preprocessing, Resize
+from lesion_core.data.synthetic import make_lesion
 from lesion_core.errors import ConfigError, ModelError
 from lesion_core.explain.attribution import _MAKERS, attribute, baseline_square
 from lesion_core.explain.evidence import Evidence, Target
@@ -17,11 +19,14 @@ from lesion_core.explain.gradients import guided_grad_cam
 from lesion_core.explain.methods import BASELINES, METHODS, method
 from lesion_core.explain.perturbation import PATCHES, superpixels
 from lesion_core.imaging.preprocess import normalize
+from lesion_core.labels import ISIC2019
 from lesion_core.models.classifiers import build
 
 SIZE = 64
 PREPROCESSING = Preprocessing(resize=Resize(size=SIZE))
 SETTINGS = ModelSettings(architecture="resnet10", classes=("MEL", "NV", "BCC"))
+Clued = tuple[ResNet, list[np.ndarray], list[np.ndarray]]
+"""A network that knows one clue, squares that show it, and where."""
 LAYERED = [key for key, entry in METHODS.items() if entry.layered]
 
 
@@ -224,6 +229,59 @@ def test_superpixels_cover_the_picture_in_connected_patches(size: int) -> None:
     for i in range(count):
         assert cv2.connectedComponents((patches == i).astype(np.uint8))[0] <= 3
     assert len(np.unique(superpixels(np.full((size, size, 3), 90, np.uint8)))) > 1
+
+
+@pytest.mark.parametrize("by", ["integrated_gradients", "occlusion"])
+def test_what_alone_differs_and_matters_gets_the_evidence(by: str, linear: ByHand) -> None:
+    """Sensitivity (Sundararajan et al. 2017, 2.1): picture and baseline differ in one patch, and so do the answers."""
+    square = np.full((SIZE, SIZE, 3), 150, np.uint8)
+    square[24:32, 24:32] = 60
+    found = explained(linear, square, by)
+    near = np.zeros((SIZE, SIZE), bool)
+    near[16:40, 16:40] = True  # Occlusion covers squares that reach over its rim
+    assert np.abs(found[24:32, 24:32]).max() > 0
+    assert np.abs(found[~near]).sum() <= 0.05 * np.abs(found).sum()
+
+
+@pytest.mark.parametrize("by", ["gradcam", "occlusion"])
+def test_a_clue_on_synthetic_lesions_is_found(by: str, clued: Clued) -> None:
+    """A network that learned to look for a green dot on lesions of all classes: its maps must lie on the dot."""
+    model, squares, dots = clued
+    hits = []
+    for square, dot in zip(squares, dots, strict=True):
+        heat = attribute(model, square, PREPROCESSING, Target(1), by=by).heatmap
+        hits.append(dot[np.unravel_index(heat.argmax(), heat.shape)])
+    assert np.mean(hits) > 0.8, "by chance a quarter: Grad-CAM has four cells here"
+
+
+@pytest.fixture(scope="module")
+def clued() -> Clued:
+    rng = np.random.default_rng(0)
+    lesions = [cv2.resize(make_lesion(code, seed, 96).image, (SIZE, SIZE)) for seed in range(5) for code in ISIC2019]
+
+    def planted(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, y = (int(v) for v in rng.choice([16, 48], 2) + rng.integers(-6, 7, 2))  # in one cell of layer4
+        near = np.zeros((SIZE, SIZE), np.uint8)
+        return cv2.circle(image.copy(), (x, y), 4, (40, 160, 60), -1), cv2.circle(near, (x, y), 16, 1, -1) > 0
+
+    torch.manual_seed(0)
+    model = build(ModelSettings(architecture="resnet10", classes=("NV", "MEL"))).train()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    for _ in range(40):
+        chosen = rng.choice(len(lesions), 32)
+        labels = np.arange(32) % 2
+        batch = np.stack([planted(lesions[i])[0] if label else lesions[i]
+                          for i, label in zip(chosen, labels, strict=True)])
+        loss = F.cross_entropy(model(torch.from_numpy(normalize(batch, PREPROCESSING))), torch.from_numpy(labels))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    shown, dots = zip(*(planted(lesion) for lesion in lesions[:16]), strict=True)
+    with torch.no_grad():
+        model.eval()
+        right = model(torch.from_numpy(normalize(np.stack(shown), PREPROCESSING))).argmax(1)
+    assert right.float().mean() > 0.9, "it learned the clue"
+    return model.requires_grad_(False), list(shown), list(dots)
 
 
 def test_a_baseline_shows_nothing(square: np.ndarray) -> None:

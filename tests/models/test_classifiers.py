@@ -12,7 +12,7 @@ from torchvision.models.resnet import Bottleneck
 
 from lesion_core.config import ModelSettings
 from lesion_core.errors import ModelError
-from lesion_core.models.classifiers import ARCHITECTURES, architecture, build, features, initialise
+from lesion_core.models.classifiers import ARCHITECTURES, architecture, blank, build, features, initialise
 
 SMALL = ModelSettings(architecture="resnet10", classes=("MEL", "NV", "BCC"))
 
@@ -98,6 +98,18 @@ def test_weights_may_be_named_by_path(tmp_path: Path) -> None:
     save_file(build(SMALL).state_dict(), path)
     found = initialise(build(SMALL), settings("resnet10", weights=str(path)))
     assert not found.missing and found.sentence.endswith("tensors were taken over.")
+
+
+def test_a_blank_network_draws_nothing_and_is_the_same_once_filled() -> None:
+    whole = build(SMALL)
+    before = torch.get_rng_state()
+    empty = blank(SMALL)
+    assert torch.equal(before, torch.get_rng_state()), "others draw from this stream"
+    empty.load_state_dict(whole.state_dict())
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(empty(x), whole(x), rtol=0, atol=0)
+    assert not empty.training
 
 
 def test_a_new_head_forgets_how_an_earlier_training_answered(tmp_path: Path) -> None:
