@@ -75,7 +75,8 @@ def curve(
 
 
 def sanity(
-    name: str, image: Pixels, target: str, against: str | None, method: str, layer: str, baseline: str
+    name: str, image: Pixels, target: str, against: str | None, method: str, layer: str, baseline: str,
+    on_pass: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[str, str, Attribution, float]]:
     """The true map, then one a stage of lost weights: what was lost, in words, the map, its agreement with the true."""
     from lesion_core.explain.faithfulness import rank_agreement
@@ -84,7 +85,7 @@ def sanity(
     true = explain(name, image, target, layer, against=against, method=method, baseline=baseline)
     yield "as trained", "nothing", true, 1.0
     for stage, found in cache.engine(name).sanity(
-            image, target, against=against, method=method, layer=layer, baseline=baseline):
+            image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass):
         yield stage, STAGES[stage], found, rank_agreement(true.raw, found.raw)
 
 
@@ -106,12 +107,18 @@ def survey(name: str) -> pd.DataFrame | None:
 
 
 @st.cache_data(show_spinner="Measuring, with intervals …", max_entries=32)
-def _survey_summary(name: str, fingerprint: str, changed: int, method: str, by: str) -> pd.DataFrame:
+def _survey_summary(name: str, fingerprint: str, changed: int, method: str | None, by: str) -> pd.DataFrame:
     table = _survey(name, fingerprint, changed)
     assert table is not None
-    return summary(table[table["method"] == method], by)
+    return summary(table[table["method"] == method] if method else table, by)
 
 
-def survey_summary(name: str, method: str, by: str) -> pd.DataFrame:
-    """The evidence inside the lesion in groups of test pictures, as `explain.survey.summary` gives it."""
+def survey_summary(name: str, method: str | None, by: str) -> pd.DataFrame:
+    """The evidence inside the lesion in groups of test pictures, as `explain.survey.summary` gives it.
+
+    Args:
+        name: The run's.
+        method: Key of `METHODS`; None for all, by method.
+        by: As in `summary`.
+    """
     return _survey_summary(name, cache.run(name).fingerprint, _changed(name), method, by)

@@ -16,14 +16,18 @@ from app.components import (
     pick_picture,
     problem,
 )
-from app.evidence import Asked, lesion_mask, numbers, panels, tests_of_the_map
+from app.evidence import Asked, Pixels, StoppedError, lesion_mask, numbers, panels, resume
+from app.map_tests import tests_of_the_map
+from lesion_core.config import HairRemoval
 from lesion_core.errors import LesionError
 from lesion_core.explain.layers import LAYERS
 from lesion_core.explain.maps import energy_inside
 from lesion_core.explain.methods import BASELINES, METHODS
+from lesion_core.imaging.hair import hair_mask
 from lesion_core.labels import diagnosis
 
 BESIDE = {"one": "One map", "models": "Models", "methods": "Methods", "classes": "Classes"}
+HAIR_LINE = (86, 180, 233)
 PREDICTED, NOTHING = "predicted", "nothing"
 
 run = current_run()
@@ -50,7 +54,7 @@ with controls[3]:
         baseline = choose("What shows nothing", BASELINES, state.BASELINE)
     else:
         st.selectbox("Layer", ["all of the network"], disabled=True, key="no_layer")
-further = st.columns([5, 2, 2, 2], vertical_alignment="bottom")
+further = st.columns([6, 3, 2, 2, 2], vertical_alignment="bottom")
 with further[0]:
     beside = choose("Side by side", BESIDE, state.BESIDE, buttons=True)
 with further[1]:
@@ -63,6 +67,18 @@ with further[3]:
     outlined = st.toggle("Outline", value=mask is not None, disabled=mask is None,
                          help=f"Of the lesion. {whose}" if whose else "No mask is known for this picture.")
 
+with further[4]:
+    haired = st.toggle("Hair", key=state.HAIRED, bind="query-params",
+                       help="Draws around what the hair finder takes for hair.")
+
+
+def lines(drawn_on: Pixels) -> Pixels:
+    """The outlines that were asked for, over a picture."""
+    if haired:
+        drawn_on = outline(drawn_on, hair_mask(picture.image, HairRemoval(enabled=True)), HAIR_LINE)
+    return outline(drawn_on, mask) if outlined and mask is not None else drawn_on
+
+
 asked = Asked(run, picture, target, None if against == NOTHING else against, by, layer, baseline)
 question = diagnosis(target).name + (f" and not {diagnosis(against).name}" if against != NOTHING else "")
 figure = st.container()
@@ -72,6 +88,8 @@ except LesionError as error:
     with title:
         page_title("Where did the model look?")
     problem(error)
+    if isinstance(error, StoppedError):
+        st.button("Compute it", on_click=resume, key="resume")
     st.stop()
 heat = asked.heat(attribution)
 
@@ -85,32 +103,29 @@ with title:
         answer = f"The evidence for {question}; no mask says where the lesion is."
     page_title("Where did the model look?", answer)
 
-drawn = mask if outlined else None
+scale = explanation.peak(attribution, signed=signed)
+laid = explanation.lay(attribution, run, picture.image, scale)
+shown = lines(explanation.painted(explanation.paled(picture.image, run), laid, opacity, signed=signed))
 with figure:
     if beside == "one":
         left, right, side = st.columns([5, 5, 3], gap="medium")
         with left:
-            plain = outline(picture.image, drawn) if drawn is not None else picture.image
-            st.image(plain, width="stretch", alt=f"The picture: {picture.title}", caption=picture.title)
+            st.image(lines(picture.image), width="stretch", alt=f"The picture: {picture.title}", caption=picture.title)
         with right:
-            scale = explanation.peak(attribution, signed=signed)
-            values = explanation.lay(attribution, run, picture.image, scale)
-            shown = explanation.painted(explanation.paled(picture.image, run), values, opacity, signed=signed)
             what = f"{method.name} for {target}" + (f" and not {against}" if against != NOTHING else "") \
                 + (f", {layer}" if method.layered else "")
             colours = "blue against it, vermilion for it" if signed else "violet is little, yellow is much"
-            st.image(outline(shown, drawn) if drawn is not None else shown, width="stretch",
-                     alt=f"{what}, over the picture",
+            st.image(shown, width="stretch", alt=f"{what}, over the picture",
                      caption=f"{what}: {colours}; pale is what the model was not shown")
         with side, st.container(gap="xxsmall"):
             numbers(asked, attribution, heat, mask, prediction)
             badges(origin_badge(picture), (f"{attribution.raw.shape[0]}x{attribution.raw.shape[1]} cells", "gray"),
                    *([(f"true: {picture.truth}", "gray")] if picture.truth else []))
     else:
-        panels(beside, asked, drawn, opacity, signed=signed)
+        panels(beside, asked, mask, lines, opacity, signed=signed)
 st.caption(f"**{method.name}.** {method.says} **Beware:** {method.misleads[0].lower()}{method.misleads[1:]} "
            f"{method.paper}; {method.cost}.")
-tests_of_the_map(asked, attribution, heat, mask)
+tests_of_the_map(asked, attribution, heat, mask, shown)
 how_to_read(
     "A map says which parts of the picture this model's answer rests on, by one definition of *rests on*: other "
     "methods have others, so look at several before you believe one.",

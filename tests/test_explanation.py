@@ -37,6 +37,12 @@ def test_a_map_of_pixels_is_scaled_without_its_one_largest() -> None:
     assert spread(of(-raw), signed=True) == pytest.approx(raw.mean()) and spread(of(-raw), signed=False) == 0
 
 
+def test_evidence_in_one_spot_is_no_empty_map() -> None:
+    raw = np.zeros((64, 64), np.float32)
+    raw[3, 5] = 3
+    assert peak(of(raw), signed=False) == 3
+
+
 def test_colours_say_for_and_against() -> None:
     image = np.full((1, 3, 3), 90, np.uint8)
     drawn = painted(image, np.array([[-1.0, 0.0, 1.0]]), 1.0, signed=True)

@@ -338,12 +338,31 @@ def test_the_sanity_check_shows_a_map_for_every_stage() -> None:
     assert not app.exception and len(app.get("image")) == before + 7
 
 
+class Everything(set[str]):
+    """As if all questions had been stopped."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+@pytest.mark.usefixtures("with_run")
+def test_what_was_stopped_waits_until_it_is_asked_for() -> None:
+    app = open_page("explain", image="synthetic-MEL-1", method="smoothgrad")
+    app.session_state["stopped"] = Everything()
+    app.run()
+    assert not app.exception and "SmoothGrad was stopped" in text(app)
+    app.button(key="resume").click().run()
+    assert not app.exception and "inside the lesion" in text(app)
+
+
 @pytest.mark.usefixtures("with_run")
 @pytest.mark.parametrize("change", ["hair", "add_ruler"])
 def test_a_changed_picture_is_asked_about_again(change: str) -> None:
     app = open_page("explain", image="synthetic-MEL-1", tab="Ask back")
     app.selectbox(key="change").set_value(change).run()
     assert not app.exception
+    assert any("of the evidence is on what was added" in image.proto.imgs[0].caption for image in app.get("image")) \
+        == (change == "add_ruler")
     assert any("after" in frame.value.columns for frame in app.dataframe)
 
 
@@ -353,9 +372,11 @@ def test_the_whole_test_set_is_shown_where_it_was_measured(small_run: Run, train
     from lesion_core.explain.survey import FILE, survey, write_survey
 
     table = trained.collection.table
-    write_survey(small_run, survey(Engine(small_run), table[table["role"] == "test"].head(5), ["gradcam"]))
+    write_survey(small_run, survey(Engine(small_run), table[table["role"] == "test"].head(5),
+                                   ["gradcam", "gradcam_pp"]))
     try:
         app = open_page("explain", image="synthetic-MEL-1", tab="The whole test set")
         assert not app.exception and "Where it looked elsewhere" in text(app)
+        assert any(list(frame.value.get("method", [])) == ["Grad-CAM", "Grad-CAM++"] for frame in app.dataframe)
     finally:
         (small_run.folder / FILE).unlink()

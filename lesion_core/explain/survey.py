@@ -126,8 +126,8 @@ def summary(table: pd.DataFrame, by: str, n: int = 1000, seed: int = 0) -> pd.Da
     """The mean share of evidence inside the lesion in groups of pictures, with 95 % intervals by lesion.
 
     Args:
-        table: Rows of one method.
-        by: label, answer, or result (right or wrong).
+        table: Rows of one method, or of several by method.
+        by: label, answer, result (right or wrong), or method.
         n: Resamples of lesions.
         seed: The same seed draws the same lesions.
 
