@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.analysis.calibration import expected_calibration_error, reliability
-from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.intervals import share_interval, wilson
 from lesion_core.analysis.metrics import softmax, two_sided
 from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.views import ViewData, view_data
@@ -62,18 +62,32 @@ def read_reliability(run: Run, data: ViewData) -> tuple[Reliability, Reliability
     return found[0], found[1]
 
 
-def shares_by(groups: pd.Series[str], yes: NDArray[np.bool_]) -> pd.DataFrame:
-    """The share of `yes` in each group with Wilson's interval, the largest group first.
+def shares_by(
+    groups: pd.Series[str], yes: NDArray[np.bool_], lesions: NDArray[np.str_] | None = None
+) -> pd.DataFrame:
+    """The share of `yes` in each group with its 95 % interval, the largest group first.
 
     Args:
         groups: (N,) name of each case's group.
         yes: (N,) bool.
+        lesions: (N,) lesion ids: the interval is then over lesions (200 resamples), else Wilson's over cases. A share
+            of 0 or 1 has Wilson's, over the lesions: no resample of it differs.
 
     Returns:
         group, n, share, low, high.
     """
-    counts = pd.DataFrame({"group": groups.to_numpy(str), "yes": yes}).groupby("group")["yes"].agg(["sum", "size"])
-    shares = [(str(group), wilson(int(k), int(n))) for group, k, n in counts.itertuples()]
+    names, shares = groups.to_numpy(str), []
+    for group in np.unique(names):
+        among = names == group
+        k, n = int(yes[among].sum()), int(among.sum())
+        if lesions is None:
+            share = wilson(k, n)
+        elif 0 < k < n:
+            share = share_interval(yes, among, lesions, 200)
+        else:
+            of = len(np.unique(lesions[among]))
+            share = replace(wilson(of if k else 0, of), n_images=n)
+        shares.append((str(group), share))
     table = pd.DataFrame(
         [(group, share.n_images, share.value, share.low, share.high) for group, share in shares],
         columns=["group", "n", "share", "low", "high"],

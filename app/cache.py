@@ -31,7 +31,15 @@ from lesion_core.analysis.views import ViewData, ViewSummary
 from lesion_core.analysis.views import view_summary as compute_view_summary
 from lesion_core.config import Preprocessing
 from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
-from lesion_core.data.samples import Picture, Sample, load, real_samples, stranger_samples, synthetic_samples
+from lesion_core.data.samples import (
+    Picture,
+    Sample,
+    folder_strangers,
+    load,
+    real_samples,
+    stranger_samples,
+    synthetic_samples,
+)
 from lesion_core.data.synthetic import SyntheticLesion, gallery, make_lesion
 from lesion_core.errors import LesionError, RunError
 from lesion_core.imaging.decode import content_hash, decode
@@ -209,7 +217,7 @@ def samples(fingerprint: str | None, run_name: str | None, root: Path | None) ->
 
 @st.cache_resource(show_spinner=False, max_entries=2)
 def all_real_samples(root: Path) -> dict[str, Sample]:
-    """Every picture of the data folder by id, for links to any of them; for reading only.
+    """Every picture of the data folder by id, those that are no lesion too, for links to any; for reading only.
 
     Data sets that cannot be read are left out.
     """
@@ -220,7 +228,8 @@ def all_real_samples(root: Path) -> dict[str, Sample]:
     # Last, so that they win: the rows of the training table know more, such as the mask.
     with suppress(LesionError):
         tables.append(_training_table(root))
-    return {sample.id: sample for table in tables for sample in real_samples(table)}
+    found = {sample.id: sample for table in tables for sample in real_samples(table)}
+    return found | {sample.id: sample for sample in folder_strangers(root)}
 
 
 @st.cache_data(show_spinner=False, max_entries=256)

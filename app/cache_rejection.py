@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from app import cache
-from app.rejection import Judged, Way, line, read_judged, sets, ways
+from app.rejection import Judged, Way, learned_sets, line, read_judged, sets, ways
 from app.state import POLICY
 from app.threshold import Mark, ThresholdBins
-from lesion_core.analysis.ood_scores import Scorer
+from lesion_core.analysis.guarantees import Conformal
+from lesion_core.analysis.ood_scores import SCORES, Scorer
 from lesion_core.analysis.policy import Policy, Wish, decide
 from lesion_core.analysis.scoreboard import scoreboard
 
@@ -81,6 +84,37 @@ def _sets(name: str, fingerprint: str, level: float, by_class: bool) -> pd.DataF
 def conformal_sets(name: str, level: float, by_class: bool) -> pd.DataFrame:
     """What sets of diagnoses do on test, as `sets` gives it."""
     return _sets(name, cache.run(name).fingerprint, level, by_class)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _learned(name: str, fingerprint: str, level: float, by_class: bool) -> Conformal:  # noqa: ARG001
+    return learned_sets(cache.run(name), level, by_class)
+
+
+def set_of(name: str, probabilities: NDArray[np.float64], level: float = 0.9, *, by_class: bool = True) -> str:
+    """The conformal set of one picture, in words.
+
+    Raises:
+        DataError: Calibrate has too few pictures for the level.
+    """
+    found = _learned(name, cache.run(name).fingerprint, level, by_class).predict(probabilities[None])[0]
+    return ", ".join(code for code, inside in zip(cache.run(name).classes, found, strict=True) if inside) or "none fits"
+
+
+@st.cache_data(show_spinner="Scoring the picture …", max_entries=64)
+def _scores_of(name: str, fingerprint: str, image: NDArray[np.uint8]) -> pd.DataFrame:  # noqa: ARG001
+    own, outputs = scorer(name), cache.predict(name, image).outputs
+    rows = []
+    for key, measure in SCORES.items():
+        value = float(own(key, outputs)[0])
+        known = judged(name, key).of("calibrate")["score"].to_numpy(float)
+        rows.append((measure.name, measure.quantity.rstrip(","), measure.shown(value), float((known > value).mean())))
+    return pd.DataFrame(rows, columns=["score", "quantity", "value", "beyond it"])
+
+
+def scores_of(name: str, image: NDArray[np.uint8]) -> pd.DataFrame:
+    """Every score of one picture: name, quantity, value, and the share of calibrate pictures that lie beyond it."""
+    return _scores_of(name, cache.run(name).fingerprint, image)
 
 
 def decided(name: str, found: Prediction) -> Prediction:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from app.threshold import Mark, ThresholdBins, threshold_bins
-from lesion_core.analysis.guarantees import conformal
+from lesion_core.analysis.guarantees import Conformal, conformal
 from lesion_core.analysis.intervals import share_interval, wilson
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood_scores import Score, Scorer, score
@@ -31,7 +31,8 @@ class Judged:
     Attributes:
         key: Of the score.
         dermoscopy: A row an image of the calibrate and the test split: image_id, lesion_id, split, score, shown (the
-            score as a person reads it), correct, answer (code), diagnosis, sex, age, site.
+            score as a person reads it), correct, answer (code), diagnosis, sex, age, site, dataset.
+        official: image_id, shown and dataset of the official ISIC 2018 test set, where the run was scored on it.
         strangers: A row a picture that is no lesion: image_id, kind, source, score, shown.
         near: A row a changed test picture: image_id (of the test picture), kind, score, shown, diagnosis, correct,
             and correct_before, of the same picture unchanged.
@@ -39,6 +40,7 @@ class Judged:
 
     key: str
     dermoscopy: pd.DataFrame
+    official: pd.DataFrame
     strangers: pd.DataFrame
     near: pd.DataFrame
 
@@ -79,13 +81,17 @@ def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
         "correct": answer == truth, "answer": [run.classes[i] if i >= 0 else "undecided" for i in answer.tolist()],
         "diagnosis": table["label"].to_numpy(str), "sex": table["sex"].fillna(UNKNOWN).to_numpy(str),
         "age": age_bands(table["age"]).to_numpy(str), "site": table["site"].fillna(UNKNOWN).to_numpy(str),
+        "dataset": table["dataset"].to_numpy(str),
     })
+    elsewhere = parts[-1][parts[-1]["dataset"] == OFFICIAL_TEST]
+    official = elsewhere[["image_id", "lesion_id", "dataset"]].assign(
+        shown=_shown(measure, scorer(key, outputs_of(run, elsewhere))))
     strange = scorer(key, stranger_outputs(run))
     strangers = run.strangers[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
     near = _near(run, dermoscopy.set_index("image_id"))
     changed = scorer(key, stranger_outputs(run, run.near))
     near = near.assign(score=changed, shown=_shown(measure, changed))
-    return Judged(key, dermoscopy, strangers.reset_index(drop=True), near)
+    return Judged(key, dermoscopy, official.reset_index(drop=True), strangers.reset_index(drop=True), near)
 
 
 def _near(run: Run, known: pd.DataFrame) -> pd.DataFrame:
@@ -101,6 +107,8 @@ def _near(run: Run, known: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shown(measure: Score, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    if measure.shown is float:
+        return values
     return np.fromiter((measure.shown(value) for value in values.tolist()), np.float64, len(values))
 
 
@@ -172,10 +180,29 @@ def ways(run: Run, scorer: Scorer, key: str, wish: Wish) -> list[Way]:
     return found
 
 
+def _one_a_lesion(run: Run, split: str) -> tuple[pd.DataFrame, NDArray[np.float64], NDArray[np.int64]]:
+    """Rows, probabilities and class indices of a split, one picture a lesion."""
+    table = run.part(split)
+    table = table[table["dataset"] != OFFICIAL_TEST]
+    table = table.iloc[one_a_group(table["lesion_id"].to_numpy(str))]
+    truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"])).astype(np.int64)
+    return table, softmax(run.logits(table), run.calibration.temperature), truth
+
+
+def learned_sets(run: Run, level: float, by_class: bool) -> Conformal:
+    """Conformal sets of a run, learned on calibrate.
+
+    Raises:
+        DataError: Calibrate has too few pictures for the level.
+    """
+    _, probabilities, truth = _one_a_lesion(run, "calibrate")
+    return conformal(probabilities, truth, level, by_class=by_class)
+
+
 def sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
     """What conformal sets do on the test split: a row a diagnosis, and one for all.
 
-    Learned on calibrate, one picture a lesion.
+    Learned on calibrate and shown on test, both with one picture a lesion: the promise speaks of these.
 
     Returns:
         diagnosis, n, covered (share whose set holds the truth), low, high, size (mean), one (share of sets of one
@@ -184,18 +211,8 @@ def sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
     Raises:
         DataError: Calibrate has too few pictures for the level.
     """
-    temperature = run.calibration.temperature
-
-    def read(split: str) -> tuple[pd.DataFrame, NDArray[np.float64], NDArray[np.int64]]:
-        table = run.part(split)
-        table = table[table["dataset"] != OFFICIAL_TEST]
-        truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"])).astype(np.int64)
-        return table, softmax(run.logits(table), temperature), truth
-
-    calibrate, p, y = read("calibrate")
-    one = one_a_group(calibrate["lesion_id"].to_numpy(str))
-    learned = conformal(p[one], y[one], level, by_class=by_class)
-    test, q, truth = read("test")
+    learned = learned_sets(run, level, by_class)
+    test, q, truth = _one_a_lesion(run, "test")
     found = learned.predict(q)
     holds = found[np.arange(len(truth)), truth]
     lesions, size = test["lesion_id"].to_numpy(str), found.sum(axis=1)

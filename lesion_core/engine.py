@@ -16,7 +16,7 @@ from torch import Tensor
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood_scores import Scorer
 from lesion_core.analysis.outputs import Outputs, project
-from lesion_core.analysis.policy import Decision, Policy, decide, read_policy
+from lesion_core.analysis.policy import Decision, Policy, check_run, decide, read_policy
 from lesion_core.config import Preprocessing
 from lesion_core.errors import RunError
 from lesion_core.explain.attribution import LAST, Attribution, attribute, from_maps
@@ -86,11 +86,13 @@ class Engine:
 
     Raises:
         ModelError: The weights do not fit, or the trunk cannot be made here.
-        RunError: The model does not give the known answer.
+        RunError: The model does not give the known answer, or the policy was made for another run.
     """
 
     def __init__(self, run: Run, queue: int = 64, policy: Policy | None = None, trunk: str = "eager") -> None:
         self.run = run
+        if policy is not None:
+            check_run(policy, run)
         self.policy = policy or read_policy(run)
         self._mean, self._components = run.features["mean"], run.features["components"]
         self._scorer = Scorer.of(run, self.policy.temperature) if self.policy else None

@@ -91,6 +91,13 @@ with right:
     )
     st.caption("How to read it: each bar is a diagnosis; together they make 100 %, whatever the picture shows.")
     st.metric("Malignant or premalignant, together", f"{100 * malignant_share(prediction):.0f} %")
+    try:
+        held = cache_rejection.set_of(run.name, prediction.probabilities)
+        st.markdown(f"**A set in place of one answer:** {held}",
+                    help="It holds the true diagnosis in 90 % of the cases of each diagnosis, for pictures like those "
+                    "of the calibrate split; a diagnosis with too few of them there is always in it.")
+    except LesionError:  # too few calibration pictures to promise anything
+        pass
 
 record = analysed(picture.title, picture.image, run.name, run.fingerprint, prediction)
 history: list[Analysed] = remember(st.session_state.get(state.HISTORY, []), record)
@@ -162,6 +169,13 @@ if len(history) > 1:
     st.download_button("All of it as CSV", lambda: as_csv(history), "lesion-lab-history.csv", "text/csv",
                        icon=":material/download:", on_click="ignore")
 st.caption("In memory until you close this page, at most 30 pictures; nobody else sees it.")
+if st.toggle("How unsure, how strange: every score of this picture", key="every_score"):
+    table = cache_rejection.scores_of(run.name, picture.image)
+    st.dataframe(table.assign(value=table["value"].map("{:.4g}".format),
+                              **{"beyond it": (100 * table["beyond it"]).map("{:.1f} %".format)}),
+                 hide_index=True, height=250, alt="Every score of this picture")
+    st.caption("*Beyond it*: the share of the calibrate pictures that are more unsure, or stranger, by this score; "
+               "near 0 % hardly any dermoscopy is like this picture. The page *Out of distribution* sets the limits.")
 how_to_read(
     "The probabilities are the model's own, after a temperature fitted on the calibrate split: no second opinion.",
     "UNKNOWN means that the rejection policy turned the picture away. A stranger can still get a sure answer: "

@@ -11,37 +11,24 @@ from app.answers import read_reliability, shares_by
 from app.changed_pictures import left_out, something_wrong
 from app.components import badges, choose, current_run, how_to_read, link_to, open_tabs, page_title, problem
 from app.figures import percent
+from app.own_pictures import show_uploads, your_pictures
 from app.rejection import Judged
 from app.threshold import Mark, threshold_line
-from lesion_core.analysis.intervals import Interval
+from lesion_core.analysis.intervals import Interval, share_interval, wilson
 from lesion_core.analysis.ood_scores import DEFAULT, SCORES
 from lesion_core.analysis.policy import Policy, PolicyFile, Wish, read_policy, tune, write_policy
 from lesion_core.analysis.rejection import PUBLISHED_CONFIDENCE, keep_share_threshold
 from lesion_core.analysis.subgroups import AGE_NAMES, UNKNOWN
 from lesion_core.data.near import CHANGES
 from lesion_core.errors import LesionError
-from lesion_core.imaging.decode import decode
 from lesion_core.labels import DIAGNOSES, diagnosis
 
-WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site"}
+WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site", "dataset": "Data set"}
 KEPT, PUBLISHED, OWN = "95 % of calibrate kept", f"{PUBLISHED_CONFIDENCE:g}, as published", "the run's own"
-MOST_PICTURES = 20
 BORDER = 6  # pictures on each side of the line
 
 run = current_run()
 page_title("What does a threshold cost, and whom?")
-
-
-def forget_threshold() -> None:
-    """Another score, and another run, have other numbers."""
-    st.session_state.pop(state.THRESHOLD, None)
-    for name in (state.THRESHOLD, state.MOVED_ON):
-        st.query_params.pop(name, None)
-
-
-if st.session_state.setdefault("threshold_run", run.fingerprint) != run.fingerprint:
-    forget_threshold()
-    st.session_state["threshold_run"] = run.fingerprint
 
 
 def shares(interval: object) -> str:
@@ -67,8 +54,7 @@ def body() -> None:
 def threshold_page() -> None:
     head = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        key = choose("Score", {k: s.name for k, s in SCORES.items()}, state.SCORE, default=DEFAULT, width=280,
-                     on_change=forget_threshold)
+        key = choose("Score", {k: s.name for k, s in SCORES.items()}, state.SCORE, default=DEFAULT, width=280)
         split = choose("Look at", {"test": "Test", "calibrate": "Calibrate, to choose"}, state.LOOK_AT, buttons=True)
         field = st.container(width=170)
     judged = cache_rejection.judged(run.name, key)
@@ -90,7 +76,7 @@ def threshold_page() -> None:
         marks.append(Mark(PUBLISHED_CONFIDENCE, PUBLISHED))
     if own is not None and own != kept_95:
         marks.append(Mark(own, OWN))
-    uploaded = your_pictures(key)
+    uploaded = your_pictures(run, key)
     bins = cache_rejection.bins(run.name, key, split, tuple(marks), tuple(value for _, _, value in uploaded))
 
     def moved() -> None:
@@ -98,6 +84,11 @@ def threshold_page() -> None:
         st.query_params[state.MOVED_ON] = split
 
     default = bins.snap(kept_95 if kept_95 is not None else PUBLISHED_CONFIDENCE)
+    asked = [run.fingerprint, key]
+    if st.session_state.setdefault("threshold_of", asked) != asked:
+        # Another score, and another run, have other numbers. The link's own is bound: it is set, never deleted.
+        st.session_state["threshold_of"], st.session_state[state.THRESHOLD] = asked, default
+        st.query_params.pop(state.MOVED_ON, None)
     with field:
         threshold = float(st.number_input(
             "Threshold", value=default, step=float(10.0**-bins.decimals), format=f"%.{bins.decimals}f",
@@ -126,12 +117,12 @@ def threshold_page() -> None:
     shown_on = f"{split} split, n = {len(table):,}", "green" if split == "test" else "orange"
     badges(("real dermoscopy", "blue"), shown_on, (f"no lesion, n = {len(strange):,}", "gray"),
            (f"threshold: {named}", "green") if named else by_hand)
-    st.caption(f"**{measure.name}.** {measure.says} {measure.paper}; {measure.cost}")
+    st.caption(f"**{measure.name}**, ${measure.formula}$. {measure.says} {measure.paper}; {measure.cost}")
 
     open_tabs({
-        "Who pays": lambda: who_pays(table, rejected, judged, strange, split),
+        "Who pays": lambda: who_pays(table, rejected, judged, strange, split, at),
         "Ways to choose": lambda: ways(key),
-        "All scores": lambda: scores(key),
+        "All scores": lambda: scores(key, at),
         "Something wrong": lambda: spoiled(judged, at),
         "Calibration": calibration,
         "The borderline": lambda: borderline(judged, table, at, split),
@@ -141,12 +132,19 @@ def threshold_page() -> None:
     })
 
 
-def who_pays(table: pd.DataFrame, rejected: np.ndarray, judged: Judged, strange: np.ndarray, split: str) -> None:
+def who_pays(
+    table: pd.DataFrame, rejected: np.ndarray, judged: Judged, strange: np.ndarray, split: str, at: float
+) -> None:
     """The rejected share of each group of people and diagnoses, and of each kind of stranger."""
     left, right = st.columns([3, 2], gap="large")
     with left:
         by = choose("By", WHO, state.WHO, buttons=True)
-        found = shares_by(table[by], rejected)
+        groups, lesions = table[by], table["lesion_id"]
+        if by == "dataset" and split == "test":
+            groups, lesions = (pd.concat([own[name] for own in (table, judged.official)], ignore_index=True)
+                               for name in ("dataset", "lesion_id"))
+            rejected = np.concatenate([rejected, judged.rejected(judged.official["shown"], at)])
+        found = shares_by(groups, rejected, lesions.to_numpy(str))
         orders = {"diagnosis": [*DIAGNOSES, "AKIEC"], "age": [*AGE_NAMES, UNKNOWN]}
         if by in orders:
             order = {name: i for i, name in enumerate(orders[by])}
@@ -156,7 +154,9 @@ def who_pays(table: pd.DataFrame, rejected: np.ndarray, judged: Judged, strange:
                         config={"displayModeBar": False},
                         alt=f"Rejected share of dermoscopy by {WHO[by].lower()}, with 95 % intervals")
         st.caption(f"Further right is sent to a person more often. Groups of under {figures.SMALLEST} pictures are "
-                   f"grey. Wilson's 95 % intervals, {split} split.")
+                   f"grey. 95 % intervals by lesion, {split} split."
+                   + (" The official ISIC 2018 test set and ISIC 2017 come from other clinics: what a score of "
+                      "strangeness rejects there is strange, not wrong." if by == "dataset" else ""))
     with right:
         if not len(strange):
             st.caption("This run was scored on no pictures that are no lesion.")
@@ -192,11 +192,25 @@ def ways(key: str) -> None:
                                "application/json", on_click="ignore", width="stretch", icon=":material/download:")
 
 
-def scores(key: str) -> None:
-    """All scores and, on request, the same figures of another run."""
-    others = [other.name for other in cache.runs()[0]]
-    name = str(st.selectbox("Run", others, index=others.index(run.name), key="scores_run")) if len(others) > 1 \
-        else run.name
+def scores(key: str, at: float) -> None:
+    """All scores and, on request, the same figures of another run; and the threshold of the page on every run."""
+    others = {other.name: other.name for other in cache.runs()[0]}
+    name = choose("Run", others, state.SCORES_RUN, default=run.name) if len(others) > 1 else run.name
+    if len(others) > 1:
+        rows = []
+        for other in others:
+            own = cache_rejection.judged(other, key)
+            test = own.of("test")
+            kept = ~own.rejected(test["shown"], at)
+            lesions, strange = test["lesion_id"].to_numpy(str), own.rejected(own.strangers["shown"], at)
+            rows.append({
+                "run": other, "dermoscopy answered": shares(share_interval(kept, np.ones_like(kept), lesions, 200)),
+                "right when it answers": shares(share_interval(test["correct"].to_numpy(bool), kept, lesions, 200)),
+                "strangers rejected": shares(wilson(int(strange.sum()), len(strange))),
+            })
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="The same threshold on every run")
+        st.caption(f"{SCORES[key].name} with the threshold of this page, {at:.4g}, on the test split of every run: a "
+                   "number that is right for one model can be wrong for another.")
     board = cache_rejection.all_scores(name)
     wide = board.assign(text=[
         f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" if np.isfinite(row.value) else "none"
@@ -254,9 +268,11 @@ def borderline(judged: Judged, table: pd.DataFrame, at: float, split: str) -> No
     with st.spinner("Looking for the pictures …", show_time=True):
         here = cache.all_real_samples(root) if root else {}
     shipped = {s.id: s for s in cache.samples(run.fingerprint, run.name, root).values() if s.origin == "stranger"}
-    strangers = judged.strangers.assign(id="stranger-" + judged.strangers["image_id"].str.split("/").str[-1])
+    names = judged.strangers["image_id"].str.split("/")
+    strangers = judged.strangers.assign(id="stranger-" + names.str[-1].where(
+        judged.strangers["source"] == "ood_samples", names.str.join("-")))
     for title, rows, known in (("Dermoscopy", table.assign(id=table["image_id"]), here),
-                               ("No lesion", strangers, shipped)):
+                               ("No lesion", strangers, here | shipped)):
         beyond = judged.rejected(rows["shown"], at)
         for words, side in (("just rejected", beyond), ("just answered", ~beyond)):
             near = rows[side].assign(distance=(rows["shown"][side] - at).abs()).nsmallest(BORDER, "distance")
@@ -280,8 +296,9 @@ def borderline(judged: Judged, table: pd.DataFrame, at: float, split: str) -> No
 def sets_of_diagnoses() -> None:
     """The other answer than UNKNOWN: a set that holds the truth with a chosen chance."""
     with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
-        level = st.slider("The set holds the truth in … % of cases", 50, 99, 90, key="sets_level", width=300)
-        by_class = st.toggle("… of each diagnosis by itself", key="sets_by_class")
+        level = st.slider("The set holds the truth in … % of cases", 50, 99, 90, key=state.SETS_LEVEL,
+                          bind="query-params", width=300)
+        by_class = st.toggle("… of each diagnosis by itself", key=state.SETS_BY_CLASS, bind="query-params")
     table = cache_rejection.conformal_sets(run.name, level / 100, by_class)
     shown = pd.DataFrame({
         "diagnosis": table["diagnosis"], "n": table["n"],
@@ -292,43 +309,11 @@ def sets_of_diagnoses() -> None:
         "promise": ["" if p else "too few calibration pictures: always in the set" for p in table["promised"]],
     })
     st.dataframe(shown, hide_index=True, height=350, alt="What conformal sets hold, by diagnosis")
-    st.caption("Conformal prediction, learned on calibrate (one picture a lesion), shown on test. The promise is for "
-               "pictures like these only: not for other clinics, not for what is no lesion. Without the switch it is "
-               "kept on average, and rare diagnoses may be left out far more often.")
-
-
-def your_pictures(key: str) -> list[tuple[str, str, float]]:
-    """Title, answer and value of the visitor's own pictures, which stay for the visit whatever tab is open."""
-    kept = st.session_state.setdefault(state.OWN_PICTURES, {})
-    for file in (st.session_state.get("ood_uploads") or [])[:MOST_PICTURES]:
-        if (run.fingerprint, file.file_id) not in kept and len(kept) < 3 * MOST_PICTURES:
-            try:
-                kept[run.fingerprint, file.file_id] = file.name, cache.predict(run.name, decode(file.getvalue()))
-            except LesionError as error:
-                problem(error)
-    scorer = cache_rejection.scorer(run.name)
-    return [
-        (name, prediction.code, SCORES[key].shown(float(scorer(key, prediction.outputs)[0])))
-        for (fingerprint, _), (name, prediction) in kept.items() if fingerprint == run.fingerprint
-    ]
-
-
-def show_uploads(uploaded: list[tuple[str, str, float]], judged: Judged, at: float) -> None:
-    """Where a visitor drops pictures, and what became of them."""
-    st.file_uploader(f"Your own pictures, up to {MOST_PICTURES} at a time: each is a mark on the axis of the strangers",
-                     key="ood_uploads", accept_multiple_files=True,
-                     type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"])
-    if uploaded:
-        beyond = judged.rejected(pd.Series([value for _, _, value in uploaded], dtype=float), at)
-        st.dataframe(pd.DataFrame([
-            {"picture": name, "answer": "UNKNOWN" if out else code, "most probable": code,
-             judged.measure.quantity.rstrip(","): round(value, 4)}
-            for (name, code, value), out in zip(uploaded, beyond, strict=True)
-        ]), hide_index=True)
-        if st.button("Forget them"):
-            st.session_state[state.OWN_PICTURES] = {}
-            st.rerun(scope="fragment")
-    st.caption("They stay in memory for this visit, never on disk, and are counted in no figure.")
+    st.caption("Conformal prediction, learned on calibrate and shown on test, one picture a lesion in both. The "
+               "promise is for pictures like these: not for other clinics, not for what is no lesion; and strictly "
+               "for probabilities that calibrate had no part in: one number, the temperature, was fitted on it. "
+               "Without the switch it is kept on average, and rare diagnoses may be left out far more often. *Analyse* "
+               "shows the set of one picture.")
 
 
 def save(

@@ -177,6 +177,12 @@ def test_the_same_question_is_answered_from_memory(small_run: Run, images: list[
     assert engine.explain(images[1], "MEL", method="smoothgrad") is not first
 
 
+def test_a_policy_of_another_run_in_memory_is_refused_too(small_run: Run) -> None:
+    foreign = tune(small_run, "confidence", "keep", Wish()).model_copy(update={"run": "0" * 16})
+    with pytest.raises(RunError, match="made for another run"):
+        Engine(small_run, policy=foreign)
+
+
 def test_answers_are_the_predictions(engine: Engine, images: list[np.ndarray]) -> None:
     squares = np.stack([engine.pipeline.apply(image) for image in images])
     found = engine.answers(squares, "NV")

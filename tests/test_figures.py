@@ -158,6 +158,17 @@ class TestShares:
         assert [table[c].iloc[0] for c in ("share", "low", "high")] == [expected.value, expected.low, expected.high]
         assert table["share"].tolist()[1:] == [0, 0] and table["high"].iloc[1] > 0
 
+    def test_shares_of_lesions_have_intervals_over_lesions(self) -> None:
+        groups = pd.Series(["a"] * 40 + ["b"] * 40)
+        lesions = np.array([f"L{i // 4}" for i in range(80)])
+        yes = np.arange(80) % 40 < 12  # three of ten lesions, all of their pictures
+        table = shares_by(groups, yes, lesions)
+        of_pictures = wilson(12, 40)
+        assert (table["share"] == 0.3).all() and (table["n"] == 40).all()
+        assert (table["high"] - table["low"] > of_pictures.high - of_pictures.low).all()
+        none = shares_by(groups, np.zeros(80, bool), lesions)
+        assert none["high"].tolist() == [wilson(0, 10).high] * 2 and (none["n"] == 40).all()
+
     def test_small_groups_are_grey(self) -> None:
         table = shares_by(pd.Series(["MEL"] * 20 + ["DF"] * 19), np.zeros(39, bool))
         figure = figures.share_dots(table, "rejected", 20, {"MEL": "#D55E00", "DF": "#009E73"})

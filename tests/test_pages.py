@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.navigation import GROUPS
+from lesion_core.analysis.ood_scores import SCORES
 from lesion_core.runs import Run, sha256
 from lesion_core.segmenter_runs import SegmenterRun
 
@@ -34,6 +36,24 @@ def _fresh_caches() -> Iterator[None]:
 def with_run(monkeypatch: pytest.MonkeyPatch, runs_root: Path, data_root: Path) -> None:
     monkeypatch.setenv("LESION_RUNS", str(runs_root))
     monkeypatch.setenv("LESION_DATA", str(data_root))
+
+
+@pytest.fixture
+def two_runs(small_run: Run, with_run: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small run, and one that differs from it in the temperature."""
+    del with_run
+    for name in ("small", "other"):
+        shutil.copytree(small_run.folder, tmp_path / "runs" / name)
+    other = tmp_path / "runs" / "other"
+    config = json.loads((other / "config.json").read_text())
+    calibration = json.loads((other / "calibration.json").read_text())
+    calibration["temperature"] *= 2
+    (other / "calibration.json").write_text(json.dumps(calibration))
+    config["settings"]["name"] = "other"
+    config["files"]["calibration.json"] = sha256(other / "calibration.json")
+    (other / "config.json").write_text(json.dumps(config))
+    (other / "policy.json").unlink(missing_ok=True)
+    monkeypatch.setenv("LESION_RUNS", str(tmp_path / "runs"))
 
 
 def open_page(stem: str, **query: str) -> AppTest:
@@ -253,10 +273,46 @@ def test_own_pictures_are_marked_and_counted_nowhere() -> None:
     before = text(app).split("At ")[1].split(".\n")[0]
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     good = cv2.imencode(".png", pixels)[1].tobytes()
-    app.file_uploader(key="ood_uploads").set_value([("mine.png", good, "image/png")]).run()
+    app.file_uploader(key="ood_uploads_0").set_value([("mine.png", good, "image/png")]).run()
     assert not app.exception
     assert "mine.png" in app.dataframe[0].value["picture"].tolist()
     assert text(app).split("At ")[1].split(".\n")[0] == before
+    next(button for button in app.button if button.label == "Forget them").click().run()
+    assert not app.exception and not app.dataframe and not app.session_state["own_pictures"]
+    app.file_uploader(key="ood_uploads_1").set_value([(f"{i}.png", good, "image/png") for i in range(22)]).run()
+    assert not app.exception and "The first 20 of 22 pictures" in text(app)
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_another_score_and_another_run_have_a_threshold_of_their_own() -> None:
+    app = open_page("out_of_distribution", run="small", score="confidence", threshold="0.3", moved="calibrate")
+    assert app.number_input(key="threshold").value == pytest.approx(0.3)
+    app.selectbox(key="score").set_value("entropy").run()
+    assert not app.exception and "moved" not in app.query_params
+    entropy = app.number_input(key="threshold").value
+    assert entropy != pytest.approx(0.3)
+    app.number_input(key="threshold").set_value(entropy / 2).run()
+    app.selectbox(key="run").set_value("other").run()
+    assert not app.exception and app.number_input(key="threshold").value != pytest.approx(entropy / 2)
+    app = open_page("out_of_distribution", tab="All scores", score="confidence", threshold="0.5")
+    assert any(list(frame.value.get("run", [])) == ["other", "small"] for frame in app.dataframe)
+
+
+@pytest.mark.usefixtures("with_run")
+def test_who_pays_compares_data_sets() -> None:
+    app = open_page("out_of_distribution", who="dataset")
+    assert not app.exception and "strange, not wrong" in text(app)
+
+
+@pytest.mark.usefixtures("with_run")
+def test_a_picture_has_a_set_and_every_score() -> None:
+    from app.cache_rejection import set_of
+
+    sure = np.array([0.98, 0.005, 0.004, 0.003, 0.002, 0.002, 0.002, 0.002])
+    assert "MEL" in set_of("small", sure, 0.6, by_class=False).split(", ")
+    app = open_page("analyse", image="synthetic-MEL-1")
+    app.toggle(key="every_score").set_value(True).run()
+    assert not app.exception and any(len(frame.value) == len(SCORES) for frame in app.dataframe)
 
 
 def test_an_altered_policy_is_told_and_the_page_that_can_replace_it_opens(

@@ -146,7 +146,10 @@ class Conformal:
 
 
 def fewest(level: float) -> int:
-    """Pictures that a conformal quantile needs: the smallest n with ``ceil((n + 1) level) <= n``."""
+    """Pictures that MAPIE asks for: the smallest n with ``1 / n <= 1 - level`` and ``1 / n <= level``.
+
+    For level 0.9 that is 10, one more than ``ceil((n + 1) level) <= n`` needs.
+    """
     return int(np.ceil(max(1 / (1 - level), 1 / level) - 1e-9))
 
 

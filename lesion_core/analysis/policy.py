@@ -115,12 +115,21 @@ def read_policy(run: Run, path: Path | None = None) -> Policy | None:
             f"{file.name} was altered after it was chosen: its check does not fit.",
             "Choose thresholds with `python -m lesion_core ood tune`.",
         )
-    if found.policy.run != run.fingerprint:
+    check_run(found.policy, run, file.name)
+    return found.policy
+
+
+def check_run(policy: Policy, run: Run, called: str = "The policy") -> None:
+    """Refuse a policy of another run: its thresholds mean nothing here.
+
+    Raises:
+        RunError: It was made for another run.
+    """
+    if policy.run != run.fingerprint:
         raise RunError(
-            f"{file.name} was made for another run ({found.policy.run}), not for {run.name} ({run.fingerprint}).",
+            f"{called} was made for another run ({policy.run}), not for {run.name} ({run.fingerprint}).",
             "Choose thresholds for this run with `python -m lesion_core ood tune`.",
         )
-    return found.policy
 
 
 @dataclass(frozen=True)

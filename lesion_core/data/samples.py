@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lesion_core.data.masks import read_mask
 from lesion_core.data.synthetic import make_lesion
-from lesion_core.data.tables import read_csv
+from lesion_core.data.tables import IMAGE_SUFFIXES, read_csv
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.decode import decode
 from lesion_core.labels import DIAGNOSES, diagnosis
@@ -81,6 +81,15 @@ def stranger_samples(root: Path) -> list[Sample]:
         Sample(f"stranger-{Path(path).stem}", f"Not a lesion: {Path(path).stem.replace('_', ' ')}", "stranger",
                path=root / path)
         for path in rows["path"]
+    ]
+
+
+def folder_strangers(root: Path) -> list[Sample]:
+    """The pictures that are no lesion in a data folder, ``ood/<kind>/<file>``."""
+    return [
+        Sample(f"stranger-{path.parent.name}-{path.stem}", f"Not a lesion: {path.parent.name}, {path.stem}", "stranger",
+               path=path)
+        for path in sorted((root / "ood").glob("*/*")) if path.suffix.lower() in IMAGE_SUFFIXES
     ]
 
 
