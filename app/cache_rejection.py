@@ -33,7 +33,7 @@ def scorer(name: str) -> Scorer:
     return _scorer(name, cache.run(name).fingerprint)
 
 
-@st.cache_data(show_spinner="Scoring …", max_entries=32)
+@st.cache_resource(show_spinner="Scoring …", max_entries=32)  # for reading only: a million rows are not copied
 def _judged(name: str, fingerprint: str, key: str) -> Judged:  # noqa: ARG001
     return read_judged(cache.run(name), scorer(name), key)
 

@@ -188,7 +188,9 @@ def panels(
         return
     by_spread = beside == "methods"  # other methods have other units
     units = [explanation.spread(a, signed=signed) if by_spread else 1.0 for _, _, a in found]
-    top = max(explanation.peak(a, signed=signed) / u if u else 0.0 for (_, _, a), u in zip(found, units, strict=True))
+    peaks = [explanation.peak(a, signed=signed) / u if u else 0.0 for (_, _, a), u in zip(found, units, strict=True)]
+    # Single pixels stand out further than cells: on the largest peak's scale a coarse map would look empty.
+    top = float(np.median(peaks)) if by_spread else max(peaks)
     width = 4
     for start in range(0, len(found), width):
         row = zip(st.columns(width), found[start : start + width], units[start : start + width], strict=False)
@@ -205,7 +207,8 @@ def panels(
                     p = cache.predict(one.run.name, one.picture.image).probabilities[one.run.classes.index(one.target)]
                     said += f", probability {figures.percent(float(p))}"
                 st.image(lines(shown), width="stretch", alt=f"{name} over the picture", caption=said)
-    what = "in multiples of each map's mean, as their units differ" if by_spread else "of the raw maps"
+    what = "in multiples of each map's mean, as their units differ; what is more looks like the end" if by_spread \
+        else "of the raw maps"
     st.image(explanation.scale_bar(signed), width=256, alt="Colour scale")
     st.caption(f"One scale for all, {what}: the right end is {top:.3g}" + (", the left end minus that." if signed
                else ", the left end 0.")

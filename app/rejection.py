@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,11 @@ class Judged:
 
     def of(self, split: str) -> pd.DataFrame:
         """The dermoscopy of a split."""
-        return self.dermoscopy[self.dermoscopy["split"] == split].reset_index(drop=True)
+        return self._splits.get(split, self.dermoscopy.head(0))
+
+    @cached_property
+    def _splits(self) -> dict[str, pd.DataFrame]:
+        return {str(name): rows.reset_index(drop=True) for name, rows in self.dermoscopy.groupby("split")}
 
     def rejected(self, shown: pd.Series[float], threshold: float) -> NDArray[np.bool_]:
         """Which values lie beyond a threshold, both as a person reads them."""
@@ -67,23 +72,22 @@ def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
         ConfigError: The score is unknown.
     """
     measure = score(key)
-    parts = [run.part(split) for split in SPLITS]
-    table = pd.concat([part[part["dataset"] != OFFICIAL_TEST] for part in parts])
+    table = pd.concat([run.part(split) for split in SPLITS])
     if not (table["split"] == "test").any():
         raise RunError(f"Run {run.name} has no test images.", "Score it with `evaluate`, or choose another run.")
-    outputs = outputs_of(run, table)
+    outputs = outputs_of(run, table, reduced=measure.distances)
     answer = predict(softmax(outputs.logits))
     truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
     values = scorer(key, outputs)
     dermoscopy = pd.DataFrame({
         "image_id": table["image_id"].to_numpy(str), "lesion_id": table["lesion_id"].to_numpy(str),
         "split": table["split"].to_numpy(str), "score": values, "shown": _shown(measure, values),
-        "correct": answer == truth, "answer": [run.classes[i] if i >= 0 else "undecided" for i in answer.tolist()],
+        "correct": answer == truth, "answer": np.array([*run.classes, "undecided"])[answer],  # -1: undecided
         "diagnosis": table["label"].to_numpy(str), "sex": table["sex"].fillna(UNKNOWN).to_numpy(str),
         "age": age_bands(table["age"]).to_numpy(str), "site": table["site"].fillna(UNKNOWN).to_numpy(str),
         "dataset": table["dataset"].to_numpy(str),
     })
-    elsewhere = parts[-1][parts[-1]["dataset"] == OFFICIAL_TEST]
+    elsewhere = run.part("test", OFFICIAL_TEST)
     official = elsewhere[["image_id", "lesion_id", "dataset"]].assign(
         shown=_shown(measure, scorer(key, outputs_of(run, elsewhere))))
     strange = scorer(key, stranger_outputs(run))
@@ -130,7 +134,6 @@ def outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, object]:
         By column name: texts and `Interval`s.
     """
     table = run.part("test")
-    table = table[table["dataset"] != OFFICIAL_TEST]
     outputs = outputs_of(run, table)
     own = scorer if policy.temperature == scorer.known.temperature else Scorer.of(run, policy.temperature)
     kept = keeps(policy, own.all(outputs, policy.parts))
@@ -183,7 +186,6 @@ def ways(run: Run, scorer: Scorer, key: str, wish: Wish) -> list[Way]:
 def _one_a_lesion(run: Run, split: str) -> tuple[pd.DataFrame, NDArray[np.float64], NDArray[np.int64]]:
     """Rows, probabilities and class indices of a split, one picture a lesion."""
     table = run.part(split)
-    table = table[table["dataset"] != OFFICIAL_TEST]
     table = table.iloc[one_a_group(table["lesion_id"].to_numpy(str))]
     truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"])).astype(np.int64)
     return table, softmax(run.logits(table), run.calibration.temperature), truth

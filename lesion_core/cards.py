@@ -73,6 +73,11 @@ def card(run: Run) -> str:
             f"accuracy {q['balanced_accuracy_fp32']:.4f} at float32 and {q['balanced_accuracy_8bit']:.4f} as stored "
             "(test split, own classes).",
         ]
+    weights = config.settings.model.weights
+    of_file = weights not in ("none", "imagenet")
+    start = "--weights-folder WEIGHTS " if of_file else ""
+    where = [f"WEIGHTS is the folder that holds `{weights}`" + (
+        ", another run's: the README says how that one was made." if "/" in weights else "."), ""] if of_file else []
     lines += [
         "", "## Limits", "",
         "- The data are from few clinics and do not record the colour of the skin: other skin and other cameras are "
@@ -82,7 +87,7 @@ def card(run: Run) -> str:
         "- A confident answer is not a right one, and a heatmap is not a proof.",
         "", "## Make it again", "",
         "```", f"python -m lesion_core train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "
-        f"--weights-folder $LESION_DATA/weights --runs new", "```", "",
+        f"{start}--runs new", "```", "", *where,
         f"{_chosen_epoch(run)} Batch {training.batch_size}, {training.optimizer}, seed {training.seed}; "
         f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.", "",
     ]

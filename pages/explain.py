@@ -60,7 +60,7 @@ with further[0]:
 with further[1]:
     opacity = st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params") / 100
 with further[2]:
-    signed = st.toggle("For, against", key=state.SIGNED, bind="query-params", disabled=not method.signed,
+    signed = st.toggle("Signed", key=state.SIGNED, bind="query-params", disabled=not method.signed,
                        help="Vermilion speaks for the answer, blue against it.") and method.signed
 mask, whose = lesion_mask(picture)
 with further[3]:

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from app.rejection import read_judged
 from lesion_core.analysis.metrics import softmax
+from lesion_core.analysis.ood_scores import Scorer
 from lesion_core.analysis.views import VIEWS, view_data, view_summary
 from lesion_core.errors import ConfigError
 from lesion_core.labels import BINARY, HAM10000, ISIC2019
@@ -18,7 +20,7 @@ from lesion_core.runs import OFFICIAL_TEST, Run, open_run
 
 @pytest.fixture
 def with_official(run_copy: Path) -> Run:
-    """The small run; its last 16 test images are said to be the official test set, in its seven classes."""
+    """The small run; its last four test images are said to be the official test set, in its seven classes."""
     table = pd.read_parquet(run_copy / "predictions.parquet")
     chosen = table.index[table["split"] == "test"][-4:]
     table.loc[chosen, "dataset"] = OFFICIAL_TEST
@@ -94,3 +96,10 @@ def test_unknown_views_list_the_known(small_run: Run) -> None:
     for call in (view_data, view_summary):
         with pytest.raises(ConfigError, match=r"no view 'train'.*test, ham10000"):
             call(small_run, "train")
+
+
+def test_the_official_test_set_stands_beside_the_others(with_official: Run) -> None:
+    judged = read_judged(with_official, Scorer.of(with_official), "mahalanobis")
+    assert len(judged.official) == len(with_official.part("test", OFFICIAL_TEST)) == 4
+    assert not set(judged.official["image_id"]) & set(judged.dermoscopy["image_id"])
+    assert (judged.of("test")["dataset"] == with_official.part("test")["dataset"].to_numpy()).all()

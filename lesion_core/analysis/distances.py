@@ -27,9 +27,12 @@ _BLOCK = 512
 """Pictures that are compared with the train split at once: 30 MB for 7,300."""
 
 
+NO_FEATURES = "These pictures have logits only, no features.", "Give features, or a score of logits."
+
+
 def _features(outputs: Outputs) -> Floats:
     if len(outputs) and not outputs.reduced.shape[1]:
-        raise DataError("These pictures have logits only, no features.", "Give features, or a score of logits.")
+        raise DataError(*NO_FEATURES)
     return outputs.reduced
 
 
@@ -124,7 +127,8 @@ def residual(_: Known) -> Function:
     """
 
     def length(outputs: Outputs) -> Floats:
-        _features(outputs)
+        if np.isnan(outputs.residual).any():
+            raise DataError(*NO_FEATURES)
         return outputs.residual
 
     return length

@@ -48,6 +48,7 @@ class Score:
         unshown: The quantity as the score again, for thresholds that a person sets.
         rejected_side: Where the quantity of a rejected picture lies from that of the threshold.
         together: The two scores that this one joins; empty where it is one by itself.
+        distances: It needs the principal components of the features, not only logits and residual.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Score:
     rejected_side: Literal["under", "over"] = "over"
     unshown: Callable[[float], float] = float
     together: tuple[str, ...] = ()
+    distances: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -179,19 +181,20 @@ SCORES: dict[str, Score] = {s.key: s for s in (
           r"\min_k (f - \mu_k)^\top \Sigma^{-1} (f - \mu_k)",
           "One matrix product; means and a covariance of the train split.",
           "The distance from the nearest diagnosis, in standard deviations,", mahalanobis,
-          lambda s: max(s, 0.0) ** 0.5, "over", lambda v: max(v, 0.0) ** 2),
+          lambda s: max(s, 0.0) ** 0.5, "over", lambda v: max(v, 0.0) ** 2, distances=True),
     Score("relative_mahalanobis", "Relative Mahalanobis distance",
           "How much farther the nearest diagnosis is than the middle of all pictures.",
           "Ren et al. 2021 (arXiv:2106.09022)",
           r"\min_k d_{\Sigma}(f, \mu_k)^2 - d_{\Sigma_0}(f, \mu_0)^2",
           "Two matrix products; means and two covariances of the train split.",
-          "The distance from the nearest diagnosis, less that from the middle,", relative_mahalanobis),
+          "The distance from the nearest diagnosis, less that from the middle,", relative_mahalanobis,
+          distances=True),
     Score("knn", "Nearest neighbours",
           "How far the 50th nearest picture of the train split is, by direction of the features.",
           "Sun et al. 2022 (arXiv:2204.06507)",
           r"\Vert \tfrac{f}{\Vert f \Vert} - \tfrac{f_{(50)}}{\Vert f_{(50)} \Vert} \Vert",
           "A product with every picture of the train split: the slowest, and it keeps them all.",
-          "The distance to the 50th nearest training picture", nearest_neighbours),
+          "The distance to the 50th nearest training picture", nearest_neighbours, distances=True),
     Score("vim", "Virtual logit (ViM)",
           "How much of the features dermoscopy does not explain, against the evidence for all diagnoses.",
           "Wang et al. 2022 (arXiv:2203.10807), null space outside of the stored components",
@@ -220,13 +223,13 @@ SCORES: dict[str, Score] = {s.key: s for s in (
           "Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
           r"\max_j \hat F_j(s_j)", "Both scores, and their ranks among the select split.",
           "The higher of two ranks among dermoscopy", _joined("scaled_confidence", "mahalanobis"),
-          together=("scaled_confidence", "mahalanobis")),
+          together=("scaled_confidence", "mahalanobis"), distances=True),
 )}
 """The scores by key."""
 
 DEFAULT = "confidence_or_residual"
 """What a run's own policy uses: of the pairs, the one that let the fewest strangers through where 95 % of dermoscopy is
-kept. Where only 1 % may be turned away there is no room for two: `vim` or `residual` alone do better."""
+kept. Where only 1 % may be turned away there is no room for two: `residual` alone does better."""
 
 
 def score(key: str) -> Score:

@@ -83,14 +83,20 @@ class Outputs:
         return Outputs(self.logits[chosen], self.reduced[chosen], self.residual[chosen])
 
 
-def outputs_of(run: Run, table: pd.DataFrame) -> Outputs:
+def outputs_of(run: Run, table: pd.DataFrame, *, reduced: bool = True) -> Outputs:
     """The outputs of rows of the run's `predictions`; a `Run.part` is such rows.
+
+    Args:
+        run: The run.
+        table: The rows.
+        reduced: False leaves the principal components out, nine tenths of the memory: only distances need them.
 
     Raises:
         RunError: A file of the run is missing or damaged.
     """
     rows = table.index.to_numpy()
-    return _stored(run, run.logits(table), run.features["predictions"][rows], run.features["residual"][rows])
+    parts = run.features["predictions"][rows] if reduced else np.zeros((len(rows), 0), np.float32)
+    return _stored(run, run.logits(table), parts, run.features["residual"][rows])
 
 
 def stranger_outputs(run: Run, table: pd.DataFrame | None = None) -> Outputs:
