@@ -62,6 +62,10 @@ def read_reliability(run: Run, data: ViewData) -> tuple[Reliability, Reliability
     return found[0], found[1]
 
 
+RESAMPLED = 50_000
+"""Cases that are resampled while somebody waits."""
+
+
 def shares_by(
     groups: pd.Series[str], yes: NDArray[np.bool_], lesions: NDArray[np.str_] | None = None
 ) -> pd.DataFrame:
@@ -71,7 +75,8 @@ def shares_by(
         groups: (N,) name of each case's group.
         yes: (N,) bool.
         lesions: (N,) lesion ids: the interval is then over lesions (200 resamples), else Wilson's over cases. A share
-            of 0 or 1 has Wilson's, over the lesions: no resample of it differs.
+            of 0 or 1, of which no resample differs, and one among more than `RESAMPLED` cases has Wilson's with as
+            many cases as there are lesions.
 
     Returns:
         group, n, share, low, high.
@@ -82,11 +87,11 @@ def shares_by(
         k, n = int(yes[among].sum()), int(among.sum())
         if lesions is None:
             share = wilson(k, n)
-        elif 0 < k < n:
+        elif 0 < k < n and len(yes) <= RESAMPLED:
             share = share_interval(yes, among, lesions, 200)
         else:
             of = len(np.unique(lesions[among]))
-            share = replace(wilson(of if k else 0, of), n_images=n)
+            share = replace(wilson(round(of * k / n), of), value=k / n, n_images=n)
         shares.append((str(group), share))
     table = pd.DataFrame(
         [(group, share.n_images, share.value, share.low, share.high) for group, share in shares],

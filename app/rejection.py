@@ -79,13 +79,12 @@ def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
     answer = predict(softmax(outputs.logits))
     truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
     values = scorer(key, outputs)
-    dermoscopy = pd.DataFrame({
-        "image_id": table["image_id"].to_numpy(str), "lesion_id": table["lesion_id"].to_numpy(str),
-        "split": table["split"].to_numpy(str), "score": values, "shown": _shown(measure, values),
+    facts = table.reset_index(drop=True)  # its columns as they are: a million texts are not copied
+    dermoscopy = facts[["image_id", "lesion_id", "split"]].assign(**{
+        "score": values, "shown": _shown(measure, values),
         "correct": answer == truth, "answer": np.array([*run.classes, "undecided"])[answer],  # -1: undecided
-        "diagnosis": table["label"].to_numpy(str), "sex": table["sex"].fillna(UNKNOWN).to_numpy(str),
-        "age": age_bands(table["age"]).to_numpy(str), "site": table["site"].fillna(UNKNOWN).to_numpy(str),
-        "dataset": table["dataset"].to_numpy(str),
+        "diagnosis": facts["label"], "sex": facts["sex"].fillna(UNKNOWN), "age": age_bands(facts["age"]).to_numpy(str),
+        "site": facts["site"].fillna(UNKNOWN), "dataset": facts["dataset"],
     })
     elsewhere = run.part("test", OFFICIAL_TEST)
     official = elsewhere[["image_id", "lesion_id", "dataset"]].assign(

@@ -116,7 +116,7 @@ class Run:
             RunError: The table is missing, damaged, lacks a column, or holds logits that are no numbers.
         """
         table = self._table("predictions.parquet", FACTS)
-        strange = sorted(set(table["split"]) - set(ROLES))
+        strange = sorted(set(table["split"].unique()) - set(ROLES))
         if strange:
             raise RunError(
                 f"predictions.parquet of {self.name}: column split holds {', '.join(map(str, strange))}.",

@@ -24,6 +24,8 @@ from lesion_core.errors import LesionError
 from lesion_core.labels import DIAGNOSES, diagnosis
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site", "dataset": "Data set"}
+DATA_SETS = {"ham10000": "HAM10000", "isic2017": "ISIC 2017", "isic2018_test": "official ISIC 2018 test",
+             "bcn20000": "BCN20000", "msk": "MSK"}
 KEPT, PUBLISHED, OWN = "95 % of calibrate kept", f"{PUBLISHED_CONFIDENCE:g}, as published", "the run's own"
 BORDER = 6  # pictures on each side of the line
 
@@ -144,6 +146,8 @@ def who_pays(
             groups, lesions = (pd.concat([own[name] for own in (table, judged.official)], ignore_index=True)
                                for name in ("dataset", "lesion_id"))
             rejected = np.concatenate([rejected, judged.rejected(judged.official["shown"], at)])
+        if by == "dataset":
+            groups = groups.replace(DATA_SETS)
         found = shares_by(groups, rejected, lesions.to_numpy(str))
         orders = {"diagnosis": [*DIAGNOSES, "AKIEC"], "age": [*AGE_NAMES, UNKNOWN]}
         if by in orders:
