@@ -243,15 +243,15 @@ def test_what_alone_differs_and_matters_gets_the_evidence(by: str, linear: ByHan
     assert np.abs(found[~near]).sum() <= 0.05 * np.abs(found).sum()
 
 
-@pytest.mark.parametrize("by", ["gradcam", "occlusion"])
-def test_a_clue_on_synthetic_lesions_is_found(by: str, clued: Clued) -> None:
+@pytest.mark.parametrize(("by", "layer"), [("gradcam", "layer2"), ("occlusion", "layer4")])
+def test_a_clue_on_synthetic_lesions_is_found(by: str, layer: str, clued: Clued) -> None:
     """A network that learned to look for a green dot on lesions of all classes: its maps must lie on the dot."""
     model, squares, dots = clued
     hits = []
     for square, dot in zip(squares, dots, strict=True):
-        heat = attribute(model, square, PREPROCESSING, Target(1), by=by).heatmap
+        heat = attribute(model, square, PREPROCESSING, Target(1), by=by, layer=layer).heatmap
         hits.append(dot[np.unravel_index(heat.argmax(), heat.shape)])
-    assert np.mean(hits) > 0.8, "by chance a quarter: Grad-CAM has four cells here"
+    assert np.mean(hits) > 0.8, "by chance a fifth; in layer4 each of the four cells sees the whole picture"
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,7 @@ def clued() -> Clued:
     lesions = [cv2.resize(make_lesion(code, seed, 96).image, (SIZE, SIZE)) for seed in range(5) for code in ISIC2019]
 
     def planted(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        x, y = (int(v) for v in rng.choice([16, 48], 2) + rng.integers(-6, 7, 2))  # in one cell of layer4
+        x, y = (int(v) for v in rng.integers(10, SIZE - 10, 2))
         near = np.zeros((SIZE, SIZE), np.uint8)
         return cv2.circle(image.copy(), (x, y), 4, (40, 160, 60), -1), cv2.circle(near, (x, y), 16, 1, -1) > 0
 
