@@ -1,7 +1,7 @@
-"""Ways to run a trunk, beside eager float32: speed, predictions and maps: python -m benchmarks.trunks [RUN] [MOST]
+"""Ways to run a trunk beside eager float32, speed and answers: python -m benchmarks.trunks [RUN [MOST [WAY ...]]]
 
 One process, the ways in turn, medians. Predictions and maps are compared on the run's own test pictures where
-LESION_DATA has them (at most MOST), else on synthetic lesions.
+LESION_DATA has them (the first MOST), else on synthetic lesions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
     """Time every way that can be made here, compare what it says, print."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "checkpoints/resnet50-isic2019")
     engines: dict[str, Engine] = {}
-    for name in TRUNKS:
+    for name in dict.fromkeys(["eager", *(sys.argv[3:] or TRUNKS)]):
         try:
             engines[name] = Engine.open(folder, trunk=name)
         except ModelError as error:
