@@ -26,7 +26,9 @@ from lesion_core.segmenter_runs import VARIANTS
 FOUND, EXPERT = (230, 159, 0), (255, 255, 255)  # orange of Okabe and Ito, and white
 
 known = [run.name for run in cache.segmenters()[0]]
-title = st.container()
+title = st.empty()
+with title.container():
+    page_title("Where does the lesion end?")  # also where no segmenter answers it
 picture = pick_picture()
 
 controls = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
@@ -50,7 +52,7 @@ pixels = count(mask, picture.mask) if picture.mask is not None else None
 own = {key: float(metric([pixels])[0]) for key, metric in MASK_METRICS.items()} if pixels else None
 shape = shape_of(mask, picture.image)
 
-with title:
+with title.container():
     if shape is None:
         answer = f"Nothing on this picture reaches a probability of {threshold:g}: the mask is empty."
     elif own:
