@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.analysis.calibration import expected_calibration_error, reliability
-from lesion_core.analysis.intervals import share_interval, wilson
+from lesion_core.analysis.intervals import share_intervals, wilson
 from lesion_core.analysis.metrics import softmax, two_sided
 from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.views import ViewData, view_data
@@ -75,26 +75,24 @@ def shares_by(
         groups: (N,) name of each case's group.
         yes: (N,) bool.
         lesions: (N,) lesion ids: the interval is then over lesions (200 resamples), else Wilson's over cases. A share
-            of 0 or 1, of which no resample differs, and one among more than `RESAMPLED` cases has Wilson's with as
+            of 0 or 1, of which no resample differs, and all among more than `RESAMPLED` cases have Wilson's with as
             many cases as there are lesions.
 
     Returns:
         group, n, share, low, high.
     """
-    names, shares = groups.to_numpy(str), []
-    for group in np.unique(names):
-        among = names == group
-        k, n = int(yes[among].sum()), int(among.sum())
-        if lesions is None:
-            share = wilson(k, n)
-        elif 0 < k < n and len(yes) <= RESAMPLED:
-            share = share_interval(yes, among, lesions, 200)
-        else:
-            of = len(np.unique(lesions[among]))
-            share = replace(wilson(round(of * k / n), of), value=k / n, n_images=n)
-        shares.append((str(group), share))
+    names = groups.to_numpy(str)
+    asked = {str(group): (yes, names == group) for group in np.unique(names)}
+    if lesions is not None and len(yes) <= RESAMPLED:
+        shares = share_intervals(asked, lesions, 200)
+    else:
+        shares = {}
+        for group, (_, among) in asked.items():
+            k, n = int(yes[among].sum()), int(among.sum())
+            of = n if lesions is None else len(np.unique(lesions[among]))
+            shares[group] = replace(wilson(round(of * k / n), of), value=k / n, n_images=n)
     table = pd.DataFrame(
-        [(group, share.n_images, share.value, share.low, share.high) for group, share in shares],
+        [(group, share.n_images, share.value, share.low, share.high) for group, share in shares.items()],
         columns=["group", "n", "share", "low", "high"],
     )
     return table.sort_values(["n", "group"], ascending=[False, True], ignore_index=True)

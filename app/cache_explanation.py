@@ -12,9 +12,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app import cache
+from lesion_core.config import HairRemoval
 from lesion_core.explain.survey import FILE as SURVEY
 from lesion_core.explain.survey import read_survey, summary
 from lesion_core.imaging.decode import content_hash
+from lesion_core.imaging.hair import hair_mask
 from lesion_core.memo import Memo
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ def explain(
         image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass,
         prediction=cache.predict(name, image),
     )
+
+
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=cache.BY_CONTENT)
+def hair(image: Pixels) -> NDArray[np.bool_]:
+    """What the hair finder takes for hair, (H, W)."""
+    return hair_mask(image, HairRemoval(enabled=True))
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

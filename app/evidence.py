@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from app import cache, cache_explanation, explanation, figures
 from app.components import problem
-from lesion_core.config import DarkCorner, HairRemoval
+from lesion_core.config import DarkCorner
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
 from lesion_core.explain.maps import energy_inside, peak_inside
 from lesion_core.explain.methods import METHODS
 from lesion_core.imaging.geometry import dark_ring, to_original
-from lesion_core.imaging.hair import hair_mask
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
 from lesion_core.runs import Run
@@ -148,7 +147,7 @@ def numbers(
         st.metric("Maximum inside the lesion", "yes" if peak_inside(heat, mask) else "no",
                   help="The pointing game: is the strongest point of the map on the lesion?")
     if attribution.maximum > 0:
-        hair = hair_mask(asked.picture.image, HairRemoval(enabled=True))
+        hair = cache_explanation.hair(asked.picture.image)
         dark = dark_ring(asked.picture.image, DarkCorner())
         st.metric("Evidence on hair", figures.percent(energy_inside(heat, hair), 1),
                   help=f"Hair covers {figures.percent(asked.share_seen(hair), 1)} of what the model was shown. On dark "

@@ -22,7 +22,7 @@ from lesion_core.explain.methods import METHODS
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.geometry import dark_ring, to_original
-from lesion_core.imaging.hair import hair_mask, remove_hair
+from lesion_core.imaging.hair import remove_hair
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
 
@@ -222,7 +222,7 @@ def download(
         "picture": asked.picture.id, "run": f"{asked.run.name} ({asked.run.fingerprint})",
         "method": METHODS[asked.method].name, "evidence for": asked.target, "and not": asked.against or "",
         "layer": attribution.layer or "", "largest evidence": attribution.maximum,
-        "on hair": energy_inside(heat, hair_mask(image, HairRemoval(enabled=True))),
+        "on hair": energy_inside(heat, cache_explanation.hair(image)),
         "on dark corners": energy_inside(heat, dark_ring(image, DarkCorner())),
     }
     if asked.method == "integrated_gradients":

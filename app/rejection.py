@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.threshold import Mark, ThresholdBins, threshold_bins
 from lesion_core.analysis.guarantees import Conformal, conformal
-from lesion_core.analysis.intervals import share_interval, wilson
+from lesion_core.analysis.intervals import share_intervals, wilson
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood_scores import Score, Scorer, score
 from lesion_core.analysis.outputs import outputs_of, stranger_outputs
@@ -141,13 +141,13 @@ def outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, object]:
     correct = predict(softmax(outputs.logits)) == truth
     melanoma = (table["label"] == "MEL").to_numpy()
     lesions = table["lesion_id"].to_numpy(str)
-    return {
-        "answered": share_interval(kept, np.ones_like(kept), lesions),
-        "right": share_interval(correct, kept, lesions),
-        "strangers rejected": wilson(int((~strange).sum()), len(strange)),
-        "melanomas missed": share_interval(kept & ~correct, melanoma, lesions),
-        "melanomas to a person": share_interval(~kept, melanoma, lesions),
-    }
+    shares = share_intervals({
+        "answered": (kept, np.ones_like(kept)),
+        "right": (correct, kept),
+        "melanomas missed": (kept & ~correct, melanoma),
+        "melanomas to a person": (~kept, melanoma),
+    }, lesions)
+    return {**shares, "strangers rejected": wilson(int((~strange).sum()), len(strange))}
 
 
 @dataclass(frozen=True)
@@ -218,8 +218,10 @@ def sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
     holds = found[np.arange(len(truth)), truth]
     lesions, size = test["lesion_id"].to_numpy(str), found.sum(axis=1)
     rows = []
-    for name, among in [("all", np.ones(len(truth), bool)), *((c, truth == i) for i, c in enumerate(run.classes))]:
-        covered = share_interval(holds, among, lesions)
+    asked = {"all": np.ones(len(truth), bool), **{c: truth == i for i, c in enumerate(run.classes)}}
+    shares = share_intervals({name: (holds, among) for name, among in asked.items()}, lesions)
+    for name, among in asked.items():
+        covered = shares[name]
         rows.append({
             "diagnosis": name, "n": int(among.sum()), "covered": covered.value, "low": covered.low,
             "high": covered.high, "size": float(size[among].mean()) if among.any() else float("nan"),

@@ -77,7 +77,7 @@ def card(run: Run) -> str:
     of_file = weights not in ("none", "imagenet")
     start = "--weights-folder WEIGHTS " if of_file else ""
     where = [f"WEIGHTS is the folder that holds `{weights}`" + (
-        ", another run's: the README says how that one was made." if "/" in weights else "."), ""] if of_file else []
+        ", another run's." if "/" in weights else "."), ""] if of_file else []
     lines += [
         "", "## Limits", "",
         "- The data are from few clinics and do not record the colour of the skin: other skin and other cameras are "

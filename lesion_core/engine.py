@@ -238,6 +238,7 @@ class Engine:
         """
         asked = Target(self._class(target), None if against is None else self._class(against))
         square = self._pipeline.apply(image)
+        key = (content_hash(square), asked, method, layer, baseline)
         on_wait = functools.partial(on_pass, 0) if on_pass else None
 
         def make(stage: str) -> Attribution:
@@ -251,8 +252,7 @@ class Engine:
                                  layer=layer, baseline=baseline, on_pass=on_pass)
 
         for stage in STAGES:
-            key = (content_hash(square), asked, method, layer, baseline, stage)
-            yield stage, self._maps.get(key, functools.partial(make, stage), on_wait)
+            yield stage, self._maps.get((*key, stage), functools.partial(make, stage), on_wait)
 
     def _class(self, code: str) -> int:
         if code not in self.run.classes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cache, explanation, state
+from app import cache, cache_explanation, explanation, state
 from app.components import (
     badges,
     choose,
@@ -18,12 +18,10 @@ from app.components import (
 )
 from app.evidence import Asked, Pixels, StoppedError, lesion_mask, numbers, panels, resume
 from app.map_tests import tests_of_the_map
-from lesion_core.config import HairRemoval
 from lesion_core.errors import LesionError
 from lesion_core.explain.layers import LAYERS
 from lesion_core.explain.maps import energy_inside
 from lesion_core.explain.methods import BASELINES, METHODS
-from lesion_core.imaging.hair import hair_mask
 from lesion_core.labels import diagnosis
 
 BESIDE = {"one": "One map", "models": "Models", "methods": "Methods", "classes": "Classes"}
@@ -75,7 +73,7 @@ with further[4]:
 def lines(drawn_on: Pixels) -> Pixels:
     """The outlines that were asked for, over a picture."""
     if haired:
-        drawn_on = outline(drawn_on, hair_mask(picture.image, HairRemoval(enabled=True)), HAIR_LINE)
+        drawn_on = outline(drawn_on, cache_explanation.hair(picture.image), HAIR_LINE)
     return outline(drawn_on, mask) if outlined and mask is not None else drawn_on
 
 

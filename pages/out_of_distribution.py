@@ -14,7 +14,7 @@ from app.figures import percent
 from app.own_pictures import show_uploads, your_pictures
 from app.rejection import Judged
 from app.threshold import Mark, threshold_line
-from lesion_core.analysis.intervals import Interval, share_interval, wilson
+from lesion_core.analysis.intervals import Interval, share_intervals, wilson
 from lesion_core.analysis.ood_scores import DEFAULT, SCORES
 from lesion_core.analysis.policy import Policy, PolicyFile, Wish, read_policy, tune, write_policy
 from lesion_core.analysis.rejection import PUBLISHED_CONFIDENCE, keep_share_threshold
@@ -207,9 +207,12 @@ def scores(key: str, at: float) -> None:
             test = own.of("test")
             kept = ~own.rejected(test["shown"], at)
             lesions, strange = test["lesion_id"].to_numpy(str), own.rejected(own.strangers["shown"], at)
+            own_shares = share_intervals(
+                {"answered": (kept, np.ones_like(kept)), "right": (test["correct"].to_numpy(bool), kept)}, lesions, 200
+            )
             rows.append({
-                "run": other, "dermoscopy answered": shares(share_interval(kept, np.ones_like(kept), lesions, 200)),
-                "right when it answers": shares(share_interval(test["correct"].to_numpy(bool), kept, lesions, 200)),
+                "run": other, "dermoscopy answered": shares(own_shares["answered"]),
+                "right when it answers": shares(own_shares["right"]),
                 "strangers rejected": shares(wilson(int(strange.sum()), len(strange))),
             })
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt="The same threshold on every run")

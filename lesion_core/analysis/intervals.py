@@ -17,9 +17,10 @@ percentile interval lies too high and may miss the figure. It gets the reversed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ Statistic = Callable[[Weights], Floats]
 """Weights (N, B), one column a resample, to the figure in each: (B,), or (K, B) for K figures."""
 
 Mask = NDArray[np.bool_]
+Name = TypeVar("Name", bound=Hashable)
 
 _BLOCK = 2**18
 """Weights held at once: a block of resamples that stays in the processor's cache is about twice as fast."""
@@ -209,14 +211,14 @@ def bootstrap(
     return bootstrap_all({"it": statistic}, groups, n, seed, level)["it"]
 
 
-def share_interval(
-    part: Mask, among: Mask, groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95
-) -> Interval:
-    """The share of `part` in `among` with its interval over lesions; all NaN where `among` is empty.
+def share_intervals(
+    shares: Mapping[Name, tuple[Mask, Mask]], groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[Name, Interval]:
+    """Shares with their intervals over lesions, all in the same `n` resamples; all NaN for a share of none.
 
     Args:
-        part: (N,) bool, the cases that count; those outside `among` do not.
-        among: (N,) bool, the cases that are asked about.
+        shares: By name: the cases that count (N,) bool, and those that are asked about (N,) bool; the first do not
+            count outside the second.
         groups: (N,) lesion ids.
         n: Resamples.
         seed: The same seed draws the same lesions.
@@ -227,10 +229,29 @@ def share_interval(
         ConfigError: `n` or `level` is out of range.
     """
     check_level(level)
-    codes = group_codes(groups, len(among))
-    hits, cases = (part & among).astype(np.float64), among.astype(np.float64)
-    draws = _draws(lambda w: {"share": ratio(sums(hits, w), sums(cases, w))}, codes, n, seed)["share"][0]
-    return draws.interval(level, int(among.sum()), _lesions(codes, among), share=True)
+    if not shares:
+        return {}
+    cases = [among for _, among in shares.values()]
+    codes = group_codes(groups, len(cases[0]))
+    lesions = int(codes.max()) + 1
+    # Counted once a lesion: a resample then only says how often each is drawn.
+    hits = [np.bincount(codes[part & among], minlength=lesions).astype(np.float64) for part, among in shares.values()]
+    asked = [np.bincount(codes[among], minlength=lesions).astype(np.float64) for among in cases]
+    draws = _draws(
+        lambda w: {str(i): ratio(sums(hits[i], w), sums(asked[i], w)) for i in range(len(cases))},
+        np.arange(lesions), n, seed,
+    )
+    return {
+        name: draws[str(i)][0].interval(level, int(among.sum()), int((asked[i] > 0).sum()), share=True)
+        for i, (name, among) in enumerate(zip(shares, cases, strict=True))
+    }
+
+
+def share_interval(
+    part: Mask, among: Mask, groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95
+) -> Interval:
+    """The share of `part` in `among` with its interval over lesions; arguments and errors as in `share_intervals`."""
+    return share_intervals({"it": (part, among)}, groups, n, seed, level)["it"]
 
 
 def summary(

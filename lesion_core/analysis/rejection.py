@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lesion_core.analysis.intervals import Interval, share_interval, wilson
+from lesion_core.analysis.intervals import Interval, share_intervals, wilson
 from lesion_core.analysis.predictions import check_results, check_scores
 from lesion_core.analysis.ranking import ratio
 from lesion_core.errors import ConfigError
@@ -101,8 +101,8 @@ def operating_point(
         coverage = wilson(int(k.sum()), len(k), level)
         accuracy = wilson(int(r[k].sum()), int(k.sum()), level)
     else:
-        coverage = share_interval(k, np.ones_like(k), groups, n, seed, level)
-        accuracy = share_interval(r, k, groups, n, seed, level)
+        shares = share_intervals({"coverage": (k, np.ones_like(k)), "accuracy": (r, k)}, groups, n, seed, level)
+        coverage, accuracy = shares["coverage"], shares["accuracy"]
     return OperatingPoint(coverage, accuracy, rejected)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from lesion_core.analysis.intervals import share_interval
+from lesion_core.analysis.intervals import share_intervals
 from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.views import ViewData
 
@@ -42,9 +43,10 @@ def subgroups(data: ViewData, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     for by in GROUPED_BY:
         names = age_bands(data.table[by]) if by == "age" else data.table[by].astype(object)
         groups = names.where(names.notna(), UNKNOWN).astype(str).to_numpy()
+        asked: dict[tuple[str, str], tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
         for group in pd.Series(groups).value_counts().index:
             own = groups == group
-            for metric, among in (("accuracy", own), ("melanoma_recall", own & melanoma)):
-                i = share_interval(correct, among, lesions, n, seed)
-                rows.append((by, group, metric, i.value, i.low, i.high, i.n_images, i.n_groups))
+            asked |= {(group, "accuracy"): (correct, own), (group, "melanoma_recall"): (correct, own & melanoma)}
+        for (group, metric), i in share_intervals(asked, lesions, n, seed).items():
+            rows.append((by, group, metric, i.value, i.low, i.high, i.n_images, i.n_groups))
     return pd.DataFrame(rows, columns=["by", "group", "metric", "value", "low", "high", "n_images", "n_groups"])

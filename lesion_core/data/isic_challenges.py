@@ -10,6 +10,7 @@ from lesion_core.data.tables import (
     Catalog,
     Files,
     assemble,
+    need_columns,
     parse_diagnoses,
     read_csv,
     renamed,
@@ -97,10 +98,10 @@ def read_isic2018_task3(files: Files) -> Catalog:
         part = path.name.removeprefix("ISIC2018_Task3_").removesuffix("_GroundTruth.csv").lower()
         frame = read_csv(path, ())
         if "dx" in frame and "image" not in frame:  # as Dataverse publishes the test set, beside HAM10000
-            frame = read_csv(path, ("image_id", "dx"))
+            need_columns(frame, ("image_id",), path.name)
             ids, diagnosis = frame["image_id"], parse_diagnoses(frame["dx"], HAM10000, path.name)
         else:
-            frame = read_csv(path, ("image", *HAM10000))
+            need_columns(frame, ("image", *HAM10000), path.name)
             ids, diagnosis = frame["image"], truth_from_one_hot(frame, HAM10000, path.name)
         parts.append(pd.DataFrame({"image_id": ids, "dataset": f"isic2018_task3_{part}", "diagnosis": diagnosis}))
     joined = _join_metadata(pd.concat(parts, ignore_index=True),

@@ -187,14 +187,23 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
     twice = frame.columns[frame.columns.duplicated()].unique()
     if len(twice):
         raise DataError(f"{path.name} has the column {', '.join(twice)} twice.", "Keep one.")
-    absent = [column for column in required if column not in frame.columns]
-    if absent:
-        raise DataError(f"{path.name} has no column {', '.join(absent)}.",
-                        f"Its columns are {', '.join(map(str, frame.columns))}.")
+    need_columns(frame, required, path.name)
     if frame.empty:
         raise DataError(f"{path.name} has a header but no rows.", "Download it again.")
     stripped: pd.DataFrame = frame.apply(lambda column: column.str.strip())
     return stripped
+
+
+def need_columns(frame: pd.DataFrame, required: Iterable[str], name: str) -> None:
+    """Refuse a table that lacks a column.
+
+    Raises:
+        DataError: It does; the message names the file and what it has.
+    """
+    absent = [column for column in required if column not in frame.columns]
+    if absent:
+        raise DataError(f"{name} has no column {', '.join(absent)}.",
+                        f"Its columns are {', '.join(map(str, frame.columns))}.")
 
 
 def renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
