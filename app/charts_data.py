@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from lesion_core.analysis.intervals import Interval, share_interval
-from lesion_core.imaging.preprocess import Preprocessed
+from lesion_core.imaging.preprocess import Preprocessed, Step
 from lesion_core.labels import AKIEC, DIAGNOSES, diagnosis
 
 Pixels = NDArray[np.uint8]
@@ -28,7 +28,7 @@ CONFIRMATIONS: dict[str, tuple[str, str]] = {
 """How a diagnosis was confirmed: name and colour, the surest first."""
 STEP_NAMES: dict[str, str] = {
     "reduce": "Reduction", "dark_corner": "Dark corners", "hair": "Hair removal", "color": "Colour constancy",
-    "clahe": "Local contrast", "resize": "Resize",
+    "clahe": "Local contrast", "detail": "Equal detail", "resize": "Resize",
 }
 _CODES = (*DIAGNOSES, AKIEC.code)
 _MARGIN = {"l": 0, "r": 8, "t": 8, "b": 8}
@@ -259,8 +259,8 @@ def step_table(original: Pixels, result: Preprocessed) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _found(name: str, step: object, before: Pixels) -> str:
-    mask, gains, box = (getattr(step, field) for field in ("mask", "gains", "box"))
+def _found(name: str, step: Step, before: Pixels) -> str:
+    mask, gains, box = step.mask, step.gains, step.box
     if mask is not None:
         return f"hair on {_percent(mask.mean())} of the picture" if mask.any() else "no hair"
     if gains is not None:
@@ -271,6 +271,9 @@ def _found(name: str, step: object, before: Pixels) -> str:
         if name == "dark_corner" and area > 0.999:
             return "no dark corners"
         return f"keeps {_percent(area)} of the area"
+    if name == "detail":
+        was, now = (min(image.shape[:2]) for image in (before, step.image))
+        return f"short side {was} to {now} px, compressed" if now < was else "compressed"
     return ""
 
 

@@ -64,6 +64,7 @@ DARK, DARKNESS = "dark", "darkness"
 HAIR, HAIR_KERNEL, HAIR_THRESHOLD, HAIR_RADIUS = "hair", "hair_kernel", "hair_threshold", "hair_radius"
 COLOR, POWER = "color", "power"
 CLAHE, CLIP, TILES = "clahe", "clip", "tiles"
+DETAIL, SHORT_SIDE, QUALITY = "detail", "short_side", "quality"
 SIZE, FIT = "size", "fit"
 AFTER = "after"
 

@@ -97,6 +97,14 @@ class Clahe(Settings):
     tiles: int = Field(default=8, ge=1, le=32, description="tiles a side")
 
 
+class Detail(Settings):
+    """The same sharpness and compression for every picture: reduced to a short side, then saved as JPEG."""
+
+    enabled: bool = False
+    short_side: int = Field(default=150, ge=16, le=2048, description="pixels; a smaller picture keeps its size")
+    quality: int = Field(default=75, ge=1, le=100, description="of the JPEG")
+
+
 class Resize(Settings):
     """The last step: to the square that the model reads."""
 
@@ -114,6 +122,7 @@ class Preprocessing(Settings):
     hair: HairRemoval = HairRemoval()
     color: ColorConstancy = ColorConstancy()
     clahe: Clahe = Clahe()
+    detail: Detail = Detail()
     resize: Resize = Resize()
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[Deviation, Deviation, Deviation] = (0.229, 0.224, 0.225)

@@ -16,7 +16,7 @@ from lesion_core.labels import diagnosis
 
 PLAIN = {"displayModeBar": False}
 SHORT = {"reduce": "Reduce", "dark_corner": "Corners", "hair": "Hair", "color": "Colour", "clahe": "Contrast",
-         "resize": "Resize"}
+         "detail": "Detail", "resize": "Resize"}
 FITS = {"crop": "Crop", "pad": "Pad", "stretch": "Stretch"}
 
 run_name = st.session_state.get(state.RUN)
@@ -30,6 +30,7 @@ DEFAULTS = {
     state.HAIR_RADIUS: own.hair.radius,
     state.COLOR: own.color.enabled, state.POWER: own.color.power,
     state.CLAHE: own.clahe.enabled, state.CLIP: own.clahe.clip_limit, state.TILES: own.clahe.tiles,
+    state.DETAIL: own.detail.enabled, state.SHORT_SIDE: own.detail.short_side, state.QUALITY: own.detail.quality,
     state.SIZE: own.resize.size, state.FIT: own.resize.fit,
 }
 
@@ -57,7 +58,7 @@ def slider(label: str, key: str, low: float, high: float, by: float, on: bool, s
 
 def controls() -> Preprocessing:
     """One control a step, in the order of the pipeline."""
-    places = st.columns(5, gap="small")
+    places = st.columns(6, gap="small")
     dark, popover = step(places[0], "Corners", state.DARK, "Crop to the bright field of the dermatoscope.")
     with popover:
         darkness = slider("Dark is under, grey levels", state.DARKNESS, 1, 120, 1, dark)
@@ -74,7 +75,12 @@ def controls() -> Preprocessing:
     with popover:
         clip = slider("Clip limit", state.CLIP, 0.5, 10.0, 0.5, clahe)
         tiles = slider("Tiles a side", state.TILES, 1, 32, 1, clahe)
-    with places[4], st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    detail, popover = step(places[4], "Detail", state.DETAIL, "One sharpness and compression for every picture: "
+                           "archives differ in both, and a model learns the archive by them.")
+    with popover:
+        short_side = slider("Short side, pixels", state.SHORT_SIDE, 16, 2048, 1, detail)
+        quality = slider("JPEG quality", state.QUALITY, 1, 100, 1, detail)
+    with places[5], st.container(horizontal=True, vertical_alignment="center", gap="small"):
         label = st.container(width="content")
         popover = st.popover("", icon=":material/tune:", help="Settings of the resize, the last step.")
     with popover:
@@ -89,6 +95,7 @@ def controls() -> Preprocessing:
         ),
         "color": own.color.model_copy(update={"enabled": color, "power": power}),
         "clahe": own.clahe.model_copy(update={"enabled": clahe, "clip_limit": clip, "tiles": tiles}),
+        "detail": own.detail.model_copy(update={"enabled": detail, "short_side": short_side, "quality": quality}),
         "resize": own.resize.model_copy(update={"size": size, "fit": fit}),
     })
 

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from lesion_core.config import Preprocessing
 from lesion_core.errors import ImageError
 from lesion_core.imaging.color import equalize, shades_of_gray
+from lesion_core.imaging.detail import equal_detail
 from lesion_core.imaging.geometry import Box, crop_dark_corners, resize, scale_to, square, to_original
 from lesion_core.imaging.hair import hair_mask, remove_hair
 
 __all__ = [
-    "Box", "Pipeline", "Preprocessed", "Step", "crop_dark_corners", "equalize", "hair_mask", "normalize",
-    "remove_hair", "resize", "shades_of_gray", "square", "to_original",
+    "Box", "Pipeline", "Preprocessed", "Step", "crop_dark_corners", "equal_detail", "equalize", "hair_mask",
+    "normalize", "remove_hair", "resize", "shades_of_gray", "square", "to_original",
 ]
 
 LARGE_SIDE = 2048
@@ -34,7 +35,7 @@ class Step:
     """One step of the pipeline and what it found.
 
     Attributes:
-        name: ``reduce``, ``dark_corner``, ``hair``, ``color``, ``clahe`` or ``resize``.
+        name: ``reduce``, ``dark_corner``, ``hair``, ``color``, ``clahe``, ``detail`` or ``resize``.
         image: (H, W, 3) uint8 after the step.
         milliseconds: Time that it took.
         mask: (H, W) bool, the hair (step ``hair``).
@@ -160,6 +161,10 @@ class Pipeline:
             start = perf_counter()
             image = equalize(image, s.clahe)
             yield Step("clahe", image, _since(start))
+        if s.detail.enabled:
+            start = perf_counter()
+            image = equal_detail(image, s.detail)
+            yield Step("detail", image, _since(start))
 
 
 def normalize(batch: NDArray[np.uint8], settings: Preprocessing) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
+from PIL import Image
 
-from lesion_core.config import Clahe, ColorConstancy, DarkCorner, HairRemoval, Preprocessing, Resize
+from lesion_core.config import Clahe, ColorConstancy, DarkCorner, Detail, HairRemoval, Preprocessing, Resize
 from lesion_core.errors import ImageError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import (
@@ -23,6 +25,7 @@ from lesion_core.imaging.preprocess import (
     REDUCED_SIDE,
     Pipeline,
     crop_dark_corners,
+    equal_detail,
     equalize,
     hair_mask,
     normalize,
@@ -36,7 +39,7 @@ from lesion_core.imaging.preprocess import (
 Picture = NDArray[np.uint8]
 EVERYTHING = Preprocessing(
     dark_corner=DarkCorner(enabled=True), hair=HairRemoval(enabled=True), color=ColorConstancy(enabled=True),
-    clahe=Clahe(enabled=True), resize=Resize(size=64),
+    clahe=Clahe(enabled=True), detail=Detail(enabled=True, short_side=40), resize=Resize(size=64),
 )
 FITS = ("crop", "pad", "stretch")
 pictures = npst.arrays(np.uint8, st.tuples(st.integers(16, 60), st.integers(16, 60), st.just(3)))
@@ -317,6 +320,58 @@ def test_a_map_of_ones_covers_exactly_the_box(shape: tuple[int, int], side: int,
     np.testing.assert_array_equal(to_original(np.ones((side, side)), shape, (x0, y0, x1, y1)), inside)
 
 
+# Equal detail ---------------------------------------------------------------------------------------------------
+
+
+def noisy(height: int, width: int, seed: int = 0) -> Picture:
+    """Skin with pores: fine texture that a small picture or a JPEG loses."""
+    pores = np.random.default_rng(seed).normal(scale=18, size=(height, width, 1))
+    return np.clip(skin(height, width, seed) + pores, 0, 255).astype(np.uint8)
+
+
+def as_jpeg(picture: Picture, quality: int) -> Picture:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return np.asarray(Image.open(file))
+
+
+def test_equal_detail_is_a_mean_of_blocks_saved_by_pillow() -> None:
+    picture = noisy(450, 600)
+    small = picture.reshape(150, 3, 200, 3, 3).mean((1, 3)).round().astype(np.uint8)
+    found = equal_detail(picture, Detail())
+    assert found.shape == (150, 200, 3) and found.dtype == np.uint8
+    # Two builds of one library: they differ by a grey level where a value lies between two.
+    assert np.abs(found.astype(int) - as_jpeg(small, 75)).mean() < 0.5
+    assert np.abs(found.astype(int) - as_jpeg(small, 30)).mean() > 1
+
+
+def test_after_equal_detail_archives_look_alike() -> None:
+    picture = noisy(450, 600)
+    thumbnail = as_jpeg(np.asarray(Image.fromarray(picture).resize((200, 150), Image.Resampling.BOX)), 75)
+    native = as_jpeg(picture, 91)
+
+    def apart(first: Picture, second: Picture) -> float:
+        return float(np.abs(resize(first, Resize(size=128)).astype(int) - resize(second, Resize(size=128))).mean())
+
+    before, after = apart(thumbnail, native), apart(*(equal_detail(p, Detail()) for p in (thumbnail, native)))
+    assert after < before / 2, (before, after)
+
+
+@settings(max_examples=25, deadline=None)
+@given(image=pictures, side=st.integers(16, 64), quality=st.integers(1, 100))
+def test_equal_detail_keeps_the_frame(image: Picture, side: int, quality: int) -> None:
+    kept = image.copy()
+    found = equal_detail(image, Detail(short_side=side, quality=quality))
+    np.testing.assert_array_equal(image, kept)
+    assert min(found.shape[:2]) == min(side, *image.shape[:2])
+    assert abs(found.shape[0] / found.shape[1] * image.shape[1] - image.shape[0]) <= image.shape[0] / min(side, 16)
+
+
+def test_equal_detail_twice_is_nearly_once() -> None:
+    once = equal_detail(noisy(300, 400), Detail())
+    assert np.abs(equal_detail(once, Detail()).astype(int) - once).mean() < 1
+
+
 # The pipeline ----------------------------------------------------------------------------------------------------
 
 
@@ -330,7 +385,7 @@ def test_run_and_apply_agree(image: Picture, fit: str, size: int) -> None:
     assert result.image.shape == (size, size, 3) and result.image.dtype == np.uint8
     np.testing.assert_array_equal(result.image, pipeline.apply(image))
     np.testing.assert_array_equal(result.image, resize(pipeline.before_resize(image), pipeline.settings.resize))
-    assert [s.name for s in result.steps] == ["dark_corner", "hair", "color", "clahe", "resize"]
+    assert [s.name for s in result.steps] == ["dark_corner", "hair", "color", "clahe", "detail", "resize"]
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 254, 255])
