@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.models.checkpoints import load_weights, save_weights
 from lesion_core.models.classifiers import build, features
+from lesion_core.models.quantization import gram_matrices
 from lesion_core.runs import (
     NEAR,
     OFFICIAL_TEST,
@@ -46,6 +47,8 @@ from lesion_core.runs import (
 
 COMPONENTS = 256
 """Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
+SEEN = 256
+"""Train pictures that the weights are rounded with regard to."""
 
 Progress = Callable[[int, int], None]
 Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -204,7 +207,8 @@ def write_run(
     """
     classes = settings.model.classes
     if earlier is None and ranks.first():
-        save_weights(folder / "model.safetensors", model.state_dict(), bits=bits)
+        grams = gram_matrices(model, train_batches(table, settings.preprocessing)) if bits == 8 else None
+        save_weights(folder / "model.safetensors", model.state_dict(), bits=bits, grams=grams)
     ranks.wait()
     shipped = build(settings.model)
     load_weights(shipped, folder / "model.safetensors")
@@ -247,6 +251,24 @@ def write_run(
     write_policy(tune(run), folder / "policy.json")
     ranks.wait()
     return run
+
+
+def train_batches(table: pd.DataFrame, preprocessing: Preprocessing) -> Iterator[Tensor]:
+    """Some pictures of the train split, for storing weights with regard to what the layers see.
+
+    Args:
+        table: Catalog rows with their role.
+        preprocessing: The run's.
+
+    Yields:
+        (N, 3, S, S) float32, normalised; `SEEN` pictures in all, the same ones each time, or as many as there are.
+    """
+    paths = table["path"][(table["role"] == "train") & table["path"].notna()].astype(str).sort_values()
+    chosen = paths.sample(min(SEEN, len(paths)), random_state=0).tolist()
+    pipeline = Pipeline(preprocessing)
+    for start in range(0, len(chosen), 8):
+        squares = [pipeline.apply(decode(Path(path))) for path in chosen[start : start + 8]]
+        yield torch.from_numpy(normalize(np.stack(squares), preprocessing))
 
 
 def _changes(ood: pd.DataFrame, first: int) -> dict[int, Changed]:

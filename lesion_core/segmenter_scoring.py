@@ -23,9 +23,10 @@ from lesion_core.imaging.geometry import enlarge
 from lesion_core.imaging.lesion import clean_up
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.models.checkpoints import load_weights, save_weights
+from lesion_core.models.quantization import gram_matrices
 from lesion_core.models.segmenters import build_segmenter
 from lesion_core.runs import FACTS
-from lesion_core.scoring import Progress, Squares, stack, versions
+from lesion_core.scoring import Progress, Squares, stack, train_batches, versions
 from lesion_core.segmenter_runs import VARIANTS, SegmenterConfig, SegmenterRun, write_segmenter_config
 
 SCORED = ("select", "calibrate", "test")
@@ -111,7 +112,8 @@ def write_segmenter_run(
     if not test.any():
         raise RunError("No test picture has a mask.", "Give a data set with masks.")
     folder.mkdir(parents=True, exist_ok=True)
-    save_weights(folder / "model.safetensors", model.state_dict(), bits=8)
+    grams = gram_matrices(model, train_batches(table, settings.preprocessing))
+    save_weights(folder / "model.safetensors", model.state_dict(), bits=8, grams=grams)
     stored = build_segmenter(settings.model)
     load_weights(stored, folder / "model.safetensors")
     pictures = list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True))

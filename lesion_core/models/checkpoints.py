@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,39 +11,25 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lesion_core.errors import ModelError
+from lesion_core.models.quantization import dequantize, quantize
 
 SCALE = ".scale"
 EXACT = ("fc.", "segmentation_head.")
 """The last layers: small, and every answer hangs on them."""
 
 
-def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Symmetric 8-bit integers with one scale per output channel.
-
-    ``q = round(w / s)``, ``s = max|w| / 127`` over a channel (Krishnamoorthi, arXiv:1806.08342, 2.2.1).
-
-    Args:
-        weight: (O, ...) float.
-
-    Returns:
-        int8 of the same shape in [-127, 127], and the scales (O,) float32; the scale of a channel of zeros, or of
-        values too small to divide by in float32, is 1.
-    """
-    scale = weight.float().abs().flatten(1).amax(dim=1) / 127
-    scale = torch.where(scale >= torch.finfo(torch.float32).tiny, scale, torch.ones_like(scale))
-    shape = (-1,) + (1,) * (weight.ndim - 1)
-    return torch.clamp(torch.round(weight.float() / scale.view(shape)), -127, 127).to(torch.int8), scale
-
-
-def dequantize(quantized: Tensor, scale: Tensor) -> Tensor:
-    """The float32 weights of `quantize`, each within half a scale of the original."""
-    return quantized.float() * scale.view((-1,) + (1,) * (quantized.ndim - 1))
-
-
-def save_weights(path: Path, state: dict[str, Tensor], *, bits: int = 8) -> None:
+def save_weights(
+    path: Path, state: dict[str, Tensor], *, bits: int = 8, grams: Mapping[str, Tensor] | None = None
+) -> None:
     """Write a model's state: convolutions and matrices at `bits` (8 or 32) a weight, vectors at float32.
 
     The layers of `EXACT` stay at float32.
+
+    Args:
+        path: The safetensors file.
+        state: By name.
+        bits: 8 or 32.
+        grams: What the layers see, of `quantization.gram_matrices`: their weights are rounded with regard to it.
 
     Raises:
         ModelError: Another number of bits, or a weight is not finite.
@@ -58,7 +45,7 @@ def save_weights(path: Path, state: dict[str, Tensor], *, bits: int = 8) -> None
                 f"The weight {name} has values that are not finite.", "The training diverged: lower its rate."
             )
         if bits == 8 and tensor.ndim >= 2 and not name.startswith(EXACT):
-            stored[name], stored[name + SCALE] = quantize(tensor)
+            stored[name], stored[name + SCALE] = quantize(tensor, (grams or {}).get(name))
         else:
             stored[name] = tensor.float().contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from lesion_core.config import ModelSettings
 from lesion_core.errors import ModelError
-from lesion_core.models.checkpoints import SCALE, dequantize, load_tensors, load_weights, quantize, save_weights
+from lesion_core.models.checkpoints import SCALE, load_tensors, load_weights, save_weights
 from lesion_core.models.classifiers import build
+from lesion_core.models.quantization import dequantize, gram_matrices, quantize
 
 SMALL = ModelSettings(architecture="resnet10", classes=("MEL", "NV", "BCC"))
 FLOATS = st.floats(-(2.0**100), 2.0**100, width=32)
@@ -43,6 +44,62 @@ def test_a_channel_of_zeros_stays_zero() -> None:
     q, scale = quantize(torch.tensor([[0.0, 0.0], [1.0, -2.0]]))
     assert scale[0] == 1 and dequantize(q, scale)[0].tolist() == [0, 0]
     assert q[1].tolist() == [64, -127]
+
+
+def inputs(places: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Inputs (width, places) as after a ReLU: not negative, and each much like the next."""
+    random = torch.Generator().manual_seed(seed)
+    few = torch.randn(4, places, generator=random)
+    mixed = torch.randn(width, 4, generator=random) @ few + 0.1 * torch.randn(width, places, generator=random)
+    return mixed.clamp_min(0)
+
+
+def test_weights_rounded_with_regard_to_the_inputs_change_the_answers_less() -> None:
+    weight, x = torch.randn(16, 200, generator=torch.Generator().manual_seed(1)), inputs(500, 200)
+    errors = []
+    for gram in (None, x @ x.T):
+        q, scale = quantize(weight, gram)
+        assert q.dtype == torch.int8 and q.shape == weight.shape and int(q.min()) >= -127
+        errors.append(float(((dequantize(q, scale) - weight) @ inputs(500, 200, seed=0)).pow(2).mean().sqrt()))
+    assert torch.equal(quantize(weight)[1], quantize(weight, x @ x.T)[1])
+    assert errors[1] < errors[0] / 2, errors
+
+
+def test_rounding_with_regard_to_the_inputs_as_in_the_paper() -> None:
+    """Against the update of Hassibi and Stork, one weight at a time with the inverse made anew each time."""
+    weight, x = torch.randn(3, 12, generator=torch.Generator().manual_seed(2)), inputs(60, 12)
+    gram = (x @ x.T).double()
+    damped = gram + 0.01 * gram.diagonal().mean() * torch.eye(12)
+    scale = weight.abs().amax(1).double() / 127
+    left, expected = weight.double().clone(), torch.zeros(3, 12)
+    for i in range(12):
+        inverse = torch.linalg.inv(damped[i:, i:])
+        expected[:, i] = torch.clamp(torch.round(left[:, i] / scale), -127, 127)
+        error = (left[:, i] - expected[:, i] * scale) / inverse[0, 0]
+        left[:, i:] -= error[:, None] * inverse[0]
+    assert torch.equal(quantize(weight, gram.float())[0].float(), expected)
+
+
+def test_inputs_that_say_nothing_leave_plain_rounding() -> None:
+    weight = torch.randn(4, 9, generator=torch.Generator().manual_seed(3))
+    for gram in (torch.zeros(9, 9), torch.eye(9)):
+        assert torch.equal(quantize(weight, gram)[0], quantize(weight)[0])
+
+
+def test_gram_matrices_are_of_what_each_convolution_sees() -> None:
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, stride=2, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1, stride=2)
+    ).eval()
+    x = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(4))
+    grams = gram_matrices(model, [x])
+    patches = torch.nn.functional.pad(x, (1, 1, 1, 1)).unfold(2, 3, 2).unfold(3, 3, 2).permute(0, 2, 3, 1, 4, 5)
+    rows = patches.reshape(-1, 27)
+    torch.testing.assert_close(grams["0.weight"], rows.T @ rows, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        seen = model[:2](x)[:, :, ::2, ::2].permute(0, 2, 3, 1).reshape(-1, 4)
+    torch.testing.assert_close(grams["2.weight"], seen.T @ seen, rtol=1e-4, atol=1e-4)
+    twice = gram_matrices(model, [x, x])
+    torch.testing.assert_close(twice["0.weight"], 2 * grams["0.weight"])
 
 
 @pytest.mark.parametrize("bits", [8, 32])
