@@ -188,24 +188,29 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     data: Annotated[Path | None, typer.Option(help="Score these pictures anew and rewrite the run's tables.")] = None,
+    flips: Annotated[bool, typer.Option(
+        "--flips", help="With --data: read each test picture in four mirrorings; the run stays as it is."
+    )] = False,
     as_json: JsonOption = False,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
 ) -> None:
     """Print a run's metrics on its test sets with 95 % intervals; with --data, score the pictures again first."""
     from lesion_core.analysis.views import VIEWS, view_summary
-    from lesion_core.runs import open_run
+    from lesion_core.runs import HASHED, open_run
 
     if data is None:
+        if flips:
+            raise ConfigError("--flips reads the pictures again.", "Say where they are with --data.")
         opened = open_run(run)
     else:
         # What is scored anew may be missing or damaged before.
-        opened = open_run(run, needed=("model.safetensors", "history.csv"))
+        opened = open_run(run, needed=HASHED if flips else ("model.safetensors", "history.csv"))
         from lesion_core import ranks
         from lesion_core.cards import write_card
         from lesion_core.data.collection import collect
         from lesion_core.models.checkpoints import load_weights
         from lesion_core.models.classifiers import build
-        from lesion_core.scoring import write_run
+        from lesion_core.scoring import with_flips, write_run
 
         ranks.join()
         settings = opened.config.settings
@@ -215,17 +220,21 @@ def evaluate(
                 f"The pictures in {data} are split otherwise than those that {opened.name} was trained on: it would be "
                 "tested on lesions that it learned from.", "Score it on the data that it was trained on.",
             )
-        model = build(settings.model)
-        load_weights(model, opened.weights)
         with bar("Scoring") as progress:
-            opened = write_run(
-                run, settings, model, collection.table, collection.ood,
-                split_fingerprint=collection.manifest.fingerprint, history=opened.history,
-                initial_weights=opened.config.initial_weights, earlier=opened, on_progress=progress,
-            )
+            if flips:
+                opened = with_flips(opened, collection.table, progress)
+            else:
+                model = build(settings.model)
+                load_weights(model, opened.weights)
+                opened = write_run(
+                    run, settings, model, collection.table, collection.ood,
+                    split_fingerprint=collection.manifest.fingerprint, history=opened.history,
+                    initial_weights=opened.config.initial_weights, earlier=opened, on_progress=progress,
+                )
         if not ranks.first():
             return
-        write_card(opened)
+        if not flips:
+            write_card(opened)
     result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "views": {}}
     for key, view in VIEWS.items():
         summary = view_summary(opened, key, n_boot=resamples)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -123,6 +123,12 @@ class Run:
                 f"Allowed are {', '.join(ROLES)}.",
             )
         return table
+
+    def with_predictions(self, table: pd.DataFrame) -> Run:
+        """The same run with other predictions, in memory."""
+        other = replace(self)
+        other.__dict__["predictions"] = table
+        return other
 
     @cached_property
     def ood(self) -> pd.DataFrame:

@@ -34,6 +34,7 @@ from lesion_core.models.checkpoints import load_weights, save_weights
 from lesion_core.models.classifiers import build, features
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.runs import (
+    FACTS,
     NEAR,
     OFFICIAL_TEST,
     ROLES,
@@ -49,6 +50,9 @@ COMPONENTS = 256
 """Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
 SEEN = 256
 """Train pictures that the weights are rounded with regard to."""
+
+FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+"""Axes of (N, 3, H, W) that are mirrored: a lesion has no upright side."""
 
 Progress = Callable[[int, int], None]
 Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -92,7 +96,7 @@ class Scored:
 
 def score(
     model: ResNet, preprocessing: Preprocessing, paths: Sequence[str], *, changes: Mapping[int, Changed] | None = None,
-    batch_size: int = 32, workers: int = 1, on_progress: Progress | None = None,
+    batch_size: int = 32, workers: int = 1, flips: bool = False, on_progress: Progress | None = None,
 ) -> Scored:
     """Run the model over pictures, in float32. Several processes take each a part, and all get the whole.
 
@@ -103,6 +107,7 @@ def score(
         changes: What is done to a picture before the preprocessing, by its place in `paths`.
         batch_size: Pictures at a time; it changes no result beyond rounding.
         workers: Processes that decode.
+        flips: Read each picture as it is, mirrored either way, and both: logits and features are the four's mean.
         on_progress: Called with pictures done and pictures in all, of this process's part.
 
     Raises:
@@ -112,7 +117,7 @@ def score(
     own = {i: made for i, place in enumerate(mine) if (made := (changes or {}).get(place))}
     pictures = Squares([paths[i] for i in mine], preprocessing, own)
     try:
-        part: Scored | RunError = _score(model, pictures, preprocessing, batch_size, workers, on_progress)
+        part: Scored | RunError = _score(model, pictures, preprocessing, batch_size, workers, flips, on_progress)
     except RunError as error:
         part = error  # told to all: the others would wait for this part for ever
     parts = ranks.gather(part)
@@ -130,7 +135,7 @@ def score(
 
 @torch.inference_mode()
 def _score(
-    model: ResNet, pictures: Squares, preprocessing: Preprocessing, batch_size: int, workers: int,
+    model: ResNet, pictures: Squares, preprocessing: Preprocessing, batch_size: int, workers: int, flips: bool,
     on_progress: Progress | None,
 ) -> Scored:
     device = ranks.device()
@@ -141,8 +146,11 @@ def _score(
     for squares in loader:
         if isinstance(squares, RunError):
             raise squares
-        images = torch.from_numpy(normalize(squares.numpy(), preprocessing))
-        found = features(model, images.to(device, memory_format=torch.channels_last))
+        images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(device)
+        ways = [images.flip(axes) if axes else images for axes in (FLIPS if flips else FLIPS[:1])]
+        found = torch.stack([
+            features(model, way.contiguous(memory_format=torch.channels_last)) for way in ways
+        ]).mean(0)  # the last layer is linear: the mean of the logits is the logits of the mean
         penultimate.append(found.cpu())
         logits.append(model.fc(found).cpu())
         done += len(squares)
@@ -251,6 +259,33 @@ def write_run(
     write_policy(tune(run), folder / "policy.json")
     ranks.wait()
     return run
+
+
+def with_flips(run: Run, table: pd.DataFrame, on_progress: Progress | None = None) -> Run:
+    """The run with its test splits scored over `FLIPS`, in memory: nothing is written. Temperature and policy stay as
+    they were chosen, without flips.
+
+    Args:
+        run: A run.
+        table: Catalog rows with their role.
+        on_progress: As in `score`.
+
+    Raises:
+        RunError: A picture cannot be scored, or one of the run's test pictures is not in the table.
+    """
+    known = run.predictions[run.predictions["split"] == "test"].reset_index(drop=True)
+    paths = known["image_id"].map(table.drop_duplicates("image_id").set_index("image_id")["path"])
+    if paths.isna().any():
+        raise RunError(
+            f"{int(paths.isna().sum())} test pictures of {run.name} are not there, such as "
+            f"{known['image_id'][paths.isna()].iloc[0]}.", "Give the data that it was trained on.",
+        )
+    settings = run.config.settings
+    model = build(settings.model)
+    load_weights(model, run.weights)
+    scored = score(model, settings.preprocessing, paths.astype(str).tolist(), workers=settings.training.workers,
+                   flips=True, on_progress=on_progress)
+    return run.with_predictions(_with_logits(known, {name: name for name in FACTS}, scored.logits, run.classes))
 
 
 def train_batches(table: pd.DataFrame, preprocessing: Preprocessing) -> Iterator[Tensor]:

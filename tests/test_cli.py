@@ -121,6 +121,16 @@ def test_evaluate_scores_again_and_mends(call: Any, run_copy: Path, data_root: P
         assert again.config.files["model.safetensors"] == small_run.config.files["model.safetensors"]
 
 
+def test_evaluate_with_flips_changes_nothing(call: Any, small_run: Run, data_root: Path) -> None:
+    before = {path.name: path.read_bytes() for path in small_run.folder.iterdir()}
+    code, plain, _ = call("evaluate", small_run.folder, "--json", "--resamples", 100)
+    code, out, _ = call("evaluate", small_run.folder, "--data", data_root, "--flips", "--json", "--resamples", 100)
+    assert code == 0 and before == {path.name: path.read_bytes() for path in small_run.folder.iterdir()}
+    assert set(json.loads(out)["views"]) == {"test", "ham10000", "binary"}, "select and calibrate are not scored anew"
+    assert json.loads(out)["views"]["test"] != json.loads(plain)["views"]["test"]
+    refused(call("evaluate", small_run.folder, "--flips"), "--data")
+
+
 def test_evaluate_refuses_other_pictures(call: Any, run_copy: Path, tmp_path: Path) -> None:
     code, _, _ = call("synthesize", tmp_path / "other" / "set", "--per-class", 8, "--size", 32, "--seed", 5)
     assert code == 0

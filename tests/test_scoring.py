@@ -16,9 +16,11 @@ from lesion_core.data.near import change
 from lesion_core.engine import Engine
 from lesion_core.errors import RunError
 from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.models.checkpoints import load_weights
 from lesion_core.models.classifiers import build
 from lesion_core.runs import NEAR, Run, open_run
-from lesion_core.scoring import score, write_run
+from lesion_core.scoring import score, with_flips, write_run
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,27 @@ def test_the_batch_changes_nothing(small_run: Run, trained: Any, workers: int) -
     np.testing.assert_allclose(one.logits, four.logits, atol=1e-4)
     np.testing.assert_allclose(one.features, four.features, atol=1e-4)
     assert calls == [(4, 9), (8, 9), (9, 9)] and one.features.shape == (9, 512)
+
+
+def test_flips_are_the_mean_of_four_mirrorings(small_run: Run, trained: Any) -> None:
+    settings, table = small_run.config.settings, trained.collection.table
+    model = build(settings.model)
+    load_weights(model, small_run.weights)
+    paths = list(table["path"][table["role"] == "test"][:3])
+    squares = np.stack([Pipeline(settings.preprocessing).apply(decode(Path(path))) for path in paths])
+    mirrored = [squares, squares[:, ::-1], squares[:, :, ::-1], squares[:, ::-1, ::-1]]
+    with torch.no_grad():
+        each = [model(torch.from_numpy(normalize(np.ascontiguousarray(m), settings.preprocessing))) for m in mirrored]
+    found = score(model, settings.preprocessing, paths, workers=0, flips=True)
+    np.testing.assert_allclose(found.logits, torch.stack(each).mean(0).numpy(), atol=1e-4)
+    assert np.abs(found.logits - each[0].numpy()).max() > 1e-3
+    before = small_run.predictions.copy()
+    other = with_flips(small_run, table)
+    known = other.part("test").set_index("image_id").loc[table["image_id"][table["role"] == "test"][:3]]
+    np.testing.assert_allclose(other.logits(known), found.logits, atol=1e-4)
+    pd.testing.assert_frame_equal(small_run.predictions, before)
+    with pytest.raises(RunError, match=r"test pictures of .* are not there"):
+        with_flips(small_run, table[table["role"] != "test"])
 
 
 def test_no_picture_is_no_problem(small_run: Run) -> None:
