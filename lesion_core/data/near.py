@@ -19,6 +19,7 @@ from lesion_core.data.masks import read_mask
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.artefacts import ARTEFACTS, Mask, Picture, Rng, add_artefact
 from lesion_core.imaging.decode import decode
+from lesion_core.imaging.detail import compressed
 from lesion_core.runs import NEAR, OFFICIAL_TEST
 
 SMALLEST_SKIN = 0.3
@@ -60,6 +61,10 @@ def _out_of_focus(image: Picture, rng: Rng, mask: Mask | None) -> Picture:  # no
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.03 * min(image.shape[:2])), np.uint8)
 
 
+def _compressed(image: Picture, rng: Rng, mask: Mask | None) -> Picture:  # noqa: ARG001
+    return compressed(image, 12)
+
+
 def bare_square(image: Picture, mask: Mask) -> tuple[int, int, int] | None:
     """The largest square without lesion or dark corner: top, left and side in pixels.
 
@@ -87,6 +92,7 @@ CHANGES: dict[str, Change] = {
     **{name: _artefact(name) for name in ARTEFACTS},
     "white_balance": Change("The light has a colour, and no camera corrected it.", _white_balance),
     "out_of_focus": Change("The picture is blurred: its structures are gone.", _out_of_focus),
+    "compressed": Change("The file was compressed again, as chat programs do.", _compressed),
     "bare_skin": Change("The skin beside the lesion, without the lesion.", _bare_skin, needs_mask=True),
 }
 """What can be wrong with dermoscopy, by the kind under which runs hold it."""

@@ -26,8 +26,12 @@ def equal_detail(image: NDArray[np.uint8], settings: Detail) -> NDArray[np.uint8
     """
     height, width = image.shape[:2]
     scale = min(1.0, settings.short_side / min(height, width))
-    small = scale_to(image, max(1, round(width * scale)), max(1, round(height * scale)))
-    how = [cv2.IMWRITE_JPEG_QUALITY, settings.quality,
+    return compressed(scale_to(image, max(1, round(width * scale)), max(1, round(height * scale))), settings.quality)
+
+
+def compressed(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) uint8 RGB as it comes back from a JPEG file (4:2:0) of a quality from 1 to 100."""
+    how = [cv2.IMWRITE_JPEG_QUALITY, quality,
            cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
-    _, file = cv2.imencode(".jpg", small[:, :, ::-1], how)
+    _, file = cv2.imencode(".jpg", image[:, :, ::-1], how)
     return np.ascontiguousarray(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1])
