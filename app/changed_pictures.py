@@ -55,7 +55,7 @@ def something_wrong(judged: Judged, at: float) -> None:
         st.caption("This run was scored on no changed pictures; `evaluate --data` scores it on them.")
         return
     found = changed(judged, at)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         st.plotly_chart(figures.share_dots(found, "dermoscopy rejected"), config={"displayModeBar": False},
                         alt="Rejected share of test dermoscopy by what is wrong with it, with 95 % intervals")
@@ -69,8 +69,8 @@ def something_wrong(judged: Judged, at: float) -> None:
             alt="Accuracy on the pictures before and after the change, and of those still answered")
         st.caption("A change that spoils answers should also be turned away. Where few are rejected and many are "
                    "wrong, the score does not see what the model does not see. A dash: no lesion, or none answered.")
-    for kind, entry in CHANGES.items():
-        st.markdown(f"- **{kind.replace('_', ' ')}**: {entry.plain}")
+    with st.expander("What was done to the pictures"):
+        st.markdown("\n".join(f"- **{kind.replace('_', ' ')}**: {entry.plain}" for kind, entry in CHANGES.items()))
 
 
 def left_out() -> None:
@@ -88,5 +88,6 @@ def left_out() -> None:
         + chosen["measure"].replace(words)
     st.dataframe(chosen.assign(cell=cells, head=heads).pivot_table(
         index="score", columns="head", values="cell", aggfunc="first", sort=False,
-    ).rename(index=lambda k: SCORES[str(k)].name), alt="Every score's figures on diagnoses that were left out")
+    ).rename(index=lambda k: SCORES[str(k)].name),
+        height="content", alt="Every score's figures on diagnoses that were left out")
     st.caption(f"{entry.says} 95 % intervals. {budget(finding.settings)} An AUROC of 0.5 is a coin.")

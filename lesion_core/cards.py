@@ -30,7 +30,7 @@ def card(run: Run) -> str:
         f"# {run.name}",
         "",
         f"{settings.model.architecture}, "
-        f"{len(run.classes)} diagnoses ({', '.join(run.classes)}), input {settings.preprocessing.resize.size} px.",
+        f"{len(run.classes)} diagnoses ({', '.join(run.classes)}). {settings.preprocessing.sentence}",
         "",
         "**For research and teaching. Not a medical device: never use it to decide about a person.**",
         "",
@@ -56,7 +56,9 @@ def card(run: Run) -> str:
         for row in summary.table.itertuples():
             metric = str(row.metric)
             lines.append(_row(METRICS[metric].name if metric in METRICS else metric, row))
-    lines += _recalls(run) + _groups(run)
+    for key in ("test", "isic2018"):
+        lines += _recalls(run, key)
+    lines += _groups(run)
     calibration = run.calibration
     lines += [
         "", "## Calibration", "",
@@ -105,13 +107,13 @@ def _chosen_epoch(run: Run) -> str:
     return f"Epoch {int(watched.index[best]) + 1} of {len(watched)}, the best by {monitor} on the select split."
 
 
-def _recalls(run: Run) -> list[str]:
-    data = view_data(run, "test")
+def _recalls(run: Run, key: str) -> list[str]:
+    data = view_data(run, key)
     if data is None:
         return []
     table: pd.DataFrame = per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
     recalls = table[table["metric"] == "sensitivity"]
-    lines = ["", "### Recall of each diagnosis (test split)", "",
+    lines = ["", f"### Recall of each diagnosis ({VIEWS[key].name})", "",
              "| diagnosis | recall | 95 % interval | n |", "|---|---|---|---|"]
     for row in recalls.itertuples():
         lines.append(f"| {row[1]} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} | {row.n_images} |")

@@ -127,6 +127,20 @@ class Preprocessing(Settings):
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[Deviation, Deviation, Deviation] = (0.229, 0.224, 0.225)
 
+    @property
+    def sentence(self) -> str:
+        """The steps that are on, in their order."""
+        steps = [
+            (self.dark_corner.enabled, f"crop of dark corners (under grey level {self.dark_corner.darkness})"),
+            (self.hair.enabled, "hair removal"),
+            (self.color.enabled, f"colour constancy (shades of gray, norm {self.color.power})"),
+            (self.clahe.enabled, f"local contrast (clip limit {self.clahe.clip_limit:g})"),
+            (self.detail.enabled, f"equal detail (short side {self.detail.short_side} px, JPEG quality "
+                                  f"{self.detail.quality})"),
+            (True, f"{self.resize.fit} to {self.resize.size} px"),
+        ]
+        return "Each picture: " + ", ".join(words for on, words in steps if on) + "."
+
 
 class ModelSettings(Settings):
     """Which network, with which classes, starting from what.

@@ -20,8 +20,7 @@ def segmenter_card(run: SegmenterRun) -> str:
     lines = [
         f"# {run.name}",
         "",
-        f"U-Net on {settings.model.encoder} (depth {settings.model.depth}), one mask, input "
-        f"{settings.preprocessing.resize.size} px, the whole frame stretched to a square.",
+        f"U-Net on {settings.model.encoder} (depth {settings.model.depth}), one mask. {settings.preprocessing.sentence}",
         "",
         "**For research and teaching. Not a medical device: never use it to decide about a person.**",
         "",

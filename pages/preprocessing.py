@@ -40,11 +40,11 @@ def reset() -> None:
     st.session_state.update(DEFAULTS)
 
 
-def step(place: DeltaGenerator, label: str, key: str, says: str) -> tuple[bool, DeltaGenerator]:
+def step(label: str, key: str, says: str) -> tuple[bool, DeltaGenerator]:
     """The switch of a step, and the popover for its settings."""
-    with place, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
         on = st.toggle(label, value=bool(DEFAULTS[key]), key=key, bind="query-params")
-        settings = st.popover("", icon=":material/tune:", help=f"Settings. {says}")
+        settings = st.popover("", icon=":material/tune:", type="tertiary", help=f"Settings. {says}")
     settings.caption(says)
     return on, settings
 
@@ -58,32 +58,33 @@ def slider(label: str, key: str, low: float, high: float, by: float, on: bool, s
 
 def controls() -> Preprocessing:
     """One control a step, in the order of the pipeline."""
-    places = st.columns(6, gap="small")
-    dark, popover = step(places[0], "Corners", state.DARK, "Crop to the bright field of the dermatoscope.")
-    with popover:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        dark, of_dark = step("Corners", state.DARK, "Crop to the bright field of the dermatoscope.")
+        hair, of_hair = step("Hair", state.HAIR, "Find thin dark lines and fill them from beside.")
+        color, of_color = step("Colour", state.COLOR, "Shades of gray: take out the colour of the light.")
+        clahe, of_clahe = step("Contrast", state.CLAHE, "CLAHE on the lightness: more contrast, tile by tile.")
+        detail, of_detail = step("Detail", state.DETAIL, "One sharpness and one compression for every picture: "
+                                 "archives differ in both, and a model learns the archive by them.")
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
+            label = st.container(width="content")
+            of_size = st.popover("", icon=":material/tune:", type="tertiary",
+                                 help="Settings of the resize, the last step.")
+    with of_dark:
         darkness = slider("Dark is under, grey levels", state.DARKNESS, 1, 120, 1, dark)
-    hair, popover = step(places[1], "Hair", state.HAIR, "Find thin dark lines and fill them from beside.")
-    with popover:
+    with of_hair:
         kernel = slider("Widest hair, share of the short side", state.HAIR_KERNEL, 0.01, 0.2, 0.005, hair)
         threshold = slider("Least darkness of a hair, grey levels", state.HAIR_THRESHOLD, 1, 100, 1, hair)
         radius = slider("Inpainting radius, share of the short side", state.HAIR_RADIUS, 0.002, 0.05, 0.001, hair)
-    color, popover = step(places[2], "Colour", state.COLOR, "Shades of gray: take out the colour of the light.")
-    with popover:
+    with of_color:
         power = slider("Minkowski norm", state.POWER, 1, 20, 1, color,
                        "1 is gray world; large numbers look at the brightest pixels only.")
-    clahe, popover = step(places[3], "Contrast", state.CLAHE, "CLAHE on the lightness: more contrast, tile by tile.")
-    with popover:
+    with of_clahe:
         clip = slider("Clip limit", state.CLIP, 0.5, 10.0, 0.5, clahe)
         tiles = slider("Tiles a side", state.TILES, 1, 32, 1, clahe)
-    detail, popover = step(places[4], "Detail", state.DETAIL, "One sharpness and compression for every picture: "
-                           "archives differ in both, and a model learns the archive by them.")
-    with popover:
+    with of_detail:
         short_side = slider("Short side, pixels", state.SHORT_SIDE, 16, 2048, 1, detail)
         quality = slider("JPEG quality", state.QUALITY, 1, 100, 1, detail)
-    with places[5], st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        label = st.container(width="content")
-        popover = st.popover("", icon=":material/tune:", help="Settings of the resize, the last step.")
-    with popover:
+    with of_size:
         size = st.number_input("Pixels a side", 16, 1024, own.resize.size, 16, key=state.SIZE, bind="query-params")
         fit = choose("Fit", FITS, state.FIT, default=own.resize.fit, buttons=True)
         st.caption("Crop: the centre square. Pad: all of it, borders mirrored. Stretch: all of it, the aspect lost.")
@@ -210,6 +211,8 @@ else:
 how_to_read(
     "The steps are applied from left to right; what one takes away, no later one brings back.",
     "A step can look better to you and be worse for the model, which learned from pictures prepared in its own way.",
+    "Where the pictures of one archive are sharper than those of another and show other diagnoses, a model learns the "
+    "sharpness; equal detail takes that sign away.",
     "The last step shrinks the picture to the square that the model reads: what you cannot see there, it cannot.",
     "One picture proves nothing about a step: that takes a whole test split and a model trained for it.",
 )

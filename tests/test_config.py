@@ -15,6 +15,7 @@ from lesion_core.config import (
     Clahe,
     ColorConstancy,
     DarkCorner,
+    Detail,
     HairRemoval,
     ModelSettings,
     Preprocessing,
@@ -33,6 +34,9 @@ PREPROCESSING = st.builds(
     hair=st.builds(HairRemoval, enabled=st.booleans(), kernel=st.floats(0.01, 0.2), threshold=st.integers(1, 100)),
     color=st.builds(ColorConstancy, enabled=st.booleans(), power=st.integers(1, 20)),
     clahe=st.builds(Clahe, enabled=st.booleans(), clip_limit=st.floats(0.5, 10)),
+    detail=st.builds(
+        Detail, enabled=st.booleans(), short_side=st.integers(16, 2048), quality=st.integers(1, 100)
+    ),
     resize=st.builds(Resize, size=st.integers(16, 1024), fit=st.sampled_from(["crop", "pad", "stretch"])),
 )
 
@@ -46,6 +50,14 @@ def test_json_both_ways(settings: Preprocessing) -> None:
 @given(PREPROCESSING, PREPROCESSING)
 def test_a_fingerprint_is_the_settings(a: Preprocessing, b: Preprocessing) -> None:
     assert (a.fingerprint() == b.fingerprint()) == (a == b)
+
+
+@given(PREPROCESSING)
+def test_the_sentence_names_the_steps_that_are_on(settings: Preprocessing) -> None:
+    steps = {"dark corners": settings.dark_corner, "hair": settings.hair, "constancy": settings.color,
+             "contrast": settings.clahe, "JPEG": settings.detail}
+    assert {word for word in steps if word in settings.sentence} == {w for w, step in steps.items() if step.enabled}
+    assert settings.sentence.endswith(f"{settings.resize.fit} to {settings.resize.size} px.")
 
 
 def test_a_run_survives_its_file(tmp_path: Path) -> None:
