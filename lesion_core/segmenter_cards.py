@@ -20,7 +20,8 @@ def segmenter_card(run: SegmenterRun) -> str:
     lines = [
         f"# {run.name}",
         "",
-        f"U-Net on {settings.model.encoder} (depth {settings.model.depth}), one mask. {settings.preprocessing.sentence}",
+        f"U-Net on {settings.model.encoder} (depth {settings.model.depth}), one mask. "
+        f"{settings.preprocessing.sentence}",
         "",
         "**For research and teaching. Not a medical device: never use it to decide about a person.**",
         "",
