@@ -1,4 +1,4 @@
-"""The tab Lessons of Compare: what small trainings side by side say about imbalance and leakage."""
+"""The tab Lessons of Compare: what small trainings side by side say about leakage, files and imbalance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VIEWS = {"test": "its own test split", "isic2018": "official ISIC 2018 test set"
 
 def lessons() -> None:
     """Every study that was made, as a table with its question."""
-    made = {key: found for key in ("leakage", "imbalance") if (found := cache.finding(key))}
+    made = {key: found for key in ("leakage", "files", "imbalance") if (found := cache.finding(key))}
     if not made:
         st.caption("No study was made yet: `python -m lesion_core study leakage --data DATA --settings FILE`.")
         return

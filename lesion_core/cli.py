@@ -325,7 +325,7 @@ def explain(
 
 @app.command()
 def study(
-    key: Annotated[str, typer.Argument(help="imbalance, leakage or left_out.")],
+    key: Annotated[str, typer.Argument(help="imbalance, leakage, files or left_out.")],
     data: DataOption,
     settings: Annotated[Path, typer.Option(help="What all variants share, as JSON; a run's config.json is one.")],
     weights_folder: Annotated[Path | None, typer.Option(help="Where a weights file named in the settings is.")] = None,

@@ -39,11 +39,22 @@ class Variant:
         name: What a person reads.
         training: Fields of `config.Training` that it changes.
         by_image: Deal pictures to the roles one by one, as if no two showed one lesion.
+        detail: Whether all pictures get one sharpness and compression; None: as in the settings.
     """
 
     name: str
     training: dict[str, Any] = field(default_factory=dict)
     by_image: bool = False
+    detail: bool | None = None
+
+    def apply(self, settings: RunSettings) -> RunSettings:
+        """The settings with what this way changes."""
+        prepared = settings.preprocessing
+        if self.detail is not None:
+            detail = prepared.detail.model_copy(update={"enabled": self.detail})
+            prepared = prepared.model_copy(update={"detail": detail})
+        training = settings.training.model_copy(update=self.training)
+        return settings.model_copy(update={"training": training, "preprocessing": prepared})
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,13 @@ STUDIES: dict[str, Study] = {
         "The same training twice. Split by image, other pictures of a test lesion are in train, as in many published "
         "figures; the official test set shows what is left of the difference on new lesions.",
         {"lesion": Variant("split by lesion"), "image": Variant("split by image", by_image=True)},
+    ),
+    "files": Study(
+        "What does a file betray?",
+        "The same training twice. Data sets differ in the size and compression of their files and in the diagnoses "
+        "that they hold, so a model can take one for the other; equal detail takes that sign away.",
+        {"as_they_are": Variant("the files as they are", detail=False),
+         "equal_detail": Variant("one sharpness and compression", detail=True)},
     ),
     "left_out": Study(
         "Does a model notice a diagnosis that it was never taught?",
@@ -142,9 +160,8 @@ def run_study(
         if on_variant:
             on_variant(variant.name)
         classes = tuple(code for code in settings.model.classes if code not in chosen.left_out)
-        own = settings.model_copy(update={
-            "name": f"{key}-{name}", "training": settings.training.model_copy(update=variant.training),
-            "model": settings.model.model_copy(update={"classes": classes}),
+        own = variant.apply(settings).model_copy(update={
+            "name": f"{key}-{name}", "model": settings.model.model_copy(update={"classes": classes}),
         })
         table = _by_image(collection.table, settings) if variant.by_image else collection.table
         out = table["diagnosis"].isin(chosen.left_out)

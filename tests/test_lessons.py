@@ -29,7 +29,7 @@ def made(key: str) -> Finding:
     return Finding(pd.DataFrame(rows, columns=list(COLUMNS)), settings)
 
 
-@pytest.mark.parametrize("key", ["imbalance", "leakage"])
+@pytest.mark.parametrize("key", ["imbalance", "leakage", "files"])
 def test_a_row_a_training_with_intervals(key: str) -> None:
     table = study_table(key, made(key).table)
     assert table.index.tolist() == [variant.name for variant in STUDIES[key].variants.values()]

@@ -90,6 +90,14 @@ def test_variants_differ_from_the_first_in_one_thing() -> None:
         SETTINGS.training.model_validate({**SETTINGS.training.model_dump(), **other.training})
 
 
+def test_files_differ_in_the_detail_step_alone() -> None:
+    found = {key: variant.apply(SETTINGS) for key, variant in STUDIES["files"].variants.items()}
+    assert [s.preprocessing.detail.enabled for s in found.values()] == [False, True]
+    for own in found.values():
+        same = own.preprocessing.model_copy(update={"detail": SETTINGS.preprocessing.detail})
+        assert own.model_copy(update={"preprocessing": same}) == SETTINGS
+
+
 def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no study 'magic'.*imbalance, leakage"):
         study("magic")
