@@ -41,7 +41,9 @@ def card(run: Run) -> str:
         f"(split {config.split_fingerprint}). HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for "
         "research and teaching too.",
         "",
-        f"Initial weights: {config.initial_weights}",
+        f"Initial weights: {config.initial_weights}" + (
+            " It learned from the pictures as their files are; equal detail was switched on afterwards and holds for "
+            "every figure here." if config.detail_added else ""),
         "",
         "## Figures",
         "",
@@ -73,8 +75,9 @@ def card(run: Run) -> str:
             f"Against float32 on the {q['test_images']:.0f} test images: largest difference of a logit "
             f"{q['largest_logit_difference']:.3f}, same diagnosis on {100 * q['same_decision']:.2f} %, balanced "
             f"accuracy {q['balanced_accuracy_fp32']:.4f} at float32 and {q['balanced_accuracy_8bit']:.4f} as stored "
-            "(test split, own classes).",
+            f"(test split, own classes){', before equal detail was switched on' if config.detail_added else ''}.",
         ]
+    own = f"checkpoints/{run.name}/config.json"
     weights = config.settings.model.weights
     of_file = weights not in ("none", "imagenet")
     start = "--weights-folder WEIGHTS " if of_file else ""
@@ -88,8 +91,12 @@ def card(run: Run) -> str:
         "rejected.",
         "- A confident answer is not a right one, and a heatmap is not a proof.",
         "", "## Make it again", "",
-        "```", f"python -m lesion_core train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "
-        f"{start}--runs new", "```", "", *where,
+        *(["Train with `preprocessing.detail.enabled` false in the settings, then switch it on:", ""]
+          if config.detail_added else []),
+        "```", f"python -m lesion_core train --settings {'SETTINGS' if config.detail_added else own} "
+        f"--data $LESION_DATA {start}--runs new",
+        *([f"python -m lesion_core evaluate new/{run.name} --data $LESION_DATA --detail"]
+          if config.detail_added else []), "```", "", *where,
         f"{_chosen_epoch(run)} Batch {training.batch_size}, {training.optimizer}, seed {training.seed}; "
         f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.", "",
     ]

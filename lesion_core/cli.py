@@ -191,6 +191,9 @@ def evaluate(
     flips: Annotated[bool, typer.Option(
         "--flips", help="With --data: read each test picture in four mirrorings; the run stays as it is."
     )] = False,
+    detail: Annotated[bool, typer.Option(
+        "--detail", help="With --data: bring every picture to one sharpness and compression from now on."
+    )] = False,
     as_json: JsonOption = False,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
 ) -> None:
@@ -198,9 +201,11 @@ def evaluate(
     from lesion_core.analysis.views import VIEWS, view_summary
     from lesion_core.runs import HASHED, open_run
 
+    if flips and detail:
+        raise ConfigError("--flips changes nothing, --detail changes the run.", "Give one after the other.")
     if data is None:
-        if flips:
-            raise ConfigError("--flips reads the pictures again.", "Say where they are with --data.")
+        if flips or detail:
+            raise ConfigError("--flips and --detail read the pictures again.", "Say where they are with --data.")
         opened = open_run(run)
     else:
         # What is scored anew may be missing or damaged before.
@@ -226,10 +231,14 @@ def evaluate(
             else:
                 model = build(settings.model)
                 load_weights(model, opened.weights)
+                added = detail and not settings.preprocessing.detail.enabled
+                if added:
+                    settings = settings.with_detail()
                 opened = write_run(
                     run, settings, model, collection.table, collection.ood,
                     split_fingerprint=collection.manifest.fingerprint, history=opened.history,
-                    initial_weights=opened.config.initial_weights, earlier=opened, on_progress=progress,
+                    initial_weights=opened.config.initial_weights, earlier=opened,
+                    detail_added=added or opened.config.detail_added, on_progress=progress,
                 )
         if not ranks.first():
             return

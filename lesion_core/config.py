@@ -248,6 +248,11 @@ class RunSettings(Settings):
     split: SplitSettings = SplitSettings()
     training: Training = Training()
 
+    def with_detail(self, enabled: bool = True) -> Self:
+        """The same settings with equal detail on or off."""
+        detail = self.preprocessing.detail.model_copy(update={"enabled": enabled})
+        return self.model_copy(update={"preprocessing": self.preprocessing.model_copy(update={"detail": detail})})
+
 
 class SegmenterSettings(Settings):
     """A U-Net on the first blocks of a ResNet.

@@ -66,6 +66,10 @@ class RunConfig(Settings):
     settings: RunSettings
     split_fingerprint: str
     initial_weights: str = Field(description="one sentence: what the weights started from")
+    detail_added: bool = Field(
+        default=False, description="equal detail was switched on after the training: the pictures it learned from were "
+        "as their files are"
+    )
     created: str = Field(description="date, ISO 8601")
     versions: dict[str, str]
     counts: dict[str, int] = Field(description="images a split")

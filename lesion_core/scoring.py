@@ -190,6 +190,7 @@ def write_run(
     initial_weights: str,
     bits: int = 8,
     earlier: Run | None = None,
+    detail_added: bool = False,
     on_progress: Progress | None = None,
 ) -> Run:
     """Score every picture with the weights as they ship and write the run folder.
@@ -207,6 +208,7 @@ def write_run(
         initial_weights: One sentence on what the weights started from.
         bits: 8 or 32 a weight.
         earlier: The run in `folder`, to score it again: its weights, and what storing them cost, stay as they are.
+        detail_added: The settings have equal detail, and the training had not.
         on_progress: Called with pictures done and pictures in all.
 
     Raises:
@@ -254,7 +256,7 @@ def write_run(
             **{role: int(((table["role"] == role) & (table["dataset"] != OFFICIAL_TEST)).sum()) for role in ROLES},
             OFFICIAL_TEST: int((table["dataset"] == OFFICIAL_TEST).sum()), "ood": len(ood),
         },
-        quantization=quantization, files={},
+        quantization=quantization, detail_added=detail_added, files={},
     ))
     write_policy(tune(run), folder / "policy.json")
     ranks.wait()

@@ -49,12 +49,8 @@ class Variant:
 
     def apply(self, settings: RunSettings) -> RunSettings:
         """The settings with what this way changes."""
-        prepared = settings.preprocessing
-        if self.detail is not None:
-            detail = prepared.detail.model_copy(update={"enabled": self.detail})
-            prepared = prepared.model_copy(update={"detail": detail})
-        training = settings.training.model_copy(update=self.training)
-        return settings.model_copy(update={"training": training, "preprocessing": prepared})
+        prepared = settings if self.detail is None else settings.with_detail(self.detail)
+        return prepared.model_copy(update={"training": settings.training.model_copy(update=self.training)})
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,19 @@ def test_evaluate_with_flips_changes_nothing(call: Any, small_run: Run, data_roo
     refused(call("evaluate", small_run.folder, "--flips"), "--data")
 
 
+def test_evaluate_switches_equal_detail_on(call: Any, run_copy: Path, data_root: Path, small_run: Run) -> None:
+    for _ in range(2):
+        code, _, _ = call("evaluate", run_copy, "--data", data_root, "--detail", "--json", "--resamples", 100)
+        found = open_run(run_copy).config
+        assert code == 0 and found.detail_added and found.settings == small_run.config.settings.with_detail()
+    assert found.files["model.safetensors"] == small_run.config.files["model.safetensors"]
+    assert found.files["predictions.parquet"] != small_run.config.files["predictions.parquet"]
+    text = (run_copy / "card.md").read_text()
+    assert "switched on afterwards" in text and "--detail" in text.split("## Make it again")[1]
+    refused(call("evaluate", run_copy, "--detail"), "--data")
+    refused(call("evaluate", run_copy, "--data", data_root, "--detail", "--flips"), "one after the other")
+
+
 def test_evaluate_refuses_other_pictures(call: Any, run_copy: Path, tmp_path: Path) -> None:
     code, _, _ = call("synthesize", tmp_path / "other" / "set", "--per-class", 8, "--size", 32, "--seed", 5)
     assert code == 0
