@@ -97,7 +97,7 @@ def test_unverified_files_are_refused_when_they_are_read(run_copy: Path, name: s
     ("predictions", lambda t: t.assign(logit_NV=t["logit_NV"].where(t.index != 3, np.inf)), "1 rows have logits"),
     ("predictions", lambda t: t.assign(logit_NV="high"), "column logit_NV holds no numbers"),
     ("ood", lambda t: t.drop(columns="kind"), "ood.parquet of small lacks the column kind"),
-    ("ood", lambda t: t.assign(logit_SCC=np.nan), r"\d+ rows have logits that are no numbers"),
+    ("ood", lambda t: t.assign(logit_SCC=t.logit_SCC.where(t.index >= 20)), "20 rows have logits that are no numbers"),
     ("ood", lambda t: t.head(1), "features.safetensors of small has not one row an image"),
 ])
 def test_wrong_tables_name_the_column(run_copy: Path, table: str, change: Any, says: str) -> None:
