@@ -27,7 +27,7 @@ from app.state import OOD_SAMPLES, STUDIES, data_root, runs_root, trunk
 from lesion_core.analysis.curves import by_class
 from lesion_core.analysis.intervals import per_class_summary
 from lesion_core.analysis.segmentation import mask_summary
-from lesion_core.analysis.views import ViewData, ViewSummary
+from lesion_core.analysis.views import ViewData, ViewSummary, paired_differences
 from lesion_core.analysis.views import view_summary as compute_view_summary
 from lesion_core.config import Preprocessing
 from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
@@ -246,6 +246,16 @@ def _view_summary(name: str, fingerprint: str, view: str) -> ViewSummary | None:
 def view_summary(name: str, view: str) -> ViewSummary | None:
     """A run's metrics with intervals in a view, None where it has no such images."""
     return _view_summary(name, run(name).fingerprint, view)
+
+
+@st.cache_data(show_spinner="Comparing, with intervals …", max_entries=64)
+def _paired(name: str, fingerprint: str, other: str, of_other: str, view: str) -> pd.DataFrame | None:  # noqa: ARG001
+    return paired_differences(run(name), run(other), view)
+
+
+def paired(name: str, other: str, view: str) -> pd.DataFrame | None:
+    """The figures of another run less a run's, as `views.paired_differences` gives them."""
+    return _paired(name, run(name).fingerprint, other, run(other).fingerprint, view)
 
 
 @st.cache_data(show_spinner="Reading the results …", max_entries=32)

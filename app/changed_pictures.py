@@ -63,10 +63,10 @@ def something_wrong(judged: Judged, at: float) -> None:
                    "show enough of it); further right is sent to a person more often. Wilson's 95 % intervals.")
     with right:
         shares = {"right_before": "right, unchanged", "right_after": "right, changed",
-                  "right_answered": "right, of the answered"}
+                  "right_answered": "right, answered"}
         st.dataframe(found.set_index("group")[list(shares)].rename(columns=shares).map(
             lambda share: percent(share) if np.isfinite(share) else "-"),
-            alt="Accuracy on the pictures before and after the change, and of those still answered")
+            height="content", alt="Accuracy on the pictures before and after the change, and of those still answered")
         st.caption("A change that spoils answers should also be turned away. Where few are rejected and many are "
                    "wrong, the score does not see what the model does not see. A dash: no lesion, or none answered.")
     with st.expander("What was done to the pictures"):

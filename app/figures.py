@@ -161,6 +161,46 @@ def per_class(table: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
     return figure
 
 
+def runs_side_by_side(tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], chosen: str,
+                      height: int = 470) -> go.Figure:
+    """Figures of several runs as dots with intervals, under each figure a row a run.
+
+    Args:
+        tables: By run: value, low, high by metric. A figure that is NaN has no dot.
+        metrics: Key to name, from top to bottom.
+        chosen: The run that is marked.
+        height: Pixels.
+    """
+    figure = go.Figure()
+    ticks: dict[float, str] = {}
+    row, lowest = 0.0, 0.8
+    for key, name in metrics.items():
+        ticks[row] = f"<b>{name}</b>"
+        for run, table in tables.items():
+            row += 1
+            found = table.loc[key]
+            value, low, high = (found[[c]].to_numpy(np.float64) for c in ("value", "low", "high"))
+            lowest = float(np.nanmin([lowest, value[0], low[0]]))
+            colour = ACCENT if run == chosen else MUTED
+            ticks[row] = f'<span style="color:{colour}">{run}</span>'
+            figure.add_trace(go.Scatter(
+                x=value, y=[row], mode="markers", showlegend=False, cliponaxis=False,
+                marker={"size": 10, "color": colour, "symbol": "circle" if run == chosen else "circle-open"},
+                error_x={**_lengths(low, value, high), "color": colour}, customdata=[[run, name, low[0], high[0]]],
+                hovertemplate="%{customdata[0]}, %{customdata[1]}: %{x:.3f} (%{customdata[2]:.3f} to "
+                              "%{customdata[3]:.3f})<extra></extra>",
+            ))
+            text = f"{value[0]:.3f}" if np.isfinite(value[0]) else "none"
+            figure.add_annotation(x=1.03, xref="paper", y=row, text=text, showarrow=False, xanchor="left",
+                                  font={"color": colour})
+        row += 1.3
+    _styled(figure, height, margin={"l": 8, "r": 48, "t": 8, "b": 32})
+    figure.update_xaxes(range=[lowest - 0.04, 1.0], dtick=0.1, fixedrange=True)
+    figure.update_yaxes(tickvals=list(ticks), ticktext=list(ticks.values()), range=[row - 0.5, -0.7], showgrid=False,
+                        fixedrange=True, automargin=True)
+    return figure
+
+
 def roc_by_class(curves: pd.DataFrame, auroc: Mapping[str, float]) -> go.Figure:
     """ROC curves, one a class in its colour, with the area in the legend.
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lesion_core.analysis.intervals import per_class_summary
-from lesion_core.analysis.metrics import METRICS
+from lesion_core.analysis.metrics import METRIC_NAMES
 from lesion_core.analysis.subgroups import GROUPED_BY, subgroups
 from lesion_core.analysis.views import VIEWS, view_data, view_summary
 from lesion_core.runs import Run
@@ -57,7 +57,7 @@ def card(run: Run) -> str:
                   view.says, "", "| metric | value | 95 % interval |", "|---|---|---|"]
         for row in summary.table.itertuples():
             metric = str(row.metric)
-            lines.append(_row(METRICS[metric].name if metric in METRICS else metric, row))
+            lines.append(_row(METRIC_NAMES[metric], row))
     for key in ("test", "isic2018"):
         lines += _recalls(run, key)
     lines += _groups(run)

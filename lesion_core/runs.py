@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -334,12 +335,21 @@ def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HAS
     return Run(folder, config, fingerprint)
 
 
+def run_folders(root: Path) -> list[Path]:
+    """The folders below a folder, hidden ones left out; numbers in names count, so resnet50 is before resnet101."""
+    if not root.is_dir():
+        return []
+    found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(found, key=lambda path: [(int(part), "") if part.isdigit() else (-1, part)
+                                           for part in re.split(r"(\d+)", path.name)])
+
+
 def list_runs(root: Path, *, verify: bool = False) -> tuple[list[Run], dict[str, RunError]]:
     """All classifiers' runs below a folder, by name, and the folders that cannot be opened, with the reason."""
     runs: list[Run] = []
     broken: dict[str, RunError] = {}
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
-        if folder.name.startswith(".") or is_segmenter(folder):
+    for folder in run_folders(root):
+        if is_segmenter(folder):
             continue
         try:
             runs.append(open_run(folder, verify=verify))

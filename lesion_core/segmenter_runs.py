@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 from lesion_core.analysis.segmentation import COUNTS
 from lesion_core.config import SegmenterRunSettings, Settings
 from lesion_core.errors import RunError
-from lesion_core.runs import FACTS, INCOMPLETE, SCHEMA_VERSION, is_segmenter, read_config, sha256
+from lesion_core.runs import FACTS, INCOMPLETE, SCHEMA_VERSION, is_segmenter, read_config, run_folders, sha256
 
 HASHED = ("model.safetensors", "golden.safetensors", "masks.parquet", "history.csv")
 VARIANTS = {"clean": "largest part, holes filled", "raw": "as found"}
@@ -130,8 +130,8 @@ def list_segmenters(root: Path, *, verify: bool = False) -> tuple[list[Segmenter
     """All segmenters below a folder, by name, and those that cannot be opened, with the reason."""
     found: list[SegmenterRun] = []
     broken: dict[str, RunError] = {}
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
-        if not folder.name.startswith(".") and is_segmenter(folder):
+    for folder in run_folders(root):
+        if is_segmenter(folder):
             try:
                 found.append(open_segmenter(folder, verify=verify))
             except RunError as error:

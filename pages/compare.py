@@ -8,35 +8,39 @@ import streamlit as st
 
 from app import cache, figures, state
 from app.answers import read_reliability
-from app.components import badges, current_run, how_to_read, metric_with_interval, page_title
+from app.components import badges, choose, current_run, how_to_read, metric_with_interval, page_title
 from app.figures import name_of, percent
 from app.lessons import lessons
-from lesion_core.analysis.metrics import METRICS, confusion
+from lesion_core.analysis.metrics import METRIC_NAMES, METRICS, confusion
 from lesion_core.analysis.views import VIEWS
 from lesion_core.errors import RunError
 from lesion_core.labels import BINARY
 
-BINARY_NAMES = {
-    "accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1", "specificity": "Specificity",
-    "auroc": "AUROC",
-}
 # What an earlier project published for the binary view; its split was by image.
 REFERENCE = {"accuracy": 0.880, "precision": 0.675, "recall": 0.745, "f1": 0.708}
+EARLIER = pd.DataFrame({"value": REFERENCE, "low": np.nan, "high": np.nan})
+# The figures beside the matrix, and how many other runs are there unasked.
+FIRST = ("balanced_accuracy", "macro_auroc", "accuracy", "macro_f1")
+FIRST_BINARY = tuple(REFERENCE)
+BESIDE = 3
 
 run = current_run()
 title = st.container()
 
 # One row of controls: only the views that the run has images for.
-others = [other.name for other in cache.runs()[0] if other.name != run.name]
+others = [other for other in cache.runs()[0] if other.name != run.name]
 views = {key: found for key in VIEWS if (found := cache.answers(run.name, key)) is not None}
 if not views:
     raise RunError(f"Run {run.name} has no scored images.", "Score it with `evaluate`, or choose another run.")
 with st.container(horizontal=True, vertical_alignment="center"):
-    view = str(st.segmented_control("Images and classes", list(views), default=next(iter(views)), required=True,
-                                    key=state.VIEW, bind="query-params", label_visibility="collapsed"))
+    view = choose("Images and classes", {key: VIEWS[key].short for key in views}, state.VIEW, buttons=True,
+                  label_visibility="collapsed")
     labels = st.container(width="content")
-    further = list(st.multiselect("Beside it", others, key=state.FURTHER_RUNS, bind="query-params", width=220,
-                                  placeholder="Beside it", label_visibility="collapsed")) if others else []
+    # Runs that were split alike have the same test pictures: those are beside it unless somebody takes them away.
+    alike = [other.name for other in others if other.config.split_fingerprint == run.config.split_fingerprint][:BESIDE]
+    further = list(st.multiselect("Beside it", [other.name for other in others], default=alike,
+                                  key=state.FURTHER_RUNS, bind="query-params", placeholder="Beside it",
+                                  label_visibility="collapsed")) if others else []
 data, predicted = views[view].data, views[view].predicted
 k = len(data.classes)
 totals = np.bincount(data.truth, minlength=k)
@@ -64,7 +68,7 @@ with labels:
     badges(("real dermoscopy", "blue"), (f"{split} split", "green" if split == "test" else "orange"),
            (f"n = {n_images:,} images, {n_lesions:,} lesions", "gray"))
 
-main, side = st.columns([3, 1], gap="large")
+main, side = st.columns([5, 3] if further else [3, 1], gap="large")
 below = st.container()
 
 
@@ -97,21 +101,32 @@ with main:
         selection_mode="points", config={"displayModeBar": False},
         alt=f"Confusion matrix of {run.name}, {VIEWS[view].name}: rows are the truth, columns what the model says.",
     )
-with side, st.container(gap="xxsmall"):
-    summary = cache.view_summary(run.name, view)
-    if summary is not None:
-        by_metric = summary.table.set_index("metric").T
-        if data.classes == BINARY:
-            for key in ("accuracy", "precision", "recall", "f1", "auroc"):
-                ours = f"{BINARY_NAMES[key]}, reference {REFERENCE[key]:.3f}" if key in REFERENCE else BINARY_NAMES[key]
-                metric_with_interval(ours, by_metric[key])
-        else:
-            for key in ("balanced_accuracy", "macro_auroc", "accuracy", "macro_f1", "ece"):
-                metric_with_interval(METRICS[key].name, by_metric[key])
+names = [found.name for found in cache.runs()[0] if found.name == run.name or found.name in further]
+with side:
+    measured = {name: summary.table.set_index("metric") for name in names
+                if (summary := cache.view_summary(name, view)) is not None}
+own, beside = measured[run.name], [name for name in further if name in measured]
+first = FIRST_BINARY if data.classes == BINARY else FIRST
+with side:
+    if beside:
+        st.plotly_chart(
+            figures.runs_side_by_side(
+                measured if data.classes != BINARY else measured | {"earlier project": EARLIER},
+                {key: METRIC_NAMES[key] for key in first}, run.name,
+            ),
+            config={"displayModeBar": False}, alt=f"Figures of {run.name} beside {', '.join(beside)}, with intervals",
+        )
+    else:
+        with st.container(gap="xxsmall"):
+            for key in first:
+                reference = f", reference {REFERENCE[key]:.3f}" if data.classes == BINARY else ""
+                metric_with_interval(METRIC_NAMES[key] + reference, own.T[key])
 undecided = n_images - int(counts.sum())
 caption.caption(
     f"**{VIEWS[view].name}.** {VIEWS[view].says} A row is a true class, a cell its pictures and their share of the "
-    "row; darker is more. Small figures: 95 % interval, resampled by lesion."
+    "row; darker is more. "
+    + ("Dots further right are better; their lines" if beside else "Small figures")
+    + ": 95 % interval, resampled by lesion."
     + (f" {undecided} undecided pictures are in no column." if undecided else "")
     + (" The reference is an earlier project's; its split was by image, so pictures of one lesion were on both sides, "
        "which flatters." if data.classes == BINARY else "")
@@ -155,26 +170,41 @@ def with_interval(row: pd.Series) -> str:
     return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})" if pd.notna(row["value"]) else "none"
 
 
+def difference(row: pd.Series) -> str:
+    if pd.isna(row["value"]):
+        return "none"
+    told = f"{row['value']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+    return told if row["low"] <= 0 <= row["high"] else f"{told} *"
+
+
 if tabs[0].open:
     with tabs[0]:
-        columns: dict[str, pd.Series] = {}
-        for name in (run.name, *further):
-            result = cache.view_summary(name, view)
-            if result is None:
-                st.caption(f":material/info: Run {name} has no images for this view.")
-                continue
-            columns[f"{name}, n = {result.n_images:,}"] = result.table.set_index("metric").apply(with_interval, axis=1)
-        metrics = pd.DataFrame(columns)
+        metrics = pd.DataFrame({
+            f"{name}, n = {found['n_images'].max():,}": found.apply(with_interval, axis=1)
+            for name, found in measured.items()
+        })
         if data.classes == BINARY:
             metrics["reference"] = pd.Series({key: f"{value:.3f}" for key, value in REFERENCE.items()})
-            metrics.insert(0, "metric", [BINARY_NAMES[key] for key in metrics.index])
         else:
-            metrics.insert(0, "metric", [METRICS[key].name for key in metrics.index])
             metrics["what it says"] = [METRICS[key].says for key in metrics.index]
+        metrics.insert(0, "metric", [METRIC_NAMES[key] for key in metrics.index])
         st.dataframe(metrics.fillna("none"), hide_index=True, alt="Metrics with 95 % intervals, a column a run")
         st.caption(f"{source}. In brackets the 95 % interval, resampled by lesion.")
-        if any(cache.run(name).config.split_fingerprint != run.config.split_fingerprint for name in further):
-            st.caption(":material/warning: These runs were split differently, so their test images are not the same.")
+        for name in sorted(set(further) - set(beside)):
+            st.caption(f":material/info: Run {name} has no images for this view.")
+        differences = {name: less for name in beside if (less := cache.paired(run.name, name, view)) is not None}
+        if differences:
+            st.markdown(f"**Difference to {run.name}, on the same pictures**")
+            told = pd.DataFrame({
+                f"{name}, n = {less['n_images'].max():,}": less.set_index("metric").apply(difference, axis=1)
+                for name, less in differences.items()
+            })
+            told.insert(0, "metric", [METRIC_NAMES[key] for key in told.index])
+            st.dataframe(told, hide_index=True, alt=f"Differences to {run.name} with 95 % intervals")
+            st.caption("The other run's figure less this run's. Where the 95 % interval (the same resampled lesions "
+                       "for both) holds 0, chance alone could have made the difference; a star marks the others."
+                       + ("" if data.classes == BINARY else
+                          " Of Brier score, calibration error and log loss, less is better."))
 if tabs[1].open:
     with tabs[1]:
         each = cache.per_class(run.name, view)
@@ -244,7 +274,7 @@ if tabs[6].open:
 how_to_read(
     "*Accuracy* counts pictures, so it speaks mostly of the common mole; *balanced accuracy* counts each class alike.",
     "The interval says how far the figure could move with other lesions of the same kind. It says nothing of other "
-    "clinics, cameras or skins: look at the view *isic2018* for a hint of that.",
+    "clinics, cameras or skins: look at *Official ISIC 2018* for a hint of that.",
     "Only *test* was never chosen on. Figures of *select* and *calibrate* flatter the model and are here to compare.",
     "A missed melanoma and a mole called melanoma are one mistake each here, and are not the same to a patient.",
 )

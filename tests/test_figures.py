@@ -107,6 +107,22 @@ class TestPerClass:
             figures.colour_of("XYZ")
 
 
+def test_runs_side_by_side_mark_the_chosen_one_and_leave_out_what_is_not_known() -> None:
+    table = pd.DataFrame({"value": [0.6, 0.9], "low": [0.5, 0.85], "high": [0.7, 0.95]}, index=["recall", "auroc"])
+    empty = table * np.nan
+    figure = figures.runs_side_by_side({"a": table, "b": table - 0.1, "c": empty},
+                                       {"recall": "Recall", "auroc": "AUROC"}, "b")
+    assert [trace.x[0] for trace in figure.data] == pytest.approx([0.6, 0.5, np.nan, 0.9, 0.8, np.nan], nan_ok=True)
+    filled = [trace.customdata[0][0] for trace in figure.data if trace.marker.symbol == "circle"]
+    assert filled == ["b", "b"]
+    first = figure.data[0]
+    assert first.x[0] - first.error_x.arrayminus[0] == pytest.approx(0.5)
+    assert [note.text for note in figure.layout.annotations] == ["0.600", "0.500", "none", "0.900", "0.800", "none"]
+    assert figure.layout.xaxis.range[0] < 0.4, "the lowest interval is in sight"
+    rows = [trace.y[0] for trace in figure.data]
+    assert set(rows) < set(figure.layout.yaxis.tickvals) and len(set(rows)) == 6
+
+
 def test_roc_curves_have_the_colours_and_areas_of_their_classes(answers: tuple[np.ndarray, np.ndarray]) -> None:
     truth, probabilities = answers
     curves, _ = by_class(truth, probabilities, CLASSES)

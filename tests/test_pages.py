@@ -298,6 +298,19 @@ def test_another_score_and_another_run_have_a_threshold_of_their_own() -> None:
     assert any(list(frame.value.get("run", [])) == ["other", "small"] for frame in app.dataframe)
 
 
+@pytest.mark.usefixtures("two_runs")
+def test_runs_that_were_split_alike_are_compared_unasked(small_run: Run) -> None:
+    app = open_page("compare", run="small")
+    assert not app.exception and "Difference to small" in text(app)
+    less = app.dataframe[-1].value.set_index("metric")["other, n = " + f"{len(small_run.part('test')):,}"]
+    assert less["Accuracy"].startswith("+0.000 (+0.000 to +0.000)"), "a temperature changes no answer"
+    assert less["Log loss"].endswith("*") or not less["Log loss"].startswith("+0.000")
+    app = open_page("compare", run="small", view="binary")
+    assert not app.exception and "AUROC" in app.dataframe[0].value["metric"].tolist()
+    app.multiselect(key="with").set_value([]).run()
+    assert not app.exception and "Difference to small" not in text(app)
+
+
 @pytest.mark.usefixtures("with_run")
 def test_who_pays_compares_data_sets() -> None:
     app = open_page("out_of_distribution", who="dataset")

@@ -17,7 +17,18 @@ from lesion_core.analysis.policy import read_policy
 from lesion_core.data.near import CHANGES
 from lesion_core.errors import LesionError, RunError
 from lesion_core.labels import ISIC2019
-from lesion_core.runs import FACTS, HASHED, OOD_FACTS, ROLES, Run, list_runs, open_run, sha256, write_config
+from lesion_core.runs import (
+    FACTS,
+    HASHED,
+    OOD_FACTS,
+    ROLES,
+    Run,
+    list_runs,
+    open_run,
+    run_folders,
+    sha256,
+    write_config,
+)
 
 TABLES = ("predictions", "ood", "calibration", "history", "golden", "features")
 
@@ -201,3 +212,11 @@ def test_the_list_tells_the_broken_and_gives_the_others(run_copy: Path) -> None:
     assert [run.name for run in list_runs(root)[0]] == ["small"], "found only by verifying"
     assert list(list_runs(root, verify=True)[1]) == ["notes", "small", "torn"]
     assert list_runs(root / "none") == ([], {})
+
+
+def test_runs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for name in ("resnet101", "resnet50", "a", "resnet152", ".hidden", "50b", "resnet"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch()
+    assert [path.name for path in run_folders(tmp_path)] == [
+        "50b", "a", "resnet", "resnet50", "resnet101", "resnet152"]

@@ -12,7 +12,7 @@ import pytest
 from app.rejection import read_judged
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood_scores import Scorer
-from lesion_core.analysis.views import VIEWS, view_data, view_summary
+from lesion_core.analysis.views import VIEWS, paired_differences, view_data, view_summary
 from lesion_core.errors import ConfigError
 from lesion_core.labels import BINARY, HAM10000, ISIC2019
 from lesion_core.runs import OFFICIAL_TEST, Run, open_run
@@ -103,3 +103,29 @@ def test_the_official_test_set_stands_beside_the_others(with_official: Run) -> N
     assert len(judged.official) == len(with_official.part("test", OFFICIAL_TEST)) == 4
     assert not set(judged.official["image_id"]) & set(judged.dermoscopy["image_id"])
     assert (judged.of("test")["dataset"] == with_official.part("test")["dataset"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("key", ["test", "binary"])
+def test_another_runs_figures_are_compared_on_the_pictures_both_have(small_run: Run, run_copy: Path, key: str) -> None:
+    table = pd.read_parquet(run_copy / "predictions.parquet")
+    logits = [c for c in table if c.startswith("logit_")]
+    table[logits] += np.random.default_rng(0).normal(0, 3, table[logits].shape)
+    lost = table.index[table["split"] == "test"][0]
+    table.drop(index=lost).sample(frac=1, random_state=0).to_parquet(run_copy / "predictions.parquet")  # another order
+    other = open_run(run_copy, verify=False)
+    found = paired_differences(small_run, other, key, n_boot=50)
+    assert found is not None
+    found = found.set_index("metric")
+    theirs = view_summary(other, key, n_boot=20)
+    shared = small_run.predictions.drop(index=lost)
+    ours = view_summary(small_run.with_predictions(shared), key, n_boot=20)
+    assert theirs is not None and ours is not None
+    expected = theirs.table.set_index("metric")["value"] - ours.table.set_index("metric")["value"]
+    pd.testing.assert_series_equal(found["value"], expected[found.index], check_names=False)
+    assert found["n_images"].iloc[0] == theirs.n_images and (found["low"] <= found["high"]).all()
+
+
+def test_runs_without_pictures_in_common_are_not_compared(small_run: Run) -> None:
+    table = small_run.predictions.assign(image_id=[f"x{i}" for i in range(len(small_run.predictions))])
+    assert paired_differences(small_run, small_run.with_predictions(table), "test") is None
+    assert paired_differences(small_run, small_run, "isic2018") is None

@@ -178,6 +178,11 @@ METRICS: dict[str, Metric] = {
 }
 """The figures of merit by key."""
 
+METRIC_NAMES = {key: m.name for key, m in METRICS.items()} | {
+    "precision": "Precision", "recall": "Recall", "f1": "F1", "specificity": "Specificity", "auroc": "AUROC",
+}
+"""The names on the screen, of the figures of `binary_view` too."""
+
 
 def metric(key: str) -> Metric:
     """The metric of a key.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesion_core.analysis.intervals import binary_summary, summary
-from lesion_core.analysis.metrics import softmax
+from lesion_core.analysis.intervals import Figures, binary_summary, paired_intervals, summary
+from lesion_core.analysis.metrics import METRICS, binary_figures, softmax, two_sided
+from lesion_core.analysis.predictions import Scored
 from lesion_core.errors import ConfigError
 from lesion_core.labels import BINARY, HAM10000, convert_codes, convert_probabilities
 from lesion_core.runs import OFFICIAL_TEST, Run
@@ -23,6 +24,7 @@ class View:
 
     Attributes:
         name: What a person reads.
+        short: The same on a button.
         says: What it is good for, one sentence.
         split: Role of the images.
         classes: The label set, or None for the run's own classes.
@@ -30,6 +32,7 @@ class View:
     """
 
     name: str
+    short: str
     says: str
     split: str
     classes: tuple[str, ...] | None
@@ -37,16 +40,19 @@ class View:
 
 
 VIEWS: dict[str, View] = {
-    "test": View("Test split", "Lesions that no step of the training has seen, in the run's own classes.", "test",
-                 None),
-    "ham10000": View("HAM10000 part of the test split", "The same, only HAM10000, in its seven classes.", "test",
-                     HAM10000, "ham10000"),
-    "isic2018": View("Official ISIC 2018 test set", "Seven classes; it holds pictures from clinics that the training "
-                     "data lacks.", "test", HAM10000, OFFICIAL_TEST),
-    "binary": View("Benign or malignant", "The test split in two classes; actinic keratosis counts as malignant.",
-                   "test", BINARY),
-    "calibrate": View("Calibrate split", "Where temperature and thresholds are chosen.", "calibrate", None),
-    "select": View("Select split", "Where the best epoch is chosen; its figures flatter the model.", "select", None),
+    "test": View("Test split", "Test split",
+                 "Lesions that no step of the training has seen, in the run's own classes.", "test", None),
+    "ham10000": View("HAM10000 part of the test split", "HAM10000 part",
+                     "The same, only HAM10000, in its seven classes.", "test", HAM10000, "ham10000"),
+    "isic2018": View("Official ISIC 2018 test set", "Official ISIC 2018",
+                     "Seven classes; it holds pictures from clinics that the training data lacks.", "test", HAM10000,
+                     OFFICIAL_TEST),
+    "binary": View("Benign or malignant", "Benign or malignant",
+                   "The test split in two classes; actinic keratosis counts as malignant.", "test", BINARY),
+    "calibrate": View("Calibrate split", "Calibrate", "Where temperature and thresholds are chosen.", "calibrate",
+                      None),
+    "select": View("Select split", "Select", "Where the best epoch is chosen; its figures flatter the model.",
+                   "select", None),
 }
 """The views by the key used in links."""
 
@@ -117,3 +123,34 @@ def view_summary(run: Run, key: str, n_boot: int = 1000) -> ViewSummary | None:
     else:
         compute = partial(summary, data.truth, data.probabilities, data.groups, data.classes, n_boot=n_boot)
     return ViewSummary(compute(), len(data.truth), len(np.unique(data.groups)))
+
+
+def paired_differences(run: Run, other: Run, key: str, n_boot: int = 1000) -> pd.DataFrame | None:
+    """How another run does at the pictures of a view that both have: the other run's figures less the run's.
+
+    Returns:
+        metric, value, low, high (95 %, resampled by lesion, the same lesions for both), n_images, n_groups; None where
+        they share no picture or read the view in other classes.
+
+    Raises:
+        ConfigError: The key is unknown.
+    """
+    ours, theirs = view_data(run, key), view_data(other, key)
+    if ours is None or theirs is None or ours.classes != theirs.classes:
+        return None
+    names = ours.table["image_id"].to_numpy(str)
+    place = pd.Index(theirs.table["image_id"].astype(str)).get_indexer(pd.Index(names))
+    shared = place >= 0
+    if not shared.any():
+        return None
+    found = paired_intervals(_figures(ours, np.flatnonzero(shared)), _figures(theirs, place[shared]),
+                             ours.groups[shared], n_boot)
+    return pd.DataFrame([{"metric": metric, **asdict(interval)} for metric, interval in found.items()])
+
+
+def _figures(data: ViewData, rows: NDArray[np.intp]) -> Figures:
+    truth, probabilities = data.truth[rows], data.probabilities[rows]
+    if data.classes == BINARY:
+        return partial(binary_figures, two_sided(truth == 1, probabilities[:, 1]))
+    scored = Scored.of(truth, probabilities)
+    return lambda weights: {key: metric.statistic(scored, weights) for key, metric in METRICS.items()}

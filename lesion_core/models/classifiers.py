@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,12 @@ class Initialised:
             return "All weights start at random."
         parts = sorted({name.split(".")[0] for name in self.missing})
         rest = f"; {', '.join(parts)} start at random" if parts else ""
+        dropped: dict[str, list[int]] = {}
+        for name in self.ignored:
+            if block := re.search(r"(layer\d+)\.(\d+)\.", name):
+                dropped.setdefault(block[1], []).append(int(block[2]))
+        rest += "".join(f"; of the source's {stage} the blocks from {min(blocks) + 1} to {max(blocks) + 1} were dropped"
+                        for stage, blocks in sorted(dropped.items()))
         return f"{len(self.loaded)} of {len(self.loaded) + len(self.missing)} tensors were taken over{rest}."
 
 

@@ -14,6 +14,7 @@ from lesion_core.analysis.intervals import (
     binary_summary,
     bootstrap,
     bootstrap_all,
+    paired_intervals,
     per_class_summary,
     resamples,
     share_interval,
@@ -21,6 +22,7 @@ from lesion_core.analysis.intervals import (
     wilson,
 )
 from lesion_core.analysis.metrics import METRICS, binary_view, per_class, softmax
+from lesion_core.analysis.predictions import Scored
 from lesion_core.errors import ConfigError, DataError
 
 CLASSES = tuple("abcdefgh")
@@ -228,6 +230,32 @@ def test_binary_summary():
     assert (table["low"] < table["value"]).all() and (table["value"] < table["high"]).all()
     assert table.loc["recall", "n_images"] == (truth == 0).sum()
     assert table.loc["accuracy", "n_images"] == 500
+
+
+def test_a_paired_difference_is_that_of_a_literal_bootstrap():
+    rng = np.random.default_rng(2)
+    groups = rng.integers(0, 60, 150)
+    hard = rng.normal(size=150)
+    first, second = ((hard + rng.normal(0, s, 150) > 0).astype(float) for s in (0.5, 0.7))
+    found = paired_intervals(lambda w: {"share": mean_of(first)(w)}, lambda w: {"share": mean_of(second)(w)}, groups,
+                             n=400, seed=3)["share"]
+    assert found.value == pytest.approx(second.mean() - first.mean())
+    assert (found.n_images, found.n_groups) == (150, len(np.unique(groups)))
+    each = []
+    for weights in np.concatenate(list(resamples(groups, 400, 3)), axis=1).T:
+        drawn = np.repeat(np.arange(150), weights.astype(int))
+        each.append(second[drawn].mean() - first[drawn].mean())
+    assert (found.low, found.high) == (pytest.approx(np.quantile(each, 0.025)), pytest.approx(np.quantile(each, 0.975)))
+    apart = [bootstrap(mean_of(v), groups, 400, 3) for v in (first, second)]
+    assert found.high - found.low < sum(a.high - a.low for a in apart), "pairing must pay where pictures are hard alike"
+
+
+def test_predictions_do_not_differ_from_themselves():
+    truth, p, groups = sample(300, 200)
+    def figures(w):
+        return {key: m.statistic(Scored.of(truth, p), w) for key, m in METRICS.items()}
+    for found in paired_intervals(figures, figures, groups, n=50).values():
+        assert (found.value, found.low, found.high) == (0, 0, 0)
 
 
 def test_bad_input_is_refused():

@@ -93,6 +93,14 @@ def test_partial_weights_say_what_is_missing(tmp_path: Path) -> None:
     assert found.sentence == f"{len(found.loaded)} of {own} tensors were taken over; fc, layer4 start at random."
 
 
+def test_blocks_of_a_deeper_network_that_are_dropped_are_named(tmp_path: Path) -> None:
+    model = build(SMALL)
+    deeper = {n.replace("layer2.0.", f"layer2.{i}."): t for i in range(4) for n, t in model.state_dict().items()}
+    save_file({n: t.clone() for n, t in deeper.items()}, tmp_path / "deep.safetensors")
+    found = initialise(model, settings("resnet10", weights="deep.safetensors"), tmp_path)
+    assert found.sentence.endswith("taken over; of the source's layer2 the blocks from 2 to 4 were dropped.")
+
+
 def test_weights_may_be_named_by_path(tmp_path: Path) -> None:
     path = tmp_path / "all.safetensors"
     save_file(build(SMALL).state_dict(), path)
