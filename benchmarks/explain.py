@@ -20,7 +20,7 @@ from lesion_core.data.synthetic import make_lesion
 from lesion_core.engine import Engine
 from lesion_core.explain.cam import class_maps
 from lesion_core.imaging.preprocess import normalize
-from lesion_core.models.classifiers import last_activations, pool
+from lesion_core.models.classifiers import pool, stages
 
 ROUNDS = 30
 
@@ -38,7 +38,7 @@ def main() -> None:
 
     @torch.inference_mode()
     def with_maps() -> object:
-        activations = last_activations(model, x)
+        _, activations = stages(model, x)
         return model.fc(pool(model, activations)), class_maps(model, activations)
 
     def captum() -> object:

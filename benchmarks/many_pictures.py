@@ -36,7 +36,7 @@ def simulate(run: Path, folder: Path, n: int) -> None:
     logits = [name for name in table if name.startswith("logit_")]
     added[logits] += np.random.default_rng(1).normal(0, 0.1, (len(more), len(logits))).astype(np.float32)
     pd.concat([table, added], ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
-    for name in ("predictions", "residual"):
+    for name in ("reduced", "residual", "layer3_residual"):
         features[name] = np.concatenate([features[name], features[name][more]])
     save_file(features, folder / "features.safetensors")
 

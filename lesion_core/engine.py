@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood_scores import Scorer
-from lesion_core.analysis.outputs import Outputs, project
+from lesion_core.analysis.outputs import Outputs, reduce
 from lesion_core.analysis.policy import Decision, Policy, check_run, decide, read_policy
 from lesion_core.config import Preprocessing
 from lesion_core.errors import RunError
@@ -94,7 +94,6 @@ class Engine:
         if policy is not None:
             check_run(policy, run)
         self.policy = policy or read_policy(run)
-        self._mean, self._components = run.features["mean"], run.features["components"]
         self._scorer = Scorer.of(run, self.policy.temperature) if self.policy else None
         if self._scorer and self.policy:
             for key in self.policy.parts:  # now, not while the first visitor waits
@@ -146,12 +145,12 @@ class Engine:
         with self._turns.take():
             start = time.perf_counter()
             with torch.no_grad():
-                activations = self._trunk(x)
+                layer3, activations = self._trunk(x)
                 penultimate = pool(self._model, activations)
                 logits = self._model.fc(penultimate)[0].numpy()
                 maps = class_maps(self._model, activations)[0].numpy()
             spent = 1000 * (time.perf_counter() - start)
-        outputs = Outputs.of(logits[None], *project(penultimate.numpy(), self._mean, self._components))
+        outputs = Outputs.of(logits[None], *reduce(self.run.features, penultimate.numpy(), layer3.numpy()))
         decision = None
         if self.policy and self._scorer:
             decision = decide(self.policy, self._scorer.all(outputs, self.policy.parts))[0]
@@ -274,7 +273,7 @@ class Engine:
     def _check_golden(self) -> None:
         image, expected = self.run.golden
         with torch.no_grad():
-            found = self._model.fc(pool(self._model, self._trunk(self._input(image))))[0].numpy()
+            found = self._model.fc(pool(self._model, self._trunk(self._input(image))[1]))[0].numpy()
         difference = float(np.abs(found - expected).max())
         if not difference <= self._tolerance:
             raise RunError(

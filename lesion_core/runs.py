@@ -173,13 +173,16 @@ class Run:
 
     @cached_property
     def features(self) -> dict[str, NDArray[np.float32]]:
-        """``predictions`` (N, P) and ``ood`` (M, P): principal components of the penultimate features,
-        ``residual`` (N,) and ``ood_residual`` (M,): the length of what lies outside of them,
-        ``mean`` (D,) and ``components`` (P, D): the way into that space; all float32."""
-        names = ("predictions", "ood", "residual", "ood_residual", "mean", "components")
+        """What is kept of the pictures' features, float32, and the way to it.
+
+        ``reduced`` (N, P), principal components of the penultimate features; ``residual`` (N,), the length of what
+        lies outside of them; ``layer3_residual`` (N,), that of the features of layer3; the same for the rows of `ood`
+        under ``ood_``; ``mean`` (D,), ``components`` (P, D), ``layer3_mean`` (C,) and ``layer3_components`` (Q, C).
+        """
+        rows = {prefix + name: len(table) for prefix, table in (("", self.predictions), ("ood_", self.ood))
+                for name in ("reduced", "residual", "layer3_residual")}
+        names = (*rows, *(prefix + name for prefix in ("", "layer3_") for name in ("mean", "components")))
         tensors = {n: t.astype(np.float32) for n, t in self._tensors("features.safetensors", names).items()}
-        n, m = len(self.predictions), len(self.ood)
-        rows = {"predictions": n, "residual": n, "ood": m, "ood_residual": m}
         if any(len(tensors[name]) != count for name, count in rows.items()):
             raise RunError(
                 f"features.safetensors of {self.name} has not one row an image.", "Score the run again with `evaluate`."

@@ -22,7 +22,7 @@ from torchvision.models import ResNet
 from lesion_core import ranks
 from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
-from lesion_core.analysis.outputs import project
+from lesion_core.analysis.outputs import reduce
 from lesion_core.analysis.policy import tune, write_policy
 from lesion_core.config import Preprocessing, RunSettings
 from lesion_core.data.near import change
@@ -31,7 +31,7 @@ from lesion_core.errors import DataError, ImageError, RunError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.models.checkpoints import load_weights, save_weights
-from lesion_core.models.classifiers import build, features
+from lesion_core.models.classifiers import build, pool, stages
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.runs import (
     FACTS,
@@ -88,10 +88,11 @@ def stack(squares: list[Tensor | RunError]) -> Tensor | RunError:
 
 @dataclass(frozen=True)
 class Scored:
-    """Logits (N, K) and penultimate features (N, D), float32, rows as the paths were given."""
+    """Logits (N, K), penultimate features (N, D) and those of layer3 (N, C), float32, rows as the paths were given."""
 
     logits: NDArray[np.float32]
-    features: NDArray[np.float32]
+    penultimate: NDArray[np.float32]
+    layer3: NDArray[np.float32]
 
 
 def score(
@@ -125,12 +126,13 @@ def score(
         if isinstance(found, RunError):
             raise found
     scored = [found for found in parts if isinstance(found, Scored)]
-    logits, penultimate = (
-        np.empty((len(paths), getattr(scored[0], name).shape[1]), np.float32) for name in ("logits", "features")
-    )
-    for i, found in enumerate(scored):
-        logits[i :: len(scored)], penultimate[i :: len(scored)] = found.logits, found.features
-    return Scored(logits, penultimate)
+    whole = {}
+    for name in ("logits", "penultimate", "layer3"):
+        own_parts = [getattr(found, name) for found in scored]
+        whole[name] = np.empty((len(paths), own_parts[0].shape[1]), np.float32)
+        for i, rows in enumerate(own_parts):
+            whole[name][i :: len(scored)] = rows
+    return Scored(**whole)
 
 
 @torch.inference_mode()
@@ -140,7 +142,7 @@ def _score(
 ) -> Scored:
     device = ranks.device()
     model = model.eval().to(device, memory_format=torch.channels_last)
-    logits, penultimate = [torch.zeros(0, model.fc.out_features)], [torch.zeros(0, model.fc.in_features)]
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
     done = 0
     loader = DataLoader(pictures, batch_size=batch_size, num_workers=workers if len(pictures) else 0, collate_fn=stack)
     for squares in loader:
@@ -148,16 +150,19 @@ def _score(
             raise squares
         images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(device)
         ways = [images.flip(axes) if axes else images for axes in (FLIPS if flips else FLIPS[:1])]
-        found = torch.stack([
-            features(model, way.contiguous(memory_format=torch.channels_last)) for way in ways
-        ]).mean(0)  # the last layer is linear: the mean of the logits is the logits of the mean
-        penultimate.append(found.cpu())
-        logits.append(model.fc(found).cpu())
+        of_ways = [stages(model, way.contiguous(memory_format=torch.channels_last)) for way in ways]
+        layer3, penultimate = (
+            torch.stack([pool(model, each) for each in stage]).mean(0) for stage in zip(*of_ways, strict=True)
+        )
+        # The last layer is linear: the mean of the logits is the logits of the mean.
+        found.append((model.fc(penultimate).cpu(), penultimate.cpu(), layer3.cpu()))
         done += len(squares)
         if on_progress:
             on_progress(done, len(pictures))
     model.cpu()
-    result = Scored(torch.cat(logits).numpy(), torch.cat(penultimate).numpy())
+    widths = model.fc.out_features, model.fc.in_features, model.fc.in_features // 2
+    empty = tuple(torch.zeros(0, width) for width in widths)
+    result = Scored(*(torch.cat(parts).numpy() for parts in zip(empty, *found, strict=True)))
     if not np.isfinite(result.logits).all():
         raise RunError(
             "The model gives logits that are no numbers.", "The training diverged; train again at a lower rate."
@@ -331,15 +336,21 @@ def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibra
 
 
 def _reduce(scored: Scored, train: NDArray[np.bool_], n: int) -> dict[str, NDArray[np.float16]]:
-    known = scored.features[:n][train]
-    pca = PCA(min(COMPONENTS, *known.shape), svd_solver="randomized", random_state=0).fit(known)
-    mean, components = pca.mean_.astype(np.float16), pca.components_.astype(np.float16)
+    stored: dict[str, NDArray[np.float16]] = {}
+    for prefix, features, most in (
+        ("", scored.penultimate, COMPONENTS), ("layer3_", scored.layer3, scored.layer3.shape[1] // 4),
+    ):
+        known = features[:n][train]
+        pca = PCA(min(most, *known.shape), svd_solver="randomized", random_state=0).fit(known)
+        stored[f"{prefix}mean"] = pca.mean_.astype(np.float16)
+        stored[f"{prefix}components"] = pca.components_.astype(np.float16)
     # Projected with what is stored, as the engine does later: a picture gets the same scores live.
-    reduced, residual = project(scored.features, mean.astype(np.float32), components.astype(np.float32))
-    return {
-        "predictions": reduced[:n], "ood": reduced[n:], "residual": residual[:n], "ood_residual": residual[n:],
-        "mean": mean, "components": components,
-    }
+    way = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
+    for name, rows in zip(
+        ("reduced", "residual", "layer3_residual"), reduce(way, scored.penultimate, scored.layer3), strict=True
+    ):
+        stored[name], stored[f"ood_{name}"] = rows[:n], rows[n:]
+    return stored
 
 
 @torch.inference_mode()

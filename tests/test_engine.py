@@ -65,6 +65,7 @@ def test_a_picture_scores_live_as_it_is_stored(engine: Engine, small_run: Run, t
         stored = outputs_of(small_run, small_run.predictions.iloc[[i]])
         np.testing.assert_allclose(live.outputs.reduced, stored.reduced, atol=0.01)
         np.testing.assert_allclose(live.outputs.residual, stored.residual, atol=0.01)
+        np.testing.assert_allclose(live.outputs.layer3, stored.layer3, atol=0.01)
         for key in SCORES:
             np.testing.assert_allclose(scorer(key, live.outputs), scorer(key, stored), rtol=0.02, atol=0.02)
     for i, path in enumerate(trained.collection.ood["path"][: len(small_run.strangers)]):

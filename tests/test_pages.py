@@ -193,7 +193,7 @@ def test_an_upload_is_analysed_and_a_broken_one_is_refused_in_a_sentence() -> No
 
 
 @pytest.mark.usefixtures("with_run")
-@pytest.mark.parametrize("key", ["confidence", "mahalanobis", "confidence_or_residual"])
+@pytest.mark.parametrize("key", ["confidence", "mahalanobis", "confidence_or_layer3"])
 def test_the_threshold_in_the_link_decides_what_is_kept(key: str, small_run: Run) -> None:
     from app.rejection import read_judged
     from lesion_core.analysis.ood_scores import Scorer

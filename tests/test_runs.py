@@ -56,7 +56,7 @@ def test_what_is_written_is_read(small_run: Run, trained: Any) -> None:
     assert list(run.predictions.columns) == [*FACTS, *(f"logit_{c}" for c in ISIC2019)] and len(run.predictions) == n
     assert list(run.ood.columns) == [*OOD_FACTS, *(f"logit_{c}" for c in ISIC2019)] and len(run.ood) == m
     assert len(run.strangers) == 2 and len(run.near) == m - 2 == 2 * len(CHANGES)
-    assert run.features["predictions"].shape[0] == n and run.features["ood"].shape[0] == m
+    assert run.features["reduced"].shape[0] == n and run.features["ood_reduced"].shape[0] == m
     assert run.golden[0].shape[2] == 3 and run.golden[1].shape == (8,)
     assert run.calibration.temperature > 0 and set(run.history["phase"]) == {"train", "select"}
     assert sum(run.config.counts[role] for role in ROLES) == n and run.config.counts["ood"] == m
@@ -120,6 +120,7 @@ def test_wrong_tables_name_the_column(run_copy: Path, table: str, change: Any, s
 
 @pytest.mark.parametrize(("file", "change", "says"), [
     ("features", lambda t: t.pop("residual"), "lacks the tensor residual"),
+    ("features", lambda t: t.pop("layer3_mean"), "lacks the tensor layer3_mean"),
     ("features", lambda t: t.update(ood_residual=t["ood_residual"][:1]), "not one row an image"),
     ("golden", lambda t: t.pop("logits"), "lacks the tensor logits"),
     ("golden", lambda t: t.update(logits=t["logits"][:3]), "no picture with its logits"),

@@ -51,7 +51,7 @@ def test_strangers_are_scored_the_same_way(small_run: Run, trained: Any, engine:
 def test_features_are_rows_of_the_same_pictures(small_run: Run) -> None:
     f = small_run.features
     weight, bias = (t.numpy() for t in (lambda m: (m.fc.weight.detach(), m.fc.bias.detach()))(Engine(small_run)._model))
-    penultimate = f["predictions"] @ f["components"] + f["mean"]
+    penultimate = f["reduced"] @ f["components"] + f["mean"]
     found = penultimate @ weight.T + bias
     expected = small_run.logits(small_run.predictions)
     # What lies outside of the components moves a logit by at most its length times the weights' length.
@@ -69,8 +69,9 @@ def test_the_batch_changes_nothing(small_run: Run, trained: Any, workers: int) -
     four = score(model, small_run.config.settings.preprocessing, paths, batch_size=4, workers=workers,
                  on_progress=lambda *n: calls.append(n))
     np.testing.assert_allclose(one.logits, four.logits, atol=1e-4)
-    np.testing.assert_allclose(one.features, four.features, atol=1e-4)
-    assert calls == [(4, 9), (8, 9), (9, 9)] and one.features.shape == (9, 512)
+    np.testing.assert_allclose(one.penultimate, four.penultimate, atol=1e-4)
+    np.testing.assert_allclose(one.layer3, four.layer3, atol=1e-4)
+    assert calls == [(4, 9), (8, 9), (9, 9)] and one.penultimate.shape == (9, 512) and one.layer3.shape == (9, 256)
 
 
 def test_flips_are_the_mean_of_four_mirrorings(small_run: Run, trained: Any) -> None:
@@ -96,7 +97,7 @@ def test_flips_are_the_mean_of_four_mirrorings(small_run: Run, trained: Any) -> 
 
 def test_no_picture_is_no_problem(small_run: Run) -> None:
     found = score(build(small_run.config.settings.model), small_run.config.settings.preprocessing, [])
-    assert found.logits.shape == (0, 8) and found.features.shape == (0, 512)
+    assert found.logits.shape == (0, 8) and found.penultimate.shape == (0, 512) and found.layer3.shape == (0, 256)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -155,7 +156,7 @@ def test_full_precision_loses_nothing(small_run: Run, trained: Any, tmp_path: Pa
         tmp_path / "exact", small_run.config.settings, trained.fitted.model, few, trained.collection.ood.head(0),
         split_fingerprint="x", history=trained.fitted.history, initial_weights="None.", bits=32,
     )
-    assert run.config.quantization == {} and len(run.ood) == 0 and run.features["ood"].shape[0] == 0
+    assert run.config.quantization == {} and len(run.ood) == 0 and run.features["ood_reduced"].shape[0] == 0
     exact = score(trained.fitted.model, small_run.config.settings.preprocessing, list(few["path"]), workers=0).logits
     np.testing.assert_allclose(run.logits(run.predictions), exact, atol=1e-5)
     assert "Eight bits a weight" not in card(run)

@@ -125,13 +125,21 @@ def residual(_: Known) -> Function:
 
     Paper: Wang et al. 2022 (arXiv:2203.10807), where it is *Residual*; there about another origin, see `vim`.
     """
+    return lambda outputs: _known(outputs.residual)
 
-    def length(outputs: Outputs) -> Floats:
-        if np.isnan(outputs.residual).any():
-            raise DataError(*NO_FEATURES)
-        return outputs.residual
 
-    return length
+def layer3_residual(_: Known) -> Function:
+    """The same of the features of layer3, of which a run keeps a quarter as components.
+
+    Paper: as `residual`; that an earlier stage tells strangers better is in Lee et al. 2018 (arXiv:1807.03888).
+    """
+    return lambda outputs: _known(outputs.layer3)
+
+
+def _known(lengths: Floats) -> Floats:
+    if np.isnan(lengths).any():
+        raise DataError(*NO_FEATURES)
+    return lengths
 
 
 def vim(known: Known) -> Function:

@@ -3,10 +3,12 @@
 A run does not store the D penultimate features f of a picture but their P principal components
 ``r = C (f - mean)`` and the length ``e = |f - mean - C' r|`` of what lies outside of them, at half precision.
 Lengths are kept by this, ``|f - mean|^2 = |r|^2 + e^2``; the direction of what lies outside is lost.
+Of the features of layer3, a stage earlier, only such an e is stored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +39,20 @@ def project(features: NDArray[np.float32], mean: NDArray[np.float32], components
     return reduced.astype(np.float16), residual.astype(np.float16)
 
 
+def reduce(
+    way: Mapping[str, NDArray[np.float32]], penultimate: NDArray[np.float32], layer3: NDArray[np.float32]
+) -> tuple[Half, Half, Half]:
+    """What a run stores of features: `project` of the penultimate ones, and the second half of it of layer3's.
+
+    Args:
+        way: ``mean``, ``components``, ``layer3_mean`` and ``layer3_components``, as stored.
+        penultimate: (N, D) float32.
+        layer3: (N, C) float32.
+    """
+    reduced, residual = project(penultimate, way["mean"], way["components"])
+    return reduced, residual, project(layer3, way["layer3_mean"], way["layer3_components"])[1]
+
+
 @dataclass(frozen=True)
 class Outputs:
     """The model's outputs for N pictures; `of` checks them.
@@ -45,42 +61,48 @@ class Outputs:
         logits: (N, K) float64.
         reduced: (N, P) float64, principal components of the features; P is 0 where only logits are known.
         residual: (N,) float64, the length of what lies outside of the components; NaN where only logits are known.
+        layer3: (N,) float64, the same of the features of layer3.
     """
 
     logits: Floats
     reduced: Floats
     residual: Floats
+    layer3: Floats
 
     @classmethod
-    def of(cls, logits: ArrayLike, reduced: ArrayLike | None = None, residual: ArrayLike | None = None) -> Outputs:
+    def of(
+        cls, logits: ArrayLike, reduced: ArrayLike | None = None, residual: ArrayLike | None = None,
+        layer3: ArrayLike | None = None,
+    ) -> Outputs:
         """Check outputs; N may be 0. Without features only the scores of logits can be computed.
 
         Raises:
             DataError: The arrays do not fit each other, or a value is NaN or infinite.
         """
         z = check_logits(logits)
-        if reduced is None or residual is None:
-            return cls(z, np.zeros((len(z), 0)), np.full(len(z), np.nan))
-        r, e = np.asarray(reduced, dtype=np.float64), np.asarray(residual, dtype=np.float64)
-        if r.ndim != 2 or e.ndim != 1 or not len(z) == len(r) == len(e):
+        if reduced is None or residual is None or layer3 is None:
+            unknown = np.full(len(z), np.nan)
+            return cls(z, np.zeros((len(z), 0)), unknown, unknown)
+        r, *lengths = (np.asarray(part, dtype=np.float64) for part in (reduced, residual, layer3))
+        if r.ndim != 2 or any(e.ndim != 1 for e in lengths) or {len(r), *map(len, lengths)} != {len(z)}:
             raise DataError(
-                f"Features of shape {r.shape} and residuals of shape {e.shape} do not fit {len(z)} pictures.",
-                "Give a row of features and one residual a picture.",
+                f"Features of shape {r.shape} and residuals of shapes {lengths[0].shape} and {lengths[1].shape} do "
+                f"not fit {len(z)} pictures.", "Give a row of features and two residuals a picture.",
             )
-        bad = int((~(np.isfinite(r).all(axis=1) & np.isfinite(e))).sum())
+        bad = int((~(np.isfinite(r).all(axis=1) & np.isfinite(lengths).all(axis=0))).sum())
         if bad:
             raise DataError(
                 f"{bad} of {len(z)} pictures have features that are NaN or infinite.",
                 "Find those pictures: the model or its input went wrong there.",
             )
-        return cls(z, r, e)
+        return cls(z, r, *lengths)
 
     def __len__(self) -> int:
         return len(self.logits)
 
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Outputs:
         """Those of some of the pictures, by mask or by index."""
-        return Outputs(self.logits[chosen], self.reduced[chosen], self.residual[chosen])
+        return Outputs(self.logits[chosen], self.reduced[chosen], self.residual[chosen], self.layer3[chosen])
 
 
 def outputs_of(run: Run, table: pd.DataFrame, *, reduced: bool = True) -> Outputs:
@@ -94,9 +116,7 @@ def outputs_of(run: Run, table: pd.DataFrame, *, reduced: bool = True) -> Output
     Raises:
         RunError: A file of the run is missing or damaged.
     """
-    rows = table.index.to_numpy()
-    parts = run.features["predictions"][rows] if reduced else np.zeros((len(rows), 0), np.float32)
-    return _stored(run, run.logits(table), parts, run.features["residual"][rows])
+    return _stored(run, table, "", reduced=reduced)
 
 
 def stranger_outputs(run: Run, table: pd.DataFrame | None = None) -> Outputs:
@@ -106,13 +126,15 @@ def stranger_outputs(run: Run, table: pd.DataFrame | None = None) -> Outputs:
         RunError: A file of the run is missing or damaged.
     """
     table = run.strangers if table is None else table
-    rows = table.index.to_numpy()
-    return _stored(run, run.logits(table), run.features["ood"][rows], run.features["ood_residual"][rows])
+    return _stored(run, table, "ood_")
 
 
-def _stored(run: Run, logits: Floats, reduced: NDArray[np.float32], residual: NDArray[np.float32]) -> Outputs:
+def _stored(run: Run, table: pd.DataFrame, prefix: str, *, reduced: bool = True) -> Outputs:
+    rows, stored = table.index.to_numpy(), run.features
+    parts = stored[f"{prefix}reduced"][rows] if reduced else np.zeros((len(rows), 0), np.float32)
+    lengths = stored[f"{prefix}residual"][rows], stored[f"{prefix}layer3_residual"][rows]
     try:
-        return Outputs.of(logits, reduced, residual)
+        return Outputs.of(run.logits(table), parts, *lengths)
     except DataError as error:
         raise RunError(f"Run {run.name}: {error.problem}", "Score the run again with `evaluate --data`.") from None
 

@@ -20,7 +20,7 @@ from lesion_core.explain.gradients import gradient_shap, guided_grad_cam, integr
 from lesion_core.explain.methods import BASELINES, method
 from lesion_core.explain.perturbation import kernel_shap, occlusion, superpixels
 from lesion_core.imaging.preprocess import normalize
-from lesion_core.models.classifiers import last_activations
+from lesion_core.models.classifiers import stages
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def attribute(
         raise ConfigError(f"There is no baseline '{baseline}'.", f"Known are {', '.join(BASELINES)}.")
     if by == "gradcam" and layer == LAST:
         with torch.no_grad():
-            maps = class_maps(model, last_activations(model, image))[0].numpy()
+            maps = class_maps(model, stages(model, image)[1])[0].numpy()
         return from_maps(maps, target, len(square))
     request = Request(Evidence(model, target, on_pass), square, image, layer, baselines, baselines[baseline])
     with torch.inference_mode(False), torch.enable_grad():

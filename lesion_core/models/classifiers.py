@@ -177,25 +177,17 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
     )
 
 
-def last_activations(model: ResNet, images: Tensor) -> Tensor:
-    """What the last block gives: (N, 3, H, W) float, normalised, to (N, D, h, w)."""
+def stages(model: ResNet, images: Tensor) -> tuple[Tensor, Tensor]:
+    """What layer3 and layer4 give: (N, 3, H, W) float, normalised, to (N, C, 2h, 2w) and (N, D, h, w)."""
     x = model.maxpool(model.relu(model.bn1(model.conv1(images))))
-    return cast(Tensor, model.layer4(model.layer3(model.layer2(model.layer1(x)))))
+    earlier = cast(Tensor, model.layer3(model.layer2(model.layer1(x))))
+    return earlier, cast(Tensor, model.layer4(earlier))
 
 
 def pool(model: ResNet, activations: Tensor) -> Tensor:
-    """The penultimate features: the average over the places of the last block, (N, D, h, w) to (N, D)."""
-    return torch.flatten(cast(nn.Module, model.avgpool)(activations), 1)
+    """Features of a stage: the average of its activations over the places, (N, D, h, w) to (N, D).
 
-
-def features(model: ResNet, images: Tensor) -> Tensor:
-    """The penultimate features of pictures.
-
-    Args:
-        model: A ResNet.
-        images: (N, 3, H, W) float, normalised.
-
-    Returns:
-        (N, D), D = 512 (basic blocks) or 2048 (bottlenecks). ``model.fc`` turns them into logits (N, K).
+    Those of layer4 are the penultimate features, D = 512 (basic blocks) or 2048 (bottlenecks): ``model.fc`` turns
+    them into logits (N, K). Those of layer3 are half as many.
     """
-    return pool(model, last_activations(model, images))
+    return torch.flatten(cast(nn.Module, model.avgpool)(activations), 1)

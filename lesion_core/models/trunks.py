@@ -1,7 +1,7 @@
 """Ways to run a ResNet up to its head: the same activations, at another speed.
 
-Predictions and the Grad-CAM of the last layer need the trunk forwards only, so it can be compiled or handed to another
-runtime. What needs gradients stays with PyTorch.
+Predictions, their rejection and the Grad-CAM of the last layer need the trunk forwards only, so it can be compiled or
+handed to another runtime. What needs gradients stays with PyTorch.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from lesion_core.errors import ModelError
-from lesion_core.models.classifiers import last_activations
+from lesion_core.models.classifiers import pool, stages
 
-Trunk = Callable[[Tensor], Tensor]
-"""From pictures (N, 3, S, S) float32, normalised, to the activations of layer4 (N, D, h, w) float32."""
+Trunk = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From pictures (N, 3, S, S) float32, normalised, to the features of layer3 (N, C) and the activations of layer4
+(N, D, h, w), float32."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +39,32 @@ class Way:
     make: Callable[[ResNet, int], Trunk]
 
 
-def _eager(model: ResNet, size: int) -> Trunk:  # noqa: ARG001
-    return lambda images: last_activations(model, images)
-
-
-def _compiled(model: ResNet, size: int) -> Trunk:
-    def run(images: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            return last_activations(model, images.to(memory_format=torch.channels_last)).float()
-
-    trunk: Trunk = torch.compile(run, options={"freezing": True})
-    with torch.no_grad():
-        trunk(torch.zeros(1, 3, size, size))  # compiled now, not while the first visitor waits
-    return trunk
-
-
 class _Trunk(nn.Module):
     def __init__(self, model: ResNet) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, images: Tensor) -> Tensor:
-        return last_activations(self.model, images)
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        earlier, last = stages(self.model, images)
+        return pool(self.model, earlier), last
+
+
+def _eager(model: ResNet, size: int) -> Trunk:  # noqa: ARG001
+    return _Trunk(model)
+
+
+def _compiled(model: ResNet, size: int) -> Trunk:
+    plain = _Trunk(model)
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast("cpu", torch.bfloat16):
+            earlier, last = plain(images.to(memory_format=torch.channels_last))
+            return earlier.float(), last.float()
+
+    trunk: Trunk = torch.compile(run, options={"freezing": True})
+    with torch.no_grad():
+        trunk(torch.zeros(1, 3, size, size))  # compiled now, not while the first visitor waits
+    return trunk
 
 
 def _openvino(model: ResNet, size: int) -> Trunk:
@@ -69,7 +74,12 @@ def _openvino(model: ResNet, size: int) -> Trunk:
     with torch.no_grad():
         converted = openvino.convert_model(_Trunk(model), example_input=example, input=[-1, 3, size, size])
     compiled = openvino.Core().compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
-    return lambda images: torch.from_numpy(compiled(images.numpy())[0].copy())
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        found = compiled(images.numpy())
+        return torch.from_numpy(found[0].copy()), torch.from_numpy(found[1].copy())
+
+    return run
 
 
 TRUNKS: dict[str, Way] = {

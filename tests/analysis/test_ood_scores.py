@@ -30,6 +30,7 @@ class Problem:
     full: np.ndarray
     select: np.ndarray
     weight: np.ndarray
+    earlier: np.ndarray
 
 
 def make_problem(components: int = 12, seed: int = 0) -> Problem:
@@ -41,18 +42,22 @@ def make_problem(components: int = 12, seed: int = 0) -> Problem:
     train -= train.mean(axis=0)
     weight = rng.normal(0, 0.4, (4, 20))
     pca = PCA(components).fit(train)
+    stage = rng.normal(0, 0.3, (20, 10))
+    pca3 = PCA(4).fit(np.tanh(train @ stage))
 
     def outputs(f: np.ndarray) -> Outputs:
         reduced = (f - pca.mean_) @ pca.components_.T
         residual = np.linalg.norm(f - pca.mean_ - reduced @ pca.components_, axis=1)
-        return Outputs.of(f @ weight.T, reduced, residual)
+        f3 = np.tanh(f @ stage)
+        back = pca3.inverse_transform(pca3.transform(f3))
+        return Outputs.of(f @ weight.T, reduced, residual, np.linalg.norm(f3 - back, axis=1))
 
     select = train[rng.permutation(240)[:24]] + rng.normal(0, 0.3, (24, 20))
     full = np.concatenate([train[:15] + rng.normal(0, 0.3, (15, 20)), rng.normal(0, 6, (10, 20))])
     inside = pca.components_ @ pca.mean_
     known = Known(outputs(train), labels, outputs(select), TEMPERATURE, inside,
                   float(np.linalg.norm(pca.mean_ - inside @ pca.components_)))
-    return Problem(known, outputs(full), train, labels, full, select, weight)
+    return Problem(known, outputs(full), train, labels, full, select, weight, stage)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +120,16 @@ def virtual(p, i):
     return factor * p.asked.residual[i] + energy(p.asked.logits[i])
 
 
+def earlier_residual(p, i):
+    """What is left of layer3's features once each of its four axes, found one after the other, is taken away."""
+    train, x = np.tanh(p.train @ p.earlier), np.tanh(p.full[i] @ p.earlier)
+    train, x = train - train.mean(axis=0), x - train.mean(axis=0)
+    for _ in range(4):
+        axis = np.linalg.eigh(train.T @ train)[1][:, -1]
+        train, x = train - np.outer(train @ axis, axis), x - (x @ axis) * axis
+    return math.sqrt(sum(v * v for v in x))
+
+
 def ranked(p, i, *keys):
     """The higher rank, from the sorted scores of the select split."""
     found = []
@@ -147,7 +162,8 @@ REFERENCES = {
     "vim": virtual,
     "residual": lambda p, i: math.sqrt(max(
         sum((p.full[i] - p.train.mean(axis=0)) ** 2) - sum(p.asked.reduced[i] ** 2), 0)),
-    "confidence_or_residual": lambda p, i: ranked(p, i, "scaled_confidence", "residual"),
+    "layer3_residual": earlier_residual,
+    "confidence_or_layer3": lambda p, i: ranked(p, i, "scaled_confidence", "layer3_residual"),
     "confidence_or_vim": lambda p, i: ranked(p, i, "scaled_confidence", "vim"),
     "confidence_or_mahalanobis": lambda p, i: ranked(p, i, "scaled_confidence", "mahalanobis"),
 }
@@ -242,7 +258,7 @@ def test_the_order_of_classes_and_a_turn_of_the_components(problem: Problem, see
     order, (turn, _) = rng.permutation(4), np.linalg.qr(rng.normal(size=(12, 12)))
 
     def turned(o: Outputs) -> Outputs:
-        return Outputs(o.logits[:, order], o.reduced @ turn, o.residual)
+        return Outputs(o.logits[:, order], o.reduced @ turn, o.residual, o.layer3)
 
     known = replace(problem.known, train=turned(problem.known.train), select=turned(problem.known.select),
                     labels=np.argsort(order)[problem.labels], mean_inside=problem.known.mean_inside @ turn)
@@ -254,7 +270,7 @@ def test_the_order_of_classes_and_a_turn_of_the_components(problem: Problem, see
 @pytest.mark.parametrize("factor", [0.1, 30.0])
 def test_the_scale_of_features(problem: Problem, factor: float) -> None:
     def scaled(o: Outputs) -> Outputs:
-        return Outputs(o.logits, o.reduced * factor, o.residual * factor)
+        return Outputs(o.logits, o.reduced * factor, o.residual * factor, o.layer3 * factor)
 
     known = replace(problem.known, train=scaled(problem.known.train), select=scaled(problem.known.select),
                     mean_inside=problem.known.mean_inside * factor, mean_outside=problem.known.mean_outside * factor)
@@ -275,7 +291,7 @@ def test_by_hand() -> None:
 
 def test_far_is_farther(problem: Problem, scorer: Scorer) -> None:
     near, far = np.arange(15), np.arange(15, 25)
-    for key in ("mahalanobis", "vim", "residual", "confidence_or_residual", "confidence_or_mahalanobis"):
+    for key in ("mahalanobis", "vim", "residual", "confidence_or_vim", "confidence_or_mahalanobis"):
         scores = scorer(key, problem.asked)
         assert np.median(scores[far]) > scores[near].max(), key
 
@@ -315,7 +331,8 @@ def test_scores_that_cannot_be(problem: Problem, scorer: Scorer) -> None:
         scorer("odin", problem.asked)
     bare = Outputs.of(problem.asked.logits)
     for key in SCORES:
-        if key in ("mahalanobis", "knn", "vim", "residual", "relative_mahalanobis") or SCORES[key].together:
+        if key in ("mahalanobis", "knn", "vim", "residual", "layer3_residual", "relative_mahalanobis") \
+                or SCORES[key].together:
             with pytest.raises(DataError, match="logits only"):
                 scorer(key, bare)
         else:
@@ -331,7 +348,8 @@ def test_scores_that_cannot_be(problem: Problem, scorer: Scorer) -> None:
 @pytest.mark.parametrize("key", SCORES)
 def test_one_picture_one_class_and_flat_features_are_no_crash(key: str, problem: Problem) -> None:
     one = problem.known.train.rows(np.array([0]))
-    flat = Outputs(problem.known.train.logits, np.zeros_like(problem.known.train.reduced), np.zeros(240))
+    flat = Outputs(problem.known.train.logits, np.zeros_like(problem.known.train.reduced), np.zeros(240),
+                   np.zeros(240))
     for known in (
         replace(problem.known, train=one, labels=np.array([2]), select=one),
         replace(problem.known, labels=np.zeros(240, dtype=np.int64)),
@@ -343,11 +361,14 @@ def test_one_picture_one_class_and_flat_features_are_no_crash(key: str, problem:
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_outputs_that_are_no_numbers_are_refused(bad: float) -> None:
     good, wrong = np.zeros((2, 3)), np.array([[0, 0, 0], [0, bad, 0]])
-    for arrays in ((wrong, good, [0, 0]), (good, wrong, [0, 0]), (good, good, [0, bad])):
+    for arrays in ((wrong, good, [0, 0], [0, 0]), (good, wrong, [0, 0], [0, 0]), (good, good, [0, bad], [0, 0]),
+                   (good, good, [0, 0], [0, bad])):
         with pytest.raises(DataError, match="1 of 2"):
             Outputs.of(*arrays)
     with pytest.raises(DataError, match="do not fit 2 pictures"):
-        Outputs.of(good, good, [0])
+        Outputs.of(good, good, [0], [0, 0])
+    with pytest.raises(DataError, match="do not fit 2 pictures"):
+        Outputs.of(good, good, [0, 0], [0])
     with pytest.raises(DataError, match="Logits of shape"):
         Outputs.of([1.0, 2.0])
 

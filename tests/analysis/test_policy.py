@@ -43,7 +43,7 @@ def policy(threshold=0.38, **changes):
 
 def two(**changes):
     return policy(score=DEFAULT, limits=(Limit(score="scaled_confidence", threshold=0.38, kept_share=0.97),
-                                         Limit(score="residual", threshold=5.0, kept_share=0.9996)), **changes)
+                                         Limit(score="layer3_residual", threshold=5.0, kept_share=0.9996)), **changes)
 
 
 def sure(*confidence):
@@ -64,10 +64,10 @@ def test_reason_is_a_sentence_with_both_numbers():
 
 
 def test_each_limit_that_is_passed_gives_its_reason():
-    scores = {**sure(0.7, 0.5, 0.7, 0.5), "residual": [4.0, 4.0, 6.0, 6.0], "knn": ["not looked at"] * 4}
+    scores = {**sure(0.7, 0.5, 0.7, 0.5), "layer3_residual": [4.0, 4.0, 6.0, 6.0], "knn": ["not looked at"] * 4}
     found = decide(two(), scores)
     assert [d.rejected for d in found] == [False, True, True, True]
-    far = ("The part of the features that dermoscopy does not explain 6.00 is over 5.00, which 99.9 % of the "
+    far = ("The part of layer 3 that dermoscopy does not explain 6.00 is over 5.00, which 99.9 % of the "
            "calibration pictures stay within.")
     unsure = "The model's confidence 0.50 is under 0.62, which 97 % of the calibration pictures reach."
     assert [d.reason for d in found[1:]] == [unsure, far, f"{unsure} {far}"]
@@ -84,10 +84,10 @@ def test_every_score_can_be_told(key: str) -> None:
 
 
 def test_scores_that_do_not_fit_are_refused():
-    with pytest.raises(DataError, match="residual, which is not there"):
+    with pytest.raises(DataError, match="layer3_residual, which is not there"):
         decide(two(), sure(0.5))
     with pytest.raises(DataError, match="same pictures"):
-        decide(two(), {**sure(0.5), "residual": [1.0, 2.0]})
+        decide(two(), {**sure(0.5), "layer3_residual": [1.0, 2.0]})
     for bad in (np.nan, np.inf):
         with pytest.raises(DataError, match="1 of 1 scaled_confidence scores"):
             decide(policy(), {"scaled_confidence": [bad]})
@@ -181,14 +181,14 @@ def test_the_run_ships_the_default(small_run: Run, scorer: Scorer) -> None:
     shipped = read_policy(small_run)
     assert shipped == tune(small_run, scorer=scorer) and shipped is not None
     assert shipped.score == DEFAULT and len(shipped.limits) == 2 and shipped.kept_share and shipped.kept_share >= 0.95
-    assert shipped.limit("residual") == shipped.limits[1] and shipped.limit("knn") is None
+    assert shipped.limit("layer3_residual") == shipped.limits[1] and shipped.limit("knn") is None
 
 
 def test_every_digit_survives(small_run: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     made = two(run=small_run.fingerprint)
     made = made.model_copy(update={"limits": (Limit(score="scaled_confidence", threshold=1 / 3),
-                                              Limit(score="residual", threshold=np.nextafter(5, 6)))})
+                                              Limit(score="layer3_residual", threshold=np.nextafter(5, 6)))})
     write_policy(made, path)
     assert read_policy(small_run, path) == made
 
@@ -199,7 +199,7 @@ def test_every_digit_survives(small_run: Run, tmp_path: Path) -> None:
     (lambda f: f.update(check="0" * 16), "altered"),
     (lambda f: f["policy"].update(score="odin"), "score"),
     (lambda f: f["policy"].update(score="energy"), "needs limits on energy"),
-    (lambda f: f["policy"]["limits"].pop(), "needs limits on scaled_confidence and residual"),
+    (lambda f: f["policy"]["limits"].pop(), "needs limits on scaled_confidence and layer3_residual"),
     (lambda f: f["policy"]["limits"].reverse(), "needs limits on"),
     (lambda f: f["policy"].update(limits=[]), "limits"),
     (lambda f: f["policy"]["limits"][0].update(threshold="0.5"), "threshold"),

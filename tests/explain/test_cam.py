@@ -14,7 +14,7 @@ from lesion_core.explain import cam
 from lesion_core.explain.attribution import Attribution
 from lesion_core.explain.evidence import Evidence, Target, check_request
 from lesion_core.explain.layers import LAYERS
-from lesion_core.models.classifiers import ARCHITECTURES, build, last_activations
+from lesion_core.models.classifiers import ARCHITECTURES, build, stages
 
 SETTINGS = ModelSettings(architecture="resnet10", classes=("MEL", "NV", "BCC"))
 
@@ -147,7 +147,7 @@ def test_one_pass_gives_captums_map_of_every_class(name: str) -> None:
     model = build(ModelSettings(architecture=name, classes=("MEL", "NV", "BCC", "BKL")))
     x = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        maps = cam.class_maps(model, last_activations(model, x))[0].numpy()
+        maps = cam.class_maps(model, stages(model, x)[1])[0].numpy()
         logits = model(x)[0].numpy()
     for k in range(4):
         theirs = grad_cam(model, x, k).raw
