@@ -365,6 +365,8 @@ how_to_read(
     "A network is often sure of what it has never seen, so confidence finds mistakes and hardly finds strangers. "
     "Distance finds strangers and hardly finds mistakes, and it also turns away real dermoscopy of another kind: "
     "strangeness is not error. The score *Unsure or strange* asks both.",
+    "The last layer has learned to forget what does not tell the diagnoses apart, and with it what makes a cat a cat. "
+    "The layer before still sees it: the residual of layer 3 tells strangers where the later one no longer does.",
     "A threshold that is chosen while looking at test is flattered by test: choose on calibrate, look at test after.",
     "The intervals speak of these pictures and these kinds of strangers only.",
 )

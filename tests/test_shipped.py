@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.ood_scores import DEFAULT, Scorer
-from lesion_core.analysis.outputs import outputs_of
+from lesion_core.analysis.outputs import outputs_of, stranger_outputs
 from lesion_core.analysis.policy import HOWS, Wish, keeps, read_part, read_policy, tune
 from lesion_core.analysis.views import view_summary
 from lesion_core.cards import card
@@ -70,6 +71,27 @@ def test_the_readme_says_what_the_binary_view_measures(shipped: Run) -> None:
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     for row in summary.table.set_index("metric").loc[["accuracy", "precision", "recall", "f1"]].itertuples():
         assert f"{row.Index.replace('f1', 'F1')} {row.value:.3f} ({row.low:.3f} to {row.high:.3f})" in readme
+
+
+@pytest.mark.parametrize(("share", "key", "name"), [
+    (0.95, DEFAULT, "Unsure or strange (the policy)"), (0.95, "layer3_residual", "Residual of layer 3"),
+    (0.95, "vim", "Virtual logit (ViM)"), (0.95, "confidence", "Confidence, as published"),
+    (0.99, DEFAULT, "Unsure or strange"), (0.99, "layer3_residual", "Residual of layer 3"),
+    (0.99, "residual", "Residual (penultimate features)"),
+])
+def test_the_readme_says_whom_a_policy_turns_away(shipped: Run, share: float, key: str, name: str) -> None:
+    scorer = Scorer.of(shipped)
+    policy = tune(shipped, key, wish=Wish(share=share), scorer=scorer)
+    assert share != 0.95 or key != DEFAULT or policy == read_policy(shipped)
+    kept, stays = (keeps(policy, scorer.all(o, policy.parts)) for o in (
+        outputs_of(shipped, shipped.part("test")), stranger_outputs(shipped)))
+    cells = [f"{100 * kept.mean():.1f}"]
+    for kind in ("natural", "chest_xray", "blood_smear"):
+        of = (shipped.strangers["kind"] == kind).to_numpy()
+        gone = wilson(int((~stays[of]).sum()), int(of.sum()))
+        cells.append(" to ".join([f"{100 * gone.value:.1f} ({100 * gone.low:.1f}", f"{100 * gone.high:.1f})"]))
+    assert f"| {share:.0%} | {name} | {' | '.join(cells)} |".replace("%", " %") \
+        in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_its_card_is_what_the_program_writes(shipped: Run) -> None:
