@@ -81,6 +81,7 @@ def left_out() -> None:
     entry = STUDIES["left_out"]
     st.subheader(entry.question)
     table = finding.table
+    table = table[table["score"].isin(list(SCORES))]
     chosen = table[(table["measure"] == "rejected") | ((table["measure"] == "auroc") & (table["diagnosis"] != "all"))]
     words = {"rejected": "rejected", "auroc": "AUROC"}
     cells = [f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})" for r in chosen.itertuples()]

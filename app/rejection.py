@@ -91,15 +91,16 @@ def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
         shown=_shown(measure, scorer(key, outputs_of(run, elsewhere))))
     strange = scorer(key, stranger_outputs(run))
     strangers = run.strangers[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
-    near = _near(run, dermoscopy.set_index("image_id"))
+    near = _near(run, dermoscopy)
     changed = scorer(key, stranger_outputs(run, run.near))
     near = near.assign(score=changed, shown=_shown(measure, changed))
     return Judged(key, dermoscopy, official.reset_index(drop=True), strangers.reset_index(drop=True), near)
 
 
-def _near(run: Run, known: pd.DataFrame) -> pd.DataFrame:
-    """The changed test pictures beside what is known of them unchanged, by image id."""
+def _near(run: Run, dermoscopy: pd.DataFrame) -> pd.DataFrame:
+    """The changed test pictures beside what is known of them unchanged."""
     of = run.near["image_id"].str.split("/", n=1).str[1]
+    known = dermoscopy[dermoscopy["image_id"].isin(of)].set_index("image_id")
     answer = predict(softmax(run.logits(run.near)))
     diagnoses = known["diagnosis"].reindex(of).to_numpy()
     return pd.DataFrame({

@@ -172,8 +172,8 @@ class Run:
         return image.astype(np.uint8), logits.astype(np.float32)
 
     @cached_property
-    def features(self) -> dict[str, NDArray[np.float32]]:
-        """What is kept of the pictures' features, float32, and the way to it.
+    def features(self) -> dict[str, NDArray[np.floating]]:
+        """What is kept of the pictures' features, float16 as stored, and the way to it, float32.
 
         ``reduced`` (N, P), principal components of the penultimate features; ``residual`` (N,), the length of what
         lies outside of them; ``layer3_residual`` (N,), that of the features of layer3; the same for the rows of `ood`
@@ -182,7 +182,12 @@ class Run:
         rows = {prefix + name: len(table) for prefix, table in (("", self.predictions), ("ood_", self.ood))
                 for name in ("reduced", "residual", "layer3_residual")}
         names = (*rows, *(prefix + name for prefix in ("", "layer3_") for name in ("mean", "components")))
-        tensors = {n: t.astype(np.float32) for n, t in self._tensors("features.safetensors", names).items()}
+        stored = self._tensors("features.safetensors", names)
+        # The rows stay as they are: of a million pictures only the train split's are ever needed wider.
+        tensors: dict[str, NDArray[np.floating]] = {
+            name: t.astype(np.float16, copy=False) if name in rows else t.astype(np.float32)
+            for name, t in stored.items()
+        }
         if any(len(tensors[name]) != count for name, count in rows.items()):
             raise RunError(
                 f"features.safetensors of {self.name} has not one row an image.", "Score the run again with `evaluate`."

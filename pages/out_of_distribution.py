@@ -119,7 +119,7 @@ def threshold_page() -> None:
     shown_on = f"{split} split, n = {len(table):,}", "green" if split == "test" else "orange"
     badges(("real dermoscopy", "blue"), shown_on, (f"no lesion, n = {len(strange):,}", "gray"),
            (f"threshold: {named}", "green") if named else by_hand)
-    st.caption(f"**{measure.name}**, ${measure.formula}$. {measure.says} {measure.paper}; {measure.cost}")
+    st.caption(f"**{measure.name}**, ${measure.formula}$. {measure.says} {measure.paper}. {measure.cost}")
 
     open_tabs({
         "Who pays": lambda: who_pays(table, rejected, judged, strange, split, at),
@@ -230,7 +230,7 @@ def scores(key: str, at: float) -> None:
                                                              aggfunc="first", sort=False)
     shown = shown[[c for c in columns if c in shown.columns]].rename(columns=columns)
     shown.insert(0, "name", [("▶ " if k == key else "") + SCORES[str(k)].name for k in shown.index])
-    st.dataframe(shown, hide_index=True, alt="Every score with its figures and 95 % intervals")
+    st.dataframe(shown, hide_index=True, height="content", alt="Every score with its figures and 95 % intervals")
     st.caption(f"Run {name}, thresholds that keep 95 % of calibrate, shown on test. ▶ is the score above. Positive is "
                "a picture that is no lesion. AURC and AUGRC (lower is better) ask whether mistakes score high.")
     kinds = wide[~wide["kind"].isin(["", "all", *CHANGES])]
@@ -239,7 +239,8 @@ def scores(key: str, at: float) -> None:
         heads = kinds["kind"].str.replace("_", " ") + ", n " + kinds["n"].astype(str)
         st.dataframe(kinds.assign(share=cells, kind=heads).pivot_table(
             index="score", columns="kind", values="share", aggfunc="first", sort=False,
-        ).rename(index=lambda k: SCORES[str(k)].name), alt="Rejected share of each kind of stranger by score")
+        ).rename(index=lambda k: SCORES[str(k)].name), height="content",
+            alt="Rejected share of each kind of stranger by score")
         st.caption("The rejected share of each kind of picture that is no lesion, at the same thresholds, with "
                    "Wilson's 95 % intervals. The strangers have no split: they are seen while one chooses, and the "
                    "default score was chosen with them, so these shares flatter it.")

@@ -208,7 +208,7 @@ SCORES: dict[str, Score] = {s.key: s for s in (
           r"\Vert f^{\perp} \Vert", "Nothing: a run stores it.",
           "The part of the features that dermoscopy does not explain", residual),
     Score("layer3_residual", "Residual of layer 3",
-          "The same a stage earlier, where the network still sees more than what tells the diagnoses apart.",
+          "How much of an earlier layer's features lies outside of the directions in which dermoscopy varies.",
           "Wang et al. 2022 (arXiv:2203.10807), the residual; Lee et al. 2018 (arXiv:1807.03888), the earlier stage",
           r"\Vert f_3^{\perp} \Vert", "Nothing: a run stores it.",
           "The part of layer 3 that dermoscopy does not explain", layer3_residual),

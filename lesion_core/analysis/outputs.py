@@ -22,7 +22,7 @@ from lesion_core.runs import Run
 Half = NDArray[np.float16]
 
 
-def project(features: NDArray[np.float32], mean: NDArray[np.float32], components: NDArray[np.float32]
+def project(features: NDArray[np.float32], mean: NDArray[np.floating], components: NDArray[np.floating]
             ) -> tuple[Half, Half]:
     """The principal components (N, P) of penultimate features and the length (N,) of what lies outside of them.
 
@@ -40,7 +40,7 @@ def project(features: NDArray[np.float32], mean: NDArray[np.float32], components
 
 
 def reduce(
-    way: Mapping[str, NDArray[np.float32]], penultimate: NDArray[np.float32], layer3: NDArray[np.float32]
+    way: Mapping[str, NDArray[np.floating]], penultimate: NDArray[np.float32], layer3: NDArray[np.float32]
 ) -> tuple[Half, Half, Half]:
     """What a run stores of features: `project` of the penultimate ones, and the second half of it of layer3's.
 
