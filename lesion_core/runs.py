@@ -348,7 +348,7 @@ def run_folders(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
     found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(found, key=lambda path: [(int(part), "") if part.isdigit() else (-1, part)
+    return sorted(found, key=lambda path: [(int(part), "") if part.isdecimal() else (-1, part)
                                            for part in re.split(r"(\d+)", path.name)])
 
 

@@ -216,8 +216,8 @@ def test_the_list_tells_the_broken_and_gives_the_others(run_copy: Path) -> None:
 
 
 def test_runs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    for name in ("resnet101", "resnet50", "a", "resnet152", ".hidden", "50b", "resnet"):
+    for name in ("resnet101", "resnet50", "a", "resnet152", ".hidden", "50b", "resnet", "²"):
         (tmp_path / name).mkdir()
     (tmp_path / "file").touch()
     assert [path.name for path in run_folders(tmp_path)] == [
-        "50b", "a", "resnet", "resnet50", "resnet101", "resnet152"]
+        "50b", "a", "resnet", "resnet50", "resnet101", "resnet152", "²"]

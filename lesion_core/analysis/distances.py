@@ -125,7 +125,7 @@ def residual(_: Known) -> Function:
 
     Paper: Wang et al. 2022 (arXiv:2203.10807), where it is *Residual*; there about another origin, see `vim`.
     """
-    return lambda outputs: _known(outputs.residual)
+    return lambda outputs: _measured(outputs.residual)
 
 
 def layer3_residual(_: Known) -> Function:
@@ -133,10 +133,10 @@ def layer3_residual(_: Known) -> Function:
 
     Paper: as `residual`; that an earlier stage tells strangers better is in Lee et al. 2018 (arXiv:1807.03888).
     """
-    return lambda outputs: _known(outputs.layer3)
+    return lambda outputs: _measured(outputs.layer3)
 
 
-def _known(lengths: Floats) -> Floats:
+def _measured(lengths: Floats) -> Floats:
     if np.isnan(lengths).any():
         raise DataError(*NO_FEATURES)
     return lengths

@@ -234,8 +234,8 @@ SCORES: dict[str, Score] = {s.key: s for s in (
 """The scores by key."""
 
 DEFAULT = "confidence_or_layer3"
-"""What a run's own policy uses: a mistake and a stranger are two things, so a pair; of the residuals, the one that
-turned away more of `ood_samples` where 99 % of the calibrate split is kept."""
+"""What a run's own policy uses: a mistake and a stranger are two things, so a pair; of the residuals that of layer 3,
+for it turns away more strangers where 99 % of the calibrate split is kept. Chosen with those strangers in sight."""
 
 
 def score(key: str) -> Score:
