@@ -55,6 +55,8 @@ if own_policy is not None and own_policy.run == run.fingerprint:
             del st.session_state[state.POLICY]
             st.rerun()
 else:
+    if own_policy is not None:
+        st.caption(":material/info: Your own policy was made for another run and is not obeyed here; the run's is.")
     own_policy = None
 
 segmenters = cache.segmenters()[0]

@@ -19,16 +19,15 @@ from lesion_core.labels import BINARY
 # What an earlier project published for the binary view; its split was by image.
 REFERENCE = {"accuracy": 0.880, "precision": 0.675, "recall": 0.745, "f1": 0.708}
 EARLIER = pd.DataFrame({"value": REFERENCE, "low": np.nan, "high": np.nan})
-# The figures beside the matrix, and how many other runs are there unasked.
+# The figures beside the matrix, and how many runs are there unasked.
 FIRST = ("balanced_accuracy", "macro_auroc", "accuracy", "macro_f1")
 FIRST_BINARY = tuple(REFERENCE)
-BESIDE = 3
+COMPARED = 4
 
 run = current_run()
 title = st.container()
 
 # One row of controls: only the views that the run has images for.
-others = [other for other in cache.runs()[0] if other.name != run.name]
 views = {key: found for key in VIEWS if (found := cache.answers(run.name, key)) is not None}
 if not views:
     raise RunError(f"Run {run.name} has no scored images.", "Score it with `evaluate`, or choose another run.")
@@ -36,11 +35,14 @@ with st.container(horizontal=True, vertical_alignment="center"):
     view = choose("Images and classes", {key: VIEWS[key].short for key in views}, state.VIEW, buttons=True,
                   label_visibility="collapsed")
     labels = st.container(width="content")
-    # Runs that were split alike have the same test pictures: those are beside it unless somebody takes them away.
-    alike = [other.name for other in others if other.config.split_fingerprint == run.config.split_fingerprint][:BESIDE]
-    further = list(st.multiselect("Beside it", [other.name for other in others], default=alike,
-                                  key=state.FURTHER_RUNS, bind="query-params", placeholder="Beside it",
-                                  label_visibility="collapsed")) if others else []
+    # Runs that were split alike have the same test pictures: those are compared unless somebody takes them away.
+    everything = cache.runs()[0]
+    alike = [found.name for found in everything if found.config.split_fingerprint == run.config.split_fingerprint]
+    chosen_runs = list(st.multiselect(
+        "Runs to compare", [found.name for found in everything], default=alike[:COMPARED], key=state.FURTHER_RUNS,
+        bind="query-params", placeholder="Runs to compare", label_visibility="collapsed",
+    )) if len(everything) > 1 else []
+further = [name for name in chosen_runs if name != run.name]
 data, predicted = views[view].data, views[view].predicted
 k = len(data.classes)
 totals = np.bincount(data.truth, minlength=k)
@@ -101,7 +103,7 @@ with main:
         selection_mode="points", config={"displayModeBar": False},
         alt=f"Confusion matrix of {run.name}, {VIEWS[view].name}: rows are the truth, columns what the model says.",
     )
-names = [found.name for found in cache.runs()[0] if found.name == run.name or found.name in further]
+names = [found.name for found in everything if found.name == run.name or found.name in further]
 with side:
     measured = {name: summary.table.set_index("metric") for name in names
                 if (summary := cache.view_summary(name, view)) is not None}
@@ -171,8 +173,8 @@ def with_interval(row: pd.Series) -> str:
 
 
 def difference(row: pd.Series) -> str:
-    if pd.isna(row["value"]):
-        return "none"
+    if row[["value", "low", "high"]].isna().any():
+        return "not known"
     told = f"{row['value']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
     return told if row["low"] <= 0 <= row["high"] else f"{told} *"
 
@@ -192,6 +194,9 @@ if tabs[0].open:
         st.caption(f"{source}. In brackets the 95 % interval, resampled by lesion.")
         for name in sorted(set(further) - set(beside)):
             st.caption(f":material/info: Run {name} has no images for this view.")
+        if any(cache.run(name).config.split_fingerprint != run.config.split_fingerprint for name in beside):
+            st.caption(":material/warning: These runs were split differently: only pictures that are test for both are "
+                       "compared below, if there are any.")
         differences = {name: less for name in beside if (less := cache.paired(run.name, name, view)) is not None}
         if differences:
             st.markdown(f"**Difference to {run.name}, on the same pictures**")

@@ -55,6 +55,8 @@ def body() -> None:
 
 def threshold_page() -> None:
     head = st.container()
+    if st.query_params.get(state.SCORE) not in (None, *SCORES):
+        st.session_state["threshold_of"] = None  # on a score that there is no more: nobody chose it on calibrate
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         key = choose("Score", {k: s.name for k, s in SCORES.items()}, state.SCORE, default=DEFAULT, width=280)
         split = choose("Look at", {"test": "Test", "calibrate": "Calibrate, to choose"}, state.LOOK_AT, buttons=True)
@@ -71,12 +73,15 @@ def threshold_page() -> None:
     except LesionError as error:  # here it can be replaced, so the page must open
         own_policy = None
         problem(error)
-    own = measure.shown(own_policy.limits[0].threshold) if own_policy and own_policy.score == key \
-        and len(own_policy.limits) == 1 else None
+    own = None
+    if own_policy and own_policy.score == key:
+        limits = {limit.score: limit.threshold for limit in own_policy.limits}
+        own = cache_rejection.scorer(run.name).threshold(key, limits)
+        own = None if own is None else measure.shown(own)
     marks = [Mark(kept_95, KEPT)] if kept_95 is not None else []
     if key == "confidence":
         marks.append(Mark(PUBLISHED_CONFIDENCE, PUBLISHED))
-    if own is not None and own != kept_95:
+    if own is not None and (kept_95 is None or not np.isclose(own, kept_95)):
         marks.append(Mark(own, OWN))
     uploaded = your_pictures(run, key)
     bins = cache_rejection.bins(run.name, key, split, tuple(marks), tuple(value for _, _, value in uploaded))
@@ -367,7 +372,7 @@ how_to_read(
     "Distance finds strangers and hardly finds mistakes, and it also turns away real dermoscopy of another kind: "
     "strangeness is not error. The score *Unsure or strange* asks both.",
     "The last layer has learned to forget what does not tell the diagnoses apart, and with it what makes a cat a cat. "
-    "The layer before still sees it: the residual of layer 3 tells strangers where the later one no longer does.",
+    "The layer before still sees it: where few may be turned away, the residual of layer 3 finds more strangers.",
     "A threshold that is chosen while looking at test is flattered by test: choose on calibrate, look at test after.",
     "The intervals speak of these pictures and these kinds of strangers only.",
 )

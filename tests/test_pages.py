@@ -16,7 +16,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.navigation import GROUPS
-from lesion_core.analysis.ood_scores import SCORES
+from lesion_core.analysis.ood_scores import DEFAULT, SCORES
+from lesion_core.analysis.policy import Wish, tune
 from lesion_core.runs import Run, sha256
 from lesion_core.segmenter_runs import SegmenterRun
 
@@ -307,8 +308,25 @@ def test_runs_that_were_split_alike_are_compared_unasked(small_run: Run) -> None
     assert less["Log loss"].endswith("*") or not less["Log loss"].startswith("+0.000")
     app = open_page("compare", run="small", view="binary")
     assert not app.exception and "AUROC" in app.dataframe[0].value["metric"].tolist()
+    app.selectbox(key="run").set_value("other").run()
+    assert not app.exception and "Difference to other" in text(app), "the sidebar's choice keeps them side by side"
     app.multiselect(key="with").set_value([]).run()
-    assert not app.exception and "Difference to small" not in text(app)
+    assert not app.exception and "Difference to" not in text(app)
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_threshold_on_a_score_that_is_no_more_was_not_chosen_on_calibrate() -> None:
+    app = open_page("out_of_distribution", run="small", score="odin", threshold="0.123", moved="calibrate")
+    assert not app.exception and app.selectbox(key="score").value == DEFAULT
+    assert "moved" not in app.query_params
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_an_own_policy_of_another_run_is_said_not_to_be_obeyed(small_run: Run) -> None:
+    app = open_page("analyse", run="other", image="synthetic-MEL-1")
+    app.session_state["own_policy"] = tune(small_run, wish=Wish(share=0.9))
+    app.run()
+    assert not app.exception and "made for another run" in text(app)
 
 
 @pytest.mark.usefixtures("with_run")

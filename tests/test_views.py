@@ -13,7 +13,7 @@ from app.rejection import read_judged
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood_scores import Scorer
 from lesion_core.analysis.views import VIEWS, paired_differences, view_data, view_summary
-from lesion_core.errors import ConfigError
+from lesion_core.errors import ConfigError, RunError
 from lesion_core.labels import BINARY, HAM10000, ISIC2019
 from lesion_core.runs import OFFICIAL_TEST, Run, open_run
 
@@ -129,3 +129,12 @@ def test_runs_without_pictures_in_common_are_not_compared(small_run: Run) -> Non
     table = small_run.predictions.assign(image_id=[f"x{i}" for i in range(len(small_run.predictions))])
     assert paired_differences(small_run, small_run.with_predictions(table), "test") is None
     assert paired_differences(small_run, small_run, "isic2018") is None
+
+
+def test_a_picture_that_is_listed_twice_is_told(small_run: Run) -> None:
+    table = small_run.predictions
+    first, second = table.index[table["split"] == "test"][:2]
+    table = table.assign(image_id=table["image_id"].where(table.index != second, table["image_id"][first]))
+    for pair in ((small_run, small_run.with_predictions(table)), (small_run.with_predictions(table), small_run)):
+        with pytest.raises(RunError, match="lists a picture twice"):
+            paired_differences(*pair, "test", n_boot=10)

@@ -17,7 +17,7 @@ percentile interval lies too high and may miss the figure. It gets the reversed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import TypeVar
@@ -215,7 +215,8 @@ def bootstrap(
 
 
 def paired_intervals(
-    ours: Figures, theirs: Figures, groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95
+    ours: Figures, theirs: Figures, groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95,
+    noise_adds: Collection[str] = (),
 ) -> dict[str, Interval]:
     """How much higher each figure is in `theirs` than in `ours`, both of the same pictures in the same resamples.
 
@@ -229,6 +230,8 @@ def paired_intervals(
         n: Resamples.
         seed: The same seed draws the same lesions.
         level: In (0, 1).
+        noise_adds: Figures that resampling noise only adds to: of those the reversed interval, for the noise of the
+            two does not cancel.
 
     Raises:
         DataError: A lesion id is missing, or there are none.
@@ -242,7 +245,10 @@ def paired_intervals(
         return {key: there[key] - here[key] for key in here}
 
     counts = len(codes), _lesions(codes)
-    return {key: each[0].interval(level, *counts) for key, each in _draws(differences, codes, n, seed).items()}
+    return {
+        key: each[0].interval(level, *counts, noise_adds=key in noise_adds)
+        for key, each in _draws(differences, codes, n, seed).items()
+    }
 
 
 def share_intervals(

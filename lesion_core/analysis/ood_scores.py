@@ -123,6 +123,12 @@ class Together:
         return limits
 
 
+    def threshold(self, limits: Mapping[str, float]) -> float | None:
+        """The threshold on the joint score that these limits are; None where they are not equally rare."""
+        ranks = [float(self._rank(key, np.array([limit]))[0]) for key, limit in limits.items()]
+        return ranks[0] if max(ranks) - min(ranks) < 1e-6 else None
+
+
 def _of_logits(function: Callable[[Floats, float], Floats]) -> Callable[[Known], Function]:
     return lambda known: lambda outputs: function(outputs.logits, known.temperature)
 
@@ -297,3 +303,8 @@ class Scorer:
         """A threshold on a score as a threshold on each of its parts: itself, or the two that it joins."""
         function = self.function(key)
         return function.limits(threshold) if isinstance(function, Together) else {key: threshold}
+
+    def threshold(self, key: str, limits: Mapping[str, float]) -> float | None:
+        """The way back: limits on the parts of a score as one threshold on it, None where there is none."""
+        function = self.function(key)
+        return function.threshold(limits) if isinstance(function, Together) else limits[key]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lesion_core.analysis.intervals import Figures, binary_summary, paired_intervals, summary
 from lesion_core.analysis.metrics import METRICS, binary_figures, softmax, two_sided
 from lesion_core.analysis.predictions import Scored
-from lesion_core.errors import ConfigError
+from lesion_core.errors import ConfigError, RunError
 from lesion_core.labels import BINARY, HAM10000, convert_codes, convert_probabilities
 from lesion_core.runs import OFFICIAL_TEST, Run
 
@@ -134,17 +134,21 @@ def paired_differences(run: Run, other: Run, key: str, n_boot: int = 1000) -> pd
 
     Raises:
         ConfigError: The key is unknown.
+        RunError: A run lists a picture twice.
     """
     ours, theirs = view_data(run, key), view_data(other, key)
     if ours is None or theirs is None or ours.classes != theirs.classes:
         return None
-    names = ours.table["image_id"].to_numpy(str)
-    place = pd.Index(theirs.table["image_id"].astype(str)).get_indexer(pd.Index(names))
+    for owner, data in ((run, ours), (other, theirs)):
+        if not data.table["image_id"].is_unique:
+            raise RunError(f"Run {owner.name} lists a picture twice.", "Score it again with `evaluate --data`.")
+    place = pd.Index(theirs.table["image_id"]).get_indexer(pd.Index(ours.table["image_id"]))
     shared = place >= 0
     if not shared.any():
         return None
     found = paired_intervals(_figures(ours, np.flatnonzero(shared)), _figures(theirs, place[shared]),
-                             ours.groups[shared], n_boot)
+                             ours.groups[shared], n_boot,
+                             noise_adds=[metric for metric, entry in METRICS.items() if entry.noise_adds])
     return pd.DataFrame([{"metric": metric, **asdict(interval)} for metric, interval in found.items()])
 
 

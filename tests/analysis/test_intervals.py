@@ -21,7 +21,7 @@ from lesion_core.analysis.intervals import (
     summary,
     wilson,
 )
-from lesion_core.analysis.metrics import METRICS, binary_view, per_class, softmax
+from lesion_core.analysis.metrics import METRICS, binary_view, calibration_error, per_class, softmax
 from lesion_core.analysis.predictions import Scored
 from lesion_core.errors import ConfigError, DataError
 
@@ -248,6 +248,23 @@ def test_a_paired_difference_is_that_of_a_literal_bootstrap():
     assert (found.low, found.high) == (pytest.approx(np.quantile(each, 0.025)), pytest.approx(np.quantile(each, 0.975)))
     apart = [bootstrap(mean_of(v), groups, 400, 3) for v in (first, second)]
     assert found.high - found.low < sum(a.high - a.low for a in apart), "pairing must pay where pictures are hard alike"
+
+
+def test_noise_that_adds_up_turns_the_interval_of_a_difference_round():
+    """The calibration error of a run that is off and of one that is not: noise lifts the one near 0 more."""
+    rng, groups = np.random.default_rng(0), np.arange(400)
+    chance = rng.uniform(0.3, 0.95, 400)
+    right = rng.random(400) < chance
+    off = np.clip(chance**1.6, 0, 1)
+
+    def error(confidence):
+        return lambda w: {"ece": calibration_error(confidence, right, w)}
+
+    plain = paired_intervals(error(chance), error(off), groups, 300)["ece"]
+    turned = paired_intervals(error(chance), error(off), groups, 300, noise_adds=["ece"])["ece"]
+    assert turned.value == plain.value and turned.low <= turned.value <= turned.high
+    assert turned.low == pytest.approx(min(2 * plain.value - plain.high, plain.value))
+    assert turned.high == pytest.approx(max(2 * plain.value - plain.low, plain.value))
 
 
 def test_predictions_do_not_differ_from_themselves():

@@ -310,7 +310,9 @@ def test_a_joint_threshold_is_a_threshold_on_each(threshold: float, seed: int) -
         limits = joined.limits(t)
         inside = np.all([function(asked) <= limits[key] for key, function in columns.items()], axis=0)
         assert (inside == (scores <= t)).all()
+        assert joined.threshold(limits) == pytest.approx(t, abs=1e-6)
     higher = joined.limits(threshold + 0.1)
+    assert joined.threshold({**limits, "a": limits["a"] + 1}) is None
     assert all(higher[key] > limit for key, limit in joined.limits(threshold).items())
 
 
@@ -322,6 +324,11 @@ def test_ranks_by_hand() -> None:
     assert joined.limits(1) == pytest.approx({"a": 4, "b": 5})
     assert joined.limits(0.5) == pytest.approx({"a": 1, "b": 4.5})
     assert joined.limits(2) == pytest.approx({"a": 6.5, "b": 6})
+
+
+def test_limits_lead_back_to_their_threshold(scorer: Scorer) -> None:
+    for key, threshold in (("vim", -1.25), (DEFAULT, 0.9), (DEFAULT, 1.4)):
+        assert scorer.threshold(key, scorer.limits(key, threshold)) == pytest.approx(threshold)
 
 
 def test_scores_that_cannot_be(problem: Problem, scorer: Scorer) -> None:

@@ -12,7 +12,7 @@ from torchvision.models.resnet import Bottleneck
 
 from lesion_core.config import ModelSettings
 from lesion_core.errors import ModelError
-from lesion_core.models.classifiers import ARCHITECTURES, architecture, blank, build, features, initialise
+from lesion_core.models.classifiers import ARCHITECTURES, architecture, blank, build, initialise, pool, stages
 
 SMALL = ModelSettings(architecture="resnet10", classes=("MEL", "NV", "BCC"))
 
@@ -27,9 +27,11 @@ def test_features_and_the_last_layer_are_the_network(name: str) -> None:
     model = build(settings(name))
     x = torch.randn(2, 3, 33, 40)
     with torch.inference_mode():
-        found = features(model, x)
-        assert found.shape == (2, 512 if name == "resnet10" else 2048)
+        earlier, last = stages(model, x)
+        found, width = pool(model, last), 512 if name == "resnet10" else 2048
+        assert found.shape == (2, width) and pool(model, earlier).shape == (2, width // 2)
         torch.testing.assert_close(model.fc(found), model(x))
+        torch.testing.assert_close(pool(model, earlier), earlier.mean(dim=(2, 3)))
     assert not model.training and model.fc.out_features == 3
 
 
@@ -53,7 +55,7 @@ def test_the_stride_is_where_the_settings_say() -> None:
     v1.load_state_dict(v15.state_dict())
     x = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        assert features(v1, x).shape == features(v15, x).shape
+        assert [stage.shape for stage in stages(v1, x)] == [stage.shape for stage in stages(v15, x)]
         assert not torch.allclose(v1(x), v15(x))
 
 
