@@ -121,7 +121,8 @@ def line(judged: Judged, split: str, marks: tuple[Mark, ...]) -> ThresholdBins:
     table, strangers = judged.of(split), judged.strangers
     return threshold_bins(
         table["shown"].to_numpy(), table["correct"].to_numpy(bool), (table["diagnosis"] == "MEL").to_numpy(),
-        strangers["shown"].to_numpy(), strangers["kind"].to_numpy(object), reject=judged.measure.rejected_side,
+        strangers["shown"].to_numpy(),
+        strangers["kind"].astype(str).str.replace("_", " ").to_numpy(object), reject=judged.measure.rejected_side,
         quantity=judged.measure.quantity.rstrip(","), marks=marks,
         span=(0.0, 1.0) if judged.measure.key in ("confidence", "scaled_confidence", "margin") else None,
     )
