@@ -8,50 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from lesion_core.analysis.intervals import Interval, share_intervals, wilson
 from lesion_core.analysis.predictions import check_results, check_scores
-from lesion_core.analysis.ranking import ratio
 from lesion_core.errors import ConfigError
 
 PUBLISHED_CONFIDENCE = 0.8
 """Reject under this confidence of the plain softmax: the rule of many demonstrations."""
-
-
-def threshold_table(
-    score_in: ArrayLike, correct: ArrayLike, score_out: ArrayLike, thresholds: ArrayLike
-) -> pd.DataFrame:
-    """What each threshold keeps and rejects, one row each, in the order given.
-
-    Args:
-        score_in: (N,) scores of in-distribution pictures.
-        correct: (N,) bool, whether the prediction of each is correct.
-        score_out: (M,) scores of OOD pictures; M may be 0.
-        thresholds: (T,), infinite ones keep all or none.
-
-    Returns:
-        threshold, coverage (share of in-distribution pictures kept), accuracy (of the kept; NaN where none is),
-        n_kept, ood_rejected (share of OOD pictures rejected; NaN where there are none).
-
-    Raises:
-        DataError: There is no in-distribution picture, the arrays do not fit, or a score is NaN or infinite.
-        ConfigError: A threshold is NaN.
-    """
-    s = check_scores(score_in, "in-distribution", some=True)
-    r, out = check_results(correct, len(s)), check_scores(score_out, "OOD")
-    t = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
-    if t.ndim != 1 or np.isnan(t).any():
-        raise ConfigError("The thresholds are no list of numbers.", "Give numbers, none of them NaN.")
-    order = np.argsort(s, kind="stable")
-    kept = np.searchsorted(s[order], t, side="right")
-    right = np.append(0, np.cumsum(r[order]))[kept]
-    rejected = len(out) - np.searchsorted(np.sort(out), t, side="right")
-    return pd.DataFrame({
-        "threshold": t, "coverage": kept / len(s), "accuracy": ratio(right.astype(float), kept.astype(float)),
-        "n_kept": kept, "ood_rejected": ratio(rejected.astype(float), np.full(len(t), float(len(out)))),
-    })
 
 
 @dataclass(frozen=True)

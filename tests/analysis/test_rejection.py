@@ -13,36 +13,10 @@ from lesion_core.analysis.rejection import (
     keep_share_threshold,
     one_a_group,
     operating_point,
-    threshold_table,
 )
 from lesion_core.errors import ConfigError, DataError
 
 scores_lists = st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=30)
-
-
-def test_table_by_hand():
-    table = threshold_table([0.1, 0.2, 0.2, 0.9], np.array([True, True, False, False]), [0.2, 0.5, 0.95],
-                            [-np.inf, 0.05, 0.2, 0.5, np.inf])
-    assert table["coverage"].tolist() == [0, 0, 0.75, 0.75, 1]
-    assert table["n_kept"].tolist() == [0, 0, 3, 3, 4]
-    assert table["accuracy"].tolist() == pytest.approx([np.nan, np.nan, 2 / 3, 2 / 3, 0.5], nan_ok=True)
-    assert table["ood_rejected"].tolist() == pytest.approx([1, 1, 2 / 3, 1 / 3, 0])
-
-
-@settings(max_examples=60, deadline=None)
-@given(scores_lists, st.lists(st.integers(-4, 4).map(float), max_size=20), scores_lists, st.integers(0, 99))
-def test_table_equals_counting_and_is_monotone(score_in, score_out, thresholds, seed):
-    s, out, t = np.array(score_in), np.array(score_out), np.sort(thresholds)
-    correct = np.random.default_rng(seed).random(len(s)) < 0.7
-    table = threshold_table(s, correct, out, t)
-    for row in table.itertuples():
-        kept = s <= row.threshold
-        assert row.n_kept == kept.sum() and row.coverage == pytest.approx(kept.mean())
-        assert row.accuracy == pytest.approx(correct[kept].mean() if kept.any() else np.nan, nan_ok=True)
-        expected = (out > row.threshold).mean() if len(out) else np.nan
-        assert row.ood_rejected == pytest.approx(expected, nan_ok=True)
-    assert (table["coverage"].diff().dropna() >= 0).all()
-    assert (table["ood_rejected"].diff().dropna() <= 0).all()
 
 
 def test_operating_point_counts():
@@ -131,10 +105,6 @@ def test_one_picture_a_lesion():
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_scores_that_are_no_numbers_are_refused(bad):
     right = np.array([True, True])
-    with pytest.raises(DataError, match="1 of 2 in-distribution scores"):
-        threshold_table([0.1, bad], right, [], [0.5])
-    with pytest.raises(DataError, match="1 of 1 OOD scores"):
-        threshold_table([0.1, 0.2], right, [bad], [0.5])
     with pytest.raises(DataError, match="calibration"):
         keep_share_threshold([0.1, bad])
     with pytest.raises(DataError, match="calibration"):
@@ -144,12 +114,6 @@ def test_scores_that_are_no_numbers_are_refused(bad):
 
 
 def test_other_bad_input_is_refused():
-    with pytest.raises(DataError, match="fit 2 scores"):
-        threshold_table([0.1, 0.2], np.array([True]), [], [0.5])
-    with pytest.raises(DataError, match="no list of scores"):
-        threshold_table([], np.zeros(0, dtype=bool), [0.5], [0.5])
-    with pytest.raises(ConfigError, match="NaN"):
-        threshold_table([0.1], np.array([True]), [], [np.nan])
     with pytest.raises(DataError, match="fit"):
         operating_point(np.array([True]), np.array([1]), np.array([True]))
     with pytest.raises(ConfigError, match="cost"):
