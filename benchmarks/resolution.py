@@ -14,8 +14,7 @@ import numpy as np
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.metrics import softmax
 from lesion_core.data.tables import IMAGE_SUFFIXES
-from lesion_core.models.checkpoints import load_weights
-from lesion_core.models.classifiers import build
+from lesion_core.models.classifiers import trained
 from lesion_core.runs import open_run
 from lesion_core.scoring import score
 
@@ -25,8 +24,7 @@ def main() -> None:
     folder, small, large = map(Path, sys.argv[1:4])
     run = open_run(folder)
     settings = run.config.settings
-    model = build(settings.model)
-    load_weights(model, run.weights)
+    model = trained(settings.model, run.weights)
     names = sorted(
         path.name for path in large.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and (small / path.name).is_file()
     )

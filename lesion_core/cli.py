@@ -213,8 +213,7 @@ def evaluate(
         from lesion_core import ranks
         from lesion_core.cards import write_card
         from lesion_core.data.collection import collect
-        from lesion_core.models.checkpoints import load_weights
-        from lesion_core.models.classifiers import build
+        from lesion_core.models.classifiers import trained
         from lesion_core.scoring import with_flips, write_run
 
         ranks.join()
@@ -229,8 +228,7 @@ def evaluate(
             if flips:
                 opened = with_flips(opened, collection.table, progress)
             else:
-                model = build(settings.model)
-                load_weights(model, opened.weights)
+                model = trained(settings.model, opened.weights)
                 added = detail and not settings.preprocessing.detail.enabled
                 if added:
                     settings = settings.with_detail()

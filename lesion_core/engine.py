@@ -26,8 +26,7 @@ from lesion_core.explain.sanity import STAGES, randomise
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.memo import Memo
-from lesion_core.models.checkpoints import load_weights
-from lesion_core.models.classifiers import blank, pool
+from lesion_core.models.classifiers import blank, pool, trained
 from lesion_core.models.trunks import TRUNKS, make_trunk
 from lesion_core.runs import Run, open_run
 from lesion_core.turns import Turns
@@ -99,8 +98,7 @@ class Engine:
             for key in self.policy.parts:  # now, not while the first visitor waits
                 self._scorer.function(key)
         self._pipeline = Pipeline(run.config.settings.preprocessing)
-        self._model = blank(run.config.settings.model)
-        load_weights(self._model, run.weights)
+        self._model = trained(run.config.settings.model, run.weights)
         self._model.requires_grad_(False)
         self._trunk = make_trunk(trunk, self._model, run.config.settings.preprocessing.resize.size)
         self._tolerance = TRUNKS[trunk].tolerance

@@ -11,14 +11,11 @@ A run folder holds, each validated when it is opened:
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -30,16 +27,14 @@ from safetensors.numpy import load_file, save_file
 
 from lesion_core.config import RunSettings, Settings
 from lesion_core.errors import ConfigError, RunError
+from lesion_core.run_folders import INCOMPLETE, SCHEMA_VERSION, is_segmenter, read_config, run_folders, sha256
 
-SCHEMA_VERSION = 1
 ROLES = ("train", "select", "calibrate", "test")
 HASHED = (
     "model.safetensors", "golden.safetensors", "predictions.parquet", "ood.parquet", "features.safetensors",
     "calibration.json", "history.csv",
 )
 """Files that never change after they are written. `policy.json` may be replaced; it names its run itself."""
-
-INCOMPLETE = "Copy the folder again, or score the run again with `evaluate --data`."
 
 FACTS = ("image_id", "lesion_id", "dataset", "split", "label", "age", "sex", "site", "dx_type")
 OOD_FACTS = ("image_id", "kind", "source")
@@ -76,12 +71,6 @@ class RunConfig(Settings):
     counts: dict[str, int] = Field(description="images a split")
     quantization: dict[str, float] = Field(default={}, description="largest differences of the 8-bit weights from fp32")
     files: dict[str, str] = Field(description="SHA-256 of the other files")
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -273,59 +262,6 @@ NEAR = "changed test dermoscopy"
 """The source, in `ood.parquet`, of test pictures that something is wrong with (`data.near`): they are dermoscopy."""
 
 
-Config = TypeVar("Config", bound=Settings)
-
-
-def read_config(folder: Path, kind: type[Config], *, verify: bool, needed: Collection[str]) -> tuple[Config, str]:
-    """`config.json` of a folder, and its fingerprint, with its files checked.
-
-    Args:
-        folder: The run folder.
-        kind: What to read it as; it has the field `files`.
-        verify: Compare every needed file's SHA-256 with the one in `config.json` (about 0.1 s for 30 MB).
-        needed: Files that must be there.
-
-    Raises:
-        RunError: The folder or a file is missing, `config.json` is not valid, or a file was altered.
-    """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise RunError(f"{folder.name} is no run: it has no config.json.", "Name a folder that `train` has written.")
-    text = path.read_bytes()
-    try:
-        version = json.loads(text).get("schema_version")
-    except (ValueError, AttributeError, RecursionError):
-        raise RunError(f"config.json of {folder.name} is no JSON object.", "Copy the folder again.") from None
-    if version != SCHEMA_VERSION:
-        raise RunError(
-            f"Run {folder.name} has schema version {version}, this program reads {SCHEMA_VERSION}.",
-            "Open it with the version that wrote it, or train it again with this one.",
-        )
-    try:
-        config = kind.from_json(text, f"config.json of {folder.name}")
-    except ConfigError as error:
-        raise RunError(error.problem, "The run was altered or made by another version; train it again.") from None
-    files: dict[str, str] = getattr(config, "files")  # noqa: B009
-    for name in needed:
-        if not (folder / name).is_file():
-            raise RunError(f"Run {folder.name} lacks {name}.", INCOMPLETE)
-        if verify and files.get(name) != sha256(folder / name):
-            raise RunError(
-                f"{name} of run {folder.name} was altered: its SHA-256 is not the one in config.json.",
-                "Take the whole folder from one source again.",
-            )
-    return config, hashlib.sha256(text).hexdigest()[:16]
-
-
-def is_segmenter(folder: Path) -> bool:
-    """Whether the folder's `config.json` says that it holds a segmenter."""
-    try:
-        found = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and found.get("kind") == "segmenter"
-
-
 def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HASHED) -> Run:
     """Open a classifier's run folder.
 
@@ -341,15 +277,6 @@ def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HAS
         raise RunError(f"{folder.name} holds a segmenter, no classifier.", "Name a classifier's run folder.")
     config, fingerprint = read_config(folder, RunConfig, verify=verify, needed=needed)
     return Run(folder, config, fingerprint)
-
-
-def run_folders(root: Path) -> list[Path]:
-    """The folders below a folder, hidden ones left out; numbers in names count, so resnet50 is before resnet101."""
-    if not root.is_dir():
-        return []
-    found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(found, key=lambda path: [(int(part), "") if part.isdecimal() else (-1, part)
-                                           for part in re.split(r"(\d+)", path.name)])
 
 
 def list_runs(root: Path, *, verify: bool = False) -> tuple[list[Run], dict[str, RunError]]:

@@ -30,8 +30,8 @@ from lesion_core.data.synthetic import make_lesion
 from lesion_core.errors import DataError, ImageError, RunError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.models.checkpoints import load_weights, save_weights
-from lesion_core.models.classifiers import build, pool, stages
+from lesion_core.models.checkpoints import save_weights
+from lesion_core.models.classifiers import pool, stages, trained
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.runs import (
     FACTS,
@@ -225,8 +225,7 @@ def write_run(
         grams = gram_matrices(model, train_batches(table, settings.preprocessing)) if bits == 8 else None
         save_weights(folder / "model.safetensors", model.state_dict(), bits=bits, grams=grams)
     ranks.wait()
-    shipped = build(settings.model)
-    load_weights(shipped, folder / "model.safetensors")
+    shipped = trained(settings.model, folder / "model.safetensors")
 
     paths, n = [*table["path"], *ood["path"]], len(table)
     scored = score(
@@ -288,8 +287,7 @@ def with_flips(run: Run, table: pd.DataFrame, on_progress: Progress | None = Non
             f"{known['image_id'][paths.isna()].iloc[0]}.", "Give the data that it was trained on.",
         )
     settings = run.config.settings
-    model = build(settings.model)
-    load_weights(model, run.weights)
+    model = trained(settings.model, run.weights)
     scored = score(model, settings.preprocessing, paths.astype(str).tolist(), workers=settings.training.workers,
                    flips=True, on_progress=on_progress)
     return run.with_predictions(_with_logits(known, {name: name for name in FACTS}, scored.logits, run.classes))

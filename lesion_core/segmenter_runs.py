@@ -23,7 +23,8 @@ from safetensors.numpy import load_file
 from lesion_core.analysis.segmentation import COUNTS
 from lesion_core.config import SegmenterRunSettings, Settings
 from lesion_core.errors import RunError
-from lesion_core.runs import FACTS, INCOMPLETE, SCHEMA_VERSION, is_segmenter, read_config, run_folders, sha256
+from lesion_core.run_folders import INCOMPLETE, SCHEMA_VERSION, is_segmenter, read_config, run_folders, sha256
+from lesion_core.runs import FACTS
 
 HASHED = ("model.safetensors", "golden.safetensors", "masks.parquet", "history.csv")
 VARIANTS = {"clean": "largest part, holes filled", "raw": "as found"}

@@ -18,7 +18,8 @@ from streamlit.testing.v1 import AppTest
 from app.navigation import GROUPS
 from lesion_core.analysis.ood_scores import DEFAULT, SCORES
 from lesion_core.analysis.policy import Wish, tune
-from lesion_core.runs import Run, sha256
+from lesion_core.run_folders import sha256
+from lesion_core.runs import Run
 from lesion_core.segmenter_runs import SegmenterRun
 
 HOME = str(Path(__file__).parent.parent / "app" / "Home.py")

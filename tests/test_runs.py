@@ -17,6 +17,7 @@ from lesion_core.analysis.policy import read_policy
 from lesion_core.data.near import CHANGES
 from lesion_core.errors import LesionError, RunError
 from lesion_core.labels import ISIC2019
+from lesion_core.run_folders import run_folders, sha256
 from lesion_core.runs import (
     FACTS,
     HASHED,
@@ -25,8 +26,6 @@ from lesion_core.runs import (
     Run,
     list_runs,
     open_run,
-    run_folders,
-    sha256,
     write_config,
 )
 

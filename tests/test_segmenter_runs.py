@@ -19,7 +19,8 @@ from lesion_core.data.synthetic import make_lesion
 from lesion_core.errors import ImageError, RunError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.lesion import clean_up
-from lesion_core.runs import list_runs, open_run, sha256
+from lesion_core.run_folders import sha256
+from lesion_core.runs import list_runs, open_run
 from lesion_core.segmenter_cards import segmenter_card
 from lesion_core.segmenter_engine import SegmenterEngine
 from lesion_core.segmenter_runs import HASHED, SegmenterRun, list_segmenters, open_segmenter

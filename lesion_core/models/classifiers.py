@@ -15,7 +15,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from lesion_core.config import ModelSettings
 from lesion_core.errors import ModelError
-from lesion_core.models.checkpoints import load_tensors
+from lesion_core.models.checkpoints import load_tensors, load_weights
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,21 @@ def blank(settings: ModelSettings) -> ResNet:
     for name, buffer in model.named_buffers():
         if name.endswith("num_batches_tracked"):
             buffer.zero_()
+    return model
+
+
+def trained(settings: ModelSettings, weights: Path) -> ResNet:
+    """The network of the settings with trained weights, in evaluation mode.
+
+    Args:
+        settings: A run's own.
+        weights: Its safetensors file.
+
+    Raises:
+        ModelError: The architecture is unknown, or the weights are not there, damaged, or another network's.
+    """
+    model = blank(settings)
+    load_weights(model, weights)
     return model
 
 
