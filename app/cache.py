@@ -348,6 +348,7 @@ def _predict(name: str, fingerprint: str, rules: str, image: Pixels) -> Predicti
 def predict(name: str, image: Pixels) -> Prediction:
     """What the run says of a picture."""
     found = run(name)
+    engine(name)  # here too: inside of a cached function no spinner would be shown
     return _predict(name, found.fingerprint, _rules(found.folder), image)
 
 
@@ -366,7 +367,9 @@ def _segment(name: str, fingerprint: str, image: Pixels) -> Segmentation:  # noq
 
 def segment(name: str, image: Pixels) -> Segmentation:
     """What a segmenter finds on a picture."""
-    return _segment(name, segmenter(name).fingerprint, image)
+    found = segmenter(name)
+    _segmenter_engine(found.folder, found.fingerprint)  # here too, as above
+    return _segment(name, found.fingerprint, image)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

@@ -133,10 +133,10 @@ with failures:
                 continue
             with columns[i % 6]:
                 st.image(cache.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
-                link_to("segment", f"Jaccard {row.jaccard:.2f}, {row.label}", ":material/polyline:",
+                link_to("segment", f"{row.jaccard:.2f}, {row.label}", ":material/polyline:",
                         image=str(row.image_id), **({} if clean else {state.CLEAN: "false"}))
-    st.caption(f"The {len(worst)} worst of {len(rows):,} test pictures. A lesion that fills the frame, or one that "
-               "nobody can see the end of, is hard for experts too.")
+    st.caption(f"The {len(worst)} worst of {len(rows):,} test pictures, with their Jaccard. A lesion that fills the "
+               "frame, or one that nobody can see the end of, is hard for experts too.")
 with says:
     if shape is None:
         st.caption("The mask is empty.")

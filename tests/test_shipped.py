@@ -1,4 +1,4 @@
-"""The run that ships: it opens, gives its known answer, and the README says what it measures."""
+"""What ships: it opens, gives its known answer, and the README says what it measures."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.ood_scores import DEFAULT, Scorer
 from lesion_core.analysis.outputs import outputs_of, stranger_outputs
 from lesion_core.analysis.policy import HOWS, Wish, keeps, read_part, read_policy, tune
+from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.analysis.views import view_summary
 from lesion_core.cards import card
 from lesion_core.data.collection import collect
 from lesion_core.engine import Engine
 from lesion_core.runs import Run, open_run
+from lesion_core.segmenter_cards import segmenter_card
+from lesion_core.segmenter_engine import SegmenterEngine
+from lesion_core.segmenter_runs import VARIANTS, SegmenterRun, open_segmenter
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,6 +27,30 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def shipped() -> Run:
     return open_run(ROOT / "checkpoints" / "resnet50-isic2019")
+
+
+@pytest.fixture(scope="module")
+def unet() -> SegmenterRun:
+    return open_segmenter(ROOT / "checkpoints" / "unet-ham10000")
+
+
+def test_the_segmenter_gives_its_known_answer_and_has_its_card(unet: SegmenterRun) -> None:
+    image, expected = unet.golden
+    assert SegmenterEngine(unet).segment(image).probabilities == pytest.approx(expected, abs=1e-3)
+    assert (unet.folder / "card.md").read_text(encoding="utf-8") == segmenter_card(unet)
+    assert unet.masks.groupby("lesion_id")["split"].nunique().max() == 1
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_readme_says_what_the_segmenter_measures(unet: SegmenterRun, variant: str) -> None:
+    table, counts = unet.counts("test", variant)
+    rows = mask_summary(counts, table["lesion_id"]).set_index("metric")
+    cells = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})"
+             for r in rows.loc[["dice", "jaccard", "threshold_jaccard", "accuracy"]].itertuples()]
+    fail = rows.loc["failures"]
+    cells.append(f"{100 * fail['value']:.1f} % ({100 * fail['low']:.1f} to {100 * fail['high']:.1f})")
+    line = f"| {VARIANTS[variant]} | {' | '.join(cells)} |"
+    assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
 
 
 def test_it_gives_its_known_answer_and_has_its_own_policy(shipped: Run) -> None:
