@@ -103,8 +103,8 @@ def segmenter(name: str) -> SegmenterRun:
     for candidate in found:
         if candidate.name == name:
             return candidate
-    if name in broken:
-        raise broken[name]
+    if name in broken or (broken and not name):
+        raise broken.get(name) or next(iter(broken.values()))
     raise RunError(
         f"There is no segmenter '{name}'." if name else "There is no segmenter yet.",
         "Train one: `python -m lesion_core segment train --help`.",

@@ -16,6 +16,7 @@ from app import cache, state
 from lesion_core.data.samples import Picture
 from lesion_core.errors import ImageError, LesionError
 from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import reduce_large
 from lesion_core.labels import diagnosis
 from lesion_core.runs import Run
 
@@ -44,6 +45,8 @@ def sidebar() -> None:
             st.info("No run is here yet. Train one: `python -m lesion_core train --help`.", icon=":material/info:")
         for name, error in broken.items():
             st.caption(f":material/warning: Run {name} cannot be opened. {error.problem}")
+        for name, error in cache.segmenters()[1].items():
+            st.caption(f":material/warning: Segmenter {name} cannot be opened. {error.problem}")
         st.caption(DISCLAIMER)
 
 
@@ -154,7 +157,8 @@ def pick_picture() -> Picture:
         if file is not None and st.session_state.get("upload_seen") != file.file_id:
             st.session_state["upload_seen"] = file.file_id
             try:
-                image = decode(file.getvalue())
+                # What a pipeline does first: 50 megapixels would be drawn anew at each move of a slider.
+                image = reduce_large(decode(file.getvalue()))
             except ImageError as error:
                 problem(error)
             else:
@@ -190,9 +194,9 @@ def probability_bars(probabilities: pd.Series) -> go.Figure:
 
 
 def outline(image: Pixels, mask: NDArray[np.bool_], colour: tuple[int, int, int] = (255, 255, 255)) -> Pixels:
-    """The picture with the mask's contour: white on a dark edge, visible on every skin."""
+    """The picture with the mask's contour, holes too: white on a dark edge, visible on every skin."""
     drawn = image.copy()
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     width = max(1, round(min(image.shape[:2]) / 200))
     cv2.drawContours(drawn, contours, -1, (20, 20, 20), width + 2)
     cv2.drawContours(drawn, contours, -1, colour, width)

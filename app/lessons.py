@@ -43,7 +43,7 @@ def study_table(key: str, table: pd.DataFrame) -> pd.DataFrame:
         table: `studies.COLUMNS`.
 
     Returns:
-        By the variant's name: the figures of `SHOWN` on each test set with intervals, n in the head; where ways with
+        By the variant's name: the figures of `SHOWN` on each test set with intervals, and n; where ways with
         rare classes are compared, also every class's recall on the own test split.
     """
     entry = STUDIES[key]
@@ -56,8 +56,8 @@ def study_table(key: str, table: pd.DataFrame) -> pd.DataFrame:
             for metric, name in SHOWN.items():
                 if metric in figures.index:
                     f = figures.loc[metric]
-                    head = f"{name}, {where}, n {f['n_images']:.0f}"
-                    row[head] = f"{f['value']:.3f} ({f['low']:.3f} to {f['high']:.3f})"
+                    row[f"{name}, {where}"] = f"{f['value']:.3f} ({f['low']:.3f} to {f['high']:.3f})"
+                    row[f"n, {where}"] = f"{f['n_images']:,.0f}"
         if key == "imbalance":
             recalls = own[(own["view"] == "test") & (own["metric"] == "sensitivity")].set_index("class")["value"]
             row |= {f"recall {code}": percent(float(recalls[code])) for code in DIAGNOSES if code in recalls.index}

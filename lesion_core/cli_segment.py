@@ -50,6 +50,7 @@ def train(
     strategy: Annotated[str, typer.Option(help="Lightning's strategy.")] = "auto",
 ) -> None:
     """Train a U-Net on pictures with masks, measure it and write the run. A killed training goes on where it was."""
+    from lesion_core import ranks
     from lesion_core.data.collection import collect
     from lesion_core.segmenter_cards import write_segmenter_card
     from lesion_core.segmenter_scoring import write_segmenter_run
@@ -72,6 +73,9 @@ def train(
             + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))),
         devices=devices, num_nodes=nodes, strategy=strategy,
     )
+    if not ranks.first():  # measuring is one process's work: it is short beside the training
+        ranks.wait()
+        return
     collection.manifest.write(work / chosen.name / "split.csv")
     with bar("Measuring") as progress:
         run = write_segmenter_run(
@@ -80,6 +84,7 @@ def train(
             initial_weights=fitted.initialised.sentence, on_progress=progress,
         )
     write_segmenter_card(run)
+    ranks.wait()
     say(f"The run is in {run.folder}.")
 
 

@@ -279,6 +279,7 @@ class SegmenterTraining(Schedule):
     """How a segmenter is trained: Dice and cross-entropy in equal parts."""
 
     monitor: Literal["select_jaccard", "select_loss"] = "select_jaccard"
+    augmentation: Literal["none", "flips", "full"] = "full"
     artefacts: float = Field(default=0.3, ge=0, le=1, description="share of pictures that get a synthetic artefact")
 
 

@@ -7,6 +7,8 @@ pictures, and only the first one writes.
 from __future__ import annotations
 
 import os
+import uuid
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -49,6 +51,11 @@ def world() -> int:
 def first() -> bool:
     """Whether this is the process that writes and speaks."""
     return rank() == 0
+
+
+def aside(path: Path) -> Path:
+    """A name beside a path that no other process has, on this machine or another: for what is renamed when complete."""
+    return path.with_name(f"{path.stem}.{uuid.uuid4().hex}{path.suffix}")
 
 
 def gather(part: T) -> list[T]:

@@ -70,7 +70,10 @@ def report_html(report: Report) -> str:
         f'<td class=b><i style="width:{100 * p:.1f}%;background:{diagnosis(code).colour}"></i></td></tr>'
         for code, p in report.probabilities
     )
-    facts = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(v)}</td></tr>" for k, v in report.facts)
+    facts = "".join(
+        f"<tr><th scope=row>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in report.facts
+    )
+    sentences = "".join(f"<p>{html.escape(s)}</p>" for s in (report.reason, report.plain) if s)
     limits = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in report.limits)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Lesion Lab: {html.escape(report.title)}</title><style>
@@ -79,14 +82,17 @@ body {{ font: 16px/1.5 system-ui, sans-serif; color: #1C2B2D; max-width: 960px; 
 .pictures {{ display: flex; gap: 1rem; flex-wrap: wrap; }} figure {{ flex: 1 1 260px; margin: 0; }}
 img {{ width: 100%; }} figcaption, .made {{ color: #56676A; font-size: .9rem; }}
 table {{ border-collapse: collapse; width: 100%; }}
-td {{ padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #E3E8E6; }}
+td, th {{ padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #E3E8E6; text-align: left; font-weight: 400; }}
+th {{ color: #56676A; }}
 .n {{ text-align: right; }} .b {{ width: 40%; }} .b i {{ display: block; height: .7rem; }}
 </style></head><body>
 <h1>{html.escape(report.title)}</h1><p class=made>{html.escape(report.made)}</p>
 <p class=warning><strong>{html.escape(WARNING)}</strong></p>
-<h2>{html.escape(report.answer)}</h2><p>{html.escape(report.reason)}</p><p>{html.escape(report.plain)}</p>
+<h2>{html.escape(report.answer)}</h2>{sentences}
 <div class=pictures>{pictures}</div>
-<h2>Probabilities</h2><table>{rows}</table>
+<h2>Probabilities</h2><table>
+<tr><th scope=col>code</th><th scope=col>diagnosis</th><th scope=col>kind</th>
+<th scope=col class=n>probability</th><th></th></tr>{rows}</table>
 <h2>What it was made with</h2><table>{facts}</table>
 <h2>Limits</h2><ul>{limits}</ul>
 </body></html>

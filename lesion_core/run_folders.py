@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError, RunError
@@ -24,7 +24,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_config(folder: Path, kind: type[Config], *, verify: bool, needed: Collection[str]) -> tuple[Config, str]:
+def read_config(
+    folder: Path, kind: type[Config], *, verify: bool, needed: Collection[str], remedy: str = INCOMPLETE
+) -> tuple[Config, str]:
     """`config.json` of a folder, and its fingerprint, with its files checked.
 
     Args:
@@ -32,6 +34,7 @@ def read_config(folder: Path, kind: type[Config], *, verify: bool, needed: Colle
         kind: What to read it as; it has the field `files`.
         verify: Compare every needed file's SHA-256 with the one in `config.json` (about 0.1 s for 30 MB).
         needed: Files that must be there.
+        remedy: What to do where one is not.
 
     Raises:
         RunError: The folder or a file is missing, `config.json` is not valid, or a file was altered.
@@ -56,7 +59,7 @@ def read_config(folder: Path, kind: type[Config], *, verify: bool, needed: Colle
     files: dict[str, str] = getattr(config, "files")  # noqa: B009
     for name in needed:
         if not (folder / name).is_file():
-            raise RunError(f"Run {folder.name} lacks {name}.", INCOMPLETE)
+            raise RunError(f"Run {folder.name} lacks {name}.", remedy)
         if verify and files.get(name) != sha256(folder / name):
             raise RunError(
                 f"{name} of run {folder.name} was altered: its SHA-256 is not the one in config.json.",
@@ -81,3 +84,26 @@ def run_folders(root: Path) -> list[Path]:
     found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     return sorted(found, key=lambda path: [(int(part), "") if part.isdecimal() else (-1, part)
                                            for part in re.split(r"(\d+)", path.name)])
+
+
+class Named(Protocol):
+    """A run, of either kind."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def name(self) -> str: ...
+
+
+def check_name(name: str, folder: Path, known: Sequence[Named]) -> None:
+    """Refuse a run whose name another one has: links and lists tell runs by their names.
+
+    Raises:
+        RunError: It has.
+    """
+    for other in known:
+        if other.name == name:
+            raise RunError(
+                f"{folder.name} and {other.folder.name} both hold a run named {name}.",
+                "Move one of them to another folder; a backup belongs beside the runs, not among them.",
+            )

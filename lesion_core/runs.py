@@ -27,7 +27,15 @@ from safetensors.numpy import load_file, save_file
 
 from lesion_core.config import RunSettings, Settings
 from lesion_core.errors import ConfigError, RunError
-from lesion_core.run_folders import INCOMPLETE, SCHEMA_VERSION, is_segmenter, read_config, run_folders, sha256
+from lesion_core.run_folders import (
+    INCOMPLETE,
+    SCHEMA_VERSION,
+    check_name,
+    is_segmenter,
+    read_config,
+    run_folders,
+    sha256,
+)
 
 ROLES = ("train", "select", "calibrate", "test")
 HASHED = (
@@ -287,7 +295,9 @@ def list_runs(root: Path, *, verify: bool = False) -> tuple[list[Run], dict[str,
         if is_segmenter(folder):
             continue
         try:
-            runs.append(open_run(folder, verify=verify))
+            run = open_run(folder, verify=verify)
+            check_name(run.name, folder, runs)
+            runs.append(run)
         except RunError as error:
             broken[folder.name] = error
     return runs, broken
@@ -299,16 +309,17 @@ def write_tables(
     ood: pd.DataFrame,
     features: Mapping[str, NDArray[np.float16]],
     calibration: Calibration,
-    history: pd.DataFrame,
+    history: pd.DataFrame | None,
     golden: tuple[NDArray[np.uint8], NDArray[np.float32]],
 ) -> None:
-    """Write everything but weights, config, policy and card."""
+    """Write everything but weights, config, policy and card; without a history the one that is there stays."""
     folder.mkdir(parents=True, exist_ok=True)
     predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
     ood.to_parquet(folder / "ood.parquet", index=False, compression="zstd")
     save_file({n: np.ascontiguousarray(t) for n, t in features.items()}, folder / "features.safetensors")
     (folder / "calibration.json").write_text(calibration.to_json())
-    history.to_csv(folder / "history.csv", index=False, float_format="%.6g")
+    if history is not None:
+        history.to_csv(folder / "history.csv", index=False, float_format="%.6g")
     image, logits = golden
     save_file({"image": np.ascontiguousarray(image), "logits": logits}, folder / "golden.safetensors")
 

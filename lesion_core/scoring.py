@@ -141,6 +141,7 @@ def _score(
     on_progress: Progress | None,
 ) -> Scored:
     device = ranks.device()
+    torch.backends.cudnn.allow_tf32 = False  # a GPU would round to 10 bits else
     model = model.eval().to(device, memory_format=torch.channels_last)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     done = 0
@@ -221,11 +222,13 @@ def write_run(
         DataError: The calibrate split is empty, or a picture of it is no class of the model.
     """
     classes = settings.model.classes
+    # A run that is there stays whole until everything is known.
+    weights, new = folder / "model.safetensors", folder / "model.new.safetensors"
     if earlier is None and ranks.first():
         grams = gram_matrices(model, train_batches(table, settings.preprocessing)) if bits == 8 else None
-        save_weights(folder / "model.safetensors", model.state_dict(), bits=bits, grams=grams)
+        save_weights(new, model.state_dict(), bits=bits, grams=grams)
     ranks.wait()
-    shipped = trained(settings.model, folder / "model.safetensors")
+    shipped = trained(settings.model, new if earlier is None else weights)
 
     paths, n = [*table["path"], *ood["path"]], len(table)
     scored = score(
@@ -249,9 +252,12 @@ def write_run(
     if not ranks.first():
         ranks.wait()
         return open_run(folder)
+    features = _reduce(scored, (table["role"] == "train").to_numpy(), n)
+    golden = _golden(shipped, settings.preprocessing)
+    if earlier is None:
+        new.replace(weights)
     write_tables(
-        folder, predictions, strangers, _reduce(scored, (table["role"] == "train").to_numpy(), n), calibration, history,
-        _golden(shipped, settings.preprocessing),
+        folder, predictions, strangers, features, calibration, history if earlier is None else None, golden,
     )
     run = write_config(folder, RunConfig(
         settings=settings, split_fingerprint=split_fingerprint, initial_weights=initial_weights,

@@ -17,6 +17,8 @@ def segmenter_card(run: SegmenterRun) -> str:
     """The card as Markdown. Every figure is computed from the run's frozen counts."""
     config = run.config
     settings, counts, training = config.settings, config.counts, config.settings.training
+    data_sets = sorted(map(str, run.masks["dataset"].unique()))
+    only_ham = data_sets == ["ham10000"]
     lines = [
         f"# {run.name}",
         "",
@@ -29,7 +31,8 @@ def segmenter_card(run: SegmenterRun) -> str:
         "",
         f"Trained on {counts.get('train', 0)} dermoscopic images with a mask, chosen on {counts.get('select', 0)}, "
         f"tested on {counts.get('test', 0)}; no lesion is in two of these parts (split {config.split_fingerprint}). "
-        "The masks of HAM10000 are licensed CC BY-NC 4.0, so the weights are for research and teaching too.",
+        + ("The masks of HAM10000 are licensed CC BY-NC 4.0, so the weights are for research and teaching too."
+           if only_ham else f"Data sets: {', '.join(data_sets)}; their licences hold for the weights too."),
         "",
         f"Initial weights of the encoder: {config.initial_weights}",
         "",
@@ -60,7 +63,8 @@ def segmenter_card(run: SegmenterRun) -> str:
         f"{q['jaccard_8bit']:.4f} as stored; the largest difference of a picture is "
         f"{q['largest_jaccard_difference']:.3f}.",
         "", "## Limits", "",
-        "- The masks come from one data set of two clinics; other cameras and other skin are not measured.",
+        f"- The masks come from {'one data set of two clinics' if only_ham else ', '.join(data_sets)}; "
+        "other cameras and other skin are not measured.",
         "- It always looks for one lesion: a picture without one gets a mask too.",
         "", "## Make it again", "",
         "```", f"python -m lesion_core segment train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from lesion_core.errors import RunError
 from lesion_core.imaging.geometry import enlarge
 from lesion_core.imaging.lesion import clean_up
-from lesion_core.models.checkpoints import load_weights
-from lesion_core.models.segmenters import build_segmenter
+from lesion_core.models.segmenters import trained_segmenter
 from lesion_core.segmenter_runs import SegmenterRun, open_segmenter
 from lesion_core.segmenter_scoring import probabilities_of
 from lesion_core.turns import Turns
@@ -66,8 +65,7 @@ class SegmenterEngine:
     def __init__(self, run: SegmenterRun, queue: int = 64) -> None:
         self.run = run
         self._preprocessing = run.config.settings.preprocessing
-        self._model = build_segmenter(run.config.settings.model)
-        load_weights(self._model, run.weights)
+        self._model = trained_segmenter(run.config.settings.model, run.weights)
         self._model.requires_grad_(False)
         self._turns = Turns(queue)
         image, expected = run.golden

@@ -23,9 +23,10 @@ from safetensors.numpy import load_file
 from lesion_core.analysis.segmentation import COUNTS
 from lesion_core.config import SegmenterRunSettings, Settings
 from lesion_core.errors import RunError
-from lesion_core.run_folders import INCOMPLETE, SCHEMA_VERSION, is_segmenter, read_config, run_folders, sha256
+from lesion_core.run_folders import SCHEMA_VERSION, check_name, is_segmenter, read_config, run_folders, sha256
 from lesion_core.runs import FACTS
 
+INCOMPLETE = "Copy the folder again, or train the segmenter again."
 HASHED = ("model.safetensors", "golden.safetensors", "masks.parquet", "history.csv")
 VARIANTS = {"clean": "largest part, holes filled", "raw": "as found"}
 """Masks that were measured, by the prefix of their counts in `masks.parquet`."""
@@ -123,7 +124,7 @@ def open_segmenter(folder: Path, *, verify: bool = True, needed: Collection[str]
     """Open a segmenter's run folder; arguments and errors as in `runs.open_run`."""
     if (folder / "config.json").is_file() and not is_segmenter(folder):
         raise RunError(f"{folder.name} holds no segmenter.", "Name a folder that `segment train` has written.")
-    config, fingerprint = read_config(folder, SegmenterConfig, verify=verify, needed=needed)
+    config, fingerprint = read_config(folder, SegmenterConfig, verify=verify, needed=needed, remedy=INCOMPLETE)
     return SegmenterRun(folder, config, fingerprint)
 
 
@@ -134,7 +135,9 @@ def list_segmenters(root: Path, *, verify: bool = False) -> tuple[list[Segmenter
     for folder in run_folders(root):
         if is_segmenter(folder):
             try:
-                found.append(open_segmenter(folder, verify=verify))
+                run = open_segmenter(folder, verify=verify)
+                check_name(run.name, folder, found)
+                found.append(run)
             except RunError as error:
                 broken[folder.name] = error
     return found, broken

@@ -16,15 +16,16 @@ from torch.utils.data import DataLoader
 
 from lesion_core.analysis.segmentation import COUNTS, MASK_METRICS, count
 from lesion_core.config import Preprocessing, SegmenterRunSettings
-from lesion_core.data.masks import read_mask
+from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.data.synthetic import make_lesion
 from lesion_core.errors import RunError
+from lesion_core.imaging.decode import frame_of
 from lesion_core.imaging.geometry import enlarge
 from lesion_core.imaging.lesion import clean_up
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.models.checkpoints import load_weights, save_weights
+from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.quantization import gram_matrices
-from lesion_core.models.segmenters import build_segmenter
+from lesion_core.models.segmenters import trained_segmenter
 from lesion_core.runs import FACTS
 from lesion_core.scoring import Progress, Squares, stack, train_batches, versions
 from lesion_core.segmenter_runs import VARIANTS, SegmenterConfig, SegmenterRun, write_segmenter_config
@@ -78,7 +79,9 @@ def count_pixels(
         if not np.isfinite(found).all():
             raise RunError("The model gives masks that are no numbers.", "The training diverged; train again.")
         for probabilities in found:
-            true = read_mask(Path(pictures[len(counts["raw"])][1]))
+            path, mask_path = map(Path, pictures[len(counts["raw"])])
+            true = read_mask(mask_path)
+            check_frame(true, frame_of(path), mask_path)
             raw = mask_at(probabilities, true.shape)
             counts["raw"].append(count(raw, true))
             counts["clean"].append(count(clean_up(raw), true))
@@ -113,14 +116,16 @@ def write_segmenter_run(
         raise RunError("No test picture has a mask.", "Give a data set with masks.")
     folder.mkdir(parents=True, exist_ok=True)
     grams = gram_matrices(model, train_batches(table, settings.preprocessing))
-    save_weights(folder / "model.safetensors", model.state_dict(), bits=8, grams=grams)
-    stored = build_segmenter(settings.model)
-    load_weights(stored, folder / "model.safetensors")
+    # A run that is there stays whole until everything is known.
+    new = folder / "model.new.safetensors"
+    save_weights(new, model.state_dict(), bits=8, grams=grams)
+    stored = trained_segmenter(settings.model, new)
     pictures = list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True))
     workers = settings.training.workers
     counts = count_pixels(stored, settings.preprocessing, pictures, workers=workers, on_progress=on_progress)
     tested = [picture for picture, is_test in zip(pictures, test, strict=True) if is_test]
     exact = count_pixels(model, settings.preprocessing, tested, workers=workers)
+    new.replace(folder / "model.safetensors")
     jaccard = MASK_METRICS["jaccard"]
     facts = pd.DataFrame({
         "image_id": rows["image_id"], "lesion_id": rows["group"], "dataset": rows["dataset"], "split": rows["role"],

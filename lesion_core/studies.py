@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from lesion_core.analysis.rejection import keep_share_threshold
 from lesion_core.analysis.views import view_data, view_summary
 from lesion_core.config import RunSettings
 from lesion_core.data.collection import collect
-from lesion_core.data.splits import assign_roles
+from lesion_core.data.splits import assign_roles, roles_fingerprint
 from lesion_core.data.tables import read_csv
 from lesion_core.errors import ConfigError
 from lesion_core.runs import OFFICIAL_TEST, Run, open_run
@@ -176,8 +175,7 @@ def _trained(
     from lesion_core.scoring import write_run
     from lesion_core.training.fit import fit
 
-    roles = sorted(zip(table["image_id"], table["role"], strict=True))
-    split = hashlib.sha256(repr(roles).encode()).hexdigest()[:16]
+    split = roles_fingerprint(table)
     if not (folder / "run" / "config.json").is_file():
         fitted = fit(own, table, folder, weights_folder=weights_folder, bars=False, **trainer_options)
         write_run(

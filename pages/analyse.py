@@ -39,12 +39,12 @@ rejected = decision is not None and decision.rejected
 reason = decision.reason if decision else ""
 
 if rejected:
-    answer, rest = "UNKNOWN.", f" The model should not answer. {reason} Its best guess would be {top.name}."
+    answer, verdict = "UNKNOWN.", f" The model should not answer. Its best guess would be {top.name}."
 else:
     answer = f"{top.name.capitalize()} ({top.code})"
-    rest = f", {top.malignancy}, with a confidence of {100 * prediction.confidence:.0f} %. {reason}"
+    verdict = f", {top.malignancy}, with a confidence of {100 * prediction.confidence:.0f} %."
 with title:
-    page_title("What does the model say about this picture?", f"**{answer}**{rest}")
+    page_title("What does the model say about this picture?", f"**{answer}**{verdict} {reason}")
 
 own_policy = st.session_state.get(state.POLICY)
 if own_policy is not None and own_policy.run == run.fingerprint:
@@ -123,8 +123,8 @@ def report() -> Report:
     pictures.append((f"Grad-CAM for {top.code}: where the evidence lies", map_on_it))
     order = probabilities.sort_values(ascending=False)
     return Report(
-        title=picture.title, made=f"{datetime.datetime.now(datetime.UTC):%d %B %Y, %H:%M} UTC", answer=answer + rest,
-        reason="", plain=f"{top.name.capitalize()}: {top.plain}", pictures=tuple(pictures),
+        title=picture.title, made=f"{datetime.datetime.now(datetime.UTC):%d %B %Y, %H:%M} UTC",
+        answer=answer + verdict, reason=reason, plain=f"{top.name.capitalize()}: {top.plain}", pictures=tuple(pictures),
         probabilities=tuple((str(code), float(p)) for code, p in order.items()), facts=tuple(facts),
         limits=(
             "The model knows these diagnoses only: whatever else is shown is answered with one of them unless it is "

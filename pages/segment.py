@@ -20,7 +20,7 @@ from app.components import (
 )
 from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD, count
 from lesion_core.errors import LesionError
-from lesion_core.imaging.lesion import shape_of
+from lesion_core.imaging.lesion import clean_up, shape_of
 from lesion_core.segmenter_runs import VARIANTS
 
 FOUND, EXPERT = (230, 159, 0), (255, 255, 255)  # orange of Okabe and Ito, and white
@@ -50,17 +50,17 @@ found = cache.segment(name, picture.image)
 heat, mask = found.heat(), found.mask(threshold, clean=clean)
 pixels = count(mask, picture.mask) if picture.mask is not None else None
 own = {key: float(metric([pixels])[0]) for key, metric in MASK_METRICS.items()} if pixels else None
-shape = shape_of(mask, picture.image)
+shape = shape_of(clean_up(mask), picture.image)  # of one lesion, also where the mask is shown as found
 
 with title.container():
     if shape is None:
         answer = f"Nothing on this picture reaches a probability of {threshold:g}: the mask is empty."
     elif own:
         verdict = ", a failure" if own["jaccard"] < THRESHOLD else ""
-        answer = (f"The mask covers {100 * shape.area:.0f} % of the picture and agrees with {whose} one with "
+        answer = (f"The mask covers {100 * mask.mean():.0f} % of the picture and agrees with {whose} one with "
                   f"a Jaccard of **{own['jaccard']:.2f}**{verdict}.")
     else:
-        answer = f"The mask covers **{100 * shape.area:.0f} %** of the picture; no true mask is known for it."
+        answer = f"The mask covers **{100 * mask.mean():.0f} %** of the picture; no true mask is known for it."
     page_title("Where does the lesion end?", answer)
 
 left, right, side = st.columns([5, 5, 3], gap="medium")
@@ -146,11 +146,14 @@ with says:
             ("Border irregularity", f"{shape.irregularity:.2f}", "1 is a disc, more is ragged"),
             ("Solidity", f"{shape.solidity:.2f}", "share of the hull that is filled; 1 has no notch"),
             ("Asymmetry", f"{shape.asymmetry:.2f}", "share that the mirror image leaves uncovered, over two axes"),
-            ("Contrast with the skin", f"{shape.contrast:.0f}", "distance of the mean colours, CIELAB units"),
+            ("Contrast with the skin", "no skin in view" if np.isnan(shape.contrast) else f"{shape.contrast:.0f}",
+             "distance of the mean colours, CIELAB units"),
             ("Variety of colour", f"{shape.variegation:.0f}", "spread of the lesion's colours, CIELAB units"),
         ], columns=["what", "value", "how to read it"]), hide_index=True, width="stretch")
         if shape.touches_edge:
             st.caption(":material/warning: The lesion runs out of the picture: its shape is cut.")
+        if not clean:
+            st.caption("Of the largest part with its holes filled.")
         st.caption("Descriptive only: these numbers are not a diagnosis, and no model here uses them.")
 how_to_read(
     "The model gives each pixel a probability; the contour is where it crosses the chosen value.",

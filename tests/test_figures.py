@@ -8,6 +8,7 @@ import pytest
 
 from app import figures
 from app.answers import shares_by
+from app.components import outline
 from lesion_core.analysis.calibration import reliability
 from lesion_core.analysis.curves import by_class
 from lesion_core.analysis.intervals import per_class_summary, wilson
@@ -222,3 +223,12 @@ class TestJaccards:
     def test_the_picture_on_the_page_is_marked(self) -> None:
         assert len(figures.jaccard_histogram([0.5], 0.65).layout.shapes) == 1
         assert [shape.x0 for shape in figures.jaccard_histogram([0.5], 0.65, 0.9).layout.shapes] == [0.65, 0.9]
+
+
+def test_a_contour_shows_holes() -> None:
+    mask = np.zeros((60, 60), bool)
+    mask[10:50, 10:50] = True
+    mask[25:35, 25:35] = False
+    drawn = outline(np.full((60, 60, 3), 128, np.uint8), mask, (255, 0, 0))
+    red = (drawn == (255, 0, 0)).all(axis=2)
+    assert red[10, 30] and red[25:35, 22:38].any() and not red[30, 17]

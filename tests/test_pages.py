@@ -20,6 +20,7 @@ from lesion_core.analysis.ood_scores import DEFAULT, SCORES
 from lesion_core.analysis.policy import Wish, tune
 from lesion_core.run_folders import sha256
 from lesion_core.runs import Run
+from lesion_core.segmenter_engine import Segmentation, SegmenterEngine
 from lesion_core.segmenter_runs import SegmenterRun
 
 HOME = str(Path(__file__).parent.parent / "app" / "Home.py")
@@ -40,21 +41,25 @@ def with_run(monkeypatch: pytest.MonkeyPatch, runs_root: Path, data_root: Path) 
     monkeypatch.setenv("LESION_DATA", str(data_root))
 
 
+def add_run(root: Path, small_run: Run, name: str, factor: float) -> None:
+    """The small run under another name and with another temperature."""
+    other = Path(shutil.copytree(small_run.folder, root / name))
+    config = json.loads((other / "config.json").read_text())
+    calibration = json.loads((other / "calibration.json").read_text())
+    calibration["temperature"] *= factor
+    (other / "calibration.json").write_text(json.dumps(calibration))
+    config["settings"]["name"] = name
+    config["files"]["calibration.json"] = sha256(other / "calibration.json")
+    (other / "config.json").write_text(json.dumps(config))
+    (other / "policy.json").unlink(missing_ok=True)
+
+
 @pytest.fixture
 def two_runs(small_run: Run, with_run: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The small run, and one that differs from it in the temperature."""
     del with_run
-    for name in ("small", "other"):
-        shutil.copytree(small_run.folder, tmp_path / "runs" / name)
-    other = tmp_path / "runs" / "other"
-    config = json.loads((other / "config.json").read_text())
-    calibration = json.loads((other / "calibration.json").read_text())
-    calibration["temperature"] *= 2
-    (other / "calibration.json").write_text(json.dumps(calibration))
-    config["settings"]["name"] = "other"
-    config["files"]["calibration.json"] = sha256(other / "calibration.json")
-    (other / "config.json").write_text(json.dumps(config))
-    (other / "policy.json").unlink(missing_ok=True)
+    shutil.copytree(small_run.folder, tmp_path / "runs" / "small")
+    add_run(tmp_path / "runs", small_run, "other", 2)
     monkeypatch.setenv("LESION_RUNS", str(tmp_path / "runs"))
 
 
@@ -144,7 +149,6 @@ def test_a_link_to_nothing_falls_back_to_what_is_there() -> None:
 def test_the_mask_on_the_page_is_the_segmenters(small_segmenter: SegmenterRun) -> None:
     from lesion_core.analysis.segmentation import MASK_METRICS, count
     from lesion_core.data.samples import load, synthetic_samples
-    from lesion_core.segmenter_engine import SegmenterEngine
 
     picture = load(next(s for s in synthetic_samples() if s.id == "synthetic-BKL-1"))
     found = SegmenterEngine(small_segmenter).segment(picture.image)
@@ -159,11 +163,31 @@ def test_the_mask_on_the_page_is_the_segmenters(small_segmenter: SegmenterRun) -
 
 @pytest.mark.usefixtures("with_run")
 @pytest.mark.parametrize("show", ["contour", "probability", "mask"])
-def test_an_empty_mask_is_told(show: str) -> None:
+def test_an_empty_mask_is_told(show: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as sees_nothing:
+        sees_nothing.setattr(SegmenterEngine, "segment", lambda _, image: Segmentation(
+            np.zeros((64, 64), np.float32), image.shape[:2], 1.0))
+        app = open_page("segment", image="synthetic-NV-1", show=show)
+        assert not app.exception and "the mask is empty" in text(app)
+    st.cache_data.clear()
     app = open_page("segment", image="synthetic-NV-1", show=show, cut="0.95")
     assert not app.exception
     app.slider(key="cut").set_value(0.05).run()
     assert not app.exception and "covers" in text(app)
+
+
+def test_a_damaged_segmenter_is_named(
+    small_run: Run, small_segmenter: SegmenterRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (small_run.folder, small_segmenter.folder):
+        shutil.copytree(folder, tmp_path / folder.name)
+    (tmp_path / small_segmenter.folder.name / "masks.parquet").unlink()
+    monkeypatch.setenv("LESION_RUNS", str(tmp_path))
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    for stem in ("segment", "analyse"):
+        app = open_page(stem, image="synthetic-NV-1")
+        assert not app.exception and "lacks masks.parquet" in text(app)
+        assert "There is no segmenter" not in text(app) and "evaluate --data" not in text(app)
 
 
 @pytest.mark.usefixtures("with_run")
@@ -298,6 +322,18 @@ def test_another_score_and_another_run_have_a_threshold_of_their_own() -> None:
     assert not app.exception and app.number_input(key="threshold").value != pytest.approx(entropy / 2)
     app = open_page("out_of_distribution", tab="All scores", score="confidence", threshold="0.5")
     assert any(list(frame.value.get("run", [])) == ["other", "small"] for frame in app.dataframe)
+
+
+@pytest.mark.usefixtures("two_runs")
+@pytest.mark.parametrize("tab", ["Metrics", "Each class", "ROC curves", "Calibration"])
+def test_up_to_four_runs_are_side_by_side(small_run: Run, tmp_path: Path, tab: str) -> None:
+    for known, name in ((3, "third"), (4, "fourth"), (5, "fifth")):
+        add_run(tmp_path / "runs", small_run, name, known)
+        if known == 4 and tab != "Metrics":
+            continue
+        app = open_page("compare", run="small", tab=tab)
+        assert not app.exception and not app.error
+        assert len(app.multiselect(key="with").value) == min(known, 4)
 
 
 @pytest.mark.usefixtures("two_runs")

@@ -44,6 +44,8 @@ def test_the_page_says_everything_and_needs_nothing_else() -> None:
     for said in (REPORT.title, REPORT.made, WARNING, REPORT.answer, REPORT.reason, REPORT.plain, "81.0 %", "melanoma",
                  "malignant", "small", "It can be wrong."):
         assert said in page.text, said
+    assert sum(tag == "th" for tag, _ in page.tags) == 5 + len(REPORT.facts), "tables have heads for a screen reader"
+    assert "<p></p>" not in report_html(replace(REPORT, reason=""))
     assert not [tag for tag, _ in page.tags if tag in {"script", "link", "iframe"}]
     sources = [str(attributes["src"]) for tag, attributes in page.tags if tag == "img"]
     assert len(sources) == 2 and all(source.startswith("data:image/png;base64,") for source in sources)

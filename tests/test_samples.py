@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesion_core.config import SplitSettings
+from lesion_core.config import Preprocessing, SplitSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.samples import Sample, load, real_samples, stranger_samples, synthetic_samples
 from lesion_core.errors import DataError, ImageError
+from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import DIAGNOSES
 from lesion_core.runs import OFFICIAL_TEST
 
@@ -33,6 +35,18 @@ def test_synthetic_samples_are_made_when_asked_for() -> None:
 def test_malformed_ids_are_told(bad: str) -> None:
     with pytest.raises(DataError, match="is no synthetic lesion"):
         load(Sample(bad, bad, "synthetic"))
+
+
+def test_a_large_picture_is_kept_as_every_pipeline_sees_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (30, 40, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "large.png"), cv2.resize(small, (2400, 1800)))
+    cv2.imwrite(str(tmp_path / "mask.png"), cv2.resize(255 * np.eye(30, 40, dtype=np.uint8), (2400, 1800),
+                                                       interpolation=cv2.INTER_NEAREST))
+    picture = load(Sample("large", "large", "real", "NV", tmp_path / "large.png", tmp_path / "mask.png"))
+    assert picture.image.shape == (768, 1024, 3) and picture.mask is not None and picture.mask.shape == (768, 1024)
+    pipeline = Pipeline(Preprocessing())
+    np.testing.assert_array_equal(pipeline.apply(picture.image), pipeline.apply(decode(tmp_path / "large.png")))
 
 
 def test_strangers_are_those_of_the_manifest(tmp_path: Path) -> None:

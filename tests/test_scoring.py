@@ -149,6 +149,19 @@ def test_scoring_again_changes_nothing(small_run: Run, trained: Any, tmp_path: P
     assert again.calibration.temperature == pytest.approx(small_run.calibration.temperature, rel=1e-4)
 
 
+def test_a_bad_picture_leaves_the_run_that_was_there(small_run: Run, trained: Any, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small_run.folder, tmp_path / "kept"))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    ood = trained.collection.ood.assign(path=str(tmp_path / "bad.jpg"))
+    model = build(small_run.config.settings.model)
+    with pytest.raises(RunError, match=r"bad\.jpg cannot be scored"):
+        write_run(folder, small_run.config.settings, model, trained.collection.table, ood, split_fingerprint="x",
+                  history=small_run.history, initial_weights="None.")
+    assert before == {name: (folder / name).read_bytes() for name in before}
+    Engine(open_run(folder))
+
+
 def test_full_precision_loses_nothing(small_run: Run, trained: Any, tmp_path: Path) -> None:
     table = trained.collection.table
     few = pd.concat([part.head(8) for _, part in table.groupby("role")], ignore_index=True)

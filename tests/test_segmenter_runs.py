@@ -12,18 +12,21 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from lesion_core.analysis.segmentation import COUNTS, count
 from lesion_core.data.masks import read_mask
 from lesion_core.data.synthetic import make_lesion
-from lesion_core.errors import ImageError, RunError
+from lesion_core.errors import DataError, ImageError, RunError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.lesion import clean_up
+from lesion_core.models.segmenters import trained_segmenter as load_segmenter
 from lesion_core.run_folders import sha256
 from lesion_core.runs import list_runs, open_run
 from lesion_core.segmenter_cards import segmenter_card
 from lesion_core.segmenter_engine import SegmenterEngine
 from lesion_core.segmenter_runs import HASHED, SegmenterRun, list_segmenters, open_segmenter
+from lesion_core.segmenter_scoring import count_pixels
 
 
 @pytest.fixture
@@ -97,6 +100,39 @@ def test_many_at_once_get_what_one_gets(small_segmenter: SegmenterRun) -> None:
         found = list(pool.map(lambda i: (i % 6, engine.segment(images[i % 6]).probabilities), range(120)))
     for i, probabilities in found:
         assert np.array_equal(probabilities, alone[i])
+
+
+def test_measuring_refuses_a_mask_of_another_frame(trained_segmenter: Any, tmp_path: Path) -> None:
+    picture, mask = tmp_path / "p.png", tmp_path / "m.png"
+    cv2.imwrite(str(picture), np.zeros((30, 40, 3), np.uint8))
+    run = trained_segmenter.run
+    model = load_segmenter(run.config.settings.model, run.weights)
+    for shape, fits in (((60, 80), True), ((60, 60), False)):
+        cv2.imwrite(str(mask), 255 * np.eye(*shape, dtype=np.uint8))
+        if fits:
+            assert len(count_pixels(model, run.config.settings.preprocessing, [(str(picture), str(mask))],
+                                    workers=0)["raw"]) == 1
+        else:
+            with pytest.raises(DataError, match="not one frame"):
+                count_pixels(model, run.config.settings.preprocessing, [(str(picture), str(mask))], workers=0)
+
+
+def test_loading_draws_no_random_number(small_segmenter: SegmenterRun) -> None:
+    """Another thread may be drawing an explanation from the same stream."""
+    torch.manual_seed(0)
+    state = torch.random.get_rng_state()
+    SegmenterEngine(small_segmenter)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_second_run_of_one_name_is_told(segmenter_copy: Path, run_copy: Path) -> None:
+    root = segmenter_copy.parent
+    shutil.copytree(segmenter_copy, root / "unet-backup")
+    shutil.copytree(run_copy, root / "small-backup")
+    for listed in (list_runs, list_segmenters):
+        found, broken = listed(root, verify=True)
+        assert len(found) == len(broken) == 1
+        assert "both hold a run named" in str(next(iter(broken.values())))
 
 
 def test_classifiers_and_segmenters_are_told_apart(segmenter_copy: Path, run_copy: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lesion_core.analysis.intervals import bootstrap_all
+from lesion_core.analysis.intervals import bootstrap_all, share_interval
 from lesion_core.analysis.predictions import Floats
 from lesion_core.analysis.ranking import Weights
 from lesion_core.errors import DataError
@@ -129,10 +129,11 @@ def mask_summary(counts: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed:
         DataError: There are no pictures, a lesion id is missing, or the arrays do not fit.
     """
     table = figures(counts)
-    table["failures"] = (table["jaccard"] < THRESHOLD).astype(np.float64)
+    failed = (table["jaccard"] < THRESHOLD).to_numpy(np.bool_)
 
     def mean(values: Floats) -> Callable[[Weights], Floats]:
         return lambda weights: np.asarray(values @ weights / weights.sum(axis=0))
 
     found = bootstrap_all({str(key): mean(table[key].to_numpy(np.float64)) for key in table}, groups, n_boot, seed)
+    found["failures"] = share_interval(failed, np.ones_like(failed), groups, n_boot, seed)
     return pd.DataFrame([{"metric": key, **asdict(interval)} for key, interval in found.items()])

@@ -15,6 +15,21 @@ from lesion_core.imaging.decode import decode
 ASPECT_TOLERANCE = 0.02
 
 
+def check_frame(mask: NDArray[np.bool_], shape: tuple[int, int], path: Path) -> None:
+    """Refuse a mask (H, W) that cannot be of a picture of that height and width.
+
+    Raises:
+        DataError: The frame has another aspect ratio.
+    """
+    own, wanted = mask.shape[1] / mask.shape[0], shape[1] / shape[0]
+    if abs(own / wanted - 1) > ASPECT_TOLERANCE:
+        raise DataError(
+            f"The mask {path.name} is {mask.shape[1]}x{mask.shape[0]}, its picture {shape[1]}x{shape[0]}: "
+            "not one frame.",
+            "Give the mask of this picture, not cropped.",
+        )
+
+
 def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bool_]:
     """Read a binary mask.
 
@@ -53,13 +68,7 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
     mask = grey > 0 if len(levels) == 1 else grey == levels[1]
     if shape is None or mask.shape == shape:
         return mask
-    own, wanted = mask.shape[1] / mask.shape[0], shape[1] / shape[0]
-    if abs(own / wanted - 1) > ASPECT_TOLERANCE:
-        raise DataError(
-            f"The mask {path.name} is {mask.shape[1]}x{mask.shape[0]}, its picture {shape[1]}x{shape[0]}: "
-            "not one frame.",
-            "Give the mask of this picture, not cropped.",
-        )
+    check_frame(mask, shape, path)
     # Not INTER_NEAREST, which takes a block's first pixel and so shifts the mask.
     resized = cv2.resize(mask.astype(np.uint8), (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT)
     return np.asarray(resized, dtype=bool)

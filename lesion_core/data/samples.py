@@ -15,6 +15,7 @@ from lesion_core.data.synthetic import make_lesion
 from lesion_core.data.tables import IMAGE_SUFFIXES, read_csv
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import reduce_large
 from lesion_core.labels import DIAGNOSES, diagnosis
 
 Origin = Literal["real", "synthetic", "stranger", "upload"]
@@ -108,7 +109,7 @@ def real_samples(table: pd.DataFrame) -> list[Sample]:
 
 
 def load(sample: Sample) -> Picture:
-    """Read or make the picture.
+    """Read or make the picture, large ones at the size that every pipeline reduces them to first.
 
     Raises:
         ImageError: The file cannot be decoded.
@@ -121,6 +122,6 @@ def load(sample: Sample) -> Picture:
         except (ValueError, ConfigError):
             raise DataError(f"'{sample.id}' is no synthetic lesion.", "Ids look like synthetic-MEL-1.") from None
         return Picture(sample.id, sample.title, sample.origin, lesion.image, sample.truth, lesion.mask)
-    image = decode(sample.path)
+    image = reduce_large(decode(sample.path))
     mask = read_mask(sample.mask_path, image.shape[:2]) if sample.mask_path else None
     return Picture(sample.id, sample.title, sample.origin, image, sample.truth, mask)

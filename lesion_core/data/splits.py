@@ -76,6 +76,11 @@ class Manifest:
         return manifest
 
 
+def roles_fingerprint(table: pd.DataFrame) -> str:
+    """16 hex digits that change with any picture's role in a catalog table, whatever the order of its rows."""
+    return hashlib.sha256(repr(sorted(zip(table["image_id"], table["role"], strict=True))).encode()).hexdigest()[:16]
+
+
 def assign_roles(table: pd.DataFrame, settings: SplitSettings) -> pd.Series[str]:
     """Deal the groups to the four roles, stratified by diagnosis and data set.
 

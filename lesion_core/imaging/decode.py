@@ -181,12 +181,17 @@ def _signature(data: bytes) -> str | None:
     return None
 
 
+def _orientation(picture: Image.Image) -> int:
+    """Its EXIF tag, 1 where there is none."""
+    try:
+        return int(picture.getexif().get(0x0112, 1))
+    except Exception:  # damaged EXIF is no reason to refuse the pixels
+        return 1
+
+
 def _upright(picture: Image.Image) -> Image.Image:
     """The picture as its camera was held."""
-    try:
-        orientation = picture.getexif().get(0x0112, 1)
-    except Exception:  # damaged EXIF is no reason to refuse the pixels
-        return picture
+    orientation = _orientation(picture)
     return picture.transpose(_ORIENTATIONS[orientation]) if orientation in _ORIENTATIONS else picture
 
 
@@ -203,3 +208,11 @@ def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
         picture = Image.new("RGBA", layer.size, "white")
         picture.alpha_composite(layer)
     return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def frame_of(path: Path) -> tuple[int, int]:
+    """Height and width that `decode` gives a picture that it can read, from the header alone."""
+    with Image.open(path) as picture:
+        # Of a TIFF, Pillow has turned the size already.
+        turned = picture.format != "TIFF" and _orientation(picture) in (5, 6, 7, 8)
+        return (picture.width, picture.height) if turned else (picture.height, picture.width)

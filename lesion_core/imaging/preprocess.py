@@ -22,7 +22,7 @@ from lesion_core.imaging.hair import hair_mask, remove_hair
 
 __all__ = [
     "Box", "Pipeline", "Preprocessed", "Step", "crop_dark_corners", "equal_detail", "equalize", "hair_mask",
-    "normalize", "remove_hair", "resize", "shades_of_gray", "square", "to_original",
+    "normalize", "reduce_large", "remove_hair", "resize", "shades_of_gray", "square", "to_original",
 ]
 
 LARGE_SIDE = 2048
@@ -128,7 +128,7 @@ class Pipeline:
             ImageError: The array is no uint8 RGB picture.
         """
         _check(image)
-        small = _reduce(image)
+        small = reduce_large(image)
         field, (left, top, _, _) = (
             crop_dark_corners(small, self.settings.dark_corner)
             if self.settings.dark_corner.enabled else (small, (0.0, 0.0, 0.0, 0.0))
@@ -143,7 +143,7 @@ class Pipeline:
         s = self.settings
         if max(image.shape) > LARGE_SIDE:
             start = perf_counter()
-            image = _reduce(image)
+            image = reduce_large(image)
             yield Step("reduce", image, _since(start))
         if s.dark_corner.enabled:
             start = perf_counter()
@@ -198,8 +198,8 @@ def _check(image: NDArray[np.uint8]) -> None:
         )
 
 
-def _reduce(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Large pictures at `REDUCED_SIDE`, others as they are."""
+def reduce_large(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8, pictures over `LARGE_SIDE` at `REDUCED_SIDE`, others as they are: a pipeline's first step."""
     height, width = image.shape[:2]
     if max(height, width) <= LARGE_SIDE:
         return image

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from lesion_core.config import ModelSettings
 from lesion_core.errors import ModelError
 from lesion_core.models.checkpoints import load_tensors, load_weights
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,13 @@ def blank(settings: ModelSettings) -> ResNet:
     Raises:
         ModelError: The architecture is unknown.
     """
+    return fill(lambda: build(settings))
+
+
+def fill(make: Callable[[], Network]) -> Network:
+    """The network that `make` makes, with memory for its values but without them."""
     with torch.device("meta"):
-        model = build(settings)
+        model = make()
     model.to_empty(device="cpu")
     for name, buffer in model.named_buffers():
         if name.endswith("num_batches_tracked"):

@@ -10,8 +10,8 @@ from torchvision.models.resnet import Bottleneck
 
 from lesion_core.config import SegmenterSettings
 from lesion_core.errors import ModelError
-from lesion_core.models.checkpoints import load_tensors
-from lesion_core.models.classifiers import Initialised
+from lesion_core.models.checkpoints import load_tensors, load_weights
+from lesion_core.models.classifiers import Initialised, fill
 
 ENCODER = "encoder."
 
@@ -31,6 +31,21 @@ def build_segmenter(settings: SegmenterSettings) -> nn.Module:
                 block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
     built: nn.Module = model.eval()
     return built
+
+
+def trained_segmenter(settings: SegmenterSettings, weights: Path) -> nn.Module:
+    """The U-Net of the settings with trained weights, in evaluation mode; nothing is drawn, as in `classifiers.blank`.
+
+    Args:
+        settings: A run's own.
+        weights: Its safetensors file.
+
+    Raises:
+        ModelError: The weights are not there, damaged, or another network's.
+    """
+    model = fill(lambda: build_segmenter(settings))
+    load_weights(model, weights)
+    return model
 
 
 def initialise_segmenter(model: nn.Module, settings: SegmenterSettings, folder: Path | None = None) -> Initialised:

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
 from lesion_core.config import RunSettings
 from lesion_core.errors import DataError
 from lesion_core.training.augmentation import augmentation
+from lesion_core.training.loop import SameEachEpoch
 from lesion_core.training.losses import class_weights
 from lesion_core.training.pictures import Pictures, PictureStore, Progress
 
@@ -35,6 +36,7 @@ class SplitData(lightning.LightningDataModule):
 
     def __init__(self, table: pd.DataFrame, settings: RunSettings, store: Path) -> None:
         super().__init__()
+        self.prepare_data_per_node = False  # the folder is shared
         self.settings, self.store = settings, store
         self.parts: dict[str, pd.DataFrame] = {}
         self.labels: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
@@ -78,6 +80,10 @@ class SplitData(lightning.LightningDataModule):
                 on_progress=on_progress,
             )
 
+    def prepare_data(self) -> None:
+        """Make the stores: only the first of several processes is asked, and the others wait for it."""
+        self.make_stores()
+
     def setup(self, stage: str) -> None:  # noqa: ARG002
         if not self._stores:
             self.make_stores()
@@ -97,7 +103,7 @@ class SplitData(lightning.LightningDataModule):
             weight = class_weights(labels, len(self.settings.model.classes), training.oversampling)[labels]
             sampler = WeightedRandomSampler(weight.tolist(), len(labels), replacement=True, generator=generator)
         pictures = Pictures(self._stores["train"], labels, self.compared["train"], transform)
-        return DataLoader(
+        return SameEachEpoch(
             pictures, batch_size=training.batch_size, sampler=sampler,
             shuffle=sampler is None, generator=generator, num_workers=training.workers,
             drop_last=len(labels) > training.batch_size,

@@ -64,7 +64,7 @@ def fit(
     Raises:
         DataError: A split is empty, a diagnosis is no class, or a picture cannot be decoded.
         ModelError: The architecture or its initial weights are not to be had, or the loss is no number.
-        ConfigError: The folder holds a training with other settings.
+        ConfigError: The folder holds a training with other settings, or on another split.
     """
     t = settings.training
     if t.class_weights != "none" and t.oversampling != "none":
@@ -72,13 +72,12 @@ def fit(
             "Class weights and oversampling are both on: rare classes count twice (sqrt and sqrt make 1/n together).",
             stacklevel=2,
         )
-    open_folder(folder, settings, resume)
+    open_folder(folder, settings, table, resume)
     lightning.seed_everything(t.seed, workers=True, verbose=False)
     model = build(settings.model).train()
     initialised = initialise(model, settings.model, weights_folder)
     log.info(initialised.sentence)
     data = SplitData(table, settings, folder / "pictures")
-    data.make_stores()
     weights = None
     if t.class_weights != "none":
         values = class_weights(data.labels["train"], len(settings.model.classes), t.class_weights)

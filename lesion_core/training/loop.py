@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning
 import pandas as pd
@@ -17,11 +17,15 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from torch import Tensor
+from torch.utils.data import DataLoader
 
+from lesion_core import ranks
 from lesion_core.config import Schedule, Settings
+from lesion_core.data.splits import roles_fingerprint
 from lesion_core.errors import ConfigError, ModelError
 
 OnEpoch = Callable[[int, dict[str, float]], None]
+Item = TypeVar("Item")
 
 
 class History(Callback):
@@ -60,23 +64,75 @@ def best_precision() -> str:
     return "bf16-mixed" if units.get("amx_bf16") or units.get("avx512_bf16") else "32-true"
 
 
-def open_folder(folder: Path, settings: Settings, resume: bool) -> None:
+class Best(ModelCheckpoint):
+    """The best epoch, remembered also where the folder was moved in the meantime."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        here = Path(str(self.dirpath))
+
+        def moved(path: str) -> str:
+            return str(here / Path(path).name) if path else path
+
+        super().load_state_dict({
+            **state_dict, "dirpath": self.dirpath,
+            **{key: moved(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")},
+            "best_k_models": {moved(path): value for path, value in state_dict["best_k_models"].items()},
+        })
+
+
+class Patience(EarlyStopping):
+    """Early stopping that stays stopped: a training that is called again does not go on."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        del pl_module
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
+class SameEachEpoch(DataLoader[Item]):
+    """A loader that draws the same order however often it was asked before: a resumed epoch is the one that was lost.
+
+    Lightning asks twice in some epochs and once in the first after going on.
+    """
+
+    def __iter__(self) -> Any:
+        self.generator.manual_seed(self.generator.initial_seed())
+        return super().__iter__()
+
+
+def open_folder(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool) -> None:
     """Prepare a training's folder: a new one, one to go on in, or one to start over in.
 
+    Args:
+        folder: For checkpoints, settings and the fingerprint of who has which role.
+        settings: What it is trained with.
+        table: Catalog rows with their role.
+        resume: Whether to go on from checkpoints that are there.
+
     Raises:
-        ConfigError: The folder holds a training with other settings.
+        ConfigError: The folder holds a training with other settings, or on another split.
     """
-    stamp = folder / "settings.json"
+    stamp, roles = folder / "settings.json", folder / "roles.sha256"
     if stamp.is_file() and resume and type(settings).read(stamp) != settings:
         raise ConfigError(
             f"{folder} holds a training with other settings.", "Give another folder, or start over with --fresh."
+        )
+    split = roles_fingerprint(table) + "\n"
+    if roles.is_file() and resume and roles.read_text() != split:
+        # Lesions that were learned from may be in test now.
+        raise ConfigError(
+            f"{folder} holds a training on other pictures, or on another split of them.",
+            "Give the pictures that it began with, give another folder, or start over with --fresh.",
         )
     folder.mkdir(parents=True, exist_ok=True)
     if not resume:
         # What is left of an earlier training must not be gone on from if this one is killed early.
         for old in folder.glob("*.ckpt"):
             old.unlink(missing_ok=True)
-    stamp.write_text(settings.to_json())
+    for path, text in ((stamp, settings.to_json()), (roles, split)):
+        if not path.is_file() or path.read_text() != text:  # several processes may be here at once
+            new = ranks.aside(path)
+            new.write_text(text)
+            new.replace(path)
 
 
 def learn(
@@ -104,12 +160,12 @@ def learn(
     t, last = settings, folder / "last.ckpt"
     mode = "min" if t.monitor.endswith("loss") else "max"
     history = History(on_epoch)
-    best = ModelCheckpoint(folder, filename="best", monitor=t.monitor, mode=mode, enable_version_counter=False)
+    best = Best(folder, filename="best", monitor=t.monitor, mode=mode, enable_version_counter=False)
     # Its own callback: `save_last` writes only when the best one is written, and a killed training would lose the rest.
     latest = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     callbacks: list[Callback] = [history, best, latest]
     if t.early_stopping:
-        callbacks.append(EarlyStopping(t.monitor, mode=mode, patience=t.early_stopping, check_finite=True))
+        callbacks.append(Patience(t.monitor, mode=mode, patience=t.early_stopping, check_finite=True))
     if t.ema_decay:
         # The average changes slowly: every fourth step is as good and costs a quarter.
         callbacks.append(EMAWeightAveraging(decay=t.ema_decay**4, update_every_n_steps=4))

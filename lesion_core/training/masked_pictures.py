@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
+from lesion_core import ranks
 from lesion_core.config import Preprocessing, SegmenterTraining
-from lesion_core.data.masks import read_mask
+from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.errors import DataError, ImageError
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.imaging.decode import decode
@@ -53,7 +53,8 @@ def make_store(
     """
     facts = [[(path, *stamp(path)) for path in pair] for pair in pictures]
     key = hashlib.sha256(json.dumps([facts, preprocessing.model_dump(), side, "masked"]).encode()).hexdigest()[:16]
-    file, own = folder / f"{key}.npy", folder / f"{key}.{os.getpid()}.npy"
+    file = folder / f"{key}.npy"
+    own = ranks.aside(file)
     # Written aside and renamed when complete: neither a killed process nor two at once leave half a store.
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,9 @@ def make_store(
                 image = decode(Path(path))
             except ImageError as error:
                 raise DataError(f"The picture {path} cannot be used: {error.problem}", error.remedy) from None
-            mask = 255 * read_mask(Path(mask_path)).astype(np.uint8)
+            true = read_mask(Path(mask_path))
+            check_frame(true, image.shape[:2], Path(mask_path))
+            mask = 255 * true.astype(np.uint8)
             store[i, :, :, :3] = scale_to(pipeline.before_resize(image), side, side)
             store[i, :, :, 3] = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
             if on_progress:

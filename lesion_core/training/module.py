@@ -43,7 +43,7 @@ class ClassifierModule(lightning.LightningModule):
         self.pretrained = pretrained
         self.register_buffer("class_weights", weights, persistent=False)
         self.register_buffer("log_prior", log_prior, persistent=False)
-        self._mixing = np.random.default_rng(settings.seed)
+        self._mixing = np.random.default_rng(settings.seed)  # anew at each epoch: a resumed one is the same
         classes = model.fc.out_features
         self.select_metrics = MetricCollection({
             "select_accuracy": MulticlassAccuracy(classes, average="micro"),
@@ -69,6 +69,9 @@ class ClassifierModule(lightning.LightningModule):
         if s.loss == "focal":
             return focal_loss(logits, target, s.focal_gamma, weights, s.label_smoothing)
         return F.cross_entropy(logits, target, weight=weights, label_smoothing=s.label_smoothing)
+
+    def on_train_epoch_start(self) -> None:
+        self._mixing = np.random.default_rng((self.settings.seed, self.current_epoch, self.global_rank))
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
         images, target, compared = batch

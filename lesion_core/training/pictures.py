@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lesion_core import ranks
 from lesion_core.config import Preprocessing
 from lesion_core.errors import DataError, ImageError
 from lesion_core.imaging.decode import decode
@@ -86,7 +86,7 @@ class PictureStore:
         ).hexdigest()[:16]
         file, index = folder / f"{key}.bin", folder / f"{key}.npz"
         # Written aside and renamed when complete: neither a killed process nor two at once leave half a store.
-        new_file, new_index = (folder / f"{key}.{os.getpid()}.{kind}" for kind in ("bin", "npz"))
+        new_file, new_index = ranks.aside(file), ranks.aside(index)
         if not index.is_file():
             folder.mkdir(parents=True, exist_ok=True)
             pipeline = Pipeline(preprocessing)

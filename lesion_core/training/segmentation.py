@@ -19,7 +19,7 @@ from lesion_core.errors import DataError
 from lesion_core.models.classifiers import Initialised
 from lesion_core.models.segmenters import build_segmenter, initialise_segmenter
 from lesion_core.training.convolutions import MatrixProducts
-from lesion_core.training.loop import OnEpoch, learn, open_folder
+from lesion_core.training.loop import OnEpoch, SameEachEpoch, learn, open_folder
 from lesion_core.training.masked_pictures import MaskedPictures, make_store, transform
 from lesion_core.training.optimization import optimization
 
@@ -102,6 +102,7 @@ class SegmenterData(lightning.LightningDataModule):
 
     def __init__(self, table: pd.DataFrame, settings: SegmenterRunSettings, folder: Path) -> None:
         super().__init__()
+        self.prepare_data_per_node = False  # the folder is shared
         self.settings, self.folder = settings, folder
         self.pictures: dict[str, list[tuple[str, str]]] = {}
         # Test is not read here, but a training that cannot be measured should not start.
@@ -122,11 +123,18 @@ class SegmenterData(lightning.LightningDataModule):
             for role, side in (("train", round(MARGIN * size)), ("select", size))
         }
 
+    def prepare_data(self) -> None:
+        """Make the stores: only the first of several processes is asked, and the others wait for it."""
+        self.make_stores()
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        self.make_stores()
+
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         training, preprocessing = self.settings.training, self.settings.preprocessing
         epoch = self.trainer.current_epoch if self.trainer else 0
         change = transform(training, preprocessing, training.size(epoch, preprocessing.resize.size), augment=True)
-        return DataLoader(
+        return SameEachEpoch(
             MaskedPictures(self.stores["train"], change), batch_size=training.batch_size, shuffle=True,
             generator=torch.Generator().manual_seed(training.seed * 1000 + epoch), num_workers=training.workers,
             drop_last=len(self.stores["train"]) > training.batch_size,
@@ -162,16 +170,15 @@ def fit_segmenter(
     Raises:
         DataError: A split has no picture with a mask, or one cannot be used.
         ModelError: The initial weights are not to be had, or the training diverged.
-        ConfigError: The folder holds a training with other settings.
+        ConfigError: The folder holds a training with other settings, or on another split.
     """
     training = settings.training
-    open_folder(folder, settings, resume)
+    open_folder(folder, settings, table, resume)
     lightning.seed_everything(training.seed, workers=True, verbose=False)
     model = build_segmenter(settings.model).train()
     initialised = initialise_segmenter(model, settings.model, weights_folder)
     log.info(initialised.sentence)
     data = SegmenterData(table, settings, folder / "pictures")
-    data.make_stores()
     module = SegmenterModule(model, training, frozenset(initialised.loaded))
     state, history = learn(module, data, training, folder, bars=bars, on_epoch=on_epoch, **trainer_options)
     model.load_state_dict(state)

@@ -84,6 +84,11 @@ def test_means_and_intervals_are_over_lesions() -> None:
     assert table.loc["jaccard", "n_images"] == 60 and table.loc["jaccard", "n_groups"] == 20
 
 
+def test_no_failure_in_few_pictures_is_no_certainty() -> None:
+    table = mask_summary(np.tile([[9, 1, 0, 5]], (20, 1)), np.arange(20)).set_index("metric")
+    assert table.loc["failures", "value"] == table.loc["failures", "low"] == 0 < 0.1 < table.loc["failures", "high"]
+
+
 @given(st.integers(1, 5), st.integers(1, 3))
 def test_one_picture_has_a_figure_and_no_interval(tp: int, fp: int) -> None:
     table = mask_summary([[tp, fp, 0, 4]], ["a"], n_boot=5).set_index("metric")

@@ -22,7 +22,7 @@ from lesion_core.errors import (
     NotAnImageError,
     TruncatedImageError,
 )
-from lesion_core.imaging.decode import SIGNATURES, Limits, content_hash, decode
+from lesion_core.imaging.decode import SIGNATURES, Limits, content_hash, decode, frame_of
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 48, 3)).astype(np.uint8)
 LOSSLESS = {"PNG": {}, "TIFF": {}, "BMP": {}, "WEBP": {"lossless": True, "exact": True}}
@@ -82,10 +82,13 @@ def test_a_path_and_its_bytes_are_the_same(tmp_path: Path) -> None:
         (8, lambda a: np.rot90(a, 1)),
     ],
 )
-def test_exif_orientation(name: str, orientation: int, upright: object) -> None:
+def test_exif_orientation(name: str, orientation: int, upright: object, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    np.testing.assert_array_equal(decode(encode(PICTURE, name, exif=exif, **LOSSLESS[name])), upright(PICTURE))
+    data = encode(PICTURE, name, exif=exif, **LOSSLESS[name])
+    np.testing.assert_array_equal(decode(data), upright(PICTURE))
+    (tmp_path / "p").write_bytes(data)
+    assert frame_of(tmp_path / "p") == upright(PICTURE).shape[:2]
 
 
 def test_exif_orientation_of_a_jpeg() -> None:

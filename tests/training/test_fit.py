@@ -97,12 +97,48 @@ def test_a_killed_training_goes_on(easy: pd.DataFrame, tmp_path: Path, ema: floa
     both = straight.history.merge(resumed.history, on=["epoch", "phase", "metric"], suffixes=("", "_again"))
     assert len(both) == len(straight.history) == len(resumed.history)
     first = both[(both["epoch"] == 0) | (both["metric"] == "learning_rate")]
-    np.testing.assert_allclose(first["value"], first["value_again"], rtol=1e-4)
+    np.testing.assert_allclose(first["value"], first["value_again"], rtol=1e-4)  # flips are drawn in this process
     # Called again when all is done, it trains no further and gives the same model.
     again = run(chosen, easy, tmp_path / "killed", on_epoch=lambda epoch, _: later.append(epoch))
     assert later == [1, 2]
     for name, tensor in again.model.state_dict().items():
         torch.testing.assert_close(tensor, resumed.model.state_dict()[name])
+
+
+def test_a_resumed_training_is_the_straight_one(easy: pd.DataFrame, tmp_path: Path) -> None:
+    """Order, drawing of rare classes, mixing, optimizer and average: what one worker draws is drawn again."""
+    chosen = settings(epochs=4, ema_decay=0.9, augmentation="none", oversampling="inverse", mixup=0.4)
+    straight = run(chosen, easy, tmp_path / "straight")
+    for epoch in (1, 2):
+        with pytest.raises(KilledError):
+            run(chosen, easy, tmp_path / "killed", on_epoch=kill_in(epoch))
+    # Meanwhile the folder was moved.
+    resumed = run(chosen, easy, (tmp_path / "killed").rename(tmp_path / "moved"))
+    pd.testing.assert_frame_equal(straight.history, resumed.history, rtol=1e-4)
+    for name, tensor in straight.model.state_dict().items():
+        torch.testing.assert_close(tensor, resumed.model.state_dict()[name], rtol=1e-3, atol=1e-5)
+
+
+def test_a_moved_folder_keeps_its_best_epoch(easy: pd.DataFrame, tmp_path: Path) -> None:
+    chosen = settings(epochs=3, learning_rate=1e-12, augmentation="none")  # no epoch is better than the first
+    with pytest.raises(KilledError):
+        run(chosen, easy, tmp_path / "here", on_epoch=kill_in(2))
+    best = (tmp_path / "here" / "best.ckpt").read_bytes()
+    moved = (tmp_path / "here").rename(tmp_path / "there")
+    run(chosen, easy, moved)
+    run(chosen, easy, moved.rename(tmp_path / "elsewhere"))  # finished, it gives the model from there too
+    assert (tmp_path / "elsewhere" / "best.ckpt").read_bytes() == best
+
+
+def test_another_split_in_the_folder_is_refused(easy: pd.DataFrame, tmp_path: Path) -> None:
+    with_test = pd.concat([easy, easy.iloc[:2].assign(image_id=["98", "99"], role="test")], ignore_index=True)
+    run(settings(epochs=1), with_test, tmp_path)
+    run(settings(epochs=1), with_test.sample(frac=1, random_state=0), tmp_path)  # the order of rows is no split
+    for other in (with_test.assign(role=with_test["role"].where(with_test["image_id"] != "3", "test")),
+                  with_test[with_test["image_id"] != "99"]):
+        with pytest.raises(ConfigError, match=r"another split of them.*--fresh"):
+            run(settings(epochs=1), other, tmp_path)
+    run(settings(epochs=1), other, tmp_path, resume=False)
 
 
 def test_a_killed_training_keeps_epochs_that_were_no_better(easy: pd.DataFrame, tmp_path: Path) -> None:
@@ -157,7 +193,10 @@ def test_both_measures_against_imbalance_warn(easy: pd.DataFrame, tmp_path: Path
 def test_it_stops_early(easy: pd.DataFrame, tmp_path: Path) -> None:
     # At this rate nothing improves, so the second epoch is the last that is waited for.
     chosen = settings(epochs=9, early_stopping=1, learning_rate=1e-12, schedule="constant")
-    assert epochs(run(chosen, easy, tmp_path)) in ([0, 1], [0, 1, 2])
+    stopped = run(chosen, easy, tmp_path)
+    assert epochs(stopped) in ([0, 1], [0, 1, 2])
+    again = run(chosen, easy, tmp_path)
+    assert epochs(again) == epochs(stopped), "called again, it stays stopped"
 
 
 def test_a_plateau_lowers_the_rate(easy: pd.DataFrame, tmp_path: Path) -> None:

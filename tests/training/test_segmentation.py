@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,7 +121,7 @@ def test_the_store_is_made_once_and_holds_picture_and_mask(table: pd.DataFrame, 
 def test_it_learns_to_find_lesions(table: pd.DataFrame, tmp_path: Path) -> None:
     result = fitted(settings(epochs=8, learning_rate=3e-3), table, tmp_path)
     jaccard = result.history[(result.history["phase"] == "select") & (result.history["metric"] == "jaccard")]["value"]
-    assert jaccard.max() > 0.5 > 0.4 and not result.model.training
+    assert jaccard.max() > 0.5 and not result.model.training
     # The returned model is the one that was measured.
     data = SegmenterData(table, settings(), tmp_path / "pictures")
     data.make_stores()
@@ -138,7 +139,7 @@ class KilledError(Exception):
 
 
 def test_a_killed_training_goes_on_and_ends_as_a_straight_one(table: pd.DataFrame, tmp_path: Path) -> None:
-    chosen = settings(epochs=3, ema_decay=0.9)
+    chosen = settings(epochs=3, ema_decay=0.9, augmentation="none")
 
     def kill(epoch: int, _: dict[str, float]) -> None:
         if epoch == 1:
@@ -150,7 +151,9 @@ def test_a_killed_training_goes_on_and_ends_as_a_straight_one(table: pd.DataFram
     later: list[int] = []
     resumed = fitted(chosen, table, tmp_path / "killed", on_epoch=lambda epoch, _: later.append(epoch))
     assert later and later[-1] == 2 and 0 not in later
-    assert resumed.history["epoch"].unique().tolist() == straight.history["epoch"].unique().tolist()
+    pd.testing.assert_frame_equal(straight.history, resumed.history, rtol=1e-3)
+    for name, tensor in straight.model.state_dict().items():
+        torch.testing.assert_close(tensor, resumed.model.state_dict()[name], rtol=1e-2, atol=1e-4)
 
 
 def test_a_folder_of_another_training_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
@@ -167,3 +170,12 @@ def test_a_folder_of_another_training_is_refused(table: pd.DataFrame, tmp_path: 
 def test_tables_that_cannot_be_trained_on(table: pd.DataFrame, tmp_path: Path, change: Any, says: str) -> None:
     with pytest.raises(DataError, match=says):
         fitted(settings(), change(table), tmp_path)
+
+
+def test_a_mask_of_another_frame_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
+    cropped = tmp_path / "cropped.png"
+    cv2.imwrite(str(cropped), 255 * np.eye(40, 64, dtype=np.uint8))
+    first = table.index[(table["role"] == "train") & table["mask_path"].notna()][0]
+    with pytest.raises(DataError, match=r"cropped\.png is 64x40.*not one frame"):
+        wrong = table["mask_path"].where(table.index != first, str(cropped))
+        fitted(settings(), table.assign(mask_path=wrong), tmp_path)
