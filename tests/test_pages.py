@@ -331,6 +331,7 @@ def test_up_to_four_runs_are_side_by_side(small_run: Run, tmp_path: Path, tab: s
         add_run(tmp_path / "runs", small_run, name, known)
         if known == 4 and tab != "Metrics":
             continue
+        st.cache_resource.clear()  # the list of runs is kept for a minute
         app = open_page("compare", run="small", tab=tab)
         assert not app.exception and not app.error
         assert len(app.multiselect(key="with").value) == min(known, 4)
