@@ -140,7 +140,7 @@ def train(
     """Train a classifier, score every picture and write the run. A killed training goes on where it was."""
     from lesion_core import ranks
     from lesion_core.cards import write_card
-    from lesion_core.data.collection import collect
+    from lesion_core.data.collection import check_pictures, collect
     from lesion_core.models.classifiers import architecture as known_architecture
     from lesion_core.scoring import write_run
     from lesion_core.training.fit import fit
@@ -163,6 +163,9 @@ def train(
     collection = collect(data, chosen.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
     for note in collection.notes:
         tell(note)
+    scored = collection.table["role"].isin(["calibrate", "test"])  # the others are decoded when the training begins
+    with bar("Checking") as progress:
+        check_pictures([*collection.table["path"][scored], *collection.ood["path"]], on_progress=progress)
     own = work / chosen.name
     fitted = fit(
         chosen, collection.table, own, weights_folder=weights_folder, resume=not fresh, bars=sys.stderr.isatty(),

@@ -51,7 +51,7 @@ def train(
 ) -> None:
     """Train a U-Net on pictures with masks, measure it and write the run. A killed training goes on where it was."""
     from lesion_core import ranks
-    from lesion_core.data.collection import collect
+    from lesion_core.data.collection import check_pictures, collect
     from lesion_core.segmenter_cards import write_segmenter_card
     from lesion_core.segmenter_scoring import write_segmenter_run
     from lesion_core.training.segmentation import fit_segmenter
@@ -65,6 +65,9 @@ def train(
     collection = collect(data, chosen.split)
     for note in collection.notes:
         tell(note)
+    scored = collection.table[collection.table["role"].isin(["calibrate", "test"])].dropna(subset=["path", "mask_path"])
+    with bar("Checking") as progress:
+        check_pictures(scored["path"].astype(str).tolist(), scored["mask_path"].astype(str).tolist(), progress)
     fitted = fit_segmenter(
         chosen, collection.table, work / chosen.name, weights_folder=weights_folder, resume=not fresh,
         bars=sys.stderr.isatty(),

@@ -9,8 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
+from lesion_core.config import SplitSettings
+from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
 from lesion_core.runs import Run, open_run
 
@@ -60,6 +64,20 @@ def test_synthesize_then_train_then_everything(call: Any, tmp_path: Path) -> Non
 
     code, out, err = call(*train, "--seed", 4)
     assert code == 1 and out == "" and "other settings" in err and "--fresh" in err and "Traceback" not in err
+
+
+def test_what_cannot_be_scored_is_found_before_the_training(call: Any, data_root: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(data_root, tmp_path / "data"))
+    (root / "ood" / "noise" / "broken.jpg").write_bytes(b"no picture")
+    where = ["--data", root, "--runs", tmp_path / "runs", "--work", tmp_path / "work"]
+    code, out, err = call("train", *where, "--architecture", "resnet10", "--size", 32)
+    assert code == 1 and out == "" and "broken.jpg cannot be used" in err and "Traceback" not in err
+    collection = collect(root, SplitSettings())
+    test = collection.table[collection.table["role"] == "test"].iloc[0]
+    cv2.imwrite(test["mask_path"], 255 * np.eye(40, 90, dtype=np.uint8))
+    code, out, err = call("segment", "train", *where)
+    assert code == 1 and out == "" and "not one frame" in err and "Traceback" not in err
+    assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.parametrize(("options", "says"), [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pandas as pd
 
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import discover, read, training_table
+from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.data.near import near_pictures
 from lesion_core.data.splits import Manifest, split
 from lesion_core.data.tables import IMAGE_SUFFIXES, read_csv
-from lesion_core.errors import DataError
+from lesion_core.errors import DataError, ImageError
+from lesion_core.imaging.decode import decode
 from lesion_core.runs import OFFICIAL_TEST
 
 
@@ -68,6 +71,31 @@ def collect(root: Path, settings: SplitSettings, *, strangers: Path | None = Non
     if near:
         ood = pd.concat([ood, near_pictures(table, near)], ignore_index=True)
     return Collection(table, ood, manifest, tuple(notes))
+
+
+def check_pictures(
+    paths: Sequence[str], masks: Sequence[str] = (), on_progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Decode pictures, and their masks where they are given: what cannot be measured must not be found out after hours
+    of training.
+
+    Args:
+        paths: Picture files.
+        masks: One a picture, or none at all.
+        on_progress: Called with pictures done and pictures in all.
+
+    Raises:
+        DataError: A picture or a mask cannot be used; the message names it.
+    """
+    for i, path in enumerate(paths):
+        try:
+            image = decode(Path(path))
+        except ImageError as error:
+            raise DataError(f"The picture {path} cannot be used: {error.problem}", error.remedy) from None
+        if masks:
+            check_frame(read_mask(Path(masks[i])), (image.shape[0], image.shape[1]), Path(masks[i]))
+        if on_progress:
+            on_progress(i + 1, len(paths))
 
 
 def _official_test(root: Path) -> pd.DataFrame | None:
