@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,10 @@ ORIGIN_BADGES = {
     "real": ("real dermoscopy", "blue"), "synthetic": ("synthetic picture", "violet"),
     "stranger": ("not a lesion", "gray"), "upload": ("your picture", "green"),
 }
+
+
+LINE_SIDE = 450
+"""Pixels of the shorter side under which a contour would be as thick as what it shows."""
 
 
 def problem(error: LesionError) -> None:
@@ -194,10 +199,17 @@ def probability_bars(probabilities: pd.Series) -> go.Figure:
 
 
 def outline(image: Pixels, mask: NDArray[np.bool_], colour: tuple[int, int, int] = (255, 255, 255)) -> Pixels:
-    """The picture with the mask's contour, holes too: white on a dark edge, visible on every skin."""
-    drawn = image.copy()
+    """The picture with the mask's contour, holes too: white on a dark edge, visible on every skin.
+
+    A small picture is enlarged up to four times, so that the line stays thin; the mask may have either size.
+    """
+    times = min(4, max(1, math.ceil(LINE_SIDE / min(image.shape[:2]))))
+    drawn = np.asarray(cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC), np.uint8)
+    if mask.shape != drawn.shape[:2]:
+        size = drawn.shape[1], drawn.shape[0]
+        mask = cv2.resize(255 * mask.astype(np.uint8), size, interpolation=cv2.INTER_LINEAR) > 127
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    width = max(1, round(min(image.shape[:2]) / 200))
+    width = max(1, round(min(drawn.shape[:2]) / 300))
     cv2.drawContours(drawn, contours, -1, (20, 20, 20), width + 2)
     cv2.drawContours(drawn, contours, -1, colour, width)
     return drawn

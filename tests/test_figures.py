@@ -225,10 +225,17 @@ class TestJaccards:
         assert [shape.x0 for shape in figures.jaccard_histogram([0.5], 0.65, 0.9).layout.shapes] == [0.65, 0.9]
 
 
-def test_a_contour_shows_holes() -> None:
+def test_a_contour_is_thin_and_shows_holes() -> None:
     mask = np.zeros((60, 60), bool)
     mask[10:50, 10:50] = True
     mask[25:35, 25:35] = False
-    drawn = outline(np.full((60, 60, 3), 128, np.uint8), mask, (255, 0, 0))
+    image = np.full((60, 60, 3), 128, np.uint8)
+    drawn = outline(image, mask, (255, 0, 0))
+    assert drawn.shape == (240, 240, 3) and (image == 128).all(), "the picture itself stays"
     red = (drawn == (255, 0, 0)).all(axis=2)
-    assert red[10, 30] and red[25:35, 22:38].any() and not red[30, 17]
+    assert red[38:42, 120].any() and red[120, 98:102].any(), "outside and hole"
+    assert not red[120, 50:90].any() and not red[120, 110:130].any()
+    again = outline(drawn, mask, (0, 255, 0))
+    assert again.shape[:2] == (480, 480) and (again == (0, 255, 0)).all(axis=2)[76:84, 240].any()
+    assert outline(np.zeros((1, 1, 3), np.uint8), np.ones((1, 1), bool)).shape == (4, 4, 3)
+    assert outline(np.zeros((500, 600, 3), np.uint8), np.ones((500, 600), bool)).shape == (500, 600, 3)
