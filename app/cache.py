@@ -190,7 +190,8 @@ def _training_table(root: Path) -> pd.DataFrame:
     return training_table(root).table
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
+# Of cached functions that call each other, the outermost one's spinner is shown, and no other.
+@st.cache_data(show_spinner="Reading the tables …", max_entries=8)
 def samples(fingerprint: str | None, run_name: str | None, root: Path | None) -> dict[str, Sample]:  # noqa: ARG001
     """Samples by id: real ones of the run's test split where the data is, synthetic lesions, strangers.
 
@@ -215,7 +216,7 @@ def samples(fingerprint: str | None, run_name: str | None, root: Path | None) ->
     return {sample.id: sample for sample in found}
 
 
-@st.cache_resource(show_spinner=False, max_entries=2)
+@st.cache_resource(show_spinner="Reading the tables …", max_entries=2)
 def all_real_samples(root: Path) -> dict[str, Sample]:
     """Every picture of the data folder by id, those that are no lesion too, for links to any; for reading only.
 
