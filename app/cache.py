@@ -349,8 +349,9 @@ def _predict(name: str, fingerprint: str, rules: str, image: Pixels) -> Predicti
 def predict(name: str, image: Pixels) -> Prediction:
     """What the run says of a picture."""
     found = run(name)
-    engine(name)  # here too: inside of a cached function no spinner would be shown
-    return _predict(name, found.fingerprint, _rules(found.folder), image)
+    rules = _rules(found.folder)
+    _engine(found.folder, found.fingerprint, rules)  # here too: inside of a cached function no spinner would be shown
+    return _predict(name, found.fingerprint, rules, image)
 
 
 @st.cache_resource(show_spinner="Loading the segmenter …", max_entries=2)

@@ -1,9 +1,11 @@
 """Scoring a folder of JPEGs on a CPU, against a plain torchvision loop: python -m benchmarks.scoring [RUN]
 
-Both read the same synthetic JPEGs (600x450) and give logits. The plain loop is what one writes first: PIL,
+All read the same synthetic JPEGs (600x450) and give logits. The plain loop is what one writes first: PIL,
 torchvision's transforms, a DataLoader with one worker, the network in float32; where the run has equal detail, it does
-that step too, so that both read the same pixels. They take turns, best of three; then how long the model waits for data
-in a loop like ours, and how often the answers agree.
+that step too, so that all read the same pixels. Against it `scoring.score`, which writes runs, in float32, and
+`Engine.predict_files`, which the command `predict` uses and which also says what is rejected, on each trunk that can be
+made here. They take turns, best of three; then how long the model waits for data in such a loop, on each
+trunk, and how far the answers are from the plain loop's.
 """
 
 from __future__ import annotations
@@ -12,24 +14,30 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from lesion_core.config import Preprocessing
 from lesion_core.data.synthetic import make_dataset
-from lesion_core.engine import Engine
+from lesion_core.engine import AT_ONCE, Engine, Prediction
+from lesion_core.errors import ModelError
 from lesion_core.imaging.detail import equal_detail
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.models.classifiers import trained
+from lesion_core.models.trunks import TRUNKS, make_trunk
 from lesion_core.scoring import Squares, score, stack
 
-ROUNDS, PER_CLASS, BATCH = 3, 40, 32
+ROUNDS, PER_CLASS = 3, 40
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the plain loop computes on the CPU
+
+Logits = NDArray[np.float32]
 
 
 class Files(Dataset[torch.Tensor]):
@@ -53,9 +61,42 @@ class Files(Dataset[torch.Tensor]):
         return found
 
 
+def _logits(engine: Engine, paths: list[str]) -> Logits:
+    found = list(engine.predict_files([Path(path) for path in paths]))
+    return np.stack([answer.logits for answer in found if isinstance(answer, Prediction)])
+
+
+def _engines(folder: Path) -> dict[str, Engine]:
+    """An engine on each trunk that can be made here."""
+    made = {}
+    for name in TRUNKS:
+        try:
+            made[name] = Engine.open(folder, trunk=name)
+        except ModelError as error:
+            print(f"left out: {error}")
+    return made
+
+
+def _waiting(engine: Engine, trunk: str, paths: list[str]) -> float:
+    """The share of the time that a trunk waits for pictures."""
+    preprocessing, settings = engine.pipeline.settings, engine.run.config.settings
+    network = make_trunk(trunk, trained(settings.model, engine.run.weights), preprocessing.resize.size)
+    start, waited = time.perf_counter(), 0.0
+    loader = iter(DataLoader(Squares(paths, preprocessing), batch_size=AT_ONCE, num_workers=1, collate_fn=stack))
+    with torch.inference_mode():
+        while True:
+            asked = time.perf_counter()
+            batch = next(loader, None)
+            waited += time.perf_counter() - asked
+            if batch is None:
+                return waited / (time.perf_counter() - start)
+            network(torch.from_numpy(normalize(batch.numpy(), preprocessing)))
+
+
 def main() -> None:
-    """Time both, print images a second, the ratio, the wait and the difference."""
-    engine = Engine.open(Path(sys.argv[1] if len(sys.argv) > 1 else "checkpoints/resnet50-isic2019"))
+    """Time all, print images a second, the ratios, the wait and the differences."""
+    engines = _engines(Path(sys.argv[1] if len(sys.argv) > 1 else "checkpoints/resnet50-isic2019"))
+    engine = engines["eager"]
     preprocessing, settings = engine.pipeline.settings, engine.run.config.settings
     model, same = (trained(settings.model, engine.run.weights) for _ in range(2))  # `score` changes its memory layout
     with tempfile.TemporaryDirectory() as folder:
@@ -63,36 +104,32 @@ def main() -> None:
         paths = sorted(str(path) for path in Path(folder).rglob("*.jpg"))
 
         @torch.inference_mode()
-        def plain() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-            loader = DataLoader(Files(paths, preprocessing), batch_size=BATCH, num_workers=1)
-            return torch.cat([same(images) for images in loader]).numpy()
+        def plain() -> Logits:
+            loader = DataLoader(Files(paths, preprocessing), batch_size=AT_ONCE, num_workers=1)
+            found: Logits = torch.cat([same(images) for images in loader]).numpy()
+            return found
 
-        best = {"plain": float("inf"), "ours": float("inf")}
+        ways: dict[str, Callable[[], Logits]] = {
+            "plain loop, float32": plain,
+            "score, float32": lambda: score(model, preprocessing, paths, workers=1).logits,
+        }
+        for name, own in engines.items():
+            ways[f"predict --trunk {name} ({TRUNKS[name].says})"] = lambda own=own: _logits(own, paths)
+        best, logits = dict.fromkeys(ways, float("inf")), {}
         for _ in range(ROUNDS):
-            start = time.perf_counter()
-            theirs = plain()
-            middle = time.perf_counter()
-            ours = score(model, preprocessing, paths, workers=1).logits
-            end = time.perf_counter()
-            best = {"plain": min(best["plain"], middle - start), "ours": min(best["ours"], end - middle)}
-        start, waited = time.perf_counter(), 0.0
-        loader = iter(DataLoader(Squares(paths, preprocessing), batch_size=BATCH, num_workers=1, collate_fn=stack))
-        with torch.inference_mode():
-            while True:
-                asked = time.perf_counter()
-                batch = next(loader, None)
-                waited += time.perf_counter() - asked
-                if batch is None:
-                    break
-                images = torch.from_numpy(normalize(batch.numpy(), preprocessing))
-                model(images.contiguous(memory_format=torch.channels_last))
-        wait = waited / (time.perf_counter() - start)
-    n = len(paths)
-    print(f"{engine.run.name}, {preprocessing.resize.size} px, {n} JPEGs")
-    for name, seconds in best.items():
-        print(f"{name}: {n / seconds:.1f} images a second")
-    print(f"ratio {best['plain'] / best['ours']:.2f}; the model waits for data {100 * wait:.1f} % of the time; "
-          f"same answer on {100 * (theirs.argmax(1) == ours.argmax(1)).mean():.1f} %")
+            for way, run in ways.items():
+                start = time.perf_counter()
+                logits[way] = run()
+                best[way] = min(best[way], time.perf_counter() - start)
+        wait = {name: _waiting(engine, name, paths) for name in engines}
+    n, (baseline, *_) = len(paths), ways
+    print(f"{engine.run.name}, {preprocessing.resize.size} px, {n} synthetic JPEGs of 600x450")
+    for way, seconds in best.items():
+        same_answer = (logits[way].argmax(1) == logits[baseline].argmax(1)).mean()
+        print(f"{way}: {n / seconds:.1f} images a second, {best[baseline] / seconds:.2f} times; a logit differs by "
+              f"{np.abs(logits[way] - logits[baseline]).max():.3f} at most, same answer on {100 * same_answer:.1f} %")
+    for name, share in wait.items():
+        print(f"{name}: waits for data {100 * share:.1f} % of the time")
 
 
 if __name__ == "__main__":

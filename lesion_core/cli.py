@@ -271,21 +271,19 @@ def predict(
     policy: Annotated[
         Path | None, typer.Option(help="Reject by this policy file, in place of the run's own.")
     ] = None,
+    trunk: Annotated[str, typer.Option(help="How the network is computed: eager, compiled or openvino.")] = "eager",
     as_json: JsonOption = False,
 ) -> None:
     """Classify pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
     from lesion_core.data.tables import picture_files
     from lesion_core.engine import Engine
-    from lesion_core.imaging.decode import decode
 
-    engine = Engine.open(run, policy)
+    engine = Engine.open(run, policy, trunk)
     files = picture_files(pictures)
     rows: list[dict[str, Any]] = []
-    for path in files:
-        try:
-            p = engine.predict(decode(path))
-        except LesionError as error:
-            rows.append({"picture": str(path), "error": str(error)})
+    for path, p in zip(files, engine.predict_files(files), strict=True):
+        if isinstance(p, LesionError):
+            rows.append({"picture": str(path), "error": str(p)})
             continue
         rejected = p.decision is not None and p.decision.rejected
         rows.append({

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.ood_scores import Scorer
 from lesion_core.analysis.outputs import Outputs, reduce
 from lesion_core.analysis.policy import Decision, Policy, check_run, decide, read_policy
 from lesion_core.config import Preprocessing
-from lesion_core.errors import RunError
+from lesion_core.errors import LesionError, RunError
 from lesion_core.explain.attribution import LAST, Attribution, attribute, from_maps
 from lesion_core.explain.cam import class_maps
 from lesion_core.explain.evidence import OnPass, Target
@@ -29,8 +30,11 @@ from lesion_core.memo import Memo
 from lesion_core.models.classifiers import blank, pool, trained
 from lesion_core.models.trunks import TRUNKS, make_trunk
 from lesion_core.runs import Run, open_run
+from lesion_core.scoring import Squares
 from lesion_core.turns import Turns
 
+AT_ONCE = 32
+"""Pictures that the model reads together when there are many."""
 KEPT_MAPS = 256 * 2**20
 """Bytes of maps that a model keeps: about 4,000 at the size of 128 pixels."""
 BESIDE_A_MAP = 1024
@@ -139,21 +143,50 @@ class Engine:
             BusyError: Too many callers wait.
         """
         self._refuse_other(preprocessing)
-        x = self._input(image)
+        return self._read(self._pipeline.apply(image)[None])[0]
+
+    def predict_files(self, paths: Sequence[Path], workers: int = 1) -> Iterator[Prediction | LesionError]:
+        """Classify many picture files: what `predict` says of each, faster, because the next ones are decoded by
+        another process while the model reads `AT_ONCE` together.
+
+        Args:
+            paths: Picture files.
+            workers: Processes that decode.
+
+        Yields:
+            The prediction of each path, in their order, or why it cannot be read.
+
+        Raises:
+            BusyError: Too many callers wait.
+        """
+        squares = Squares([str(path) for path in paths], self._pipeline.settings)
+        workers = workers if len(paths) > 1 else 0
+        for batch in DataLoader(squares, batch_size=AT_ONCE, num_workers=workers, collate_fn=list):
+            good = [square.numpy() for square in batch if isinstance(square, Tensor)]
+            found = iter(self._read(np.stack(good)) if good else [])
+            yield from (next(found) if isinstance(square, Tensor) else square for square in batch)
+
+    def _read(self, squares: NDArray[np.uint8]) -> list[Prediction]:
+        """What the run says of squares (N, S, S, 3); their time in the model is shared evenly."""
+        x = torch.from_numpy(normalize(squares, self._pipeline.settings))
         with self._turns.take():
             start = time.perf_counter()
             with torch.no_grad():
                 layer3, activations = self._trunk(x)
                 penultimate = pool(self._model, activations)
-                logits = self._model.fc(penultimate)[0].numpy()
-                maps = class_maps(self._model, activations)[0].numpy()
-            spent = 1000 * (time.perf_counter() - start)
-        outputs = Outputs.of(logits[None], *reduce(self.run.features, penultimate.numpy(), layer3.numpy()))
-        decision = None
-        if self.policy and self._scorer:
-            decision = decide(self.policy, self._scorer.all(outputs, self.policy.parts))[0]
-        probabilities = softmax(logits[None].astype(np.float64), self.run.calibration.temperature)[0]
-        return Prediction(self.run.classes, logits, probabilities, outputs, maps, decision, spent)
+                logits = self._model.fc(penultimate).numpy()
+                maps = class_maps(self._model, activations).numpy()
+            spent = 1000 * (time.perf_counter() - start) / len(squares)
+        probabilities = softmax(logits.astype(np.float64), self.run.calibration.temperature)
+        found = []
+        for i, row in enumerate(logits):
+            one = slice(i, i + 1)
+            outputs = Outputs.of(logits[one], *reduce(self.run.features, penultimate[one].numpy(), layer3[one].numpy()))
+            decision = None
+            if self.policy and self._scorer:
+                decision = decide(self.policy, self._scorer.all(outputs, self.policy.parts))[0]
+            found.append(Prediction(self.run.classes, row, probabilities[i], outputs, maps[i], decision, spent))
+        return found
 
     def explain(
         self, image: NDArray[np.uint8], target: str, *, against: str | None = None, method: str = "gradcam",

@@ -17,8 +17,8 @@ from lesion_core.analysis.outputs import outputs_of, stranger_outputs
 from lesion_core.analysis.policy import Wish, decide, keeps, tune, write_policy
 from lesion_core.config import Clahe
 from lesion_core.data.synthetic import make_lesion
-from lesion_core.engine import Engine
-from lesion_core.errors import BusyError, ConfigError, ImageError, ModelError, RunError
+from lesion_core.engine import AT_ONCE, Engine, Prediction
+from lesion_core.errors import BusyError, ConfigError, ImageError, LesionError, ModelError, RunError
 from lesion_core.explain.layers import LAYERS
 from lesion_core.explain.sanity import STAGES
 from lesion_core.imaging.decode import decode
@@ -72,6 +72,30 @@ def test_a_picture_scores_live_as_it_is_stored(engine: Engine, small_run: Run, t
         live = engine.predict(decode(Path(path)))
         frozen = scorer.all(stranger_outputs(small_run), policy.parts)
         assert live.decision is not None and live.decision.rejected == bool(~keeps(policy, frozen)[i])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_many_files_are_answered_as_one_by_one(engine: Engine, trained: Any, tmp_path: Path, workers: int) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "note.txt").write_text("no picture")
+    good = [Path(path) for path in trained.collection.table["path"][:AT_ONCE + 1]]
+    paths = [tmp_path / "cut.jpg", *good, tmp_path / "gone.png", tmp_path / "note.txt"]
+    found = list(engine.predict_files(paths, workers))
+    assert len(found) == len(paths)
+    for path, answer in zip(paths, found, strict=True):
+        if path not in good:
+            assert isinstance(answer, LesionError) and str(path) in answer.problem and answer.remedy
+            continue
+        alone = engine.predict(decode(path))
+        assert isinstance(answer, Prediction) and answer.milliseconds > 0
+        np.testing.assert_allclose(answer.logits, alone.logits, atol=1e-4)
+        np.testing.assert_allclose(answer.maps, alone.maps, atol=1e-4)
+        np.testing.assert_allclose(answer.probabilities, alone.probabilities, atol=1e-5)
+        assert answer.decision is not None and alone.decision is not None
+        assert answer.decision.rejected == alone.decision.rejected
+        for name in ("logits", "reduced", "residual", "layer3"):
+            np.testing.assert_allclose(getattr(answer.outputs, name), getattr(alone.outputs, name), atol=1e-3)
+    assert list(engine.predict_files([])) == []
 
 
 @pytest.mark.parametrize("key", ["energy", "mahalanobis", "knn", "vim", "confidence_or_mahalanobis"])

@@ -14,8 +14,8 @@ from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.data.near import near_pictures
 from lesion_core.data.splits import Manifest, split
 from lesion_core.data.tables import IMAGE_SUFFIXES, read_csv
-from lesion_core.errors import DataError, ImageError
-from lesion_core.imaging.decode import decode
+from lesion_core.errors import DataError
+from lesion_core.imaging.decode import decode_listed
 from lesion_core.runs import OFFICIAL_TEST
 
 
@@ -88,10 +88,7 @@ def check_pictures(
         DataError: A picture or a mask cannot be used; the message names it.
     """
     for i, path in enumerate(paths):
-        try:
-            image = decode(Path(path))
-        except ImageError as error:
-            raise DataError(f"The picture {path} cannot be used: {error.problem}", error.remedy) from None
+        image = decode_listed(path)
         if masks:
             check_frame(read_mask(Path(masks[i])), (image.shape[0], image.shape[1]), Path(masks[i]))
         if on_progress:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lesion_core.errors import (
+    DataError,
     ImageError,
     ImageTooLargeError,
     ImageTooSmallError,
@@ -132,6 +133,18 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         except (OSError, ValueError):
             raise NotAnImageError(f"{name} has colours of a kind that is not read ({picture.mode}).", _SAVE_AGAIN) \
                 from None
+
+
+def decode_listed(path: str) -> NDArray[np.uint8]:
+    """`decode` for a file that a table lists.
+
+    Raises:
+        DataError: It cannot be decoded; the message says where it is.
+    """
+    try:
+        return decode(Path(path))
+    except ImageError as error:
+        raise DataError(f"The picture {path} cannot be used: {error.problem}", error.remedy) from None
 
 
 def content_hash(image: NDArray[np.uint8]) -> str:

@@ -18,9 +18,8 @@ from torchvision.transforms import v2
 from lesion_core import ranks
 from lesion_core.config import Preprocessing, SegmenterTraining
 from lesion_core.data.masks import check_frame, read_mask
-from lesion_core.errors import DataError, ImageError
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
-from lesion_core.imaging.decode import decode
+from lesion_core.imaging.decode import decode_listed
 from lesion_core.imaging.geometry import scale_to
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.training.pictures import Progress, stamp
@@ -61,10 +60,7 @@ def make_store(
         pipeline = Pipeline(preprocessing)
         store = np.lib.format.open_memmap(own, "w+", np.uint8, (len(pictures), side, side, 4))
         for i, (path, mask_path) in enumerate(pictures):
-            try:
-                image = decode(Path(path))
-            except ImageError as error:
-                raise DataError(f"The picture {path} cannot be used: {error.problem}", error.remedy) from None
+            image = decode_listed(path)
             true = read_mask(Path(mask_path))
             check_frame(true, image.shape[:2], Path(mask_path))
             mask = 255 * true.astype(np.uint8)

@@ -17,8 +17,7 @@ from torch.utils.data import Dataset
 
 from lesion_core import ranks
 from lesion_core.config import Preprocessing
-from lesion_core.errors import DataError, ImageError
-from lesion_core.imaging.decode import decode
+from lesion_core.imaging.decode import decode_listed
 from lesion_core.imaging.preprocess import Pipeline
 
 Progress = Callable[[int, int], None]
@@ -93,10 +92,7 @@ class PictureStore:
             shapes, offsets, end = [], [], 0
             with new_file.open("wb") as out:
                 for i, path in enumerate(paths):
-                    try:
-                        image = decode(Path(path))
-                    except ImageError as error:
-                        raise DataError(f"The picture {path} cannot be used: {error.problem}", error.remedy) from None
+                    image = decode_listed(path)
                     if whole_frame:
                         image = _short_side(pipeline.before_resize(image), round(1.15 * preprocessing.resize.size))
                     else:
