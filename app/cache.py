@@ -342,16 +342,16 @@ def engine(name: str) -> Engine:
 
 
 @st.cache_data(show_spinner=False, max_entries=2048, hash_funcs=BY_CONTENT)
-def _predict(name: str, fingerprint: str, rules: str, image: Pixels) -> Prediction:  # noqa: ARG001
-    return engine(name).predict(image)
+def _predict(fingerprint: str, rules: str, image: Pixels, _model: Engine) -> Prediction:  # noqa: ARG001
+    return _model.predict(image)
 
 
 def predict(name: str, image: Pixels) -> Prediction:
     """What the run says of a picture."""
     found = run(name)
     rules = _rules(found.folder)
-    _engine(found.folder, found.fingerprint, rules)  # here too: inside of a cached function no spinner would be shown
-    return _predict(name, found.fingerprint, rules, image)
+    # Loaded here: inside of a cached function no spinner would be shown.
+    return _predict(found.fingerprint, rules, image, _engine(found.folder, found.fingerprint, rules))
 
 
 @st.cache_resource(show_spinner="Loading the segmenter …", max_entries=2)
@@ -362,16 +362,14 @@ def _segmenter_engine(folder: Path, fingerprint: str) -> SegmenterEngine:  # noq
 
 
 @st.cache_data(show_spinner=False, max_entries=1024, hash_funcs=BY_CONTENT)
-def _segment(name: str, fingerprint: str, image: Pixels) -> Segmentation:  # noqa: ARG001
-    found = segmenter(name)
-    return _segmenter_engine(found.folder, found.fingerprint).segment(image)
+def _segment(fingerprint: str, image: Pixels, _model: SegmenterEngine) -> Segmentation:  # noqa: ARG001
+    return _model.segment(image)
 
 
 def segment(name: str, image: Pixels) -> Segmentation:
     """What a segmenter finds on a picture."""
     found = segmenter(name)
-    _segmenter_engine(found.folder, found.fingerprint)  # here too, as above
-    return _segment(name, found.fingerprint, image)
+    return _segment(found.fingerprint, image, _segmenter_engine(found.folder, found.fingerprint))
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

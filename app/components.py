@@ -14,10 +14,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app import cache, state
-from lesion_core.data.samples import Picture
+from lesion_core.data.samples import Picture, reduced
 from lesion_core.errors import ImageError, LesionError
 from lesion_core.imaging.decode import decode
-from lesion_core.imaging.preprocess import reduce_large
 from lesion_core.labels import diagnosis
 from lesion_core.runs import Run
 
@@ -163,11 +162,11 @@ def pick_picture() -> Picture:
             st.session_state["upload_seen"] = file.file_id
             try:
                 # What a pipeline does first: 50 megapixels would be drawn anew at each move of a slider.
-                image = reduce_large(decode(file.getvalue()))
+                image, frame = reduced(decode(file.getvalue()))
             except ImageError as error:
                 problem(error)
             else:
-                st.session_state[state.UPLOAD] = Picture("upload", file.name, "upload", image)
+                st.session_state[state.UPLOAD] = Picture("upload", file.name, "upload", image, frame=frame)
                 st.session_state[state.IMAGE] = "upload"
                 st.rerun()
     with left:

@@ -7,6 +7,7 @@ at full size. The run is asked about both, without equal detail and with it, whi
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ def main() -> None:
     names = sorted(
         path.name for path in large.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and (small / path.name).is_file()
     )
-    print(f"{run.name}, n {len(names)} pictures")
+    role = run.predictions.drop_duplicates("image_id").set_index("image_id")["split"]
+    roles = Counter(str(role.get(Path(name).stem, "not of the run")) for name in names)
+    print(f"{run.name}, n {len(names)} pictures: {', '.join(f'{n} {split}' for split, n in roles.most_common())}")
     for enabled in (False, True):
         preprocessing = settings.with_detail(enabled).preprocessing
         logits = (score(model, preprocessing, [str(where / name) for name in names]).logits for where in (small, large))

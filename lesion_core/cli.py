@@ -163,9 +163,11 @@ def train(
     collection = collect(data, chosen.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
     for note in collection.notes:
         tell(note)
-    scored = collection.table["role"].isin(["calibrate", "test"])  # the others are decoded when the training begins
-    with bar("Checking") as progress:
-        check_pictures([*collection.table["path"][scored], *collection.ood["path"]], on_progress=progress)
+    if ranks.starts():
+        scored = collection.table["role"].isin(["calibrate", "test"])  # the others are decoded when the training begins
+        paths = dict.fromkeys([*collection.table["path"][scored], *collection.ood["path"]])
+        with bar("Checking") as progress:
+            check_pictures(list(paths), on_progress=progress)
     own = work / chosen.name
     fitted = fit(
         chosen, collection.table, own, weights_folder=weights_folder, resume=not fresh, bars=sys.stderr.isatty(),
@@ -200,7 +202,8 @@ def evaluate(
     as_json: JsonOption = False,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
 ) -> None:
-    """Print a run's metrics on its test sets with 95 % intervals; with --data, score the pictures again first."""
+    """Print a run's metrics with 95 % intervals, on its test sets and, last, on the splits that it was chosen on; with
+    --data, score the pictures again first and rewrite the run."""
     from lesion_core.analysis.views import VIEWS, view_summary
     from lesion_core.runs import HASHED, open_run
 
@@ -216,7 +219,6 @@ def evaluate(
         from lesion_core import ranks
         from lesion_core.cards import write_card
         from lesion_core.data.collection import collect
-        from lesion_core.models.classifiers import trained
         from lesion_core.scoring import with_flips, write_run
 
         ranks.join()
@@ -231,12 +233,11 @@ def evaluate(
             if flips:
                 opened = with_flips(opened, collection.table, progress)
             else:
-                model = trained(settings.model, opened.weights)
                 added = detail and not settings.preprocessing.detail.enabled
                 if added:
                     settings = settings.with_detail()
                 opened = write_run(
-                    run, settings, model, collection.table, collection.ood,
+                    run, settings, None, collection.table, collection.ood,
                     split_fingerprint=collection.manifest.fingerprint, history=opened.history,
                     initial_weights=opened.config.initial_weights, earlier=opened,
                     detail_added=added or opened.config.detail_added, on_progress=progress,
@@ -256,7 +257,9 @@ def evaluate(
             "n": summary.n_images, "lesions": summary.n_groups, "metrics": rows.to_dict("records"),
         }
         if not as_json:
-            table = Table("metric", "value", "95 % interval", title=f"{view.name}, n = {summary.n_images}")
+            table = Table("metric", "value", "95 % interval", title=(
+                f"{view.name} ({view.split} split), n = {summary.n_images} images of {summary.n_groups} lesions"
+            ))
             for row in summary.table.itertuples():
                 table.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
             out.print(table)
@@ -358,17 +361,22 @@ def list_all(
     runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("checkpoints"),
     as_json: JsonOption = False,
 ) -> None:
-    """List runs, and folders that cannot be opened with the reason."""
+    """List classifiers and segmenters, and folders that cannot be opened with the reason."""
     from lesion_core.runs import list_runs
+    from lesion_core.segmenter_runs import list_segmenters
 
     if not runs.is_dir():
         raise ConfigError(f"There is no folder {runs}.", "Name the folder that --runs of `train` named.")
     found, broken = list_runs(runs, verify=True)
+    segmenters, broken_segmenters = list_segmenters(runs, verify=True)
+    broken |= broken_segmenters
     if as_json:
         print_json({
             "runs": [{"name": r.name, "fingerprint": r.fingerprint,
                       "architecture": r.config.settings.model.architecture, "classes": r.classes,
                       "created": r.config.created, "counts": r.config.counts} for r in found],
+            "segmenters": [{"name": s.name, "fingerprint": s.fingerprint, "encoder": s.config.settings.model.encoder,
+                            "created": s.config.created, "counts": s.config.counts} for s in segmenters],
             "broken": {name: str(error) for name, error in broken.items()},
         })
     else:
@@ -376,6 +384,9 @@ def list_all(
         for r in found:
             table.add_row(r.name, r.config.settings.model.architecture, r.config.created,
                           str(r.config.counts.get("test", 0)), r.fingerprint)
+        for s in segmenters:
+            table.add_row(s.name, f"U-Net on {s.config.settings.model.encoder}", s.config.created,
+                          str(s.config.counts.get("test", 0)), s.fingerprint)
         out.print(table)
         for name, error in broken.items():
             tell(f"{name}: {error}")

@@ -66,8 +66,9 @@ def train(
     for note in collection.notes:
         tell(note)
     scored = collection.table[collection.table["role"].isin(["calibrate", "test"])].dropna(subset=["path", "mask_path"])
-    with bar("Checking") as progress:
-        check_pictures(scored["path"].astype(str).tolist(), scored["mask_path"].astype(str).tolist(), progress)
+    if ranks.starts():
+        with bar("Checking") as progress:
+            check_pictures(scored["path"].astype(str).tolist(), scored["mask_path"].astype(str).tolist(), progress)
     fitted = fit_segmenter(
         chosen, collection.table, work / chosen.name, weights_folder=weights_folder, resume=not fresh,
         bars=sys.stderr.isatty(),
@@ -76,8 +77,7 @@ def train(
             + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))),
         devices=devices, num_nodes=nodes, strategy=strategy,
     )
-    if not ranks.first():  # measuring is one process's work: it is short beside the training
-        ranks.wait()
+    if not ranks.first():  # measuring is one process's work
         return
     collection.manifest.write(work / chosen.name / "split.csv")
     with bar("Measuring") as progress:
@@ -87,7 +87,6 @@ def train(
             initial_weights=fitted.initialised.sentence, on_progress=progress,
         )
     write_segmenter_card(run)
-    ranks.wait()
     say(f"The run is in {run.folder}.")
 
 
@@ -109,7 +108,9 @@ def evaluate(
         rows = summary.round(4).astype(object).where(summary.notna(), None)
         result["masks"][variant] = {"meaning": meaning, "n": len(table), "metrics": rows.to_dict("records")}
         if not as_json:
-            shown = Table("metric", "value", "95 % interval", title=f"test split, n = {len(table)}, masks {meaning}")
+            shown = Table("metric", "value", "95 % interval", title=(
+                f"test split, n = {len(table)} images of {table['lesion_id'].nunique()} lesions, masks {meaning}"
+            ))
             for row in summary.itertuples():
                 shown.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
             out.print(shown)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,9 +55,26 @@ def first() -> bool:
     return rank() == 0
 
 
+def starts() -> bool:
+    """Whether this is the first process also while they have not met yet, by what their launcher told them."""
+    names = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
+    return first() and all(os.environ.get(name, "0") == "0" for name in names)
+
+
 def aside(path: Path) -> Path:
     """A name beside a path that no other process has, on this machine or another: for what is renamed when complete."""
     return path.with_name(f"{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+
+
+@contextmanager
+def kept_if_complete(*paths: Path) -> Iterator[None]:
+    """Delete what was written to `aside` paths where the work on them fails."""
+    try:
+        yield
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def gather(part: T) -> list[T]:

@@ -117,10 +117,13 @@ def score(
     mine = range(ranks.rank(), len(paths), ranks.world())
     own = {i: made for i, place in enumerate(mine) if (made := (changes or {}).get(place))}
     pictures = Squares([paths[i] for i in mine], preprocessing, own)
+    tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False  # a GPU would round to 10 bits
     try:
         part: Scored | RunError = _score(model, pictures, preprocessing, batch_size, workers, flips, on_progress)
     except RunError as error:
         part = error  # told to all: the others would wait for this part for ever
+    finally:
+        torch.backends.cudnn.allow_tf32 = tf32
     parts = ranks.gather(part)
     for found in parts:
         if isinstance(found, RunError):
@@ -141,7 +144,6 @@ def _score(
     on_progress: Progress | None,
 ) -> Scored:
     device = ranks.device()
-    torch.backends.cudnn.allow_tf32 = False  # a GPU would round to 10 bits else
     model = model.eval().to(device, memory_format=torch.channels_last)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     done = 0
@@ -187,7 +189,7 @@ def versions() -> dict[str, str]:
 def write_run(
     folder: Path,
     settings: RunSettings,
-    model: ResNet,
+    model: ResNet | None,
     table: pd.DataFrame,
     ood: pd.DataFrame,
     *,
@@ -206,7 +208,7 @@ def write_run(
     Args:
         folder: Where the run is written; an old run there is replaced file by file.
         settings: The run's settings.
-        model: The trained network, float32.
+        model: The trained network, float32; None with `earlier`.
         table: Catalog rows with their role; rows of `OFFICIAL_TEST` have the role test.
         ood: As a `Collection` has it; rows of the source `NEAR` are changed before they are scored.
         split_fingerprint: Of the split's manifest.
@@ -224,11 +226,11 @@ def write_run(
     classes = settings.model.classes
     # A run that is there stays whole until everything is known.
     weights, new = folder / "model.safetensors", folder / "model.new.safetensors"
-    if earlier is None and ranks.first():
+    if model is not None and ranks.first():
         grams = gram_matrices(model, train_batches(table, settings.preprocessing)) if bits == 8 else None
         save_weights(new, model.state_dict(), bits=bits, grams=grams)
     ranks.wait()
-    shipped = trained(settings.model, new if earlier is None else weights)
+    shipped = trained(settings.model, weights if model is None else new)
 
     paths, n = [*table["path"], *ood["path"]], len(table)
     scored = score(
@@ -245,19 +247,19 @@ def write_run(
     calibrate = (table["role"] == "calibrate").to_numpy()
     truth = pd.Index(classes).get_indexer(pd.Index(table["diagnosis"][calibrate])).astype(np.int64)
     calibration = _calibrate(scored.logits[:n][calibrate].astype(np.float64), truth)
-    if earlier is not None:
-        quantization = earlier.config.quantization
-    else:
+    if model is not None:
         quantization = _quantization(model, settings, table, scored) if bits == 8 else {}
+    else:
+        quantization = earlier.config.quantization if earlier else {}
     if not ranks.first():
         ranks.wait()
         return open_run(folder)
     features = _reduce(scored, (table["role"] == "train").to_numpy(), n)
     golden = _golden(shipped, settings.preprocessing)
-    if earlier is None:
+    if model is not None:
         new.replace(weights)
     write_tables(
-        folder, predictions, strangers, features, calibration, history if earlier is None else None, golden,
+        folder, predictions, strangers, features, calibration, None if model is None else history, golden,
     )
     run = write_config(folder, RunConfig(
         settings=settings, split_fingerprint=split_fingerprint, initial_weights=initial_weights,

@@ -17,7 +17,7 @@ def segmenter_card(run: SegmenterRun) -> str:
     """The card as Markdown. Every figure is computed from the run's frozen counts."""
     config = run.config
     settings, counts, training = config.settings, config.counts, config.settings.training
-    data_sets = sorted(map(str, run.masks["dataset"].unique()))
+    data_sets = list(config.data_sets) or sorted(map(str, run.masks["dataset"].unique()))
     only_ham = data_sets == ["ham10000"]
     lines = [
         f"# {run.name}",
@@ -43,7 +43,7 @@ def segmenter_card(run: SegmenterRun) -> str:
     ]
     for variant, meaning in VARIANTS.items():
         table, pixels = run.counts("test", variant)
-        lines += ["", f"### Masks {meaning} (n = {len(table)})", "",
+        lines += ["", f"### Masks {meaning} (n = {len(table)} images of {table['lesion_id'].nunique()} lesions)", "",
                   "| metric | value | 95 % interval |", "|---|---|---|"]
         for row in mask_summary(pixels, table["lesion_id"]).itertuples():
             metric = str(row.metric)

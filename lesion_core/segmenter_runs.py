@@ -43,6 +43,7 @@ class SegmenterConfig(Settings):
     created: str = Field(description="date, ISO 8601")
     versions: dict[str, str]
     counts: dict[str, int] = Field(description="pictures with a mask in each split")
+    data_sets: tuple[str, ...] = Field(default=(), description="where the pictures with a mask are from, train too")
     quantization: dict[str, float] = Field(default={}, description="what 8 bits a weight cost on the test split")
     files: dict[str, str] = Field(description="SHA-256 of the other files")
 

@@ -115,7 +115,7 @@ def write_segmenter_run(
     if not test.any():
         raise RunError("No test picture has a mask.", "Give a data set with masks.")
     folder.mkdir(parents=True, exist_ok=True)
-    grams = gram_matrices(model, train_batches(table, settings.preprocessing))
+    grams = gram_matrices(model, train_batches(masked, settings.preprocessing))
     # A run that is there stays whole until everything is known.
     new = folder / "model.new.safetensors"
     save_weights(new, model.state_dict(), bits=8, grams=grams)
@@ -145,6 +145,7 @@ def write_segmenter_run(
         settings=settings, split_fingerprint=split_fingerprint, initial_weights=initial_weights,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(), versions=versions(),
         counts={role: int((masked["role"] == role).sum()) for role in ("train", *SCORED)},
+        data_sets=tuple(sorted(map(str, masked["dataset"].unique()))),
         quantization={
             "test_images": float(test.sum()),
             "jaccard_fp32": float(jaccard(exact["clean"]).mean()),

@@ -15,7 +15,7 @@ from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
 
 PLAIN = {"displayModeBar": False}
-SHORT = {"reduce": "Reduce", "dark_corner": "Corners", "hair": "Hair", "color": "Colour", "clahe": "Contrast",
+SHORT = {"dark_corner": "Corners", "hair": "Hair", "color": "Colour", "clahe": "Contrast",
          "detail": "Detail", "resize": "Resize"}
 FITS = {"crop": "Crop", "pad": "Pad", "stretch": "Stretch"}
 
@@ -132,6 +132,9 @@ with right:
     if hair is not None:
         st.metric("Covered by hair", f"{100 * hair.mean():.1f} %")
     labels = [origin_badge(picture)]
+    if picture.frame:
+        height, width = picture.frame
+        labels.append((f"reduced from {width} x {height} pixels before the first step", "gray"))
     if run:
         labels.append(("the run's own settings", "gray") if settings == own else ("not the run's settings", "orange"))
     badges(*labels, ("n = 1 picture", "gray"))

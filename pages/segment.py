@@ -47,10 +47,13 @@ with controls[3]:
 whose = "the expert's" if picture.origin == "real" else "the true"  # a synthetic lesion's mask is exact
 run = cache.segmenter(name)
 found = cache.segment(name, picture.image)
-heat, mask = found.heat(), found.mask(threshold, clean=clean)
+heat = found.heat()
+raw = heat >= threshold
+whole = clean_up(raw)
+mask = whole if clean else raw
 pixels = count(mask, picture.mask) if picture.mask is not None else None
 own = {key: float(metric([pixels])[0]) for key, metric in MASK_METRICS.items()} if pixels else None
-shape = shape_of(clean_up(mask), picture.image)  # of one lesion, also where the mask is shown as found
+shape = shape_of(whole, picture.image)  # of one lesion, also where the mask is shown as found
 
 with title.container():
     if shape is None:

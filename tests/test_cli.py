@@ -17,6 +17,7 @@ from lesion_core.config import SplitSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
 from lesion_core.runs import Run, open_run
+from lesion_core.segmenter_runs import SegmenterRun
 
 
 def refused(result: tuple[int, str, str], *says: str) -> None:
@@ -73,6 +74,14 @@ def test_what_cannot_be_scored_is_found_before_the_training(call: Any, data_root
     code, out, err = call("train", *where, "--architecture", "resnet10", "--size", 32)
     assert code == 1 and out == "" and "broken.jpg cannot be used" in err and "Traceback" not in err
     collection = collect(root, SplitSettings())
+    (root / "ood" / "noise" / "broken.jpg").unlink()
+    for role in ("calibrate", "test"):
+        picture = Path(collection.table["path"][collection.table["role"] == role].iloc[0])
+        good = picture.read_bytes()
+        picture.write_bytes(good[:100])
+        code, out, err = call("train", *where, "--architecture", "resnet10", "--size", 32)
+        assert code == 1 and out == "" and picture.name in err and "Traceback" not in err
+        picture.write_bytes(good)
     test = collection.table[collection.table["role"] == "test"].iloc[0]
     cv2.imwrite(test["mask_path"], 255 * np.eye(40, 90, dtype=np.uint8))
     code, out, err = call("segment", "train", *where)
@@ -192,12 +201,19 @@ def test_predict_goes_on_after_a_bad_picture(call: Any, small_run: Run, data_roo
     empty.mkdir()
     refused(call("predict", empty, "--run", small_run.folder), "no picture in what was given")
     refused(call("predict", good, "--run", empty), "is no run")
+    refused(call("predict", good, "--run", small_run.folder, "--trunk", "magic"), "no trunk 'magic'")
 
 
-def test_runs_tells_the_broken(call: Any, run_copy: Path) -> None:
+def test_runs_tells_the_broken(call: Any, run_copy: Path, small_segmenter: SegmenterRun) -> None:
     root = run_copy.parent
+    shutil.copytree(small_segmenter.folder, root / "small-unet")
     code, out, _ = call("runs", root, "--json")
-    assert code == 0 and json.loads(out)["broken"] == {}
+    found = json.loads(out)
+    assert code == 0 and found["broken"] == {} and [s["name"] for s in found["segmenters"]] == ["small-unet"]
+    (root / "small-unet" / "masks.parquet").write_bytes(b"altered")
+    code, out, err = call("runs", root)
+    assert code == 1 and "small-unet: masks.parquet of run small-unet was altered" in err
+    shutil.rmtree(root / "small-unet")
     (root / "torn").mkdir()
     code, out, _ = call("runs", root, "--json")
     found = json.loads(out)

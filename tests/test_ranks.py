@@ -14,8 +14,10 @@ import pandas as pd
 import pytest
 
 from lesion_core import ranks
+from lesion_core.config import Preprocessing, Resize, SegmenterRunSettings, SegmenterSettings, SegmenterTraining
 from lesion_core.errors import ConfigError
 from lesion_core.runs import Run, open_run
+from lesion_core.segmenter_runs import open_segmenter
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,6 +79,28 @@ def test_two_train_and_one_writes(data_root: Path, tmp_path: Path) -> None:
     assert said.count("The run is in") == 1 and run.predictions["image_id"].is_unique
     assert set(run.predictions["split"]) == {"train", "select", "calibrate", "test"}
     assert (run.folder / "card.md").is_file() and (run.folder / "policy.json").is_file()
+
+
+def test_two_train_a_segmenter_and_one_writes(data_root: Path, tmp_path: Path) -> None:
+    settings = SegmenterRunSettings(
+        name="pair", model=SegmenterSettings(decoder=(32, 16, 8)),
+        preprocessing=Preprocessing(resize=Resize(size=32, fit="stretch")),
+        training=SegmenterTraining(epochs=1, batch_size=8),
+    )
+    (tmp_path / "settings.json").write_text(settings.to_json())
+    said = two("segment", "train", "--data", data_root, "--settings", tmp_path / "settings.json",
+               "--runs", tmp_path / "runs", "--work", tmp_path / "work", "--devices", "2", "--strategy", "ddp")
+    run = open_segmenter(tmp_path / "runs" / "pair", verify=True)
+    assert said.count("The run is in") == 1 and run.masks["image_id"].is_unique and (run.folder / "card.md").is_file()
+
+
+@pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"])
+def test_a_launcher_tells_who_starts(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for other in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(other, "0")
+    assert ranks.starts()
+    monkeypatch.setenv(name, "1")
+    assert not ranks.starts()
 
 
 def test_a_picture_that_cannot_be_read_ends_both(small_run: Run, data_root: Path, tmp_path: Path) -> None:

@@ -133,12 +133,8 @@ def test_scoring_again_changes_nothing(small_run: Run, trained: Any, tmp_path: P
     folder = Path(shutil.copytree(small_run.folder, tmp_path / "again"))
     (folder / "predictions.parquet").write_bytes(b"damaged")
     earlier = open_run(folder, needed=("model.safetensors", "history.csv"))
-    from lesion_core.models.checkpoints import load_weights
-
-    model = build(earlier.config.settings.model)
-    load_weights(model, earlier.weights)
     again = write_run(
-        folder, earlier.config.settings, model, trained.collection.table, trained.collection.ood,
+        folder, earlier.config.settings, None, trained.collection.table, trained.collection.ood,
         split_fingerprint=earlier.config.split_fingerprint, history=earlier.history,
         initial_weights=earlier.config.initial_weights, earlier=earlier,
     )

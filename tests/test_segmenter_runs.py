@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from lesion_core.data.synthetic import make_lesion
 from lesion_core.errors import DataError, ImageError, RunError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.lesion import clean_up
+from lesion_core.models.segmenters import build_segmenter
 from lesion_core.models.segmenters import trained_segmenter as load_segmenter
 from lesion_core.run_folders import sha256
 from lesion_core.runs import list_runs, open_run
 from lesion_core.segmenter_cards import segmenter_card
 from lesion_core.segmenter_engine import SegmenterEngine
 from lesion_core.segmenter_runs import HASHED, SegmenterRun, list_segmenters, open_segmenter
-from lesion_core.segmenter_scoring import count_pixels
+from lesion_core.segmenter_scoring import count_pixels, write_segmenter_run
 
 
 @pytest.fixture
@@ -115,6 +117,30 @@ def test_measuring_refuses_a_mask_of_another_frame(trained_segmenter: Any, tmp_p
         else:
             with pytest.raises(DataError, match="not one frame"):
                 count_pixels(model, run.config.settings.preprocessing, [(str(picture), str(mask))], workers=0)
+
+
+def test_a_bad_mask_leaves_the_run_that_was_there(
+    trained_segmenter: Any, segmenter_copy: Path, tmp_path: Path
+) -> None:
+    run, table = trained_segmenter.run, trained_segmenter.collection.table
+    before = {path.name: path.read_bytes() for path in segmenter_copy.iterdir()}
+    cv2.imwrite(str(tmp_path / "m.png"), 255 * np.eye(40, 90, dtype=np.uint8))
+    first = table.index[(table["role"] == "test") & table["mask_path"].notna()][0]
+    wrong = table.assign(mask_path=table["mask_path"].where(table.index != first, str(tmp_path / "m.png")))
+    with pytest.raises(DataError, match="not one frame"):
+        write_segmenter_run(
+            segmenter_copy, run.config.settings, build_segmenter(run.config.settings.model).eval(), wrong,
+            split_fingerprint="x", history=run.history, initial_weights="None.",
+        )
+    assert before == {name: (segmenter_copy / name).read_bytes() for name in before}
+    SegmenterEngine(open_segmenter(segmenter_copy))
+
+
+def test_the_card_names_every_data_set_that_was_learned_from(trained_segmenter: Any) -> None:
+    run = trained_segmenter.run
+    assert run.config.data_sets == ("ham10000",) and "CC BY-NC 4.0" in segmenter_card(run)
+    more = run.config.model_copy(update={"data_sets": ("ham10000", "mine")})
+    assert "Data sets: ham10000, mine" in segmenter_card(replace(run, config=more))
 
 
 def test_loading_draws_no_random_number(small_segmenter: SegmenterRun) -> None:

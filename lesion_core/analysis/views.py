@@ -45,8 +45,8 @@ VIEWS: dict[str, View] = {
     "ham10000": View("HAM10000 part of the test split", "HAM10000 part",
                      "The same, only HAM10000, in its seven classes.", "test", HAM10000, "ham10000"),
     "isic2018": View("Official ISIC 2018 test set", "Official ISIC 2018",
-                     "Seven classes; it holds pictures from clinics that the training data lacks.", "test", HAM10000,
-                     OFFICIAL_TEST),
+                     "Seven classes; it holds pictures from clinics that the training data lacks. Which of them show "
+                     "one lesion is not published, so each counts as one.", "test", HAM10000, OFFICIAL_TEST),
     "binary": View("Benign or malignant", "Benign or malignant",
                    "The test split in two classes; actinic keratosis counts as malignant.", "test", BINARY),
     "calibrate": View("Calibrate split", "Calibrate", "Where temperature and thresholds are chosen.", "calibrate",

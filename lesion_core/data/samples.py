@@ -53,6 +53,7 @@ class Picture:
         image: (H, W, 3) uint8 RGB.
         truth: The diagnosis, if it is known.
         mask: (H, W) bool, the lesion, if it is known.
+        frame: Height and width of the file, where the image is reduced from it.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Picture:
     image: NDArray[np.uint8]
     truth: str | None = None
     mask: NDArray[np.bool_] | None = None
+    frame: tuple[int, int] | None = None
 
 
 def synthetic_samples(per_class: int = 3) -> list[Sample]:
@@ -122,6 +124,12 @@ def load(sample: Sample) -> Picture:
         except (ValueError, ConfigError):
             raise DataError(f"'{sample.id}' is no synthetic lesion.", "Ids look like synthetic-MEL-1.") from None
         return Picture(sample.id, sample.title, sample.origin, lesion.image, sample.truth, lesion.mask)
-    image = reduce_large(decode(sample.path))
+    image, frame = reduced(decode(sample.path))
     mask = read_mask(sample.mask_path, image.shape[:2]) if sample.mask_path else None
-    return Picture(sample.id, sample.title, sample.origin, image, sample.truth, mask)
+    return Picture(sample.id, sample.title, sample.origin, image, sample.truth, mask, frame)
+
+
+def reduced(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
+    """A picture at the size that every pipeline reduces it to first, and its frame if that is smaller."""
+    small = reduce_large(image)
+    return small, None if small.shape == image.shape else (image.shape[0], image.shape[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import lightning
@@ -15,9 +16,11 @@ from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
 from lesion_core.config import RunSettings
 from lesion_core.errors import DataError
 from lesion_core.training.augmentation import augmentation
-from lesion_core.training.loop import SameEachEpoch
+from lesion_core.training.loop import RepeatableLoader
 from lesion_core.training.losses import class_weights
-from lesion_core.training.pictures import Pictures, PictureStore, Progress
+from lesion_core.training.pictures import Pictures, PictureStore
+
+log = logging.getLogger(__name__)
 
 Batches = DataLoader[tuple[Tensor, int, Tensor]]
 
@@ -72,16 +75,16 @@ class SplitData(lightning.LightningDataModule):
             rows[np.ix_(own, np.unique(self.labels["train"][own]))] = True
         return {"train": rows, "select": np.ones((len(self.parts["select"]), rows.shape[1]), bool)}
 
-    def make_stores(self, on_progress: Progress | None = None) -> None:
+    def make_stores(self) -> None:
         """Decode and preprocess all pictures; a second time it only opens the files."""
         for role, part in self.parts.items():
             self._stores[role] = PictureStore.make(
-                list(part["path"]), self.settings.preprocessing, self.store, whole_frame=role == "train",
-                on_progress=on_progress,
+                list(part["path"]), self.settings.preprocessing, self.store, whole_frame=role == "train"
             )
 
     def prepare_data(self) -> None:
         """Make the stores: only the first of several processes is asked, and the others wait for it."""
+        log.info("Reading %d pictures.", sum(map(len, self.parts.values())))
         self.make_stores()
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
@@ -103,7 +106,7 @@ class SplitData(lightning.LightningDataModule):
             weight = class_weights(labels, len(self.settings.model.classes), training.oversampling)[labels]
             sampler = WeightedRandomSampler(weight.tolist(), len(labels), replacement=True, generator=generator)
         pictures = Pictures(self._stores["train"], labels, self.compared["train"], transform)
-        return SameEachEpoch(
+        return RepeatableLoader(
             pictures, batch_size=training.batch_size, sampler=sampler,
             shuffle=sampler is None, generator=generator, num_workers=training.workers,
             drop_last=len(labels) > training.batch_size,

@@ -85,17 +85,20 @@ class Patience(EarlyStopping):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         del pl_module
-        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+        # It stops for patience, or, without counting, for a figure that is no number.
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience or self.stopped_epoch > 0
 
 
-class SameEachEpoch(DataLoader[Item]):
-    """A loader that draws the same order however often it was asked before: a resumed epoch is the one that was lost.
+class RepeatableLoader(DataLoader[Item]):
+    """A loader that draws the same however often it was asked before: a resumed epoch is the one that was lost.
 
     Lightning asks twice in some epochs and once in the first after going on.
     """
 
     def __iter__(self) -> Any:
         self.generator.manual_seed(self.generator.initial_seed())
+        if not self.num_workers:
+            torch.manual_seed(self.generator.initial_seed())  # augmentation draws in this process then
         return super().__iter__()
 
 
@@ -109,12 +112,17 @@ def open_folder(folder: Path, settings: Settings, table: pd.DataFrame, resume: b
         resume: Whether to go on from checkpoints that are there.
 
     Raises:
-        ConfigError: The folder holds a training with other settings, or on another split.
+        ConfigError: The folder holds a training with other settings, on another split, or on one that nobody knows.
     """
     stamp, roles = folder / "settings.json", folder / "roles.sha256"
     if stamp.is_file() and resume and type(settings).read(stamp) != settings:
         raise ConfigError(
             f"{folder} holds a training with other settings.", "Give another folder, or start over with --fresh."
+        )
+    if (folder / "last.ckpt").is_file() and resume and not roles.is_file():
+        raise ConfigError(
+            f"{folder} holds a training that an earlier version began: nobody knows on which split.",
+            "Give another folder, or start over with --fresh.",
         )
     split = roles_fingerprint(table) + "\n"
     if roles.is_file() and resume and roles.read_text() != split:

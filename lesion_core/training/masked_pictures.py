@@ -58,17 +58,18 @@ def make_store(
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         pipeline = Pipeline(preprocessing)
-        store = np.lib.format.open_memmap(own, "w+", np.uint8, (len(pictures), side, side, 4))
-        for i, (path, mask_path) in enumerate(pictures):
-            image = decode_listed(path)
-            true = read_mask(Path(mask_path))
-            check_frame(true, image.shape[:2], Path(mask_path))
-            mask = 255 * true.astype(np.uint8)
-            store[i, :, :, :3] = scale_to(pipeline.before_resize(image), side, side)
-            store[i, :, :, 3] = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
-            if on_progress:
-                on_progress(i + 1, len(pictures))
-        store.flush()
+        with ranks.kept_if_complete(own):
+            store = np.lib.format.open_memmap(own, "w+", np.uint8, (len(pictures), side, side, 4))
+            for i, (path, mask_path) in enumerate(pictures):
+                image = decode_listed(path)
+                true = read_mask(Path(mask_path))
+                check_frame(true, image.shape[:2], Path(mask_path))
+                mask = 255 * true.astype(np.uint8)
+                store[i, :, :, :3] = scale_to(pipeline.before_resize(image), side, side)
+                store[i, :, :, 3] = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
+                if on_progress:
+                    on_progress(i + 1, len(pictures))
+            store.flush()
         own.replace(file)
     return np.asarray(np.load(file, mmap_mode="r"))
 

@@ -90,7 +90,7 @@ class PictureStore:
             folder.mkdir(parents=True, exist_ok=True)
             pipeline = Pipeline(preprocessing)
             shapes, offsets, end = [], [], 0
-            with new_file.open("wb") as out:
+            with ranks.kept_if_complete(new_file, new_index), new_file.open("wb") as out:
                 for i, path in enumerate(paths):
                     image = decode_listed(path)
                     if whole_frame:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -19,7 +21,7 @@ from lesion_core.errors import DataError
 from lesion_core.models.classifiers import Initialised
 from lesion_core.models.segmenters import build_segmenter, initialise_segmenter
 from lesion_core.training.convolutions import MatrixProducts
-from lesion_core.training.loop import OnEpoch, SameEachEpoch, learn, open_folder
+from lesion_core.training.loop import OnEpoch, RepeatableLoader, learn, open_folder
 from lesion_core.training.masked_pictures import MaskedPictures, make_store, transform
 from lesion_core.training.optimization import optimization
 
@@ -105,6 +107,7 @@ class SegmenterData(lightning.LightningDataModule):
         self.prepare_data_per_node = False  # the folder is shared
         self.settings, self.folder = settings, folder
         self.pictures: dict[str, list[tuple[str, str]]] = {}
+        self.stores: dict[str, NDArray[np.uint8]] = {}
         # Test is not read here, but a training that cannot be measured should not start.
         for role in ("train", "select", "test"):
             part = table[(table["role"] == role) & table["path"].notna() & table["mask_path"].notna()]
@@ -125,16 +128,18 @@ class SegmenterData(lightning.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Make the stores: only the first of several processes is asked, and the others wait for it."""
+        log.info("Reading %d pictures and masks.", sum(len(self.pictures[role]) for role in ("train", "select")))
         self.make_stores()
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
-        self.make_stores()
+        if not self.stores:
+            self.make_stores()
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         training, preprocessing = self.settings.training, self.settings.preprocessing
         epoch = self.trainer.current_epoch if self.trainer else 0
         change = transform(training, preprocessing, training.size(epoch, preprocessing.resize.size), augment=True)
-        return SameEachEpoch(
+        return RepeatableLoader(
             MaskedPictures(self.stores["train"], change), batch_size=training.batch_size, shuffle=True,
             generator=torch.Generator().manual_seed(training.seed * 1000 + epoch), num_workers=training.workers,
             drop_last=len(self.stores["train"]) > training.batch_size,
@@ -173,7 +178,7 @@ def fit_segmenter(
         ConfigError: The folder holds a training with other settings, or on another split.
     """
     training = settings.training
-    open_folder(folder, settings, table, resume)
+    open_folder(folder, settings, table.dropna(subset=["path", "mask_path"]), resume)
     lightning.seed_everything(training.seed, workers=True, verbose=False)
     model = build_segmenter(settings.model).train()
     initialised = initialise_segmenter(model, settings.model, weights_folder)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision.models import ResNet
 
 from lesion_core.config import ModelSettings
 from lesion_core.data.synthetic import make_lesion
-from lesion_core.engine import Engine
+from lesion_core.engine import AT_ONCE, Engine, Prediction
 from lesion_core.errors import ModelError
 from lesion_core.explain.faithfulness import rank_agreement
 from lesion_core.models.classifiers import build, stages
@@ -46,13 +48,20 @@ def test_every_way_gives_the_same_activations(model: ResNet, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_an_engine_on_another_trunk_says_the_same(small_run: Run, name: str) -> None:
+def test_an_engine_on_another_trunk_says_the_same(small_run: Run, name: str, tmp_path: Path) -> None:
     plain, other = Engine(small_run), Engine(small_run, trunk=name)
     for seed, code in enumerate(("MEL", "NV", "BKL")):
         image = make_lesion(code, seed, size=96).image
         a, b = plain.predict(image), other.predict(image)
         np.testing.assert_allclose(b.probabilities, a.probabilities, atol=0.02)
         assert rank_agreement(a.maps[0], b.maps[0]) > 0.95
+    paths = []
+    for i in range(AT_ONCE + 3):  # a whole batch and a shorter one
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(make_lesion("NV", i, size=96).image).save(paths[-1])
+    for a, b in zip(plain.predict_files(paths, 0), other.predict_files(paths, 0), strict=True):
+        assert isinstance(a, Prediction) and isinstance(b, Prediction)
+        np.testing.assert_allclose(b.probabilities, a.probabilities, atol=0.02)
 
 
 def test_what_is_missing_is_told(model: ResNet, monkeypatch: pytest.MonkeyPatch) -> None:

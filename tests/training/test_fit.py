@@ -96,8 +96,7 @@ def test_a_killed_training_goes_on(easy: pd.DataFrame, tmp_path: Path, ema: floa
     assert epochs(resumed) == [0, 1, 2]
     both = straight.history.merge(resumed.history, on=["epoch", "phase", "metric"], suffixes=("", "_again"))
     assert len(both) == len(straight.history) == len(resumed.history)
-    first = both[(both["epoch"] == 0) | (both["metric"] == "learning_rate")]
-    np.testing.assert_allclose(first["value"], first["value_again"], rtol=1e-4)  # flips are drawn in this process
+    np.testing.assert_allclose(both["value"], both["value_again"], rtol=1e-3)
     # Called again when all is done, it trains no further and gives the same model.
     again = run(chosen, easy, tmp_path / "killed", on_epoch=lambda epoch, _: later.append(epoch))
     assert later == [1, 2]
@@ -105,9 +104,11 @@ def test_a_killed_training_goes_on(easy: pd.DataFrame, tmp_path: Path, ema: floa
         torch.testing.assert_close(tensor, resumed.model.state_dict()[name])
 
 
-def test_a_resumed_training_is_the_straight_one(easy: pd.DataFrame, tmp_path: Path) -> None:
-    """Order, drawing of rare classes, mixing, optimizer and average: what one worker draws is drawn again."""
-    chosen = settings(epochs=4, ema_decay=0.9, augmentation="none", oversampling="inverse", mixup=0.4)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_resumed_training_is_the_straight_one(easy: pd.DataFrame, tmp_path: Path, workers: int) -> None:
+    """Order, augmentation, drawing of rare classes, mixing, optimizer and average: what was drawn is drawn again."""
+    chosen = settings(epochs=4, ema_decay=0.9, augmentation="gentle", oversampling="inverse", mixup=0.4,
+                      workers=workers)
     straight = run(chosen, easy, tmp_path / "straight")
     for epoch in (1, 2):
         with pytest.raises(KilledError):
@@ -139,6 +140,9 @@ def test_another_split_in_the_folder_is_refused(easy: pd.DataFrame, tmp_path: Pa
         with pytest.raises(ConfigError, match=r"another split of them.*--fresh"):
             run(settings(epochs=1), other, tmp_path)
     run(settings(epochs=1), other, tmp_path, resume=False)
+    (tmp_path / "roles.sha256").unlink()
+    with pytest.raises(ConfigError, match=r"nobody knows on which split.*--fresh"):
+        run(settings(epochs=1), other, tmp_path)
 
 
 def test_a_killed_training_keeps_epochs_that_were_no_better(easy: pd.DataFrame, tmp_path: Path) -> None:

@@ -138,8 +138,11 @@ class KilledError(Exception):
     """Stands for a kill."""
 
 
-def test_a_killed_training_goes_on_and_ends_as_a_straight_one(table: pd.DataFrame, tmp_path: Path) -> None:
-    chosen = settings(epochs=3, ema_decay=0.9, augmentation="none")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_killed_training_goes_on_and_ends_as_a_straight_one(
+    table: pd.DataFrame, tmp_path: Path, workers: int
+) -> None:
+    chosen = settings(epochs=3, ema_decay=0.9, augmentation="full", artefacts=0.5, workers=workers)
 
     def kill(epoch: int, _: dict[str, float]) -> None:
         if epoch == 1:
