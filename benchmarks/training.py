@@ -3,8 +3,8 @@
 Both train the same network on the same synthetic JPEGs with the same augmentation, batch size and one worker. The
 plain loop is what one writes first: a DataLoader that decodes each picture anew, float32, torch.optim.AdamW. Each kind
 runs in a process of its own, twice, taking turns; the best epoch but the first counts, and the highest memory of the
-process and its worker. Ours also measures a batch of the select split and writes checkpoints in that time; what it does
-once, before the first epoch, is printed apart.
+process and of its worker, added: pages that both share count twice. Ours also measures a batch of the select split and
+writes checkpoints in that time; what it does once, before the first epoch, is printed apart.
 """
 
 from __future__ import annotations
