@@ -27,7 +27,7 @@ from lesion_core.explain.sanity import STAGES, randomise
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.memo import Memo
-from lesion_core.models.classifiers import blank, pool, trained
+from lesion_core.models.classifiers import blank, pool, trained, twin
 from lesion_core.models.trunks import TRUNKS, make_trunk
 from lesion_core.runs import Run, open_run
 from lesion_core.scoring import Squares
@@ -107,9 +107,7 @@ class Engine:
         self._trunk = make_trunk(trunk, self._model, run.config.settings.preprocessing.resize.size)
         self._tolerance = TRUNKS[trunk].tolerance
         self._turns = Turns(queue)
-        self._second = blank(run.config.settings.model)
-        self._second.load_state_dict(self._model.state_dict(), assign=True)
-        self._second.requires_grad_(False)
+        self._second = twin(self._model)
         self._second_turns, self._sanity_turns = Turns(queue), Turns(queue)
         self._maps: Memo[Attribution] = Memo(lambda found: found.raw.nbytes + BESIDE_A_MAP, KEPT_MAPS)
         self._check_golden()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -149,6 +150,11 @@ def trained(settings: ModelSettings, weights: Path) -> ResNet:
     model = blank(settings)
     load_weights(model, weights)
     return model
+
+
+def twin(model: Network) -> Network:
+    """A second network over the same weights in memory, with hooks of its own."""
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
 
 
 def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = None) -> Initialised:

@@ -12,7 +12,16 @@ from torchvision.models.resnet import Bottleneck
 
 from lesion_core.config import ModelSettings
 from lesion_core.errors import ModelError
-from lesion_core.models.classifiers import ARCHITECTURES, architecture, blank, build, initialise, pool, stages
+from lesion_core.models.classifiers import (
+    ARCHITECTURES,
+    architecture,
+    blank,
+    build,
+    initialise,
+    pool,
+    stages,
+    twin,
+)
 
 SMALL = ModelSettings(architecture="resnet10", classes=("MEL", "NV", "BCC"))
 
@@ -120,6 +129,21 @@ def test_a_blank_network_draws_nothing_and_is_the_same_once_filled() -> None:
     with torch.no_grad():
         torch.testing.assert_close(empty(x), whole(x), rtol=0, atol=0)
     assert not empty.training
+
+
+def test_a_twin_has_the_same_weights_and_hooks_of_its_own() -> None:
+    model = build(ModelSettings(architecture="resnet10", classes=("a", "b")))
+    second = twin(model)
+    for one, other in zip((*model.parameters(), *model.buffers()), (*second.parameters(), *second.buffers()),
+                          strict=True):
+        assert one.data_ptr() == other.data_ptr()
+    calls: list[str] = []
+    second.layer4.register_forward_hook(lambda *_: calls.append("second"))
+    x = torch.rand(1, 3, 32, 32)
+    expected = model(x)
+    assert not calls
+    torch.testing.assert_close(second(x), expected)
+    assert calls == ["second"]
 
 
 def test_a_new_head_forgets_how_an_earlier_training_answered(tmp_path: Path) -> None:
