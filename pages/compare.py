@@ -187,11 +187,12 @@ if tabs[0].open:
         })
         if data.classes == BINARY:
             metrics["reference"] = pd.Series({key: f"{value:.3f}" for key, value in REFERENCE.items()})
-        else:
-            metrics["what it says"] = [METRICS[key].says for key in metrics.index]
         metrics.insert(0, "metric", [METRIC_NAMES[key] for key in metrics.index])
         st.dataframe(metrics.fillna("none"), hide_index=True, alt="Metrics with 95 % intervals, a column a run")
         st.caption(f"{source}. In brackets the 95 % interval, resampled by lesion.")
+        if data.classes != BINARY:
+            with st.expander("What each metric says"):  # in the table it would be cut beside three runs
+                st.markdown("\n".join(f"- **{METRIC_NAMES[key]}**: {METRICS[key].says}" for key in metrics.index))
         for name in sorted(set(further) - set(beside)):
             st.caption(f":material/info: Run {name} has no images for this view.")
         if any(cache.run(name).config.split_fingerprint != run.config.split_fingerprint for name in beside):
