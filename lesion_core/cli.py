@@ -284,7 +284,12 @@ def predict(
     engine = Engine.open(run, policy, trunk)
     files = picture_files(pictures)
     rows: list[dict[str, Any]] = []
-    for path, p in zip(files, engine.predict_files(files), strict=True):
+    with bar("Classifying") as progress:
+        found = []
+        for p in engine.predict_files(files):
+            found.append(p)
+            progress(len(found), len(files))
+    for path, p in zip(files, found, strict=True):
         if isinstance(p, LesionError):
             rows.append({"picture": str(path), "error": str(p)})
             continue

@@ -130,6 +130,6 @@ def load(sample: Sample) -> Picture:
 
 
 def reduced(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
-    """A picture at the size that every pipeline reduces it to first, and its frame if that is smaller."""
+    """A picture at the size that every pipeline reduces it to first, and, where that is smaller, the frame it had."""
     small = reduce_large(image)
     return small, None if small.shape == image.shape else (image.shape[0], image.shape[1])
