@@ -190,7 +190,7 @@ def panels(
     peaks = [explanation.peak(a, signed=signed) / u if u else 0.0 for (_, _, a), u in zip(found, units, strict=True)]
     # Single pixels stand out further than cells: on the largest peak's scale a coarse map would look empty.
     top = float(np.median(peaks)) if by_spread else max(peaks)
-    width = 4
+    width = min(4, max(2, len(found)))  # few maps are drawn large
     for start in range(0, len(found), width):
         row = zip(st.columns(width), found[start : start + width], units[start : start + width], strict=False)
         for column, (name, one, attribution), own_unit in row:
