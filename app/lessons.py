@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache
+from app import cache, figures
 from app.figures import percent
+from lesion_core.analysis.intervals import Interval
 from lesion_core.config import RunSettings
-from lesion_core.labels import DIAGNOSES
-from lesion_core.studies import STUDIES
+from lesion_core.studies import DIFFERENCE, SEEN, STUDIES, UNSEEN
 
-SHOWN = {"balanced_accuracy": "balanced accuracy", "macro_auroc": "mean AUROC", "accuracy": "accuracy"}
-VIEWS = {"test": "its own test split", "isic2018": "official ISIC 2018 test set"}
+DRAWN = {
+    ("test", "balanced_accuracy"): "Balanced accuracy, own test split",
+    ("test", "accuracy"): "Accuracy, own test split",
+    ("isic2018", "balanced_accuracy"): "Balanced accuracy, official ISIC 2018",
+}
+"""View and metric to a name: what the chart shows."""
+
+VIEWS = {
+    "test": "own test split", SEEN: "of it, lesion also in train", UNSEEN: "of it, lesion not in train",
+    "ham10000": "HAM10000 part", "binary": "benign or malignant", "isic2018": "official ISIC 2018 set",
+}
+METRICS = {"balanced_accuracy": "balanced accuracy", "macro_auroc": "mean AUROC", "accuracy": "accuracy",
+           "precision": "precision", "recall": "recall", "f1": "F1"}
 
 
 def lessons() -> None:
-    """Every study that was made, as a table with its question."""
+    """Every study that was made: its question, the chart, what it says, and all figures."""
     made = {key: found for key in ("leakage", "files", "imbalance") if (found := cache.finding(key))}
     if not made:
         st.caption("No study was made yet: `python -m lesion_core study leakage --data DATA --settings FILE`.")
         return
     for key, found in made.items():
         entry = STUDIES[key]
+        names = {variant: described.name for variant, described in entry.variants.items()}
         st.subheader(entry.question, anchor=False)
-        st.dataframe(study_table(key, found.table), alt=f"{entry.question} A row a training.")
-        st.caption(f"{entry.says} In brackets 95 % intervals by lesion. {budget(found.settings)}")
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            st.plotly_chart(
+                figures.runs_side_by_side(
+                    chart_tables(found.table, names), {"|".join(k): name for k, name in DRAWN.items()},
+                    next(iter(names.values())), height=70 + len(DRAWN) * (30 + 26 * len(names)),
+                ), config={"displayModeBar": False}, key=f"lesson-{key}",
+                alt=f"{entry.question} A dot a training, with its interval.",
+            )
+        with right:
+            for sentence in said(found.table, names):
+                st.markdown(sentence)
+        st.caption(
+            f"Further right is better; bars are 95 % intervals by lesion. {entry.says} One training each: another seed "
+            f"moves the dots too, which the bars do not show. {budget(found.settings)}"
+        )
+        with st.expander("All figures"):
+            st.dataframe(study_table(key, found.table), alt=f"{entry.question} A column a training.")
 
 
 def budget(settings: RunSettings) -> str:
@@ -35,31 +64,74 @@ def budget(settings: RunSettings) -> str:
             f"{settings.training.seed}.")
 
 
+def chart_tables(table: pd.DataFrame, names: dict[str, str]) -> dict[str, pd.DataFrame]:
+    """Value, low and high of what is `DRAWN`, by the variant's name; NaN where it was not measured."""
+    whole = table[table["class"].fillna("") == ""]
+    figures_of = whole.assign(figure=whole["view"] + "|" + whole["metric"])
+    return {
+        name: figures_of[figures_of["variant"] == variant].set_index("figure")[["value", "low", "high"]].reindex(
+            ["|".join(key) for key in DRAWN])
+        for variant, name in names.items()
+    }
+
+
+def _by_place(table: pd.DataFrame) -> dict[tuple[str, str, str, str], Interval]:
+    """A study's figures by variant, view, class and metric."""
+    columns = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
+    rows = zip(*(table[c].fillna("") if c == "class" else table[c] for c in columns), strict=True)
+    return {(variant, view, code, metric): Interval(value, low, high, int(images), int(groups))
+            for variant, view, code, metric, value, low, high, images, groups in rows}
+
+
+def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
+    """What the figures say, a sentence a variant but the first, and one on lesions that were trained on."""
+    found = _by_place(table)
+    first, *others = names
+    sentences = []
+    for variant in others:
+        parts = []
+        for view in ("test", "isic2018"):
+            if f := found.get((variant, view + DIFFERENCE, "", "balanced_accuracy")):
+                parts.append(f"{f.value:+.3f} ({f.low:+.3f} to {f.high:+.3f}) on the {VIEWS[view]} (n {f.n_images:,})")
+        if parts:
+            sentences.append(f"**{names[variant]}**, balanced accuracy less that of *{names[first]}*, at the pictures "
+                             f"that both were tested on: {'; '.join(parts)}.")
+    for variant, name in names.items():
+        seen, new = (found.get((variant, view, "", "accuracy")) for view in (SEEN, UNSEEN))
+        if seen and new:
+            sentences.append(
+                f"**{name}**: of test pictures whose lesion it was trained on, {percent(seen.value)} "
+                f"({percent(seen.low)} to {percent(seen.high)}, n {seen.n_images:,}) are right, of the others "
+                f"{percent(new.value)} ({percent(new.low)} to {percent(new.high)}, n {new.n_images:,})."
+            )
+    return sentences
+
+
 def study_table(key: str, table: pd.DataFrame) -> pd.DataFrame:
-    """The figures of each variant as text, a row a variant.
+    """The figures as text, a column a variant.
 
     Args:
         key: Of `STUDIES`.
         table: `studies.COLUMNS`.
 
     Returns:
-        By the variant's name: the figures of `SHOWN` on each test set with intervals, and n; where ways with
-        rare classes are compared, also every class's recall on the own test split.
+        A row a figure: `METRICS` in every view of `VIEWS`, and where ways with rare classes are compared also each
+        class's recall; cells are the value, its interval and n, or "none".
     """
-    entry = STUDIES[key]
+    wanted = [(view, "", metric, f"{name}, {where}") for view, where in VIEWS.items()
+              for metric, name in METRICS.items()]
+    if key == "imbalance":
+        recalls = table[(table["metric"] == "sensitivity") & table["view"].isin(["test", "isic2018"])]
+        wanted += [(view, code, "sensitivity", f"recall {code}, {VIEWS[view]}")
+                   for view, code in recalls[["view", "class"]].drop_duplicates().itertuples(index=False)]
+    found = _by_place(table)
     rows = {}
-    for variant, described in entry.variants.items():
-        own = table[table["variant"] == variant]
+    for view, code, metric, name in wanted:
         row = {}
-        for view, where in VIEWS.items():
-            figures = own[(own["view"] == view) & (own["class"].fillna("") == "")].set_index("metric")
-            for metric, name in SHOWN.items():
-                if metric in figures.index:
-                    f = figures.loc[metric]
-                    row[f"{name}, {where}"] = f"{f['value']:.3f} ({f['low']:.3f} to {f['high']:.3f})"
-                    row[f"n, {where}"] = f"{f['n_images']:,.0f}"
-        if key == "imbalance":
-            recalls = own[(own["view"] == "test") & (own["metric"] == "sensitivity")].set_index("class")["value"]
-            row |= {f"recall {code}": percent(float(recalls[code])) for code in DIAGNOSES if code in recalls.index}
-        rows[described.name] = row
+        for variant, described in STUDIES[key].variants.items():
+            f = found.get((variant, view, code, metric))
+            if f and np.isfinite(f.value):
+                row[described.name] = f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f}), n {f.n_images:,}"
+        if row:
+            rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index").fillna("none")

@@ -70,12 +70,13 @@ def card(run: Run) -> str:
     ]
     if config.quantization:
         q = config.quantization
+        when = ", before equal detail was switched on" if config.detail_added and not q.get("equal_detail") else ""
         lines += [
             "", "## Eight bits a weight", "",
             f"Against float32 on the {q['test_images']:.0f} test images: largest difference of a logit "
             f"{q['largest_logit_difference']:.3f}, same diagnosis on {100 * q['same_decision']:.2f} %, balanced "
             f"accuracy {q['balanced_accuracy_fp32']:.4f} at float32 and {q['balanced_accuracy_8bit']:.4f} as stored "
-            f"(test split, own classes){', before equal detail was switched on' if config.detail_added else ''}.",
+            f"(test split, own classes){when}.",
         ]
     own = f"checkpoints/{run.name}/config.json"
     weights = config.settings.model.weights
@@ -91,12 +92,7 @@ def card(run: Run) -> str:
         "rejected.",
         "- A confident answer is not a right one, and a heatmap is not a proof.",
         "", "## Make it again", "",
-        *(["Train with `preprocessing.detail.enabled` false in the settings, then switch it on:", ""]
-          if config.detail_added else []),
-        "```", f"python -m lesion_core train --settings {'SETTINGS' if config.detail_added else own} "
-        f"--data $LESION_DATA {start}--runs new",
-        *([f"python -m lesion_core evaluate new/{run.name} --data $LESION_DATA --detail"]
-          if config.detail_added else []), "```", "", *where,
+        "```", f"python -m lesion_core train --settings {own} --data $LESION_DATA {start}--runs new", "```", "", *where,
         f"{_chosen_epoch(run)} Batch {training.batch_size}, {training.optimizer}, seed {training.seed}; "
         f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.", "",
     ]

@@ -25,7 +25,9 @@ DataOption = Annotated[
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
-
+DevicesOption = Annotated[str, typer.Option(help="Lightning's devices.")]
+NodesOption = Annotated[int, typer.Option(help="Lightning's num_nodes.")]
+StrategyOption = Annotated[str, typer.Option(help="Lightning's strategy.")]
 
 S = TypeVar("S", bound=Settings)
 
@@ -52,18 +54,32 @@ def read_settings(file: Path, name: str, kind: type[S]) -> S:
     Raises:
         ConfigError: There is no such file, it is no JSON, or a field is wrong.
     """
-    remedy = "Give a JSON file of settings, or a run's config.json."
-    if not file.is_file():
-        raise ConfigError(f"There is no settings file at {file}.", remedy)
-    try:
-        found = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{file.name} is no JSON.", remedy) from None
+    found = _json(file)
     if isinstance(found, dict) and "settings" in found:
         found = found["settings"]
     if isinstance(found, dict) and name:
         found["name"] = name
     return kind.from_json(json.dumps(found), file.name)
+
+
+def detail_was_added(file: Path) -> bool:
+    """Whether a file is the `config.json` of a run that got equal detail after its training.
+
+    Raises:
+        ConfigError: There is no such file, or it is no JSON.
+    """
+    found = _json(file)
+    return isinstance(found, dict) and found.get("detail_added") is True
+
+
+def _json(file: Path) -> Any:
+    remedy = "Give a JSON file of settings, or a run's config.json."
+    if not file.is_file():
+        raise ConfigError(f"There is no settings file at {file}.", remedy)
+    try:
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{file.name} is no JSON.", remedy) from None
 
 
 @contextmanager

@@ -25,15 +25,17 @@ def join() -> None:
     """Meet the other processes that `torchrun` has started, unless Lightning already did.
 
     Raises:
-        ConfigError: SLURM has started several processes that cannot find each other.
+        ConfigError: SLURM has started several processes and nobody said how they belong together.
     """
-    if not _together() and int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "WORLD_SIZE" not in os.environ:
-        raise ConfigError(
-            "SLURM started several processes, and each would score everything.",
-            "Start one task a machine, and `torchrun` in it.",
-        )
-    if distributed.is_available() and not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if _together():
+        return
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         distributed.init_process_group("gloo")
+    elif int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        raise ConfigError(
+            "SLURM started several processes, and each would do everything.",
+            "Say how many there are: --devices (a machine), --nodes, --strategy ddp.",
+        )
 
 
 def _together() -> bool:

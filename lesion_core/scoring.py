@@ -385,4 +385,5 @@ def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, sco
         "same_decision": float((exact.argmax(1) == stored.argmax(1)).mean()),
         "balanced_accuracy_fp32": balanced(truth, softmax(exact[own])),
         "balanced_accuracy_8bit": balanced(truth, softmax(stored[own])),
+        "equal_detail": float(settings.preprocessing.detail.enabled),
     }

@@ -7,24 +7,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lesion_core.analysis.detection import detection
-from lesion_core.analysis.intervals import per_class_summary, wilson
+from lesion_core.analysis.intervals import per_class_summary, summary, wilson
 from lesion_core.analysis.ood_scores import SCORES, Scorer
 from lesion_core.analysis.outputs import stranger_outputs
 from lesion_core.analysis.policy import read_part
 from lesion_core.analysis.rejection import keep_share_threshold
-from lesion_core.analysis.views import view_data, view_summary
+from lesion_core.analysis.views import paired_differences, view_data, view_summary
 from lesion_core.config import RunSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import assign_roles, roles_fingerprint
 from lesion_core.data.tables import read_csv
 from lesion_core.errors import ConfigError
+from lesion_core.labels import BINARY
 from lesion_core.runs import OFFICIAL_TEST, Run, open_run
 
 COLUMNS = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
 """Of a study of ways to train: how good each variant is."""
+
+DIFFERENCE = " less the first"
+"""What follows a view's key where a row is a variant's figure less that of the first, at the pictures both have."""
+
+VIEWS_SHOWN = ("test", "ham10000", "binary", "isic2018")
+"""Of `analysis.views.VIEWS`: those that a study measures."""
+
+SEEN, UNSEEN = "test, lesion in train", "test, lesion not in train"
+"""The two parts of a test split that was dealt picture by picture."""
 
 STRANGE_COLUMNS = ("score", "diagnosis", "measure", "value", "low", "high", "n")
 """Of a study of diagnoses that were left out: how well each OOD score finds them."""
@@ -128,81 +139,91 @@ def run_study(
 ) -> pd.DataFrame:
     """Train and measure every variant.
 
-    A variant that was finished before is read from `work`; a killed one goes on where it was.
+    A training that was finished before, also as another study's variant, is read from `work`; a killed one goes on.
 
     Args:
         key: Of `STUDIES`.
         settings: What all variants share.
         root: The data folder.
-        work: For checkpoints and the variants' runs.
+        work: For checkpoints and the trainings' runs, of one data folder.
         weights_folder: Where a weights file named in the settings is.
         on_variant: Called with each variant's name before it starts.
         trainer_options: Passed to Lightning's Trainer.
 
     Returns:
-        Long form. `COLUMNS`: all metrics of the test split and of the official test set (class is empty), and each
-        class's sensitivity. `STRANGE_COLUMNS` of a study that leaves diagnoses out: the share of each, and of both
-        (diagnosis all), that is rejected at the threshold that keeps 95 % of calibrate, and `detection.MEASURES`.
+        Long form. `COLUMNS`: all metrics of the views `VIEWS_SHOWN` (class is empty), of the test pictures whose
+        lesion is in train and of the others where there are both (`SEEN`, `UNSEEN`), the differences to the first
+        variant (`DIFFERENCE`), and each class's sensitivity. `STRANGE_COLUMNS` of a study that leaves
+        diagnoses out: the share of each, and of both (diagnosis all), that is rejected at the threshold that keeps 95 %
+        of calibrate, and `detection.MEASURES`.
 
     Raises:
-        ConfigError: The study is unknown, or `work` holds a variant that was trained otherwise.
+        ConfigError: The study is unknown.
         LesionError: As `collect`, `fit` and `write_run` raise it.
     """
     chosen = study(key)
     collection = collect(root, settings.split)
     rows: list[pd.DataFrame] = []
+    first: Run | None = None
     for name, variant in chosen.variants.items():
         if on_variant:
             on_variant(variant.name)
         classes = tuple(code for code in settings.model.classes if code not in chosen.left_out)
         own = variant.apply(settings).model_copy(update={
-            "name": f"{key}-{name}", "model": settings.model.model_copy(update={"classes": classes}),
+            "name": "study", "model": settings.model.model_copy(update={"classes": classes}),
         })
         table = _by_image(collection.table, settings) if variant.by_image else collection.table
         out = table["diagnosis"].isin(chosen.left_out)
         strangers = table[out & (table["dataset"] != OFFICIAL_TEST)]
         ood = strangers.assign(kind=strangers["diagnosis"], source="left out")[list(collection.ood.columns)]
-        run = _trained(own, table[~out], ood.reset_index(drop=True), work / own.name, weights_folder, trainer_options)
-        rows.append(_strangeness(run) if chosen.left_out else _quality(run).assign(variant=name))
+        run = _trained(own, table[~out], ood.reset_index(drop=True), work, weights_folder, trainer_options)
+        rows.append(_strangeness(run) if chosen.left_out else _quality(run, first).assign(variant=name))
+        first = first or run
     return pd.concat(rows, ignore_index=True)[list(chosen.columns)]
 
 
 def _trained(
-    own: RunSettings, table: pd.DataFrame, ood: pd.DataFrame, folder: Path, weights_folder: Path | None,
+    own: RunSettings, table: pd.DataFrame, ood: pd.DataFrame, work: Path, weights_folder: Path | None,
     trainer_options: dict[str, Any],
 ) -> Run:
-    """A variant's run, trained and scored unless it was before."""
+    """A variant's run, trained and scored unless it was before: its folder is named after all that it depends on."""
     from lesion_core.scoring import write_run
     from lesion_core.training.fit import fit
 
     split = roles_fingerprint(table)
+    folder = work / f"{own.fingerprint()}-{split}"
     if not (folder / "run" / "config.json").is_file():
-        fitted = fit(own, table, folder, weights_folder=weights_folder, bars=False, **trainer_options)
+        fitted = fit(own, table, folder, weights_folder=weights_folder, pictures=work / "pictures", bars=False,
+                     **trainer_options)
         write_run(
             folder / "run", own, fitted.model, table, ood, bits=32, history=fitted.history,
             split_fingerprint=split, initial_weights=fitted.initialised.sentence,
         )
-    run = open_run(folder / "run")
-    if run.config.settings != own or run.config.split_fingerprint != split:
-        raise ConfigError(
-            f"{folder} holds a finished training with other settings or another split.",
-            "Give another --work folder: all variants must share one budget.",
-        )
-    return run
+    return open_run(folder / "run")
 
 
-def _quality(run: Run) -> pd.DataFrame:
+def _quality(run: Run, first: Run | None) -> pd.DataFrame:
     """`COLUMNS` of a run but the variant."""
     rows = []
-    for view in ("test", "isic2018"):
-        summary = view_summary(run, view)
-        data = view_data(run, view)
-        if summary is None or data is None:
+    for view in VIEWS_SHOWN:
+        found, data = view_summary(run, view), view_data(run, view)
+        if found is None or data is None:
             continue
-        classes = per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
-        recalls = classes[classes["metric"] == "sensitivity"]
-        rows.append(pd.concat([summary.table.assign(**{"class": ""}), recalls], ignore_index=True).assign(view=view))
-    return pd.concat(rows, ignore_index=True)
+        rows.append(found.table.assign(view=view))
+        if data.classes != BINARY:
+            classes = per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
+            rows.append(classes[classes["metric"] == "sensitivity"].assign(view=view))
+        less = None if first is None else paired_differences(first, run, view)
+        if less is not None:
+            rows.append(less.assign(view=view + DIFFERENCE))
+    test = view_data(run, "test")
+    if test is not None:
+        seen = np.isin(test.groups, run.predictions.loc[run.predictions["split"] == "train", "lesion_id"].to_numpy(str))
+        for view, part in ((SEEN, seen), (UNSEEN, ~seen)):
+            if seen.any() and part.any():
+                found_part = summary(test.truth[part], test.probabilities[part], test.groups[part], test.classes)
+                rows.append(found_part.assign(view=view))
+    return pd.concat(rows, ignore_index=True).fillna({"class": ""})
 
 
 def _strangeness(run: Run, n: int = 1000) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from lesion_core.config import SplitSettings
@@ -158,7 +159,9 @@ def test_evaluate_with_flips_changes_nothing(call: Any, small_run: Run, data_roo
     refused(call("evaluate", small_run.folder, "--flips"), "--data")
 
 
-def test_evaluate_switches_equal_detail_on(call: Any, run_copy: Path, data_root: Path, small_run: Run) -> None:
+def test_evaluate_switches_equal_detail_on(
+    call: Any, run_copy: Path, data_root: Path, small_run: Run, tmp_path: Path
+) -> None:
     for _ in range(2):
         code, _, _ = call("evaluate", run_copy, "--data", data_root, "--detail", "--json", "--resamples", 100)
         found = open_run(run_copy).config
@@ -166,9 +169,18 @@ def test_evaluate_switches_equal_detail_on(call: Any, run_copy: Path, data_root:
     assert found.files["model.safetensors"] == small_run.config.files["model.safetensors"]
     assert found.files["predictions.parquet"] != small_run.config.files["predictions.parquet"]
     text = (run_copy / "card.md").read_text()
-    assert "switched on afterwards" in text and "--detail" in text.split("## Make it again")[1]
+    assert "switched on afterwards" in text and "before equal detail" in text
+    assert text.split("## Make it again")[1].count("python -m lesion_core train --settings checkpoints/") == 1
     refused(call("evaluate", run_copy, "--detail"), "--data")
     refused(call("evaluate", run_copy, "--data", data_root, "--detail", "--flips"), "one after the other")
+    # The one command of the card makes it again: trained without equal detail, scored with it.
+    code, _, err = call("train", "--settings", run_copy / "config.json", "--data", data_root,
+                        "--runs", tmp_path / "new", "--work", tmp_path / "work")
+    assert code == 0, err
+    again = open_run(tmp_path / "new" / small_run.name)
+    assert again.config.detail_added and again.config.settings == found.settings
+    pd.testing.assert_frame_equal(again.history, small_run.history, rtol=1e-3)
+    assert "before equal detail" not in again.card
 
 
 def test_evaluate_refuses_other_pictures(call: Any, run_copy: Path, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import cache
-from app.lessons import study_table
+from app.lessons import DRAWN, chart_tables, said, study_table
 from lesion_core.config import ModelSettings, RunSettings
 from lesion_core.labels import ISIC2019
-from lesion_core.studies import COLUMNS, STUDIES, Finding, write_study
+from lesion_core.studies import COLUMNS, DIFFERENCE, SEEN, STUDIES, UNSEEN, Finding, write_study
 
 HOME = str(Path(__file__).parent.parent / "app" / "Home.py")
 
@@ -25,19 +25,43 @@ def made(key: str) -> Finding:
             rows += [(variant, view, "", metric, 0.5 + i / 10, 0.4, 0.7, n, n // 2)
                      for metric in ("balanced_accuracy", "macro_auroc", "accuracy", "ece")]
             rows += [(variant, view, code, "sensitivity", 0.25, 0.2, 0.3, 10, 5) for code in ISIC2019]
+            if i:
+                rows.append((variant, view + DIFFERENCE, "", "balanced_accuracy", 0.1, -0.02, 0.2, 240, 200))
+    rows += [("image", SEEN, "", "accuracy", 0.9, 0.85, 0.95, 400, 350)]
+    rows += [("image", UNSEEN, "", "accuracy", 0.7, 0.6, 0.8, 700, 700)]
     settings = RunSettings(name="s", model=ModelSettings(architecture="resnet10", classes=ISIC2019))
     return Finding(pd.DataFrame(rows, columns=list(COLUMNS)), settings)
 
 
 @pytest.mark.parametrize("key", ["imbalance", "leakage", "files"])
-def test_a_row_a_training_with_intervals(key: str) -> None:
+def test_a_column_a_training_with_intervals_and_n(key: str) -> None:
+    names = [variant.name for variant in STUDIES[key].variants.values()]
     table = study_table(key, made(key).table)
-    assert table.index.tolist() == [variant.name for variant in STUDIES[key].variants.values()]
-    assert table["n, its own test split"].tolist()[:2] == ["1,090", "1,091"] and "none" not in table.to_numpy()
-    assert table.iloc[1]["balanced accuracy, its own test split"] == "0.600 (0.400 to 0.700)"
-    assert table.iloc[0]["accuracy, official ISIC 2018 test set"] == "0.500 (0.400 to 0.700)"
-    assert not any("ece" in column for column in table.columns)
-    assert ("recall DF" in table.columns) == (key == "imbalance")
+    assert table.columns.tolist() == names
+    assert table.loc["balanced accuracy, own test split", names[1]] == "0.600 (0.400 to 0.700), n 1,091"
+    assert table.loc["accuracy, official ISIC 2018 set", names[0]] == "0.500 (0.400 to 0.700), n 40"
+    assert not any("ece" in row for row in table.index)
+    assert ("recall DF, own test split" in table.index) == (key == "imbalance")
+    if key == "imbalance":
+        assert table.loc["recall DF, own test split", names[0]] == "0.250 (0.200 to 0.300), n 10"
+    if key == "leakage":
+        assert table.loc["accuracy, of it, lesion also in train"].tolist() == [
+            "none", "0.900 (0.850 to 0.950), n 400"]
+
+
+def test_the_chart_has_every_variant_and_the_sentences_say_the_differences() -> None:
+    found = made("leakage").table
+    names = {key: variant.name for key, variant in STUDIES["leakage"].variants.items()}
+    tables = chart_tables(found[found["view"] != "isic2018"], names)
+    assert list(tables) == list(names.values())
+    for table in tables.values():
+        assert len(table) == len(DRAWN) and table.loc["isic2018|balanced_accuracy"].isna().all()
+    assert tables["split by image"].loc["test|accuracy", "value"] == 0.6
+    less, seen = said(found, names)
+    assert less.startswith("**split by image**, balanced accuracy less that of *split by lesion*")
+    assert "+0.100 (-0.020 to +0.200) on the own test split (n 240)" in less and "ISIC 2018 set" in less
+    assert "90 % (85 % to 95 %, n 400) are right, of the others 70 % (60 % to 80 %, n 700)" in seen
+    assert said(found[found["variant"] == "lesion"], names) == []
 
 
 def test_the_page_shows_what_was_made(

@@ -46,7 +46,7 @@ def test_alone_nothing_is_divided() -> None:
 def test_processes_that_cannot_meet_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_NTASKS", "4")
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with pytest.raises(ConfigError, match="torchrun"):
+    with pytest.raises(ConfigError, match="--devices"):
         ranks.join()
 
 
@@ -67,6 +67,21 @@ def test_two_score_what_one_scores(small_run: Run, data_root: Path, tmp_path: Pa
     for key, view in json.loads(out)["views"].items():
         for mine, theirs in zip(views[key]["metrics"], view["metrics"], strict=True):
             assert mine["value"] == pytest.approx(theirs["value"], abs=1e-3)
+
+
+def test_evaluate_starts_the_second_process_itself(small_run: Run, data_root: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small_run.folder, tmp_path / "both"))
+    (folder / "predictions.parquet").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "lesion_core", "evaluate", folder, "--data", data_root, "--resamples", "100",
+         "--devices", "2", "--strategy", "ddp", "--json"],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", "GLIBC_TUNABLES": "set"}, capture_output=True, text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "MEMBER: 2/2" in done.stderr and done.stdout.count('"views"') == 1
+    again = open_run(folder).predictions
+    pd.testing.assert_frame_equal(again, small_run.predictions, rtol=1e-5, atol=1e-5)
 
 
 def test_two_train_and_one_writes(data_root: Path, tmp_path: Path) -> None:

@@ -20,8 +20,11 @@ from lesion_core.labels import ISIC2019
 from lesion_core.runs import OFFICIAL_TEST, open_run
 from lesion_core.studies import (
     COLUMNS,
+    DIFFERENCE,
+    SEEN,
     STRANGE_COLUMNS,
     STUDIES,
+    UNSEEN,
     Finding,
     _by_image,
     read_study,
@@ -47,25 +50,57 @@ def test_the_table_has_every_variant_with_intervals(found: tuple[pd.DataFrame, P
     table, _ = found
     assert list(table.columns) == list(COLUMNS) and set(table["variant"]) == {"lesion", "image"}
     recalls = table[table["metric"] == "sensitivity"]
-    assert set(recalls["class"]) == set(ISIC2019)
+    assert set(recalls.loc[recalls["view"] == "test", "class"]) == set(ISIC2019)
     balanced = table[(table["metric"] == "balanced_accuracy") & (table["view"] == "test")]
     assert len(balanced) == 2 and (balanced["low"] <= balanced["value"]).all()
+    assert set(table["view"]) >= {"test", "binary", "test" + DIFFERENCE}
+    assert set(table.loc[table["view"].str.endswith(DIFFERENCE), "variant"]) == {"image"}
     for variant, rows in recalls[recalls["view"] == "test"].groupby("variant"):
         mean = balanced.set_index("variant").loc[variant, "value"]
         assert rows["value"].mean() == pytest.approx(mean)
 
 
+def test_pictures_of_lesions_in_train_are_counted_apart(found: tuple[pd.DataFrame, Path]) -> None:
+    table, work = found
+    told = table[(table["metric"] == "accuracy") & table["view"].isin([SEEN, UNSEEN])]
+    assert set(told["variant"]) == {"image"} and len(told) == 2
+    shares = []
+    for folder in work.glob("*/run"):
+        run = open_run(folder)
+        learned = set(run.predictions.loc[run.predictions["split"] == "train", "lesion_id"])
+        rows = run.predictions[(run.predictions["split"] == "test") & (run.predictions["dataset"] != OFFICIAL_TEST)]
+        answers = np.array(run.classes)[run.logits(rows).argmax(axis=1)]
+        right: dict[bool, list[bool]] = {True: [], False: []}
+        for lesion, label, answer in zip(rows["lesion_id"], rows["label"], answers, strict=True):
+            right[lesion in learned].append(label == answer)
+        if right[True]:
+            shares.append({SEEN: np.mean(right[True]), UNSEEN: np.mean(right[False])})
+    assert len(shares) == 1, "lesions of test are in train in one of the two"
+    assert told.set_index("view")["value"].to_dict() == pytest.approx(shares[0])
+
+
 def test_a_second_call_reads_what_was_finished(found: tuple[pd.DataFrame, Path], data_root: Path) -> None:
     table, work = found
-    (work / "leakage-lesion" / "best.ckpt").unlink()
+    for checkpoint in work.glob("*/*.ckpt"):
+        checkpoint.unlink()
     pd.testing.assert_frame_equal(run_study("leakage", SETTINGS, data_root, work), table)
 
 
-def test_variants_of_another_budget_are_not_mixed_in(found: tuple[pd.DataFrame, Path], data_root: Path) -> None:
-    _, work = found
+def test_studies_share_what_is_the_same_training_and_nothing_else(
+    found: tuple[pd.DataFrame, Path], data_root: Path
+) -> None:
+    table, work = found
+    assert len(list(work.glob("*/run"))) == 2
+    files = run_study("files", SETTINGS, data_root, work, accelerator="cpu")
+    assert len(list(work.glob("*/run"))) == 3
+    same = "equal_detail" if SETTINGS.preprocessing.detail.enabled else "as_they_are"
+    pd.testing.assert_frame_equal(
+        files[files["variant"] == same].drop(columns="variant").reset_index(drop=True),
+        table[table["variant"] == "lesion"].drop(columns="variant").reset_index(drop=True),
+    )
     longer = SETTINGS.model_copy(update={"training": SETTINGS.training.model_copy(update={"epochs": 2})})
-    with pytest.raises(ConfigError, match="other settings or another split"):
-        run_study("leakage", longer, data_root, work)
+    run_study("leakage", longer, data_root, work, accelerator="cpu")
+    assert len(list(work.glob("*/run"))) == 5
 
 
 def test_split_by_image_puts_a_lesion_on_both_sides_and_leaves_the_official_test_alone(data_root: Path) -> None:
@@ -124,7 +159,7 @@ def test_a_table_is_read_back(found: tuple[pd.DataFrame, Path], tmp_path: Path) 
 def test_left_out_diagnoses_are_strangers_and_nothing_else(data_root: Path, tmp_path: Path) -> None:
     table = run_study("left_out", SETTINGS, data_root, tmp_path, accelerator="cpu")
     assert list(table.columns) == list(STRANGE_COLUMNS) and set(table["score"]) == set(SCORES)
-    run = open_run(tmp_path / "left_out-left_out" / "run")
+    run = open_run(next(tmp_path.glob("*/run")))
     assert run.classes == ("MEL", "NV", "BCC", "AK", "BKL", "SCC")
     assert set(run.predictions["label"]) == set(run.classes) and set(run.ood["kind"]) == {"VASC", "DF"}
     whole = collect(data_root, SETTINGS.split).table

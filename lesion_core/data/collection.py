@@ -18,6 +18,9 @@ from lesion_core.errors import DataError
 from lesion_core.imaging.decode import decode_listed
 from lesion_core.runs import OFFICIAL_TEST
 
+NEAR_PICTURES = 100
+"""Test pictures of a run that are changed in each way of `data.near`, to see what becomes of them."""
+
 
 @dataclass(frozen=True)
 class Collection:

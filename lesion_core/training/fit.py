@@ -44,6 +44,7 @@ def fit(
     folder: Path,
     *,
     weights_folder: Path | None = None,
+    pictures: Path | None = None,
     resume: bool = True,
     bars: bool = True,
     on_epoch: OnEpoch | None = None,
@@ -54,8 +55,9 @@ def fit(
     Args:
         settings: All of the run's settings.
         table: Catalog rows with their role; every listed picture is there.
-        folder: For checkpoints and preprocessed pictures; a later call with the same folder goes on from there.
+        folder: For checkpoints; a later call with the same folder goes on from there.
         weights_folder: Where a weights file named in the settings is.
+        pictures: For preprocessed pictures, which several trainings may share; None: in `folder`.
         resume: Go on from the folder's last checkpoint if it has one.
         bars: Show progress bars.
         on_epoch: Called after each epoch with its number and what was measured.
@@ -77,7 +79,7 @@ def fit(
     model = build(settings.model).train()
     initialised = initialise(model, settings.model, weights_folder)
     log.info(initialised.sentence)
-    data = SplitData(table, settings, folder / "pictures")
+    data = SplitData(table, settings, pictures or folder / "pictures")
     weights = None
     if t.class_weights != "none":
         values = class_weights(data.labels["train"], len(settings.model.classes), t.class_weights)
