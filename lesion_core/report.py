@@ -16,6 +16,8 @@ from lesion_core.labels import diagnosis
 WARNING = "For research and teaching. Not a medical device: never use it to decide about a person."
 LONGEST_SIDE = 640
 """Pixels of a picture in a report: enough to see, small enough to send."""
+TALLEST = 52
+"""Millimetres of a picture in the PDF: two rows and the probabilities fit its first page."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,12 @@ class Report:
         title: Of the picture.
         made: When, as text.
         answer: One sentence: the diagnosis or UNKNOWN.
-        reason: Why it is rejected, or why not; empty where the run has no policy.
+        reason: Why it is rejected, or why not; may be empty.
         plain: One sentence on the diagnosis in plain words.
-        pictures: Caption and (H, W, 3) uint8 RGB: the picture, its mask, its map.
+        pictures: Caption and (H, W, 3) uint8 RGB: the picture, its contour, its mask, its map.
         probabilities: Code and probability, the most probable first.
         facts: Name and value: the run, the mask, the settings.
-        limits: Sentences on what this is not.
+        limits: Sentences on what this is worth, and what it is not.
     """
 
     title: str
@@ -79,7 +81,8 @@ def report_html(report: Report) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>Lesion Lab: {html.escape(report.title)}</title><style>
 body {{ font: 16px/1.5 system-ui, sans-serif; color: #1C2B2D; max-width: 960px; margin: 2rem auto; padding: 0 1rem; }}
 .warning {{ border-left: 4px solid #0B6E75; padding: .4rem 1rem; background: #F4F7F6; }}
-.pictures {{ display: flex; gap: 1rem; flex-wrap: wrap; }} figure {{ flex: 1 1 260px; margin: 0; }}
+.pictures {{ display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); }}
+figure {{ margin: 0; }}
 img {{ width: 100%; }} figcaption, .made {{ color: #56676A; font-size: .9rem; }}
 table {{ border-collapse: collapse; width: 100%; }}
 td, th {{ padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #E3E8E6; text-align: left; font-weight: 400; }}
@@ -113,15 +116,17 @@ def report_pdf(report: Report) -> bytes:
     box = ParagraphStyle("box", parent=small, backColor=HexColor("#F4F7F6"), borderPadding=6, spaceAfter=10)
 
     def text(sentence: str, style: ParagraphStyle = styles["BodyText"]) -> Paragraph:
-        return Paragraph(html.escape(_latin(sentence)), style)
+        return Paragraph(html.escape(_latin(sentence), quote=False), style)
 
     width = A4[0] - 40 * mm
-    column = width / max(len(report.pictures), 1)
-    drawn = []
-    for _, image in report.pictures:
-        scale = min((column - 4 * mm) / image.shape[1], 75 * mm / image.shape[0])
-        drawn.append(Image(io.BytesIO(_png(image)), image.shape[1] * scale, image.shape[0] * scale))
-    captions = [text(caption, small) for caption, _ in report.pictures]
+    column = width / 2
+    cells: list[object] = []
+    for caption, image in report.pictures:
+        scale = min((column - 4 * mm) / image.shape[1], TALLEST * mm / image.shape[0])
+        drawn = Image(io.BytesIO(_png(image)), image.shape[1] * scale, image.shape[0] * scale, hAlign="LEFT")
+        cells.append([drawn, text(caption, small)])
+    cells += [""] * (len(cells) % 2)
+    pairs = [cells[i:i + 2] for i in range(0, len(cells), 2)]
     lines = TableStyle([
         ("LINEBELOW", (0, 0), (-1, -1), 0.4, HexColor("#E3E8E6")), ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LEFTPADDING", (0, 0), (-1, -1), 0), ("FONTSIZE", (0, 0), (-1, -1), 9),
@@ -130,7 +135,7 @@ def report_pdf(report: Report) -> bytes:
     story = [
         text(report.title, styles["Title"]), text(report.made, small), text(WARNING, box),
         text(report.answer, styles["Heading2"]), *([text(report.reason)] if report.reason else []), text(report.plain),
-        Spacer(1, 4 * mm), *([Table([drawn, captions], [column] * len(drawn), style=top)] if drawn else []),
+        Spacer(1, 4 * mm), *([Table(pairs, [column] * 2, style=top)] if pairs else []),
         text("Probabilities", styles["Heading2"]),
         Table([[code, diagnosis(code).name, diagnosis(code).malignancy, _percent(p)] for code, p in
                report.probabilities], [18 * mm, 70 * mm, 40 * mm, width - 128 * mm], style=lines),

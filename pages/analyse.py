@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -12,6 +10,7 @@ from app import cache, cache_explanation, cache_rejection, explanation, state
 from app.components import (
     DISCLAIMER,
     badges,
+    choose,
     current_run,
     how_to_read,
     link_to,
@@ -21,30 +20,21 @@ from app.components import (
     pick_picture,
     probability_bars,
 )
+from app.handout import CAVEAT, FOUND, NO_POLICY, Analysis, black_and_white, report_of, words
 from app.history import Analysed, analysed, as_csv, malignant_share, remember
 from lesion_core.errors import LesionError
-from lesion_core.imaging.lesion import shape_of, suggested_crop
+from lesion_core.imaging.lesion import suggested_crop
 from lesion_core.labels import diagnosis
 from lesion_core.report import Report, report_html, report_pdf
-
-FOUND = (230, 159, 0)  # the contour, as on the page Segment
 
 run = current_run()
 title = st.container()
 picture = pick_picture()
 prediction = cache_rejection.decided(run.name, cache.predict(run.name, picture.image))
 top = diagnosis(prediction.code)
-decision = prediction.decision
-rejected = decision is not None and decision.rejected
-reason = decision.reason if decision else ""
-
-if rejected:
-    answer, verdict = "UNKNOWN.", f" The model should not answer. Its best guess would be {top.name}."
-else:
-    answer = f"{top.name.capitalize()} ({top.code})"
-    verdict = f", {top.malignancy}, with a confidence of {100 * prediction.confidence:.0f} %."
+said = words(prediction)
 with title:
-    page_title("What does the model say about this picture?", f"**{answer}**{verdict} {reason}")
+    page_title("What does the model say about this picture?", f"**{said.answer}**{said.verdict} {said.reason}")
 
 own_policy = st.session_state.get(state.POLICY)
 if own_policy is not None and own_policy.run == run.fingerprint:
@@ -58,22 +48,38 @@ else:
     if own_policy is not None:
         st.caption(":material/info: Your own policy was made for another run and is not obeyed here; the run's is.")
     own_policy = None
+policy = own_policy or cache.engine(run.name).policy
+whose = "a visitor's own policy" if own_policy else "the run's own policy"
+rejection = f"{whose}: {policy.chosen}" if policy else NO_POLICY
 
 segmenters = cache.segmenters()[0]
 mask = None
 if segmenters:
     try:
-        mask = cache.segment(segmenters[0].name, picture.image).mask()
+        found = cache.segment(segmenters[0].name, picture.image).mask()
+        mask = found if found.any() else None
+        if mask is None:
+            st.caption(":material/info: The U-Net found no lesion on this picture: the mask is empty.")
     except LesionError as error:  # the diagnosis does not hang on the mask
         st.caption(f":material/warning: No mask: {error}")
-shape = shape_of(mask, picture.image) if mask is not None else None
 
 opacity = float(st.session_state.get(state.OPACITY, 60)) / 100
 left, middle, right = st.columns([5, 5, 5], gap="medium")
 with left:
-    shown = outline(picture.image, mask, FOUND) if mask is not None and shape else picture.image
-    st.image(shown, width="stretch", alt=f"The picture: {picture.title}",
-             caption=picture.title + (", the U-Net's contour in orange" if shape else ""))
+    place = st.container()
+    view = choose("Show the lesion as", {"contour": "Outline", "mask": "Mask"}, state.SHOW, buttons=True) \
+        if mask is not None else ""
+    with place:
+        if mask is None:
+            st.image(picture.image, width="stretch", alt=f"The picture: {picture.title}", caption=picture.title)
+        elif view == "mask":
+            st.image(black_and_white(mask), width="stretch", alt=f"The mask of the picture: {picture.title}",
+                     caption=f"{picture.title}, the U-Net's mask, lesion in white")
+        else:
+            st.image(outline(picture.image, mask, FOUND), width="stretch", alt=f"The picture: {picture.title}",
+                     caption=f"{picture.title}, the U-Net's contour in orange")
+        if mask is not None and said.rejected:
+            st.caption(f":material/info: {CAVEAT}")
     labels = [origin_badge(picture)]
     if picture.truth:
         truth = diagnosis(picture.truth)
@@ -83,7 +89,8 @@ with middle:
     attribution = cache_explanation.explain(run.name, picture.image, prediction.code)
     heat = explanation.over(run, picture.image, attribution, opacity)
     st.image(heat, width="stretch", alt=f"Grad-CAM for {top.name} over the picture",
-             caption=f"Grad-CAM for {top.code}, last block; largest evidence {attribution.maximum:.2f}")
+             caption=f"Grad-CAM for {top.code}{', the rejected best guess' if said.rejected else ''}, last block; "
+             f"largest evidence {attribution.maximum:.2f}")
     st.slider("Opacity of the map, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params")
 with right:
     probabilities = pd.Series(prediction.probabilities, index=list(prediction.classes))
@@ -105,41 +112,10 @@ record = analysed(picture.title, picture.image, run.name, run.fingerprint, predi
 history: list[Analysed] = remember(st.session_state.get(state.HISTORY, []), record)
 st.session_state[state.HISTORY] = history
 
-
-def report() -> Report:
-    """All of this page, to hand out."""
-    pictures = [("The picture", picture.image)]
-    facts = [
-        ("Run", f"{run.name} ({run.fingerprint}), {run.config.settings.model.architecture}, "
-         f"{run.config.settings.preprocessing.resize.size} px"),
-        ("Rejection", f"a visitor's own policy: {own_policy.chosen}" if own_policy else "the run's own policy"),
-        ("Malignant or premalignant", f"{100 * malignant_share(prediction):.1f} %"),
-    ]
-    if mask is not None and shape:
-        pictures.append(("The contour that the U-Net found", outline(picture.image, mask, FOUND)))
-        facts.append(("Mask", f"{100 * shape.area:.0f} % of the picture, segmenter {segmenters[0].name} "
-                      f"({segmenters[0].fingerprint})"))
-    map_on_it = explanation.over(run, picture.image, attribution, 0.6)
-    pictures.append((f"Grad-CAM for {top.code}: where the evidence lies", map_on_it))
-    order = probabilities.sort_values(ascending=False)
-    return Report(
-        title=picture.title, made=f"{datetime.datetime.now(datetime.UTC):%d %B %Y, %H:%M} UTC",
-        answer=answer + verdict, reason=reason, plain=f"{top.name.capitalize()}: {top.plain}", pictures=tuple(pictures),
-        probabilities=tuple((str(code), float(p)) for code, p in order.items()), facts=tuple(facts),
-        limits=(
-            "The model knows these diagnoses only: whatever else is shown is answered with one of them unless it is "
-            "rejected.",
-            "The probabilities are the model's own, after a temperature fitted on the calibrate split: no second "
-            "opinion.",
-            "The map shows where the evidence lies, not why, and is no proof. The contour is a model's too.",
-        ),
-    )
-
-
-words, crop, hand_out = st.columns([6, 3, 4], gap="medium")
-with words:
+meaning, crop, hand_out = st.columns([6, 3, 4], gap="medium")
+with meaning:
     st.subheader("What the words mean", anchor=False)
-    st.markdown(f"**{top.name.capitalize()}** ({top.malignancy}): {top.plain}")
+    st.markdown(f"**{said.term}** ({top.malignancy}): {said.plain}")
     link_to("explain", "Look at other classes and layers", ":material/visibility:", image=picture.id, run=run.name)
     if segmenters:
         link_to("segment", "Look at the mask", ":material/polyline:", image=picture.id)
@@ -148,14 +124,8 @@ with crop:
     if box:
         x0, y0, x1, y1 = (round(edge) for edge in box)
         st.image(np.ascontiguousarray(picture.image[y0:max(y1, y0 + 1), x0:max(x1, x0 + 1)]), width=180,
-                 alt="The crop that the mask suggests", caption="The crop that the mask suggests")
-with hand_out:
-    st.subheader("To hand out", anchor=False)
-    st.download_button("Report, one HTML file", lambda: report_html(report()), "lesion-lab-report.html", "text/html",
-                       icon=":material/download:", on_click="ignore", width="stretch")
-    st.download_button("Report, PDF", lambda: report_pdf(report()), "lesion-lab-report.pdf", "application/pdf",
-                       icon=":material/download:", on_click="ignore", width="stretch")
-    st.caption(f"Made in memory when you click, kept nowhere. {DISCLAIMER}")
+                 alt="The crop that the mask suggests", caption="The crop that the mask suggests"
+                 + (", if this is a dermoscopic picture of a lesion" if said.rejected else ""))
 
 st.subheader("What you looked at", anchor=False)
 columns = st.columns(6)
@@ -186,3 +156,21 @@ how_to_read(
     f"Run {run.name} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px, "
     f"{prediction.milliseconds:.0f} ms in the model when it was first asked.",
 )
+
+
+def report() -> Report:
+    """All of this page, to hand out."""
+    return report_of(Analysis(
+        picture.title, picture.image, run, prediction, rejection, attribution, summary,
+        segmenters[0] if segmenters else None, mask,
+    ))
+
+
+with hand_out:  # last, so that the page stands while the intervals are measured
+    st.subheader("To hand out", anchor=False)
+    summary = cache.view_summary(run.name, "test")  # not in `report`: no spinner can be shown where it is run
+    st.download_button("Report, one HTML file", lambda: report_html(report()), "lesion-lab-report.html", "text/html",
+                       icon=":material/download:", on_click="ignore", width="stretch")
+    st.download_button("Report, PDF", lambda: report_pdf(report()), "lesion-lab-report.pdf", "application/pdf",
+                       icon=":material/download:", on_click="ignore", width="stretch")
+    st.caption(f"Made in memory when you click, kept nowhere. {DISCLAIMER}")

@@ -76,6 +76,8 @@ def test_the_pdf_is_one_with_the_pictures_in_it() -> None:
     {"pictures": ()}, {"facts": ()}, {"limits": ()}, {"reason": ""}, {"title": "Ł 痣 \U0001f600 <b>"},
     {"pictures": (("thin", np.zeros((1, 900, 3), np.uint8)), ("tall", np.zeros((900, 1, 3), np.uint8)))},
     {"answer": "x" * 3000}, {"probabilities": (("MEL", 1.0),)},
+    {"pictures": (("one", PICTURE),)}, {"pictures": tuple((str(i), PICTURE) for i in range(5))},
+    {"pictures": tuple((f"tall {i} " + 60 * "word ", np.zeros((900, 300, 3), np.uint8)) for i in range(4))},
 ])
 def test_odd_reports_are_written_too(change: dict[str, object]) -> None:
     odd = replace(REPORT, **change)  # type: ignore[arg-type]
