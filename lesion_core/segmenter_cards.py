@@ -5,7 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from lesion_core.analysis.segmentation import MASK_METRICS, mask_summary
+from lesion_core.analysis.subgroups import GROUPED_BY, group_names
+from lesion_core.cards import SMALLEST
 from lesion_core.segmenter_runs import VARIANTS, SegmenterRun
 
 
@@ -53,9 +59,8 @@ def segmenter_card(run: SegmenterRun) -> str:
               "| diagnosis | Jaccard | 95 % interval | n |", "|---|---|---|---|"]
     table, pixels = run.counts("test")
     for code, rows in table.groupby("label").groups.items():
-        own = table.loc[rows]
-        found = mask_summary(pixels[rows], own["lesion_id"]).set_index("metric").loc["jaccard"]
-        lines.append(f"| {code} | {found['value']:.3f} | {_interval(found)} | {len(own)} |")
+        lines.append(_jaccard(str(code), table.loc[rows], pixels[rows]))
+    lines += _groups(table, pixels)
     q = config.quantization
     lines += [
         "", "## Eight bits a weight", "",
@@ -65,6 +70,9 @@ def segmenter_card(run: SegmenterRun) -> str:
         "", "## Limits", "",
         f"- The masks come from {'one data set of two clinics' if only_ham else ', '.join(data_sets)}; "
         "other cameras and other skin are not measured.",
+        "- How it holds under hair, ink, dark corners, another light, blur and compression: `python -m lesion_core "
+        f"segment evaluate checkpoints/{run.name} --data $LESION_DATA --changed`, a stand-in for other cameras, no "
+        "other hospital.",
         "- It always looks for one lesion: a picture without one gets a mask too.",
         "", "## Make it again", "",
         "```", f"python -m lesion_core segment train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "
@@ -74,6 +82,26 @@ def segmenter_card(run: SegmenterRun) -> str:
         f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.", "",
     ]
     return "\n".join(lines)
+
+
+def _jaccard(name: str, table: pd.DataFrame, pixels: NDArray[np.int64]) -> str:
+    """A row: the mean Jaccard of some pictures, from their counts (N, 4)."""
+    found = mask_summary(pixels, table["lesion_id"]).set_index("metric").loc["jaccard"]
+    return f"| {name} | {found['value']:.3f} | {_interval(found)} | {len(table)} |"
+
+
+def _groups(table: pd.DataFrame, pixels: NDArray[np.int64]) -> list[str]:
+    """The Jaccard by sex, age and site, the largest group first; groups under `SMALLEST` pictures are left out."""
+    lines = ["", "### Groups of people (masks cleaned up, test split)", "",
+             f"Groups of under {SMALLEST} pictures are left out.", "",
+             "| group | Jaccard | 95 % interval | n |", "|---|---|---|---|"]
+    for by, title in GROUPED_BY.items():
+        names = group_names(table, by)
+        for group, n in pd.Series(names).value_counts().items():
+            if n >= SMALLEST:
+                own = names == group
+                lines.append(_jaccard(f"{title}: {group}", table[own], pixels[own]))
+    return lines
 
 
 def write_segmenter_card(run: SegmenterRun) -> None:

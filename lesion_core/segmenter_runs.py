@@ -30,6 +30,8 @@ INCOMPLETE = "Copy the folder again, or train the segmenter again."
 HASHED = ("model.safetensors", "golden.safetensors", "masks.parquet", "history.csv")
 VARIANTS = {"clean": "largest part, holes filled", "raw": "as found"}
 """Masks that were measured, by the prefix of their counts in `masks.parquet`."""
+MEASURED_AT = 0.5
+"""A pixel of the masks that were measured is lesion from this probability."""
 
 
 class SegmenterConfig(Settings):
@@ -100,6 +102,12 @@ class SegmenterRun:
             raise RunError(f"There are no masks '{variant}'.", f"Known are {', '.join(VARIANTS)}.")
         table = self.masks[self.masks["split"] == split].reset_index(drop=True)
         return table, table[[f"{variant}_{name}" for name in COUNTS]].to_numpy(np.int64)
+
+    def counts_of(self, image_id: str, split: str = "test", variant: str = "clean") -> NDArray[np.int64] | None:
+        """The counts (4,) of one picture of a split, None where it is not of that split; errors as in `counts`."""
+        table, counts = self.counts(split, variant)
+        places = np.flatnonzero(table["image_id"] == image_id)
+        return np.asarray(counts[places[0]]) if len(places) else None
 
     @cached_property
     def history(self) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,6 +15,7 @@ from app.components import (
     how_to_read,
     link_to,
     metric_with_interval,
+    open_tabs,
     origin_badge,
     outline,
     page_title,
@@ -21,9 +24,10 @@ from app.components import (
 from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD, count
 from lesion_core.errors import LesionError
 from lesion_core.imaging.lesion import clean_up, shape_of
-from lesion_core.segmenter_runs import VARIANTS
+from lesion_core.segmenter_runs import MEASURED_AT, VARIANTS
 
 FOUND, EXPERT = (230, 159, 0), (255, 255, 255)  # orange of Okabe and Ito, and white
+FAILURES = "The failures first"  # a tab, which links name
 
 known = [run.name for run in cache.segmenters()[0]]
 title = st.empty()
@@ -36,7 +40,8 @@ with controls[0]:
     kinds = {"contour": "Contour", "probability": "Probability", "mask": "Mask"}
     show = choose("Show", kinds, state.SHOW, buttons=True)
 with controls[1]:
-    threshold = st.slider("Lesion from a probability of", 0.05, 0.95, 0.5, 0.05, key=state.CUT, bind="query-params")
+    threshold = st.slider("Lesion from a probability of", 0.05, 0.95, MEASURED_AT, 0.05, key=state.CUT,
+                          bind="query-params")
 with controls[2]:
     opacity = st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params",
                         disabled=show == "contour") / 100
@@ -51,8 +56,19 @@ heat = found.heat()
 raw = heat >= threshold
 whole = clean_up(raw)
 mask = whole if clean else raw
-pixels = count(mask, picture.mask) if picture.mask is not None else None
-own = {key: float(metric([pixels])[0]) for key, metric in MASK_METRICS.items()} if pixels else None
+variant = "clean" if clean else "raw"
+# A picture of the run's own test split has one figure wherever it is shown: the one that the run measured.
+measured = picture.origin == "real" and math.isclose(threshold, MEASURED_AT)
+stored = run.counts_of(picture.id, "test", variant) if measured else None
+if stored is not None:
+    pixels = stored
+    counted = f"As the run measured it, on the {stored.sum():,} px of the expert's mask."
+elif picture.mask is not None:
+    height, width = mask.shape
+    pixels, counted = np.array(count(mask, picture.mask)), f"Counted here, on {width}x{height} px."
+else:
+    pixels, counted = None, ""
+own = {key: float(metric([pixels])[0]) for key, metric in MASK_METRICS.items()} if pixels is not None else None
 shape = shape_of(whole, picture.image)  # of one lesion, also where the mask is shown as found
 
 with title.container():
@@ -89,16 +105,18 @@ with side, st.container(gap="xxsmall"):
         st.metric("Jaccard", f"{own['jaccard']:.3f}", help=MASK_METRICS["jaccard"].says)
         st.metric("Dice", f"{own['dice']:.3f}", help=MASK_METRICS["dice"].says)
         st.metric("Lesion found", figures.percent(own["sensitivity"]), help=MASK_METRICS["sensitivity"].says)
+        st.caption(counted)
     st.metric("Area", figures.percent(float(mask.mean())), help="Share of the picture.")
     unsure = float(((heat > 0.2) & (heat < 0.8)).mean())
     st.metric("Unsure", figures.percent(unsure, 1), help="Share of the picture with a probability between 0.2 and 0.8.")
     badges(origin_badge(picture), *([] if clean else [("as found", "orange")]))
 
-quality, failures, says = st.tabs(["How good is it?", "The failures first", "What the mask says"], key=state.TAB)
-variant = "clean" if clean else "raw"
 rows, counts = run.counts("test", variant)
 jaccard = MASK_METRICS["jaccard"](counts)
-with quality:
+
+
+def how_good() -> None:
+    """The figures of the whole test split, and where this picture is among them."""
     table = cache.mask_figures(name, variant).set_index("metric")
     chart, numbers = st.columns([5, 4], gap="large")
     with chart:
@@ -113,11 +131,15 @@ with quality:
         for i, key in enumerate(("dice", "jaccard", "threshold_jaccard", "accuracy", "sensitivity", "specificity")):
             with columns[i % 2]:
                 metric_with_interval(MASK_METRICS[key].name, table.loc[key])
-        st.caption("Cut at 0.5, at the size of the expert's masks. Small figures: 95 % interval, by lesion.")
+        st.caption(f"Cut at {MEASURED_AT:g}, at the size of the expert's masks. Small figures: 95 % interval, by "
+                   "lesion.")
     badges(("real dermoscopy", "blue"), ("test split", "green"),
            (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"),
            (f"masks {VARIANTS[variant]}", "gray"))
-with failures:
+
+
+def failures_first() -> None:
+    """The worst test pictures, each a link to itself on this page."""
     order = np.argsort(jaccard, kind="stable")[:12]
     worst = rows.iloc[order].assign(jaccard=jaccard[order])
     try:
@@ -137,27 +159,34 @@ with failures:
             with columns[i % 6]:
                 st.image(cache.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
                 link_to("segment", f"{row.jaccard:.2f}, {row.label}", ":material/polyline:",
-                        image=str(row.image_id), **({} if clean else {state.CLEAN: "false"}))
+                        **{state.IMAGE: str(row.image_id), state.TAB: FAILURES},
+                        **({} if clean else {state.CLEAN: "false"}))
     st.caption(f"The {len(worst)} worst of {len(rows):,} test pictures, with their Jaccard. A lesion that fills the "
                "frame, or one that nobody can see the end of, is hard for experts too.")
-with says:
+
+
+def what_it_says() -> None:
+    """The mask's shape in numbers."""
     if shape is None:
         st.caption("The mask is empty.")
-    else:
-        st.dataframe(pd.DataFrame([
-            ("Area", figures.percent(shape.area), "of the picture"),
-            ("Border irregularity", f"{shape.irregularity:.2f}", "1 is a disc, more is ragged"),
-            ("Solidity", f"{shape.solidity:.2f}", "share of the hull that is filled; 1 has no notch"),
-            ("Asymmetry", f"{shape.asymmetry:.2f}", "share that the mirror image leaves uncovered, over two axes"),
-            ("Contrast with the skin", "no skin in view" if np.isnan(shape.contrast) else f"{shape.contrast:.0f}",
-             "distance of the mean colours, CIELAB units"),
-            ("Variety of colour", f"{shape.variegation:.0f}", "spread of the lesion's colours, CIELAB units"),
-        ], columns=["what", "value", "how to read it"]), hide_index=True, width="stretch")
-        if shape.touches_edge:
-            st.caption(":material/warning: The lesion runs out of the picture: its shape is cut.")
-        if not clean:
-            st.caption("Of the largest part with its holes filled.")
-        st.caption("Descriptive only: these numbers are not a diagnosis, and no model here uses them.")
+        return
+    st.dataframe(pd.DataFrame([
+        ("Area", figures.percent(shape.area), "of the picture"),
+        ("Border irregularity", f"{shape.irregularity:.2f}", "1 is a disc, more is ragged"),
+        ("Solidity", f"{shape.solidity:.2f}", "share of the hull that is filled; 1 has no notch"),
+        ("Asymmetry", f"{shape.asymmetry:.2f}", "share that the mirror image leaves uncovered, over two axes"),
+        ("Contrast with the skin", "no skin in view" if np.isnan(shape.contrast) else f"{shape.contrast:.0f}",
+         "distance of the mean colours, CIELAB units"),
+        ("Variety of colour", f"{shape.variegation:.0f}", "spread of the lesion's colours, CIELAB units"),
+    ], columns=["what", "value", "how to read it"]), hide_index=True, width="stretch")
+    if shape.touches_edge:
+        st.caption(":material/warning: The lesion runs out of the picture: its shape is cut.")
+    if not clean:
+        st.caption("Of the largest part with its holes filled.")
+    st.caption("Descriptive only: these numbers are not a diagnosis, and no model here uses them.")
+
+
+open_tabs({"How good is it?": how_good, FAILURES: failures_first, "What the mask says": what_it_says})
 how_to_read(
     "The model gives each pixel a probability; the contour is where it crosses the chosen value.",
     "The Jaccard is the common area over the area of both masks together: 1 is the same mask. Under 0.65 the challenge "

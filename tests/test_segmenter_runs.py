@@ -237,6 +237,33 @@ def test_the_card_holds_the_figures_and_the_warning(small_segmenter: SegmenterRu
     assert (small_segmenter.folder / "card.md").read_text(encoding="utf-8") == card
 
 
+def test_the_card_tells_the_groups_of_people_that_are_large_enough(segmenter_copy: Path) -> None:
+    n, rng = 100, np.random.default_rng(0)
+    tp = rng.integers(50, 100, n)
+    facts = pd.DataFrame({
+        "image_id": [f"i{i}" for i in range(n)], "lesion_id": [f"L{i // 2}" for i in range(n)], "dataset": "ham10000",
+        "split": "test", "label": "NV", "age": np.repeat([15.0, 45.0, 85.0, np.nan], [19, 21, 40, 20]),
+        "sex": np.repeat(["male", "female", None], [60, 21, 19]), "site": np.repeat(["back", "acral"], [81, 19]),
+        "dx_type": "histo",
+    })
+    for variant in ("clean", "raw"):
+        facts = facts.assign(**dict(zip([f"{variant}_{name}" for name in COUNTS], [tp, 100 - tp, 0, 50], strict=True)))
+    facts.to_parquet(segmenter_copy / "masks.parquet", index=False)
+    close_again(segmenter_copy, "masks.parquet")
+    card = segmenter_card(open_segmenter(segmenter_copy))
+    section = card.split("### Groups of people")[1].split("##")[0]
+    told = {line.split(" | ")[0].removeprefix("| "): line.split(" | ")[1:] for line in section.splitlines()
+            if ": " in line and line.startswith("|")}
+    assert list(told) == ["Sex: male", "Sex: female", "Age: 80 and over", "Age: 40 to 59", "Age: not recorded",
+                          "Site: back"]
+    for group, part in (("Sex: female", facts["sex"] == "female"), ("Age: 80 and over", facts["age"] == 85),
+                        ("Age: not recorded", facts["age"].isna()), ("Site: back", facts["site"] == "back")):
+        value, interval, count_of = told[group]
+        low, high = map(float, interval.split(" to "))
+        assert value == f"{(tp[part] / 100).mean():.3f}" and count_of == f"{part.sum()} |"
+        assert low <= float(value) <= high
+
+
 class TestCommands:
     def test_evaluate(self, call: Any, small_segmenter: SegmenterRun) -> None:
         code, out, _ = call("segment", "evaluate", small_segmenter.folder, "--json", "--resamples", "100")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lesion_core.analysis.intervals import bootstrap_all, share_interval
+from lesion_core.analysis.intervals import bootstrap_all, paired_intervals, share_interval
 from lesion_core.analysis.predictions import Floats
 from lesion_core.analysis.ranking import Weights
 from lesion_core.errors import DataError
@@ -130,10 +130,44 @@ def mask_summary(counts: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed:
     """
     table = figures(counts)
     failed = (table["jaccard"] < THRESHOLD).to_numpy(np.bool_)
+    found = bootstrap_all(_means(table), groups, n_boot, seed)
+    found["failures"] = share_interval(failed, np.ones_like(failed), groups, n_boot, seed)
+    return pd.DataFrame([{"metric": key, **asdict(interval)} for key, interval in found.items()])
+
+
+def mask_differences(
+    before: ArrayLike, after: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """How much higher the mean of each figure is after than before, of the same pictures in the same resamples.
+
+    Args:
+        before: (N, 4) in the order of `COUNTS`.
+        after: (N, 4), rows as in `before`.
+        groups: (N,) lesion ids.
+        n_boot: Resamples.
+        seed: The same seed draws the same lesions.
+
+    Returns:
+        metric (keys of `MASK_METRICS`), value, low, high, n_images, n_groups.
+
+    Raises:
+        DataError: There are no pictures, a lesion id is missing, or the arrays do not fit.
+    """
+    ours, theirs = figures(before), figures(after)
+    if len(ours) != len(theirs):
+        raise DataError(f"{len(ours)} and {len(theirs)} pictures are not the same ones.", "Give one row a picture.")
+
+    def together(means: dict[str, Callable[[Weights], Floats]]) -> Callable[[Weights], dict[str, Floats]]:
+        return lambda weights: {key: mean(weights) for key, mean in means.items()}
+
+    found = paired_intervals(together(_means(ours)), together(_means(theirs)), groups, n_boot, seed)
+    return pd.DataFrame([{"metric": key, **asdict(interval)} for key, interval in found.items()])
+
+
+def _means(table: pd.DataFrame) -> dict[str, Callable[[Weights], Floats]]:
+    """The weighted mean of each column."""
 
     def mean(values: Floats) -> Callable[[Weights], Floats]:
         return lambda weights: np.asarray(values @ weights / weights.sum(axis=0))
 
-    found = bootstrap_all({str(key): mean(table[key].to_numpy(np.float64)) for key in table}, groups, n_boot, seed)
-    found["failures"] = share_interval(failed, np.ones_like(failed), groups, n_boot, seed)
-    return pd.DataFrame([{"metric": key, **asdict(interval)} for key, interval in found.items()])
+    return {str(key): mean(table[key].to_numpy(np.float64)) for key in table}

@@ -24,6 +24,12 @@ def age_bands(ages: pd.Series[float]) -> pd.Series[str]:
     return bands.where(bands.notna(), UNKNOWN)
 
 
+def group_names(table: pd.DataFrame, by: str) -> NDArray[np.object_]:
+    """The group of each row, (N,) strings, from the column `by` (key of `GROUPED_BY`); `UNKNOWN` where it is empty."""
+    names = age_bands(table[by]) if by == "age" else table[by].astype(object)
+    return names.where(names.notna(), UNKNOWN).astype(str).to_numpy(object)
+
+
 def subgroups(data: ViewData, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Accuracy, and the share of melanomas that are found, in each group of people.
 
@@ -41,8 +47,7 @@ def subgroups(data: ViewData, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     lesions = np.asarray(data.groups)
     rows = []
     for by in GROUPED_BY:
-        names = age_bands(data.table[by]) if by == "age" else data.table[by].astype(object)
-        groups = names.where(names.notna(), UNKNOWN).astype(str).to_numpy()
+        groups = group_names(data.table, by)
         asked: dict[tuple[str, str], tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
         for group in pd.Series(groups).value_counts().index:
             own = groups == group

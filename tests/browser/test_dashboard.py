@@ -159,6 +159,23 @@ def test_the_link_of_a_picture_survives_a_reload(page: Page, server: str) -> Non
     assert "image=synthetic-BCC-2" in page.url
 
 
+def test_the_tab_of_segment_is_in_the_link_and_stays_with_the_next_picture(page: Page, server: str) -> None:
+    visit(page, server, "segment?image=synthetic-BKL-1")
+    page.get_by_role("tab", name="The failures first").click()
+    page.wait_for_function("new URL(location.href).searchParams.get('tab') === 'The failures first'", timeout=PATIENCE)
+    worst = page.get_by_text("test pictures, with their Jaccard")
+    expect(worst).to_be_visible(timeout=PATIENCE)
+    page.reload()
+    expect(worst).to_be_visible(timeout=PATIENCE)
+    page.get_by_test_id("stPageLink").get_by_role("link").filter(has_text=", ").first.click()
+    expect(page.get_by_text("of the expert's mask.")).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    expect(worst).to_be_visible(timeout=PATIENCE)
+    assert "image=SYN_" in page.url and "tab=" in page.url
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page.problems == []  # type: ignore[attr-defined]
+
+
 def test_the_wipe_follows_pointer_and_keys(page: Page, server: str) -> None:
     visit(page, server, "preprocessing?image=synthetic-MEL-1")
     handle = page.locator(".wipe [role=slider]")
