@@ -14,8 +14,11 @@ from rich.table import Table
 from lesion_core.config import SegmenterRunSettings
 from lesion_core.console import (
     DataOption,
+    DevicesOption,
     JsonOption,
+    NodesOption,
     RunsOption,
+    StrategyOption,
     bar,
     err,
     out,
@@ -50,9 +53,9 @@ def train(
     runs: RunsOption = Path("checkpoints"),
     work: Annotated[Path, typer.Option(help="Folder for checkpoints and preprocessed pictures.")] = Path("scratch"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
-    devices: Annotated[str, typer.Option(help="Lightning's devices.")] = "auto",
-    nodes: Annotated[int, typer.Option(help="Lightning's num_nodes.")] = 1,
-    strategy: Annotated[str, typer.Option(help="Lightning's strategy.")] = "auto",
+    devices: DevicesOption = "auto",
+    nodes: NodesOption = 1,
+    strategy: StrategyOption = "auto",
 ) -> None:
     """Train a U-Net on pictures with masks, measure it and write the run. A killed training goes on where it was."""
     from lesion_core import ranks
