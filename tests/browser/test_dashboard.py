@@ -75,7 +75,9 @@ def page(browser: Browser) -> Iterator[Page]:
     # Streamlit's client first looks for its server below the page's own path; those two answers are meant to be 404.
     opened.on("response", lambda r: problems.append(f"{r.status} {r.url}")
               if r.status >= 400 and not r.url.endswith(("/_stcore/health", "/_stcore/host-config")) else None)
-    opened.on("requestfailed", lambda r: problems.append(f"failed {r.url}") if not r.url.startswith("data:") else None)
+    # What the browser itself takes back, a picture that the next one replaces or a reload cuts off, did not fail.
+    opened.on("requestfailed", lambda r: problems.append(f"{r.failure} {r.url}")
+              if not r.url.startswith("data:") and r.failure != "net::ERR_ABORTED" else None)
     opened.on("console", lambda m: problems.append(m.text) if m.type == "error" and "404" not in m.text else None)
     opened.problems = problems  # type: ignore[attr-defined]
     yield opened
@@ -165,8 +167,10 @@ def test_the_tab_of_segment_is_in_the_link_and_stays_with_the_next_picture(page:
     page.wait_for_function("new URL(location.href).searchParams.get('tab') === 'The failures first'", timeout=PATIENCE)
     worst = page.get_by_text("test pictures, with their Jaccard")
     expect(worst).to_be_visible(timeout=PATIENCE)
+    settle(page)
     page.reload()
     expect(worst).to_be_visible(timeout=PATIENCE)
+    settle(page)
     page.get_by_test_id("stPageLink").get_by_role("link").filter(has_text=", ").first.click()
     expect(page.get_by_text("of the expert's mask.")).to_be_visible(timeout=PATIENCE)
     settle(page)
