@@ -15,10 +15,15 @@ from lesion_core.config import SegmenterRunSettings
 from lesion_core.console import (
     DataOption,
     DevicesOption,
+    FreshOption,
     JsonOption,
+    NameOption,
     NodesOption,
     RunsOption,
+    SettingsOption,
     StrategyOption,
+    WeightsFolderOption,
+    WorkOption,
     bar,
     err,
     out,
@@ -45,14 +50,12 @@ app = typer.Typer(
 @app.command()
 def train(
     data: DataOption,
-    name: Annotated[str, typer.Option(help="The run's name; with --settings, in place of the one there.")] = "",
-    settings: Annotated[
-        Path | None, typer.Option(help="Settings as JSON; a run's config.json repeats that run.")
-    ] = None,
-    weights_folder: Annotated[Path | None, typer.Option(help="Where a weights file named in the settings is.")] = None,
+    name: NameOption = "",
+    settings: SettingsOption = None,
+    weights_folder: WeightsFolderOption = None,
     runs: RunsOption = Path("checkpoints"),
-    work: Annotated[Path, typer.Option(help="Folder for checkpoints and preprocessed pictures.")] = Path("scratch"),
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")] = False,
+    work: WorkOption = Path("scratch"),
+    fresh: FreshOption = False,
     devices: DevicesOption = "auto",
     nodes: NodesOption = 1,
     strategy: StrategyOption = "auto",

@@ -23,6 +23,15 @@ DataOption = Annotated[
     Path, typer.Option("--data", envvar="LESION_DATA", help="Folder with the data sets, one level down.", exists=True,
                        file_okay=False)
 ]
+NameOption = Annotated[str, typer.Option("--name", help="The run's name; with --settings, in place of the one there.")]
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", help="Settings as JSON; a run's config.json repeats that run.")
+]
+WeightsFolderOption = Annotated[
+    Path | None, typer.Option("--weights-folder", help="Where a weights file named in the settings is.")
+]
+WorkOption = Annotated[Path, typer.Option("--work", help="Folder for checkpoints and preprocessed pictures.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 DevicesOption = Annotated[str, typer.Option(help="Lightning's devices.")]
