@@ -20,7 +20,8 @@ DRAWN = {
 """View and metric to a name: what the chart shows."""
 
 VIEWS = {
-    "test": "own test split", SEEN: "of it, lesion also in train", UNSEEN: "of it, lesion not in train",
+    "test": "own test split", SEEN: "of it, other pictures of the lesion in train",
+    UNSEEN: "of it, lesions with several pictures, none in train",
     "ham10000": "HAM10000 part", "binary": "benign or malignant", "isic2018": "official ISIC 2018 set",
 }
 METRICS = {"balanced_accuracy": "balanced accuracy", "macro_auroc": "mean AUROC", "accuracy": "accuracy",
@@ -84,7 +85,7 @@ def _by_place(table: pd.DataFrame) -> dict[tuple[str, str, str, str], Interval]:
 
 
 def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
-    """What the figures say, a sentence a variant but the first, and one on lesions that were trained on."""
+    """What the figures say: a sentence a variant but the first, and where lesions were trained on, one a variant."""
     found = _by_place(table)
     first, *others = names
     sentences = []
@@ -96,14 +97,16 @@ def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
         if parts:
             sentences.append(f"**{names[variant]}**, balanced accuracy less that of *{names[first]}*, at the pictures "
                              f"that both were tested on: {'; '.join(parts)}.")
+    if all(view != SEEN for _, view, _, _ in found):
+        return sentences
     for variant, name in names.items():
-        seen, new = (found.get((variant, view, "", "accuracy")) for view in (SEEN, UNSEEN))
-        if seen and new:
-            sentences.append(
-                f"**{name}**: of test pictures whose lesion it was trained on, {percent(seen.value)} "
-                f"({percent(seen.low)} to {percent(seen.high)}, n {seen.n_images:,}) are right, of the others "
-                f"{percent(new.value)} ({percent(new.low)} to {percent(new.high)}, n {new.n_images:,})."
-            )
+        parts = [
+            f"{percent(f.value)} ({percent(f.low)} to {percent(f.high)}, n {f.n_images:,}) of those with {where}"
+            for view, where in ((SEEN, "other pictures in train"), (UNSEEN, "none in train"))
+            if (f := found.get((variant, view, "", "accuracy")))
+        ]
+        if parts:
+            sentences.append(f"**{name}**, lesions with several pictures: right are {', and '.join(parts)}.")
     return sentences
 
 
@@ -118,7 +121,8 @@ def study_table(key: str, table: pd.DataFrame) -> pd.DataFrame:
         A row a figure: `METRICS` in every view of `VIEWS`, and where ways with rare classes are compared also each
         class's recall; cells are the value, its interval and n, or "none".
     """
-    wanted = [(view, "", metric, f"{name}, {where}") for view, where in VIEWS.items()
+    shown = {view: where for view, where in VIEWS.items() if key == "leakage" or view not in (SEEN, UNSEEN)}
+    wanted = [(view, "", metric, f"{name}, {where}") for view, where in shown.items()
               for metric, name in METRICS.items()]
     if key == "imbalance":
         recalls = table[(table["metric"] == "sensitivity") & table["view"].isin(["test", "isic2018"])]

@@ -34,8 +34,9 @@ DIFFERENCE = " less the first"
 VIEWS_SHOWN = ("test", "ham10000", "binary", "isic2018")
 """Of `analysis.views.VIEWS`: those that a study measures."""
 
-SEEN, UNSEEN = "test, lesion in train", "test, lesion not in train"
-"""The two parts of a test split that was dealt picture by picture."""
+SEEN, UNSEEN = "test, lesion in train", "test, lesion with several pictures, none in train"
+"""Test pictures of lesions of which the data have several pictures: such lesions are harder than others, so those that
+were trained on are compared with those that were not."""
 
 STRANGE_COLUMNS = ("score", "diagnosis", "measure", "value", "low", "high", "n")
 """Of a study of diagnoses that were left out: how well each OOD score finds them."""
@@ -151,8 +152,8 @@ def run_study(
         trainer_options: Passed to Lightning's Trainer.
 
     Returns:
-        Long form. `COLUMNS`: all metrics of the views `VIEWS_SHOWN` (class is empty), of the test pictures whose
-        lesion is in train and of the others where there are both (`SEEN`, `UNSEEN`), the differences to the first
+        Long form. `COLUMNS`: all metrics of the views `VIEWS_SHOWN` (class is empty) and of the test pictures of
+        lesions with several pictures (`SEEN`, `UNSEEN`, as far as there are any), the differences to the first
         variant (`DIFFERENCE`), and each class's sensitivity. `STRANGE_COLUMNS` of a study that leaves
         diagnoses out: the share of each, and of both (diagnosis all), that is rejected at the threshold that keeps 95 %
         of calibrate, and `detection.MEASURES`.
@@ -218,9 +219,11 @@ def _quality(run: Run, first: Run | None) -> pd.DataFrame:
             rows.append(less.assign(view=view + DIFFERENCE))
     test = view_data(run, "test")
     if test is not None:
-        seen = np.isin(test.groups, run.predictions.loc[run.predictions["split"] == "train", "lesion_id"].to_numpy(str))
-        for view, part in ((SEEN, seen), (UNSEEN, ~seen)):
-            if seen.any() and part.any():
+        lesions, groups = run.predictions["lesion_id"], np.asarray(test.groups)
+        seen = np.isin(groups, lesions[run.predictions["split"] == "train"].to_numpy(str))
+        several = np.isin(groups, lesions[lesions.duplicated()].to_numpy(str))
+        for view, part in ((SEEN, seen), (UNSEEN, several & ~seen)):
+            if part.any():
                 found_part = summary(test.truth[part], test.probabilities[part], test.groups[part], test.classes)
                 rows.append(found_part.assign(view=view))
     return pd.concat(rows, ignore_index=True).fillna({"class": ""})
