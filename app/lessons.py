@@ -50,6 +50,9 @@ def lessons() -> None:
         with right:
             for sentence in said(found.table, names):
                 st.markdown(sentence)
+        if key == "imbalance":
+            st.dataframe(recall_table(found.table, names), alt="Recall of each diagnosis. A row a training.")
+            st.caption("Recall of each diagnosis on the own test split, with its number of pictures.")
         st.caption(
             f"Further right is better; bars are 95 % intervals by lesion. {entry.says} One training each: another seed "
             f"moves the dots too, which the bars do not show. {budget(found.settings)}"
@@ -108,6 +111,15 @@ def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
         if parts:
             sentences.append(f"**{name}**, lesions with several pictures: right are {', and '.join(parts)}.")
     return sentences
+
+
+def recall_table(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Each diagnosis' recall on the own test split as text, a row a variant, a column a diagnosis with its n."""
+    shown: dict[str, dict[str, str]] = {name: {} for name in names.values()}
+    for (variant, view, code, metric), found in _by_place(table).items():
+        if (view, metric) == ("test", "sensitivity"):
+            shown[names[variant]][f"{code}, n {found.n_images:,}"] = percent(found.value)
+    return pd.DataFrame.from_dict(shown, orient="index").fillna("none")
 
 
 def study_table(key: str, table: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import cache
-from app.lessons import DRAWN, chart_tables, said, study_table
+from app.lessons import DRAWN, chart_tables, recall_table, said, study_table
 from lesion_core.config import ModelSettings, RunSettings
 from lesion_core.labels import ISIC2019
 from lesion_core.studies import COLUMNS, DIFFERENCE, SEEN, STUDIES, UNSEEN, Finding, write_study
@@ -68,6 +68,13 @@ def test_the_chart_has_every_variant_and_the_sentences_say_the_differences() -> 
     assert seen == ("**split by image**, lesions with several pictures: right are 90 % (85 % to 95 %, n 400) of those "
                     "with other pictures in train, and 70 % (60 % to 80 %, n 90) of those with none in train.")
     assert said(found[found["variant"] == "lesion"], names) == []
+
+
+def test_recall_of_each_diagnosis_stands_side_by_side() -> None:
+    names = {key: variant.name for key, variant in STUDIES["imbalance"].variants.items()}
+    table = recall_table(made("imbalance").table, names)
+    assert table.index.tolist() == list(names.values()) and table.columns.tolist() == [f"{c}, n 10" for c in ISIC2019]
+    assert (table == "25 %").all(axis=None)
 
 
 def test_the_page_shows_what_was_made(
