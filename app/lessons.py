@@ -19,6 +19,9 @@ DRAWN = {
 }
 """View and metric to a name: what the chart shows."""
 
+SEVERAL = {("several", "accuracy"): "Accuracy, lesions with several pictures"}
+"""What the chart shows first where lesions were trained on: there the pictures `SEEN`, and `UNSEEN` of the others."""
+
 VIEWS = {
     "test": "own test split", SEEN: "of it, other pictures of the lesion in train",
     UNSEEN: "of it, lesions with several pictures, none in train",
@@ -39,11 +42,12 @@ def lessons() -> None:
         names = {variant: described.name for variant, described in entry.variants.items()}
         st.subheader(entry.question, anchor=False)
         left, right = st.columns([3, 2], gap="large")
+        wanted = drawn(found.table)
         with left:
             st.plotly_chart(
                 figures.runs_side_by_side(
-                    chart_tables(found.table, names), {"|".join(k): name for k, name in DRAWN.items()},
-                    next(iter(names.values())), height=70 + len(DRAWN) * (30 + 26 * len(names)),
+                    chart_tables(found.table, names), wanted, next(iter(names.values())),
+                    height=70 + len(wanted) * (30 + 26 * len(names)),
                 ), config={"displayModeBar": False}, key=f"lesson-{key}",
                 alt=f"{entry.question} A dot a training, with its interval.",
             )
@@ -68,15 +72,22 @@ def budget(settings: RunSettings) -> str:
             f"{settings.training.seed}.")
 
 
+def drawn(table: pd.DataFrame) -> dict[str, str]:
+    """What the chart of a study shows: the figure, view and metric, to its name."""
+    wanted = {**SEVERAL, **DRAWN} if (table["view"] == SEEN).any() else DRAWN
+    return {"|".join(key): name for key, name in wanted.items()}
+
+
 def chart_tables(table: pd.DataFrame, names: dict[str, str]) -> dict[str, pd.DataFrame]:
-    """Value, low and high of what is `DRAWN`, by the variant's name; NaN where it was not measured."""
+    """Value, low and high of what is `drawn`, by the variant's name; NaN where it was not measured."""
     whole = table[table["class"].fillna("") == ""]
-    figures_of = whole.assign(figure=whole["view"] + "|" + whole["metric"])
-    return {
-        name: figures_of[figures_of["variant"] == variant].set_index("figure")[["value", "low", "high"]].reindex(
-            ["|".join(key) for key in DRAWN])
-        for variant, name in names.items()
-    }
+    tables = {}
+    for variant, name in names.items():
+        own = whole[whole["variant"] == variant]
+        several = SEEN if (own["view"] == SEEN).any() else UNSEEN
+        figure = own["view"].replace({several: "several"}) + "|" + own["metric"]
+        tables[name] = own.set_index(figure)[["value", "low", "high"]].reindex(list(drawn(table)))
+    return tables
 
 
 def _by_place(table: pd.DataFrame) -> dict[tuple[str, str, str, str], Interval]:

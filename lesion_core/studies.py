@@ -109,7 +109,8 @@ STUDIES: dict[str, Study] = {
     "files": Study(
         "What does a file betray?",
         "The same training twice. Data sets differ in the size and compression of their files and in the diagnoses "
-        "that they hold, so a model can take one for the other; equal detail takes that sign away.",
+        "that they hold, so a model can take one for the other; equal detail takes that sign away. Few pixels a side "
+        "leave little of it to take.",
         {"as_they_are": Variant("the files as they are", detail=False),
          "equal_detail": Variant("one sharpness and compression", detail=True)},
     ),

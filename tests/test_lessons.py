@@ -58,8 +58,10 @@ def test_the_chart_has_every_variant_and_the_sentences_say_the_differences() -> 
     tables = chart_tables(found[found["view"] != "isic2018"], names)
     assert list(tables) == list(names.values())
     for table in tables.values():
-        assert len(table) == len(DRAWN) and table.loc["isic2018|balanced_accuracy"].isna().all()
+        assert len(table) == len(DRAWN) + 1 and table.loc["isic2018|balanced_accuracy"].isna().all()
     assert tables["split by image"].loc["test|accuracy", "value"] == 0.6
+    assert tables["split by image"].loc["several|accuracy", "value"] == 0.9, "those in train"
+    assert tables["split by lesion"].loc["several|accuracy", "value"] == 0.6, "none is in train"
     less, apart, seen = said(found, names)
     assert less.startswith("**split by image**, balanced accuracy less that of *split by lesion*")
     assert "+0.100 (-0.020 to +0.200) on the own test split (n 240)" in less and "ISIC 2018 set" in less
