@@ -16,11 +16,13 @@ from lesion_core.analysis.views import view_summary
 from lesion_core.cards import card
 from lesion_core.data.collection import collect
 from lesion_core.engine import Engine
+from lesion_core.labels import ISIC2019
 from lesion_core.run_folders import is_segmenter, run_folders
 from lesion_core.runs import Run, open_run
 from lesion_core.segmenter_cards import segmenter_card
 from lesion_core.segmenter_engine import SegmenterEngine
 from lesion_core.segmenter_runs import VARIANTS, SegmenterRun, open_segmenter
+from lesion_core.studies import STUDIES, read_study
 
 ROOT = Path(__file__).parent.parent
 CLASSIFIERS = [folder for folder in run_folders(ROOT / "checkpoints") if not is_segmenter(folder)]
@@ -118,6 +120,22 @@ def test_the_readme_says_what_8_bits_cost(shipped: Run) -> None:
     cost = shipped.config.quantization
     line = (f"| {named(shipped)} | {cost['balanced_accuracy_fp32']:.4f} | {cost['balanced_accuracy_8bit']:.4f} | "
             f"{100 * cost['same_decision']:.2f} % |")
+    assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
+
+
+@pytest.mark.parametrize("variant", STUDIES["imbalance"].variants)
+def test_the_readme_says_what_ways_with_rare_diagnoses_do(variant: str) -> None:
+    found = read_study("imbalance", ROOT / "studies")
+    assert found
+    own = found.table[found.table["variant"] == variant]
+    whole = own[own["class"].isna() | (own["class"] == "")].set_index(["view", "metric"])
+    test, official = (whole.loc[(view, "balanced_accuracy")] for view in ("test", "isic2018"))
+    recalls = own[(own["view"] == "test") & (own["metric"] == "sensitivity")].set_index("class")["value"]
+    cells = [f"{test['value']:.3f} ({test['low']:.3f} to {test['high']:.3f})",
+             f"{whole.loc[('test', 'accuracy'), 'value']:.3f}",
+             f"{official['value']:.3f} ({official['low']:.3f} to {official['high']:.3f})",
+             *(f"{100 * recalls[code]:.0f}" for code in ISIC2019)]
+    line = f"| {STUDIES['imbalance'].variants[variant].name} | {' | '.join(cells)} |"
     assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
 
 
