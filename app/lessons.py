@@ -99,7 +99,7 @@ def _by_place(table: pd.DataFrame) -> dict[tuple[str, str, str, str], Interval]:
 
 
 def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
-    """What the figures say: a sentence a variant but the first, and where lesions were trained on, one a variant."""
+    """What the figures say: where lesions were trained on, a sentence a variant; then one each but the first."""
     found = _by_place(table)
     first, *others = names
     sentences = []
@@ -113,6 +113,7 @@ def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
                              f"that both were tested on: {'; '.join(parts)}.")
     if all(view != SEEN for _, view, _, _ in found):
         return sentences
+    apart = []
     for variant, name in names.items():
         parts = [
             f"{percent(f.value)} ({percent(f.low)} to {percent(f.high)}, n {f.n_images:,}) of those with {where}"
@@ -120,8 +121,8 @@ def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
             if (f := found.get((variant, view, "", "accuracy")))
         ]
         if parts:
-            sentences.append(f"**{name}**, lesions with several pictures: right are {', and '.join(parts)}.")
-    return sentences
+            apart.append(f"**{name}**, lesions with several pictures: right are {', and '.join(parts)}.")
+    return [*apart, *sentences]
 
 
 def recall_table(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:

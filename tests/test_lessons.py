@@ -62,7 +62,7 @@ def test_the_chart_has_every_variant_and_the_sentences_say_the_differences() -> 
     assert tables["split by image"].loc["test|accuracy", "value"] == 0.6
     assert tables["split by image"].loc["several|accuracy", "value"] == 0.9, "those in train"
     assert tables["split by lesion"].loc["several|accuracy", "value"] == 0.6, "none is in train"
-    less, apart, seen = said(found, names)
+    apart, seen, less = said(found, names)
     assert less.startswith("**split by image**, balanced accuracy less that of *split by lesion*")
     assert "+0.100 (-0.020 to +0.200) on the own test split (n 240)" in less and "ISIC 2018 set" in less
     assert apart == ("**split by lesion**, lesions with several pictures: right are 60 % (50 % to 70 %, n 500) of "

@@ -22,7 +22,7 @@ from lesion_core.runs import Run, open_run
 from lesion_core.segmenter_cards import segmenter_card
 from lesion_core.segmenter_engine import SegmenterEngine
 from lesion_core.segmenter_runs import VARIANTS, SegmenterRun, open_segmenter
-from lesion_core.studies import STUDIES, read_study
+from lesion_core.studies import SEEN, STUDIES, UNSEEN, read_study
 
 ROOT = Path(__file__).parent.parent
 CLASSIFIERS = [folder for folder in run_folders(ROOT / "checkpoints") if not is_segmenter(folder)]
@@ -136,6 +136,26 @@ def test_the_readme_says_what_ways_with_rare_diagnoses_do(variant: str) -> None:
              f"{official['value']:.3f} ({official['low']:.3f} to {official['high']:.3f})",
              *(f"{100 * recalls[code]:.0f}" for code in ISIC2019)]
     line = f"| {STUDIES['imbalance'].variants[variant].name} | {' | '.join(cells)} |"
+    assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
+
+
+@pytest.mark.parametrize(("view", "metric", "start"), [
+    ("test", "balanced_accuracy", "| own test split, n = 1,631 | balanced accuracy |"),
+    ("test", "macro_auroc", "| | mean AUROC |"), ("binary", "f1", "| benign or malignant | F1 |"),
+    ("several", "accuracy", "| its lesions with several pictures | accuracy |"),
+    ("isic2018", "balanced_accuracy", "| official ISIC 2018 test set, n = 1,285 | balanced accuracy |"),
+    ("isic2018", "macro_auroc", "| | mean AUROC |"),
+])
+def test_the_readme_says_what_leakage_buys(view: str, metric: str, start: str) -> None:
+    found = read_study("leakage", ROOT / "studies")
+    assert found
+    cells = []
+    for variant, several, where in (("lesion", UNSEEN, "none in train"), ("image", SEEN, "others in train")):
+        own = found.table[(found.table["variant"] == variant) & (found.table["metric"] == metric)]
+        row = own.set_index("view").loc[several if view == "several" else view]
+        cells.append(f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+                     + (f", n = {row['n_images']:.0f}, {where}" if view == "several" else ""))
+    line = f"{start} {' | '.join(cells)} |"
     assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
 
 
