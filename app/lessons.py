@@ -30,6 +30,9 @@ VIEWS = {
 METRICS = {"balanced_accuracy": "balanced accuracy", "macro_auroc": "mean AUROC", "accuracy": "accuracy",
            "precision": "precision", "recall": "recall", "f1": "F1"}
 
+COMPARED = ("balanced_accuracy", "accuracy")
+"""Of `METRICS`: those whose differences are told."""
+
 
 def lessons() -> None:
     """Every study that was made: its question, the chart, what it says, and all figures."""
@@ -99,21 +102,34 @@ def _by_place(table: pd.DataFrame) -> dict[tuple[str, str, str, str], Interval]:
 
 
 def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
-    """What the figures say: where lesions were trained on, a sentence a variant; then one each but the first."""
+    """What the figures say: where lesions were trained on, what that did; then a sentence a variant but the first."""
     found = _by_place(table)
     first, *others = names
     sentences = []
     for variant in others:
         parts = []
         for view in ("test", "isic2018"):
-            if f := found.get((variant, view + DIFFERENCE, "", "balanced_accuracy")):
-                parts.append(f"{f.value:+.3f} ({f.low:+.3f} to {f.high:+.3f}) on the {VIEWS[view]} (n {f.n_images:,})")
+            less = {metric: found.get((variant, view + DIFFERENCE, "", metric)) for metric in COMPARED}
+            told = [f"{METRICS[metric]} {f.value:+.3f} ({f.low:+.3f} to {f.high:+.3f})"
+                    for metric, f in less.items() if f]
+            n = next((f.n_images for f in less.values() if f), 0)
+            own = found.get((variant, view, "", COMPARED[0]))
+            where = (f"the {n:,} pictures that are in both test splits" if own and own.n_images != n
+                     else f"the {VIEWS[view]} (n {n:,})")
+            if told:
+                parts.append(f"on {where} {', '.join(told)}")
         if parts:
-            sentences.append(f"**{names[variant]}**, balanced accuracy less that of *{names[first]}*, at the pictures "
-                             f"that both were tested on: {'; '.join(parts)}.")
+            sentences.append(f"**{names[variant]}** less *{names[first]}*: {'; '.join(parts)}.")
+    return [*_said_of_lesions_in_train(found, names), *sentences]
+
+
+def _said_of_lesions_in_train(found: dict[tuple[str, str, str, str], Interval], names: dict[str, str]) -> list[str]:
+    """What each variant's authors would report, and what is right of lesions with several pictures; or nothing."""
     if all(view != SEEN for _, view, _, _ in found):
-        return sentences
-    apart = []
+        return []
+    reported = [f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f}) *{name}*" for variant, name in names.items()
+                if (f := found.get((variant, "test", "", COMPARED[0])))]
+    apart = [f"As its authors would report it, each on its own test split, balanced accuracy is {', '.join(reported)}."]
     for variant, name in names.items():
         parts = [
             f"{percent(f.value)} ({percent(f.low)} to {percent(f.high)}, n {f.n_images:,}) of those with {where}"
@@ -122,7 +138,7 @@ def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
         ]
         if parts:
             apart.append(f"**{name}**, lesions with several pictures: right are {', and '.join(parts)}.")
-    return [*apart, *sentences]
+    return apart
 
 
 def recall_table(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:

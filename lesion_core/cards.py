@@ -79,11 +79,7 @@ def card(run: Run) -> str:
             f"(test split, own classes){when}.",
         ]
     own = f"checkpoints/{run.name}/config.json"
-    weights = config.settings.model.weights
-    of_file = weights not in ("none", "imagenet")
-    start = "--weights-folder WEIGHTS " if of_file else ""
-    where = [f"WEIGHTS is the folder that holds `{weights}`" + (
-        ", another run's." if "/" in weights else "."), ""] if of_file else []
+    start, where = initial_weights(config.settings.model.weights)
     lines += [
         "", "## Limits", "",
         "- The data are from few clinics and do not record the colour of the skin: other skin and other cameras are "
@@ -97,6 +93,15 @@ def card(run: Run) -> str:
         f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.", "",
     ]
     return "\n".join(lines)
+
+
+def initial_weights(weights: str) -> tuple[str, list[str]]:
+    """The option of a training that names the folder of its initial weights, and lines of a card that explain it; both
+    empty where the weights are none or torchvision's."""
+    if weights in ("none", "imagenet"):
+        return "", []
+    whose = ", another run's." if "/" in weights else "."
+    return "--weights-folder WEIGHTS ", [f"WEIGHTS is the folder that holds `{weights}`{whose}", ""]
 
 
 def _chosen_epoch(run: Run) -> str:

@@ -119,6 +119,9 @@ def evaluate(
     if data is None:
         if flips or detail:
             raise ConfigError("--flips and --detail read the pictures again.", "Say where they are with --data.")
+        if (devices, nodes, strategy) != ("auto", 1, "auto"):
+            raise ConfigError("--devices, --nodes and --strategy share the scoring, and nothing is scored here.",
+                              "Give --data, or leave them out.")
         opened = open_run(run)
     else:
         # What is scored anew may be missing or damaged before.

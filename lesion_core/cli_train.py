@@ -133,12 +133,15 @@ def study(
     folder: Annotated[Path, typer.Option("--out", help="Folder of the table.")] = Path("studies"),
 ) -> None:
     """Train variants side by side with one seed and one budget, and write what they measure as a table."""
-    from lesion_core.studies import Finding, run_study, write_study
+    from lesion_core.studies import Finding, read_study, run_study, write_study
     from lesion_core.studies import study as known_study
 
     known_study(key)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     chosen = _settings(settings, "")
+    earlier = read_study(key, folder)
+    if earlier and earlier.settings != chosen:
+        raise ConfigError(f"{folder} holds this study, made with other settings.", "Name another folder with --out.")
     table = run_study(
         key, chosen, data, work, weights_folder=weights_folder, on_variant=lambda name: tell(f"Variant: {name}."),
     )

@@ -227,7 +227,8 @@ def write_run(
     # A run that is there stays whole until everything is known.
     weights, new = folder / "model.safetensors", folder / "model.new.safetensors"
     if model is not None and ranks.first():
-        grams = gram_matrices(model, train_batches(table, settings.preprocessing)) if bits == 8 else None
+        learned = settings.with_detail(False) if detail_added else settings
+        grams = gram_matrices(model, train_batches(table, learned.preprocessing)) if bits == 8 else None
         save_weights(new, model.state_dict(), bits=bits, grams=grams)
     ranks.wait()
     shipped = trained(settings.model, weights if model is None else new)

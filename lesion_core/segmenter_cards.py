@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lesion_core.analysis.segmentation import MASK_METRICS, mask_summary
 from lesion_core.analysis.subgroups import GROUPED_BY, group_names
-from lesion_core.cards import SMALLEST
+from lesion_core.cards import SMALLEST, initial_weights
 from lesion_core.segmenter_runs import VARIANTS, SegmenterRun
 
 
@@ -62,6 +62,7 @@ def segmenter_card(run: SegmenterRun) -> str:
         lines.append(_jaccard(str(code), table.loc[rows], pixels[rows]))
     lines += _groups(table, pixels)
     q = config.quantization
+    start, where = initial_weights(config.settings.model.weights)
     lines += [
         "", "## Eight bits a weight", "",
         f"Mean Jaccard on the {q['test_images']:.0f} test images {q['jaccard_fp32']:.4f} at float32 and "
@@ -76,7 +77,7 @@ def segmenter_card(run: SegmenterRun) -> str:
         "- It always looks for one lesion: a picture without one gets a mask too.",
         "", "## Make it again", "",
         "```", f"python -m lesion_core segment train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "
-        "--weights-folder $LESION_DATA/weights --runs new", "```", "",
+        f"{start}--runs new", "```", "", *where,
         f"{training.epochs} epochs, the best by {training.monitor} on the select split. Batch {training.batch_size}, "
         f"{training.optimizer}, seed {training.seed}; "
         f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.", "",

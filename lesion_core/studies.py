@@ -21,7 +21,7 @@ from lesion_core.config import RunSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import assign_roles, roles_fingerprint
 from lesion_core.data.tables import read_csv
-from lesion_core.errors import ConfigError
+from lesion_core.errors import ConfigError, DataError
 from lesion_core.labels import BINARY
 from lesion_core.runs import OFFICIAL_TEST, Run, open_run
 
@@ -109,8 +109,7 @@ STUDIES: dict[str, Study] = {
     "files": Study(
         "What does a file betray?",
         "The same training twice. Data sets differ in the size and compression of their files and in the diagnoses "
-        "that they hold, so a model can take one for the other; equal detail takes that sign away. Few pixels a side "
-        "leave little of it to take.",
+        "that they hold, so a model can take one for the other; equal detail takes that sign away.",
         {"as_they_are": Variant("the files as they are", detail=False),
          "equal_detail": Variant("one sharpness and compression", detail=True)},
     ),
@@ -188,7 +187,11 @@ def _trained(
     own: RunSettings, table: pd.DataFrame, ood: pd.DataFrame, work: Path, weights_folder: Path | None,
     trainer_options: dict[str, Any],
 ) -> Run:
-    """A variant's run, trained and scored unless it was before: its folder is named after all that it depends on."""
+    """A variant's run, trained and scored unless it was before.
+
+    Its folder is named after the settings and the split: other files under the same names would not be noticed, and one
+    process at a time may use it.
+    """
     from lesion_core.scoring import write_run
     from lesion_core.training.fit import fit
 
@@ -284,7 +287,7 @@ def read_study(key: str, folder: Path) -> Finding | None:
 
     Raises:
         ConfigError: The study is unknown, or its settings are missing or not valid.
-        DataError: The table lacks a column.
+        DataError: The table lacks a column or a number of pictures, or tells a figure twice.
     """
     chosen = study(key)
     path = folder / f"{key}.csv"
@@ -293,4 +296,11 @@ def read_study(key: str, folder: Path) -> Finding | None:
     table = read_csv(path, chosen.columns)
     numbers = [name for name in ("value", "low", "high", "n_images", "n_groups", "n") if name in table.columns]
     table = table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in numbers})
+    if "variant" in table.columns:
+        table = table[table["variant"].isin(chosen.variants)].reset_index(drop=True)
+    counts = [name for name in numbers if name.startswith("n")]
+    twice = table.duplicated([name for name in table.columns if name not in numbers]).any()
+    if twice or table[counts].isna().any(axis=None):
+        raise DataError(f"{path.name} is damaged: a figure is there twice or lacks its number of pictures.",
+                        f"Make it again: python -m lesion_core study {key}.")
     return Finding(table, RunSettings.read(path.with_suffix(".json")))

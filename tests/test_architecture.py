@@ -98,6 +98,18 @@ def test_tables_open_without_torch_for_real() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_first_page_opens_without_a_model() -> None:
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "app = AppTest.from_file('app/Home.py', default_timeout=120).run()\n"
+        "assert not app.exception and app.title, app.exception\n"
+        f"sys.exit(' '.join(sorted({HEAVY!r} & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_only_training_imports_lightning(path: Path) -> None:
     if not name(path).startswith("lesion_core.training"):

@@ -157,6 +157,7 @@ def test_evaluate_with_flips_changes_nothing(call: Any, small_run: Run, data_roo
     assert set(json.loads(out)["views"]) == {"test", "ham10000", "binary"}, "select and calibrate are not scored anew"
     assert json.loads(out)["views"]["test"] != json.loads(plain)["views"]["test"]
     refused(call("evaluate", small_run.folder, "--flips"), "--data")
+    refused(call("evaluate", small_run.folder, "--devices", 2), "--data")
 
 
 def test_evaluate_switches_equal_detail_on(

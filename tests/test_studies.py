@@ -151,6 +151,14 @@ def test_a_table_is_read_back(found: tuple[pd.DataFrame, Path], tmp_path: Path) 
     table.drop(columns="low").to_csv(path, index=False)
     with pytest.raises(DataError, match="no column low"):
         read_study("leakage", tmp_path)
+    unknown = table.assign(variant="what was there once")
+    write_study("leakage", Finding(pd.concat([table, unknown]), SETTINGS), tmp_path)
+    again = read_study("leakage", tmp_path)
+    assert again is not None and len(again.table) == len(table)
+    for damaged in (pd.concat([table, table[:1]]), table.assign(n_images=np.nan)):
+        write_study("leakage", Finding(damaged, SETTINGS), tmp_path)
+        with pytest.raises(DataError, match=r"leakage\.csv is damaged.*study leakage"):
+            read_study("leakage", tmp_path)
     write_study("leakage", Finding(table, SETTINGS), tmp_path)
     path.with_suffix(".json").unlink()
     with pytest.raises(ConfigError, match="no settings file"):
@@ -188,6 +196,11 @@ def test_the_command_writes_the_table(
                           "--out", tmp_path / "studies")
     assert code == 0 and "leakage.csv" in out and "split by image" in err
     assert read_study("leakage", tmp_path / "studies") is not None
+    other = SETTINGS.model_copy(update={"training": SETTINGS.training.model_copy(update={"seed": 1})})
+    (tmp_path / "other.json").write_text(other.to_json())
+    code, _, err = call("study", "leakage", "--data", data_root, "--settings", tmp_path / "other.json", "--work", work,
+                        "--out", tmp_path / "studies")
+    assert code == 1 and "other settings" in err and "--out" in err
     code, _, err = call("study", "magic", "--data", data_root, "--settings", tmp_path / "s.json")
     assert code == 1 and "no study 'magic'" in err
     assert json.loads((tmp_path / "s.json").read_text())["name"] == "base"
