@@ -223,6 +223,10 @@ class Training(Schedule):
     oversampling: Literal["none", "sqrt", "inverse"] = "none"
     loss: Literal["cross_entropy", "focal", "logit_adjusted"] = "cross_entropy"
     focal_gamma: float = Field(default=2.0, ge=0, le=10)
+    logit_adjustment: float = Field(
+        default=0.0, ge=0, le=2, description="after the training, how much of what the frequencies explain is taken "
+        "from the logits; 1: answer as if all diagnoses were equally common"
+    )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: float = Field(default=0.0, ge=0, le=10, description="of the Beta distribution that pictures are mixed by")
     label_spaces: bool = Field(
@@ -233,6 +237,12 @@ class Training(Schedule):
     def _smooths_over_all(self) -> Self:
         if self.label_spaces and self.label_smoothing:
             raise ValueError("label_smoothing spreads over all classes, label_spaces leaves some out: choose one")
+        return self
+
+    @model_validator(mode="after")
+    def _adjusts_once(self) -> Self:
+        if self.logit_adjustment and (self.loss == "logit_adjusted" or self.class_weights != "none"):
+            raise ValueError("logit_adjustment takes away what the loss or class_weights took already: choose one")
         return self
 
 

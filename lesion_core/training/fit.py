@@ -28,7 +28,8 @@ class Fitted:
     """A trained classifier.
 
     Attributes:
-        model: In evaluation mode, with the weights of the best epoch (the averaged ones where asked for).
+        model: In evaluation mode, with the weights of the best epoch (the averaged ones where asked for), its logits
+            adjusted by `logit_adjustment`.
         history: Long form: epoch, phase, metric, value.
         initialised: What initial weights were taken over.
     """
@@ -88,4 +89,7 @@ def fit(
     module = ClassifierModule(model, t, weights, frozenset(initialised.loaded), prior)
     state, history = learn(module, data, t, folder, bars=bars, on_epoch=on_epoch, **trainer_options)
     model.load_state_dict(state)
+    with torch.no_grad():
+        # Post-hoc logit adjustment (Menon et al., ICLR 2021, eq. 9): linear, so the last layer takes it in.
+        model.fc.bias -= t.logit_adjustment * prior
     return Fitted(model.to(memory_format=torch.contiguous_format).cpu().eval(), history, initialised)

@@ -262,6 +262,17 @@ def test_oversampling_evens_the_classes(easy: pd.DataFrame, tmp_path: Path) -> N
     assert 0.35 < drawn.mean() < 0.65 and (data.labels["train"] == 1).mean() < 0.2
 
 
+def test_logit_adjustment_takes_the_frequencies_from_the_logits(easy: pd.DataFrame, tmp_path: Path) -> None:
+    uneven = easy.drop(easy[(easy["role"] == "train") & (easy["diagnosis"] == "MEL")].index[:5])
+    plain = run(settings(epochs=1), uneven, tmp_path / "plain").model
+    adjusted = run(settings(epochs=1, logit_adjustment=0.5), uneven, tmp_path / "adjusted").model
+    images = torch.randn(4, 3, 32, 32)
+    with torch.inference_mode():
+        # 3 melanomas and 8 nevi.
+        expected = plain(images) - 0.5 * torch.tensor([3 / 11, 8 / 11]).log()
+        assert torch.allclose(adjusted(images), expected, atol=1e-5)
+
+
 def test_a_picture_is_compared_with_what_its_data_set_holds(easy: pd.DataFrame, tmp_path: Path) -> None:
     names = np.where(easy["diagnosis"] == "MEL", np.where(easy.index % 4 == 0, "melanomas", "both"), "both")
     data = SplitData(easy.assign(dataset=names), settings(label_spaces=True), tmp_path)

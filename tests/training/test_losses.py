@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,6 +148,12 @@ def test_a_class_that_is_not_compared_has_no_part_in_the_loss(loss: str) -> None
 def test_smoothing_and_label_spaces_exclude_each_other() -> None:
     with pytest.raises(ValidationError, match="choose one"):
         Training(label_smoothing=0.1, label_spaces=True)
+
+
+@pytest.mark.parametrize("other", [{"loss": "logit_adjusted"}, {"class_weights": "sqrt"}])
+def test_frequencies_are_taken_away_once(other: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="choose one"):
+        Training(logit_adjustment=1, **other)
 
 
 def test_logits_that_minimise_the_adjusted_loss_are_those_of_even_classes() -> None:
