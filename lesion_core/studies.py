@@ -86,7 +86,7 @@ class Study:
         return STRANGE_COLUMNS if self.left_out else COLUMNS
 
 
-_PLAIN = {"class_weights": "none", "oversampling": "none", "loss": "cross_entropy"}
+_PLAIN = {"class_weights": "none", "oversampling": "none", "loss": "cross_entropy", "logit_adjustment": 0.0}
 
 STUDIES: dict[str, Study] = {
     "imbalance": Study(
@@ -98,6 +98,7 @@ STUDIES: dict[str, Study] = {
             "oversampling": Variant("oversampling, 1/n", {**_PLAIN, "oversampling": "inverse"}),
             "focal": Variant("focal loss", {**_PLAIN, "loss": "focal"}),
             "logit_adjusted": Variant("logit-adjusted loss", {**_PLAIN, "loss": "logit_adjusted"}),
+            "post_hoc": Variant("nothing, logits adjusted afterwards", {**_PLAIN, "logit_adjustment": 1.0}),
         },
     ),
     "leakage": Study(
