@@ -30,7 +30,7 @@ class Fitted:
     Attributes:
         model: In evaluation mode, with the weights of the best epoch (the averaged ones where asked for), its logits
             adjusted by `logit_adjustment`.
-        history: Long form: epoch, phase, metric, value.
+        history: Long form: epoch, phase, metric, value; measured before that adjustment.
         initialised: What initial weights were taken over.
     """
 
