@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.analysis.calibration import expected_calibration_error, reliability
+from lesion_core.analysis.evaluation_sets import EvaluationData, view_data
 from lesion_core.analysis.intervals import share_intervals, wilson
 from lesion_core.analysis.metrics import softmax, two_sided
 from lesion_core.analysis.predictions import predict
-from lesion_core.analysis.views import ViewData, view_data
 from lesion_core.labels import BINARY, convert_probabilities
-from lesion_core.runs import Run
+from lesion_core.runs.classifier import Run
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Answers:
         predicted: (N,) class index; -1 where it is undecided.
     """
 
-    data: ViewData
+    data: EvaluationData
     predicted: NDArray[np.int64]
 
 
@@ -52,7 +52,7 @@ class Reliability:
     error: float
 
 
-def read_reliability(run: Run, data: ViewData) -> tuple[Reliability, Reliability]:
+def read_reliability(run: Run, data: EvaluationData) -> tuple[Reliability, Reliability]:
     """A view's reliability before and after the run's temperature."""
     plain = convert_probabilities(softmax(run.logits(data.table)), run.classes, data.classes)
     found = []
@@ -66,9 +66,7 @@ RESAMPLED = 50_000
 """Cases that are resampled while somebody waits."""
 
 
-def shares_by(
-    groups: pd.Series[str], yes: NDArray[np.bool_], lesions: NDArray[np.str_] | None = None
-) -> pd.DataFrame:
+def shares_by(groups: pd.Series[str], yes: NDArray[np.bool_], lesions: NDArray[np.str_] | None = None) -> pd.DataFrame:
     """The share of `yes` in each group with its 95 % interval, the largest group first.
 
     Args:

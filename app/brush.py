@@ -87,9 +87,16 @@ def brush(square: NDArray[np.uint8], *, label: str, name: str, key: str) -> NDAr
     Returns:
         (S, S) bool, what is painted.
     """
-    found = _COMPONENT(key=key, on_painted_change=lambda: None, data={
-        "picture": data_uri(square), "id": name, "grid": GRID, "label": label,
-    })
+    found = _COMPONENT(
+        key=key,
+        on_painted_change=lambda: None,
+        data={
+            "picture": data_uri(square),
+            "id": name,
+            "grid": GRID,
+            "label": label,
+        },
+    )
     return painted_mask(getattr(found, "painted", None), name, len(square))
 
 

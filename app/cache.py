@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from app.answers import Answers, read_answers
 from app.charts_data import Facts
 from app.charts_data import facts as count
-from app.state import OOD_SAMPLES, STUDIES, data_root, runs_root, trunk
+from app.state import EXPERIMENTS, OOD_SAMPLES, data_root, runs_root, trunk
 from lesion_core.analysis.curves import by_class
+from lesion_core.analysis.evaluation_sets import EvaluationData, EvaluationSummary, paired_differences
+from lesion_core.analysis.evaluation_sets import view_summary as compute_view_summary
 from lesion_core.analysis.intervals import per_class_summary
 from lesion_core.analysis.segmentation import mask_summary
-from lesion_core.analysis.views import ViewData, ViewSummary, paired_differences
-from lesion_core.analysis.views import view_summary as compute_view_summary
 from lesion_core.config import Preprocessing
 from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
 from lesion_core.data.samples import (
@@ -40,17 +40,17 @@ from lesion_core.data.samples import (
     stranger_samples,
     synthetic_samples,
 )
-from lesion_core.data.synthetic import SyntheticLesion, gallery, make_lesion
+from lesion_core.data.synthetic.lesions import SyntheticLesion, gallery, make_lesion
 from lesion_core.errors import LesionError, RunError
+from lesion_core.experiments import Finding, read_study
 from lesion_core.imaging.decode import content_hash, decode
 from lesion_core.imaging.preprocess import Pipeline, Preprocessed
-from lesion_core.runs import Run, list_runs
-from lesion_core.segmenter_runs import SegmenterRun, list_segmenters
-from lesion_core.studies import Finding, read_study
+from lesion_core.runs.classifier import Run, list_runs
+from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
 
 if TYPE_CHECKING:
-    from lesion_core.engine import Engine, Prediction
-    from lesion_core.segmenter_engine import Segmentation, SegmenterEngine
+    from lesion_core.serving.classifier import Engine, Prediction
+    from lesion_core.serving.segmenter import Segmentation, SegmenterEngine
 
 Pixels = NDArray[np.uint8]
 BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {np.ndarray: content_hash}
@@ -157,8 +157,16 @@ def _synthetic_lesions() -> dict[str, SyntheticLesion]:
 def synthetic_table() -> pd.DataFrame:
     """The synthetic samples as a catalog's table; there are no files."""
     rows = [
-        {"image_id": name, "lesion_id": name, "dataset": "synthetic", "diagnosis": lesion.diagnosis,
-         "dx_type": "synthetic", "age": float(lesion.age), "sex": lesion.sex, "site": lesion.site}
+        {
+            "image_id": name,
+            "lesion_id": name,
+            "dataset": "synthetic",
+            "diagnosis": lesion.diagnosis,
+            "dx_type": "synthetic",
+            "age": float(lesion.age),
+            "sex": lesion.sex,
+            "site": lesion.site,
+        }
         for name, lesion in _synthetic_lesions().items()
     ]
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
@@ -240,11 +248,11 @@ def picture(sample: Sample) -> Picture:
 
 
 @st.cache_data(show_spinner="Measuring, with intervals …", max_entries=64)
-def _view_summary(name: str, fingerprint: str, view: str) -> ViewSummary | None:  # noqa: ARG001
+def _view_summary(name: str, fingerprint: str, view: str) -> EvaluationSummary | None:  # noqa: ARG001
     return compute_view_summary(run(name), view)
 
 
-def view_summary(name: str, view: str) -> ViewSummary | None:
+def view_summary(name: str, view: str) -> EvaluationSummary | None:
     """A run's metrics with intervals in a view, None where it has no such images."""
     return _view_summary(name, run(name).fingerprint, view)
 
@@ -269,7 +277,7 @@ def answers(name: str, view: str) -> Answers | None:
     return _answers(name, run(name).fingerprint, view)
 
 
-def _view_data(name: str, view: str) -> ViewData:
+def _view_data(name: str, view: str) -> EvaluationData:
     found = answers(name, view)
     if found is None:
         raise RunError(f"Run {name} has no images for the view '{view}'.", "Choose another view.")
@@ -330,7 +338,7 @@ def _rules(folder: Path) -> str:
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
 def _engine(folder: Path, fingerprint: str, rules: str) -> Engine:  # noqa: ARG001 (another file, another engine)
-    from lesion_core.engine import Engine
+    from lesion_core.serving.classifier import Engine
 
     return Engine.open(folder, trunk=trunk())
 
@@ -356,7 +364,7 @@ def predict(name: str, image: Pixels) -> Prediction:
 
 @st.cache_resource(show_spinner="Loading the segmenter …", max_entries=2)
 def _segmenter_engine(folder: Path, fingerprint: str) -> SegmenterEngine:  # noqa: ARG001
-    from lesion_core.segmenter_engine import SegmenterEngine
+    from lesion_core.serving.segmenter import SegmenterEngine
 
     return SegmenterEngine.open(folder)
 
@@ -374,10 +382,10 @@ def segment(name: str, image: Pixels) -> Segmentation:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _finding(key: str, changed: int) -> Finding | None:  # noqa: ARG001
-    return read_study(key, STUDIES)
+    return read_study(key, EXPERIMENTS)
 
 
 def finding(key: str) -> Finding | None:
     """What a study found, None where it was not made."""
-    path = STUDIES / f"{key}.csv"
+    path = EXPERIMENTS / f"{key}.csv"
     return _finding(key, path.stat().st_mtime_ns) if path.is_file() else None

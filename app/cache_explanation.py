@@ -17,7 +17,7 @@ from lesion_core.explain.survey import FILE as SURVEY
 from lesion_core.explain.survey import read_survey, summary
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.hair import hair_mask
-from lesion_core.memo import Memo
+from lesion_core.serving.single_flight import SingleFlightCache
 
 if TYPE_CHECKING:
     from lesion_core.explain.attribution import Attribution
@@ -27,12 +27,25 @@ Pixels = NDArray[np.uint8]
 
 
 def explain(
-    name: str, image: Pixels, target: str, layer: str = "layer4", *, against: str | None = None,
-    method: str = "gradcam", baseline: str = "skin", on_pass: Callable[[int], None] | None = None,
+    name: str,
+    image: Pixels,
+    target: str,
+    layer: str = "layer4",
+    *,
+    against: str | None = None,
+    method: str = "gradcam",
+    baseline: str = "skin",
+    on_pass: Callable[[int], None] | None = None,
 ) -> Attribution:
     """What in a picture speaks for a class, as `Engine.explain` gives it; the engine remembers it for all visitors."""
     return cache.engine(name).explain(
-        image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass,
+        image,
+        target,
+        against=against,
+        method=method,
+        layer=layer,
+        baseline=baseline,
+        on_pass=on_pass,
         prediction=cache.predict(name, image),
     )
 
@@ -53,12 +66,16 @@ def agreement(attributions: list[Attribution]) -> NDArray[np.float64]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
-def _curves() -> Memo[list[Curve]]:
-    return Memo(lambda curves: sum(c.answer.nbytes for c in curves), 2**22)
+def _curves() -> SingleFlightCache[list[Curve]]:
+    return SingleFlightCache(lambda curves: sum(c.answer.nbytes for c in curves), 2**22)
 
 
 def curve(
-    name: str, image: Pixels, target: str, against: str | None, attribution: Attribution,
+    name: str,
+    image: Pixels,
+    target: str,
+    against: str | None,
+    attribution: Attribution,
     kind: Literal["deletion", "insertion"],
 ) -> Iterator[Curve]:
     """Deletion or insertion as it grows; one that was made before is given whole."""
@@ -76,14 +93,21 @@ def curve(
     baseline = baseline_square(square, "skin" if kind == "deletion" else "blurred")
     made = []
     for found in perturbed_curve(
-            lambda squares: model.answers(squares, target, against), square, attribution.upsampled, baseline, kind):
+        lambda squares: model.answers(squares, target, against), square, attribution.upsampled, baseline, kind
+    ):
         made.append(found)
         yield found
     _curves().get(key, lambda: made)
 
 
 def sanity(
-    name: str, image: Pixels, target: str, against: str | None, method: str, layer: str, baseline: str,
+    name: str,
+    image: Pixels,
+    target: str,
+    against: str | None,
+    method: str,
+    layer: str,
+    baseline: str,
     on_pass: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[str, str, Attribution, float]]:
     """The true map, then one a stage of lost weights: what was lost, in words, the map, its agreement with the true."""
@@ -93,7 +117,8 @@ def sanity(
     true = explain(name, image, target, layer, against=against, method=method, baseline=baseline)
     yield "as trained", "nothing", true, 1.0
     for stage, found in cache.engine(name).sanity(
-            image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass):
+        image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass
+    ):
         yield stage, STAGES[stage], found, rank_agreement(true.raw, found.raw)
 
 

@@ -11,16 +11,16 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app import cache
-from app.rejection import Judged, Way, learned_sets, line, read_judged, sets, ways
+from app.rejection import ChosenThreshold, EvaluatedScore, learned_sets, line, read_evaluated, sets, ways
 from app.state import POLICY
 from app.threshold import Mark, ThresholdBins
-from lesion_core.analysis.guarantees import Conformal
-from lesion_core.analysis.ood_scores import SCORES, Scorer
-from lesion_core.analysis.policy import Policy, Wish, decide
-from lesion_core.analysis.scoreboard import scoreboard
+from lesion_core.ood.benchmark import scoreboard
+from lesion_core.ood.policy import Policy, TuningGoal, decide
+from lesion_core.ood.risk_control import Conformal
+from lesion_core.ood.scores import SCORES, Scorer
 
 if TYPE_CHECKING:
-    from lesion_core.engine import Prediction
+    from lesion_core.serving.classifier import Prediction
 
 
 @st.cache_resource(show_spinner="Fitting the scores …", max_entries=8)
@@ -34,19 +34,17 @@ def scorer(name: str) -> Scorer:
 
 
 @st.cache_resource(show_spinner="Scoring …", max_entries=32)  # for reading only: a million rows are not copied
-def _judged(name: str, fingerprint: str, key: str) -> Judged:  # noqa: ARG001
-    return read_judged(cache.run(name), scorer(name), key)
+def _judged(name: str, fingerprint: str, key: str) -> EvaluatedScore:  # noqa: ARG001
+    return read_evaluated(cache.run(name), scorer(name), key)
 
 
-def judged(name: str, key: str) -> Judged:
+def judged(name: str, key: str) -> EvaluatedScore:
     """A run's pictures under a score."""
     return _judged(name, cache.run(name).fingerprint, key)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _threshold_bins(
-    name: str, fingerprint: str, key: str, split: str, marks: tuple[Mark, ...]
-) -> ThresholdBins:
+def _threshold_bins(name: str, fingerprint: str, key: str, split: str, marks: tuple[Mark, ...]) -> ThresholdBins:
     del fingerprint
     return line(judged(name, key), split, marks)
 
@@ -57,13 +55,13 @@ def bins(name: str, key: str, split: str, marks: tuple[Mark, ...], own: tuple[fl
 
 
 @st.cache_data(show_spinner="Trying every way to choose …", max_entries=32)
-def _ways(name: str, fingerprint: str, key: str, wish: Wish) -> list[Way]:  # noqa: ARG001
-    return ways(cache.run(name), scorer(name), key, wish)
+def _ways(name: str, fingerprint: str, key: str, goal: TuningGoal) -> list[ChosenThreshold]:  # noqa: ARG001
+    return ways(cache.run(name), scorer(name), key, goal)
 
 
-def ways_to_choose(name: str, key: str, wish: Wish) -> list[Way]:
+def ways_to_choose(name: str, key: str, goal: TuningGoal) -> list[ChosenThreshold]:
     """Every way to choose a threshold on a score, and what each does on test."""
-    return _ways(name, cache.run(name).fingerprint, key, wish)
+    return _ways(name, cache.run(name).fingerprint, key, goal)
 
 
 @st.cache_data(show_spinner="Comparing the scores …", max_entries=8)
@@ -108,7 +106,9 @@ def _scores_of(name: str, fingerprint: str, image: NDArray[np.uint8]) -> pd.Data
     for key, measure in SCORES.items():
         value = float(own(key, outputs)[0])
         known = judged(name, key).of("calibrate")["score"].to_numpy(float)
-        rows.append((measure.name, measure.quantity.rstrip(","), measure.shown(value), float((known > value).mean())))
+        rows.append(
+            (measure.name, measure.quantity.rstrip(","), measure.to_display(value), float((known > value).mean()))
+        )
     return pd.DataFrame(rows, columns=["score", "quantity", "value", "beyond it"])
 
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from app import cache, figures
 from app.figures import percent
 from app.lessons import budget
-from app.rejection import Judged
+from app.rejection import EvaluatedScore
 from lesion_core.analysis.intervals import wilson
-from lesion_core.analysis.ood_scores import SCORES
-from lesion_core.data.near import CHANGES
-from lesion_core.studies import STUDIES
+from lesion_core.data.corruptions import CORRUPTIONS
+from lesion_core.experiments import EXPERIMENTS
+from lesion_core.ood.scores import SCORES
 
 
-def changed(judged: Judged, threshold: float) -> pd.DataFrame:
+def changed(judged: EvaluatedScore, threshold: float) -> pd.DataFrame:
     """What becomes of test pictures that something is wrong with, a row a change, after the pictures unchanged.
 
     Args:
@@ -29,10 +29,11 @@ def changed(judged: Judged, threshold: float) -> pd.DataFrame:
         right_answered (of what is still answered): shares with a right answer, NaN where there is no lesion.
     """
     beyond = judged.rejected(judged.near["shown"], threshold)
-    same = judged.near.loc[~judged.near["kind"].isin([k for k, e in CHANGES.items() if e.needs_mask]), "image_id"]
+    same = judged.near.loc[~judged.near["kind"].isin([k for k, e in CORRUPTIONS.items() if e.needs_mask]), "image_id"]
     unchanged = judged.of("test").set_index("image_id").reindex(same.unique())
-    rows = [_change("unchanged", judged.rejected(unchanged["shown"], threshold), unchanged["correct"],
-                    unchanged["correct"])]
+    rows = [
+        _change("unchanged", judged.rejected(unchanged["shown"], threshold), unchanged["correct"], unchanged["correct"])
+    ]
     for kind, part in judged.near.groupby("kind", sort=False):
         right = part["correct"].astype(float).where(part["kind"] != "bare_skin")
         rows.append(_change(str(kind).replace("_", " "), beyond[part.index], part["correct_before"], right))
@@ -40,16 +41,25 @@ def changed(judged: Judged, threshold: float) -> pd.DataFrame:
 
 
 def _change(
-    group: str, beyond: NDArray[np.bool_], before: pd.Series[bool], after: pd.Series[float],
+    group: str,
+    beyond: NDArray[np.bool_],
+    before: pd.Series[bool],
+    after: pd.Series[float],
 ) -> dict[str, object]:
     share = wilson(int(beyond.sum()), len(beyond))
     return {
-        "group": group, "n": share.n_images, "share": share.value, "low": share.low, "high": share.high,
-        "right_before": before.mean(), "right_after": after.mean(), "right_answered": after[~beyond].mean(),
+        "group": group,
+        "n": share.n_images,
+        "share": share.value,
+        "low": share.low,
+        "high": share.high,
+        "right_before": before.mean(),
+        "right_after": after.mean(),
+        "right_answered": after[~beyond].mean(),
     }
 
 
-def something_wrong(judged: Judged, at: float) -> None:
+def something_wrong(judged: EvaluatedScore, at: float) -> None:
     """Test pictures that something was done to: turned away, or answered, and rightly?"""
     if judged.near.empty:
         st.caption("This run was scored on no changed pictures; `evaluate --data` scores it on them.")
@@ -57,20 +67,34 @@ def something_wrong(judged: Judged, at: float) -> None:
     found = changed(judged, at)
     left, right = st.columns(2, gap="large")
     with left:
-        st.plotly_chart(figures.share_dots(found, "dermoscopy rejected"), config={"displayModeBar": False},
-                        alt="Rejected share of test dermoscopy by what is wrong with it, with 95 % intervals")
-        st.caption("Each row is the same test pictures with one thing wrong, made by code (bare skin: of pictures that "
-                   "show enough of it); further right is sent to a person more often. Wilson's 95 % intervals.")
+        st.plotly_chart(
+            figures.share_dots(found, "dermoscopy rejected"),
+            config={"displayModeBar": False},
+            alt="Rejected share of test dermoscopy by what is wrong with it, with 95 % intervals",
+        )
+        st.caption(
+            "Each row is the same test pictures with one thing wrong, made by code (bare skin: of pictures that "
+            "show enough of it); further right is sent to a person more often. Wilson's 95 % intervals."
+        )
     with right:
-        shares = {"right_before": "right, unchanged", "right_after": "right, changed",
-                  "right_answered": "right, answered"}
-        st.dataframe(found.set_index("group")[list(shares)].rename(columns=shares).map(
-            lambda share: percent(share) if np.isfinite(share) else "-"),
-            height="content", alt="Accuracy on the pictures before and after the change, and of those still answered")
-        st.caption("A change that spoils answers should also be turned away. Where few are rejected and many are "
-                   "wrong, the score does not see what the model does not see. A dash: no lesion, or none answered.")
+        shares = {
+            "right_before": "right, unchanged",
+            "right_after": "right, changed",
+            "right_answered": "right, answered",
+        }
+        st.dataframe(
+            found.set_index("group")[list(shares)]
+            .rename(columns=shares)
+            .map(lambda share: percent(share) if np.isfinite(share) else "-"),
+            height="content",
+            alt="Accuracy on the pictures before and after the change, and of those still answered",
+        )
+        st.caption(
+            "A change that spoils answers should also be turned away. Where few are rejected and many are "
+            "wrong, the score does not see what the model does not see. A dash: no lesion, or none answered."
+        )
     with st.expander("What was done to the pictures"):
-        st.markdown("\n".join(f"- **{kind.replace('_', ' ')}**: {entry.plain}" for kind, entry in CHANGES.items()))
+        st.markdown("\n".join(f"- **{kind.replace('_', ' ')}**: {entry.plain}" for kind, entry in CORRUPTIONS.items()))
 
 
 def left_out() -> None:
@@ -78,17 +102,31 @@ def left_out() -> None:
     finding = cache.finding("left_out")
     if finding is None:
         return
-    entry = STUDIES["left_out"]
+    entry = EXPERIMENTS["left_out"]
     st.subheader(entry.question)
     table = finding.table
     table = table[table["score"].isin(list(SCORES))]
     chosen = table[(table["measure"] == "rejected") | ((table["measure"] == "auroc") & (table["diagnosis"] != "all"))]
     words = {"rejected": "rejected", "auroc": "AUROC"}
     cells = [f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})" for r in chosen.itertuples()]
-    heads = chosen["diagnosis"].replace("all", "both") + ", n " + chosen["n"].astype(int).astype(str) + ": " \
+    heads = (
+        chosen["diagnosis"].replace("all", "both")
+        + ", n "
+        + chosen["n"].astype(int).astype(str)
+        + ": "
         + chosen["measure"].replace(words)
-    st.dataframe(chosen.assign(cell=cells, head=heads).pivot_table(
-        index="score", columns="head", values="cell", aggfunc="first", sort=False,
-    ).rename(index=lambda k: SCORES[str(k)].name),
-        height="content", alt="Every score's figures on diagnoses that were left out")
-    st.caption(f"{entry.says} 95 % intervals. {budget(finding.settings)} An AUROC of 0.5 is a coin.")
+    )
+    st.dataframe(
+        chosen.assign(cell=cells, head=heads)
+        .pivot_table(
+            index="score",
+            columns="head",
+            values="cell",
+            aggfunc="first",
+            sort=False,
+        )
+        .rename(index=lambda k: SCORES[str(k)].name),
+        height="content",
+        alt="Every score's figures on diagnoses that were left out",
+    )
+    st.caption(f"{entry.description} 95 % intervals. {budget(finding.settings)} An AUROC of 0.5 is a coin.")

@@ -21,14 +21,23 @@ UNKNOWN = "unknown"
 INK, ACCENT, PALE, NOTHING = "#1C2B2D", "#0B6E75", "#A9C6C4", "#D9DFDD"
 SEXES = {"female": ACCENT, "male": PALE, UNKNOWN: NOTHING}
 CONFIRMATIONS: dict[str, tuple[str, str]] = {
-    "histo": ("histopathology", "#0B6E75"), "confocal": ("confocal microscopy", "#4C9296"),
-    "follow_up": ("follow-up without change", "#8AB6B6"), "consensus": ("consensus of experts", "#C2D8D6"),
-    "clinical": ("one clinician", "#E8D9B5"), "synthetic": ("made by code", "#B9A3D0"), UNKNOWN: (UNKNOWN, NOTHING),
+    "histo": ("histopathology", "#0B6E75"),
+    "confocal": ("confocal microscopy", "#4C9296"),
+    "follow_up": ("follow-up without change", "#8AB6B6"),
+    "consensus": ("consensus of experts", "#C2D8D6"),
+    "clinical": ("one clinician", "#E8D9B5"),
+    "synthetic": ("made by code", "#B9A3D0"),
+    UNKNOWN: (UNKNOWN, NOTHING),
 }
 """How a diagnosis was confirmed: name and colour, the surest first."""
 STEP_NAMES: dict[str, str] = {
-    "reduce": "Reduction", "dark_corner": "Dark corners", "hair": "Hair removal", "color": "Colour constancy",
-    "clahe": "Local contrast", "detail": "Equal detail", "resize": "Resize",
+    "reduce": "Reduction",
+    "dark_corner": "Dark corners",
+    "hair": "Hair removal",
+    "color": "Colour constancy",
+    "clahe": "Local contrast",
+    "detail": "Equal detail",
+    "resize": "Resize",
 }
 _CODES = (*DIAGNOSES, AKIEC.code)
 _MARGIN = {"l": 0, "r": 8, "t": 8, "b": 8}
@@ -42,8 +51,13 @@ def codes(table: pd.DataFrame) -> list[str]:
 
 def name_of(code: str) -> str:
     """A diagnosis as it is written at an axis."""
-    return "without diagnosis" if code == UNKNOWN else f"{diagnosis(code).name} ({code})" if code != "AKIEC" else \
-        "actinic k. or squamous cell c. (AKIEC)"
+    return (
+        "without diagnosis"
+        if code == UNKNOWN
+        else f"{diagnosis(code).name} ({code})"
+        if code != "AKIEC"
+        else "actinic k. or squamous cell c. (AKIEC)"
+    )
 
 
 def _colour(code: str) -> str:
@@ -86,18 +100,25 @@ def facts(table: pd.DataFrame, missing: tuple[str, ...] = ()) -> Facts:
         table: The columns of `lesion_core.data.tables.COLUMNS`.
         missing: The ids that have no file.
     """
-    rows = pd.DataFrame({
-        "code": table["diagnosis"].fillna(UNKNOWN), "lesion": lesions(table),
-        "missing": table["image_id"].isin(missing),
-    })
-    counts = rows.groupby("code").agg(
-        images=("lesion", "size"), missing=("missing", "sum"), lesions=("lesion", "nunique")
-    ).sort_values("images", ascending=False).reset_index()
+    rows = pd.DataFrame(
+        {
+            "code": table["diagnosis"].fillna(UNKNOWN),
+            "lesion": lesions(table),
+            "missing": table["image_id"].isin(missing),
+        }
+    )
+    counts = (
+        rows.groupby("code")
+        .agg(images=("lesion", "size"), missing=("missing", "sum"), lesions=("lesion", "nunique"))
+        .sort_values("images", ascending=False)
+        .reset_index()
+    )
     bad = {code for code in _CODES if diagnosis(code).malignancy != "benign"}
     labelled = (rows["code"] != UNKNOWN).to_numpy(bool)
     malignant = share_interval(rows["code"].isin(bad).to_numpy(bool), labelled, rows["lesion"].to_numpy(str))
-    return Facts(counts, len(table), rows["lesion"].nunique(), int(table["lesion_id"].isna().sum()), len(missing),
-                 malignant)
+    return Facts(
+        counts, len(table), rows["lesion"].nunique(), int(table["lesion_id"].isna().sum()), len(missing), malignant
+    )
 
 
 def missing_people(table: pd.DataFrame) -> str:
@@ -130,8 +151,10 @@ def headline(table: pd.DataFrame, found: Facts) -> str:
     if most["images"] == least["images"]:
         balance = f"each of {len(known)} diagnoses has {most['images']:,}"
     else:
-        balance = (f"**{_percent(most['images'] / total)}** show {_plain(most['code'])}, "
-                   f"{_percent(least['images'] / total)} {_plain(least['code'])}")
+        balance = (
+            f"**{_percent(most['images'] / total)}** show {_plain(most['code'])}, "
+            f"{_percent(least['images'] / total)} {_plain(least['code'])}"
+        )
     return f"**{found.images:,} images** of {found.lesions:,} lesions: {balance}. {missing_people(table)}"
 
 
@@ -146,19 +169,40 @@ def diagnosis_bars(counts: pd.DataFrame, height: int = 340) -> go.Figure:
     present = rows["images"] - rows["missing"]
     text = [f"{i:,} images, {n:,} lesions" for i, n in zip(rows["images"], rows["lesions"], strict=True)]
     some_missing = bool(rows["missing"].any())
-    here = go.Bar(x=present, y=names, orientation="h", marker_color=colours, name="with file",
-                  text=None if some_missing else text, hovertemplate="%{y}: %{x:,} with file<extra></extra>")
+    here = go.Bar(
+        x=present,
+        y=names,
+        orientation="h",
+        marker_color=colours,
+        name="with file",
+        text=None if some_missing else text,
+        hovertemplate="%{y}: %{x:,} with file<extra></extra>",
+    )
     bars = [here]
     if some_missing:
-        bars.append(go.Bar(
-            x=rows["missing"], y=names, orientation="h", marker_color=colours, marker_opacity=0.3, name="file missing",
-            text=text, hovertemplate="%{y}: %{x:,} listed, file missing<extra></extra>",
-        ))
+        bars.append(
+            go.Bar(
+                x=rows["missing"],
+                y=names,
+                orientation="h",
+                marker_color=colours,
+                marker_opacity=0.3,
+                name="file missing",
+                text=text,
+                hovertemplate="%{y}: %{x:,} listed, file missing<extra></extra>",
+            )
+        )
     figure = go.Figure(bars)
     figure.data[-1].update(textposition="outside", cliponaxis=False)
-    figure.update_layout(height=height, margin=_MARGIN, bargap=0.3, barmode="stack", showlegend=False,
-                         xaxis={"title": None, "range": [0, 1.45 * max(1, rows["images"].max())], "tickformat": ","},
-                         yaxis={"title": None})
+    figure.update_layout(
+        height=height,
+        margin=_MARGIN,
+        bargap=0.3,
+        barmode="stack",
+        showlegend=False,
+        xaxis={"title": None, "range": [0, 1.45 * max(1, rows["images"].max())], "tickformat": ","},
+        yaxis={"title": None},
+    )
     return figure
 
 
@@ -167,16 +211,29 @@ def age_histogram(table: pd.DataFrame, height: int = 320) -> go.Figure:
     rows = table[table["age"].notna()]
     bins = (rows["age"] // 5 * 5).astype(int)
     ages = list(range(0, max(90, int(bins.max()) + 5 if len(bins) else 90), 5))
-    figure = go.Figure([
-        go.Bar(x=ages, y=bins[sex == value].value_counts().reindex(ages, fill_value=0), name=value, marker_color=colour,
-               hovertemplate=f"%{{x}} to under %{{customdata}} years, {value}: %{{y:,}}<extra></extra>",
-               customdata=[age + 5 for age in ages])
-        for value, colour in SEXES.items()
-        if ((sex := rows["sex"].fillna(UNKNOWN)) == value).any()
-    ])
-    figure.update_layout(height=height, margin=_MARGIN, bargap=0.25, legend=_LEGEND, barmode="group",
-                         xaxis={"title": "age, years", "dtick": 10}, yaxis={"title": "images", "tickformat": ",",
-                                "dtick": 1 if len(rows) < 20 else None})
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=ages,
+                y=bins[sex == value].value_counts().reindex(ages, fill_value=0),
+                name=value,
+                marker_color=colour,
+                hovertemplate=f"%{{x}} to under %{{customdata}} years, {value}: %{{y:,}}<extra></extra>",
+                customdata=[age + 5 for age in ages],
+            )
+            for value, colour in SEXES.items()
+            if ((sex := rows["sex"].fillna(UNKNOWN)) == value).any()
+        ]
+    )
+    figure.update_layout(
+        height=height,
+        margin=_MARGIN,
+        bargap=0.25,
+        legend=_LEGEND,
+        barmode="group",
+        xaxis={"title": "age, years", "dtick": 10},
+        yaxis={"title": "images", "tickformat": ",", "dtick": 1 if len(rows) < 20 else None},
+    )
     return figure
 
 
@@ -196,14 +253,29 @@ def share_bars(table: pd.DataFrame, column: str, names: Mapping[str, tuple[str, 
     axis = [f"{name_of(str(code))}, n = {totals[code]:,}" for code in counts.index]
     present = [str(value) for value in counts]
     order = [*(v for v in names if v in present), *(v for v in present if v not in names)]
-    figure = go.Figure([
-        go.Bar(x=counts[value] / totals, y=axis, orientation="h", name=names.get(value, (value, ""))[0],
-               marker_color=names.get(value, ("", "#8A9496"))[1], customdata=counts[value],
-               hovertemplate="%{y}<br>%{fullData.name}: %{x:.1%} (%{customdata:,})<extra></extra>")
-        for value in order
-    ])
-    figure.update_layout(height=height, margin=_MARGIN, bargap=0.3, barmode="stack", legend=_LEGEND,
-                         xaxis={"title": None, "tickformat": ".0%", "range": [0, 1.02]}, yaxis={"title": None})
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=counts[value] / totals,
+                y=axis,
+                orientation="h",
+                name=names.get(value, (value, ""))[0],
+                marker_color=names.get(value, ("", "#8A9496"))[1],
+                customdata=counts[value],
+                hovertemplate="%{y}<br>%{fullData.name}: %{x:.1%} (%{customdata:,})<extra></extra>",
+            )
+            for value in order
+        ]
+    )
+    figure.update_layout(
+        height=height,
+        margin=_MARGIN,
+        bargap=0.3,
+        barmode="stack",
+        legend=_LEGEND,
+        xaxis={"title": None, "tickformat": ".0%", "range": [0, 1.02]},
+        yaxis={"title": None},
+    )
     return figure
 
 
@@ -212,13 +284,29 @@ def site_bars(table: pd.DataFrame) -> go.Figure:
     counts = pd.crosstab(table["site"].fillna(UNKNOWN), table["diagnosis"].fillna(UNKNOWN))
     order = counts.sum(axis=1).sort_values()
     rows = counts.loc[order.index]
-    figure = go.Figure([
-        go.Bar(x=rows[code], y=list(rows.index), orientation="h", name=code, marker_color=_colour(code),
-               hovertemplate=f"%{{y}}, {name_of(code)}: %{{x:,}}<extra></extra>")
-        for code in (*_CODES, UNKNOWN) if code in rows
-    ])
-    figure.update_layout(height=max(220, 26 * len(rows) + 70), margin=_MARGIN, bargap=0.25, barmode="stack",
-                         legend=_LEGEND, xaxis={"title": "images", "tickformat": ","}, yaxis={"title": None})
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=rows[code],
+                y=list(rows.index),
+                orientation="h",
+                name=code,
+                marker_color=_colour(code),
+                hovertemplate=f"%{{y}}, {name_of(code)}: %{{x:,}}<extra></extra>",
+            )
+            for code in (*_CODES, UNKNOWN)
+            if code in rows
+        ]
+    )
+    figure.update_layout(
+        height=max(220, 26 * len(rows) + 70),
+        margin=_MARGIN,
+        bargap=0.25,
+        barmode="stack",
+        legend=_LEGEND,
+        xaxis={"title": "images", "tickformat": ","},
+        yaxis={"title": None},
+    )
     return figure
 
 
@@ -253,8 +341,15 @@ def step_table(original: Pixels, result: Preprocessed) -> pd.DataFrame:
         same = step.image.shape == before.shape
         change = float(np.abs(step.image.astype(np.int16) - before).mean()) if same else float("nan")
         height, width = step.image.shape[:2]
-        rows.append({"step": STEP_NAMES[step.name], "milliseconds": step.milliseconds, "changed": change,
-                     "size": f"{width} x {height}", "found": _found(step.name, step, before)})
+        rows.append(
+            {
+                "step": STEP_NAMES[step.name],
+                "milliseconds": step.milliseconds,
+                "changed": change,
+                "size": f"{width} x {height}",
+                "found": _found(step.name, step, before),
+            }
+        )
         before = step.image
     return pd.DataFrame(rows)
 
@@ -283,13 +378,35 @@ def rgb_histograms(before: Pixels, after: Pixels, height: int = 260) -> go.Figur
     levels = np.arange(0, 256, 4)
     for c, colour in enumerate(("#B5442C", "#1E7B4F", "#2B62A8")):
         shares = [np.bincount(p[..., c].ravel() // 4, minlength=64) / p[..., c].size for p in (before, after)]
-        figure.add_trace(go.Scatter(x=levels, y=shares[0], name="original", line={"color": "#9AA5A6", "width": 1},
-                                    fill="tozeroy", fillcolor="rgba(154,165,166,0.35)", showlegend=c == 0,
-                                    hovertemplate="%{x}: %{y:.1%} before<extra></extra>"), 1, c + 1)
-        figure.add_trace(go.Scatter(x=levels, y=shares[1], name="processed", line={"color": colour, "width": 2.5},
-                                    showlegend=c == 0, hovertemplate="%{x}: %{y:.1%} after<extra></extra>"), 1, c + 1)
-    figure.update_layout(height=height, margin={**_MARGIN, "t": 30},
-                         legend={"orientation": "h", "y": -0.15, "title": None})
+        figure.add_trace(
+            go.Scatter(
+                x=levels,
+                y=shares[0],
+                name="original",
+                line={"color": "#9AA5A6", "width": 1},
+                fill="tozeroy",
+                fillcolor="rgba(154,165,166,0.35)",
+                showlegend=c == 0,
+                hovertemplate="%{x}: %{y:.1%} before<extra></extra>",
+            ),
+            1,
+            c + 1,
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=levels,
+                y=shares[1],
+                name="processed",
+                line={"color": colour, "width": 2.5},
+                showlegend=c == 0,
+                hovertemplate="%{x}: %{y:.1%} after<extra></extra>",
+            ),
+            1,
+            c + 1,
+        )
+    figure.update_layout(
+        height=height, margin={**_MARGIN, "t": 30}, legend={"orientation": "h", "y": -0.15, "title": None}
+    )
     figure.update_yaxes(tickformat=".0%", title=None)
     figure.update_xaxes(range=[0, 255], dtick=64, title=None)
     return figure
@@ -308,12 +425,22 @@ def change_of_answer(before: pd.Series[float], after: pd.Series[float], top: int
     figure = go.Figure()
     for code in chosen:
         entry, x = diagnosis(str(code)), [before[code], after[code]]
-        figure.add_trace(go.Scatter(
-            x=x, y=[name_of(entry.code)] * 2, mode="lines+markers", line={"color": entry.colour, "width": 3},
-            marker={"size": 15, "color": ["#FFFFFF", entry.colour], "line": {"color": entry.colour, "width": 3}},
-            customdata=["as it is", "after the steps"], showlegend=False,
-            hovertemplate="%{y}, %{customdata}: %{x:.1%}<extra></extra>",
-        ))
-    figure.update_layout(height=height, margin={**_MARGIN, "r": 20},
-                         xaxis={"range": [-0.02, 1.02], "tickformat": ".0%", "title": None}, yaxis={"title": None})
+        figure.add_trace(
+            go.Scatter(
+                x=x,
+                y=[name_of(entry.code)] * 2,
+                mode="lines+markers",
+                line={"color": entry.colour, "width": 3},
+                marker={"size": 15, "color": ["#FFFFFF", entry.colour], "line": {"color": entry.colour, "width": 3}},
+                customdata=["as it is", "after the steps"],
+                showlegend=False,
+                hovertemplate="%{y}, %{customdata}: %{x:.1%}<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        height=height,
+        margin={**_MARGIN, "r": 20},
+        xaxis={"range": [-0.02, 1.02], "tickformat": ".0%", "title": None},
+        yaxis={"title": None},
+    )
     return figure

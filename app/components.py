@@ -18,14 +18,16 @@ from lesion_core.data.samples import Picture, reduced
 from lesion_core.errors import ImageError, LesionError
 from lesion_core.imaging.decode import decode
 from lesion_core.labels import diagnosis
-from lesion_core.runs import Run
+from lesion_core.runs.classifier import Run
 
 Pixels = NDArray[np.uint8]
 
 DISCLAIMER = "For research and teaching. Not a medical device: never use it to decide about a person."
 ORIGIN_BADGES = {
-    "real": ("real dermoscopy", "blue"), "synthetic": ("synthetic picture", "violet"),
-    "stranger": ("not a lesion", "gray"), "upload": ("your picture", "green"),
+    "real": ("real dermoscopy", "blue"),
+    "synthetic": ("synthetic picture", "violet"),
+    "stranger": ("not a lesion", "gray"),
+    "upload": ("your picture", "green"),
 }
 
 
@@ -84,8 +86,13 @@ def badges(*labels: tuple[str, str]) -> None:
 
 def metric_with_interval(label: str, row: pd.Series[float]) -> None:
     """A figure with its 95 % interval; `row` has value, low, high."""
-    st.metric(label, f"{row['value']:.3f}", delta=f"{row['low']:.3f} to {row['high']:.3f}", delta_color="off",
-              delta_arrow="off")
+    st.metric(
+        label,
+        f"{row['value']:.3f}",
+        delta=f"{row['low']:.3f} to {row['high']:.3f}",
+        delta_color="off",
+        delta_arrow="off",
+    )
 
 
 def open_tabs(draw: dict[str, Callable[[], None]]) -> None:
@@ -106,8 +113,9 @@ def how_to_read(*sentences: str) -> None:
         st.markdown(f"- {sentence}")
 
 
-def choose(label: str, titles: dict[str, str], key: str, *, default: str | None = None, buttons: bool = False,
-           **options: Any) -> str:
+def choose(
+    label: str, titles: dict[str, str], key: str, *, default: str | None = None, buttons: bool = False, **options: Any
+) -> str:
     """A list whose link holds the option's key: ``bind="query-params"`` would put the title there, which changes
     with the wording and cannot be written by another page.
 
@@ -126,8 +134,11 @@ def choose(label: str, titles: dict[str, str], key: str, *, default: str | None 
     elif st.session_state.get(key) not in titles:
         st.session_state[key] = default
     options |= {"format_func": lambda name: titles[name], "key": key, "persist_state": "session"}
-    chosen = str(st.segmented_control(label, list(titles), required=True, **options) if buttons
-                 else st.selectbox(label, list(titles), **options))
+    chosen = str(
+        st.segmented_control(label, list(titles), required=True, **options)
+        if buttons
+        else st.selectbox(label, list(titles), **options)
+    )
     if chosen != default:
         st.query_params[key] = chosen
     elif wanted is not None:
@@ -155,8 +166,11 @@ def pick_picture() -> Picture:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     # An upload replaces the chosen picture before the list is drawn.
     with right, st.popover("Use your own picture", icon=":material/upload:", width="stretch"):
-        file = st.file_uploader("JPEG, PNG, TIFF, BMP, GIF or WebP, up to 20 MB", key="upload_file",
-                                type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"])
+        file = st.file_uploader(
+            "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 20 MB",
+            key="upload_file",
+            type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"],
+        )
         st.caption("It stays in memory for this visit, never on disk. Remove what identifies a person first.")
         if file is not None and st.session_state.get("upload_seen") != file.file_id:
             st.session_state["upload_seen"] = file.file_id
@@ -185,14 +199,25 @@ def probability_bars(probabilities: pd.Series) -> go.Figure:
     """Horizontal bars of class probabilities, the most probable first, each diagnosis in its own colour."""
     ordered = probabilities.sort_values()
     names = [diagnosis(code) for code in ordered.index]
-    figure = go.Figure(go.Bar(
-        x=ordered.to_numpy(), y=[d.code for d in names], orientation="h",
-        marker_color=[d.colour for d in names], text=[f"{100 * p:.1f} %" for p in ordered], textposition="outside",
-        cliponaxis=False, customdata=[d.name for d in names], hovertemplate="%{customdata}: %{x:.3f}<extra></extra>",
-    ))
+    figure = go.Figure(
+        go.Bar(
+            x=ordered.to_numpy(),
+            y=[d.code for d in names],
+            orientation="h",
+            marker_color=[d.colour for d in names],
+            text=[f"{100 * p:.1f} %" for p in ordered],
+            textposition="outside",
+            cliponaxis=False,
+            customdata=[d.name for d in names],
+            hovertemplate="%{customdata}: %{x:.3f}<extra></extra>",
+        )
+    )
     figure.update_layout(
-        height=300, margin={"l": 0, "r": 48, "t": 8, "b": 24}, bargap=0.35,
-        xaxis={"range": [0, 1], "tickformat": ".0%", "title": None, "showgrid": True}, yaxis={"title": None},
+        height=300,
+        margin={"l": 0, "r": 48, "t": 8, "b": 24},
+        bargap=0.35,
+        xaxis={"range": [0, 1], "tickformat": ".0%", "title": None, "showgrid": True},
+        yaxis={"title": None},
     )
     return figure
 

@@ -22,11 +22,11 @@ from lesion_core.explain.methods import METHODS
 from lesion_core.imaging.geometry import dark_ring, to_original
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
-from lesion_core.runs import Run
+from lesion_core.runs.classifier import Run
 
 if TYPE_CHECKING:
-    from lesion_core.engine import Prediction
     from lesion_core.explain.attribution import Attribution
+    from lesion_core.serving.classifier import Prediction
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -53,10 +53,17 @@ class Asked:
             StoppedError: The visitor stopped it.
             LesionError: As `Engine.explain` raises it.
         """
+
         def ask(on_pass: Callable[[int], None] | None) -> Attribution:
             return cache_explanation.explain(
-                self.run.name, self.picture.image, self.target, self.layer, against=self.against, method=self.method,
-                baseline=self.baseline, on_pass=on_pass,
+                self.run.name,
+                self.picture.image,
+                self.target,
+                self.layer,
+                against=self.against,
+                method=self.method,
+                baseline=self.baseline,
+                on_pass=on_pass,
             )
 
         if METHODS[self.method].speed == "fast":
@@ -138,24 +145,39 @@ def numbers(
     """What one map says, beside it."""
     probability = prediction.probabilities[asked.run.classes.index(asked.target)]
     st.metric(f"Probability of {asked.target}", figures.percent(float(probability), 1))
-    st.metric("Largest evidence", f"{attribution.maximum:.3g}",
-              help=f"Before the map is scaled to itself; unit: {explanation.unit(asked.method)}. Near 0: empty, though "
-              "it looks full.")
+    st.metric(
+        "Largest evidence",
+        f"{attribution.maximum:.3g}",
+        help=f"Before the map is scaled to itself; unit: {explanation.unit(asked.method)}. Near 0: empty, though "
+        "it looks full.",
+    )
     if mask is not None and attribution.maximum > 0:
-        st.metric("Evidence inside the lesion", figures.percent(energy_inside(heat, mask)),
-                  help=f"The lesion covers {figures.percent(asked.share_seen(mask))} of what the model was shown.")
-        st.metric("Maximum inside the lesion", "yes" if peak_inside(heat, mask) else "no",
-                  help="The pointing game: is the strongest point of the map on the lesion?")
+        st.metric(
+            "Evidence inside the lesion",
+            figures.percent(energy_inside(heat, mask)),
+            help=f"The lesion covers {figures.percent(asked.share_seen(mask))} of what the model was shown.",
+        )
+        st.metric(
+            "Maximum inside the lesion",
+            "yes" if peak_inside(heat, mask) else "no",
+            help="The pointing game: is the strongest point of the map on the lesion?",
+        )
     if attribution.maximum > 0:
         hair = cache_explanation.hair(asked.picture.image)
         dark = dark_ring(asked.picture.image, DarkCorner())
-        st.metric("Evidence on hair", figures.percent(energy_inside(heat, hair), 1),
-                  help=f"Hair covers {figures.percent(asked.share_seen(hair), 1)} of what the model was shown. On dark "
-                  f"corners: {figures.percent(energy_inside(heat, dark), 1)}. Rulers are not looked for: *Ask back* "
-                  "lays one on the picture and says how much of the evidence goes there.")
+        st.metric(
+            "Evidence on hair",
+            figures.percent(energy_inside(heat, hair), 1),
+            help=f"Hair covers {figures.percent(asked.share_seen(hair), 1)} of what the model was shown. On dark "
+            f"corners: {figures.percent(energy_inside(heat, dark), 1)}. Rulers are not looked for: *Ask back* "
+            "lays one on the picture and says how much of the evidence goes there.",
+        )
     if attribution.completeness_error is not None:
-        st.metric("Completeness error", figures.percent(attribution.completeness_error, 2),
-                  help="The map must sum to the difference of the answers to picture and baseline; this is missing.")
+        st.metric(
+            "Completeness error",
+            figures.percent(attribution.completeness_error, 2),
+            help="The map must sum to the difference of the answers to picture and baseline; this is missing.",
+        )
 
 
 def panels(
@@ -164,12 +186,17 @@ def panels(
     """Several maps of one picture on one colour scale, each with its raw maximum; `lines` draws what lies over them."""
     wanted: list[tuple[str, Asked]] = []
     if beside == "models":
-        runs = [run for run in cache.runs()[0] if asked.target in run.classes
-                and (asked.against is None or asked.against in run.classes)]
+        runs = [
+            run
+            for run in cache.runs()[0]
+            if asked.target in run.classes and (asked.against is None or asked.against in run.classes)
+        ]
         wanted = [(run.name, replace(asked, run=run)) for run in runs]
     elif beside == "classes":
-        wanted = [(f"{code} · {diagnosis(code).name}", replace(asked, target=code, against=None))
-                  for code in asked.run.classes]
+        wanted = [
+            (f"{code} · {diagnosis(code).name}", replace(asked, target=code, against=None))
+            for code in asked.run.classes
+        ]
     else:
         wanted = [(entry.name, replace(asked, method=key)) for key, entry in METHODS.items()]
     found: list[tuple[str, Asked, Attribution]] = []
@@ -197,7 +224,8 @@ def panels(
             with column:
                 values = explanation.lay(attribution, one.run, one.picture.image, top * own_unit)
                 shown = explanation.painted(
-                    explanation.paled(one.picture.image, one.run), values, opacity, signed=signed)
+                    explanation.paled(one.picture.image, one.run), values, opacity, signed=signed
+                )
                 said = f"{name}: largest {attribution.maximum:.3g}"
                 heat = one.heat(attribution)
                 if mask is not None:
@@ -206,17 +234,29 @@ def panels(
                     p = cache.predict(one.run.name, one.picture.image).probabilities[one.run.classes.index(one.target)]
                     said += f", probability {figures.percent(float(p))}"
                 st.image(lines(shown), width="stretch", alt=f"{name} over the picture", caption=said)
-    what = "in multiples of each map's mean, as their units differ; what is more looks like the end" if by_spread \
+    what = (
+        "in multiples of each map's mean, as their units differ; what is more looks like the end"
+        if by_spread
         else "of the raw maps"
+    )
     st.image(explanation.scale_bar(signed), width=256, alt="Colour scale")
-    st.caption(f"One scale for all, {what}: the right end is {top:.3g}" + (", the left end minus that." if signed
-               else ", the left end 0.")
-               + (" SmoothGrad and Grad-CAM++ know no *against*." if signed and by_spread else "")
-               + (" Each class alone: the comparison with another is left out." if beside == "classes" and asked.against
-                  else ""))
+    st.caption(
+        f"One scale for all, {what}: the right end is {top:.3g}"
+        + (", the left end minus that." if signed else ", the left end 0.")
+        + (" SmoothGrad and Grad-CAM++ know no *against*." if signed and by_spread else "")
+        + (
+            " Each class alone: the comparison with another is left out."
+            if beside == "classes" and asked.against
+            else ""
+        )
+    )
     if by_spread:
         ranks = cache_explanation.agreement([a for _, _, a in found])
-        st.dataframe(pd.DataFrame(ranks, index=[n for n, _, _ in found], columns=[n for n, _, _ in found]).round(2),
-                     alt="Rank agreement of every two methods")
-        st.caption("Spearman's rank agreement of every two maps, pixel by pixel: 1 is the same order, 0 none. Where "
-                   "methods disagree, none of them is *the* explanation.")
+        st.dataframe(
+            pd.DataFrame(ranks, index=[n for n, _, _ in found], columns=[n for n, _, _ in found]).round(2),
+            alt="Rank agreement of every two methods",
+        )
+        st.caption(
+            "Spearman's rank agreement of every two maps, pixel by pixel: 1 is the same order, 0 none. Where "
+            "methods disagree, none of them is *the* explanation."
+        )

@@ -14,7 +14,7 @@ from lesion_core.imaging.preprocess import Pipeline
 
 if TYPE_CHECKING:
     from lesion_core.explain.attribution import Attribution
-    from lesion_core.runs import Run
+    from lesion_core.runs.classifier import Run
 
 Pixels = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -100,5 +100,7 @@ def scale_bar(signed: bool) -> Pixels:
 def unit(method: str) -> str:
     """What the raw values of a method are."""
     return {
-        "smoothgrad": "logit per unit of input", "guided_gradcam": "arbitrary", "gradcam_pp": "arbitrary",
+        "smoothgrad": "logit per unit of input",
+        "guided_gradcam": "arbitrary",
+        "gradcam_pp": "arbitrary",
     }.get(method, "logit" if METHODS[method].layered or method == "occlusion" else "logit per pixel")

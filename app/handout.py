@@ -15,14 +15,14 @@ from app.components import outline
 from app.history import malignant_share
 from lesion_core.imaging.lesion import Mask
 from lesion_core.labels import diagnosis
-from lesion_core.report import Report
+from lesion_core.reports.picture import Report
 
 if TYPE_CHECKING:
-    from lesion_core.analysis.views import ViewSummary
-    from lesion_core.engine import Prediction
+    from lesion_core.analysis.evaluation_sets import EvaluationSummary
     from lesion_core.explain.attribution import Attribution
-    from lesion_core.runs import Run
-    from lesion_core.segmenter_runs import SegmenterRun
+    from lesion_core.runs.classifier import Run
+    from lesion_core.runs.segmenter import SegmenterRun
+    from lesion_core.serving.classifier import Prediction
 
 Pixels = NDArray[np.uint8]
 
@@ -60,8 +60,14 @@ def words(prediction: Prediction) -> Words:
     top, decision = diagnosis(prediction.code), prediction.decision
     reason = decision.reason if decision else NO_POLICY
     if decision and decision.rejected:
-        return Words("UNKNOWN.", f" The model should not answer. Its best guess would be {top.name}.", reason,
-                     f"The rejected best guess, {top.name}", top.plain, True)
+        return Words(
+            "UNKNOWN.",
+            f" The model should not answer. Its best guess would be {top.name}.",
+            reason,
+            f"The rejected best guess, {top.name}",
+            top.plain,
+            True,
+        )
     verdict = f", {top.malignancy}, with a confidence of {100 * prediction.confidence:.0f} %."
     return Words(f"{top.name.capitalize()} ({top.code})", verdict, reason, top.name.capitalize(), top.plain, False)
 
@@ -93,7 +99,7 @@ class Analysis:
     prediction: Prediction
     rejection: str
     attribution: Attribution
-    summary: ViewSummary | None = None
+    summary: EvaluationSummary | None = None
     segmenter: SegmenterRun | None = None
     mask: Mask | None = None
 
@@ -105,8 +111,10 @@ def report_of(found: Analysis) -> Report:
     malignancy = diagnosis(prediction.code).malignancy
     pictures = [("The picture", found.image)]
     facts = [
-        ("Run", f"{run.name} ({run.fingerprint}), {settings.model.architecture}, "
-         f"{settings.preprocessing.resize.size} px"),
+        (
+            "Run",
+            f"{run.name} ({run.fingerprint}), {settings.model.architecture}, {settings.preprocessing.resize.size} px",
+        ),
         ("Rejection", found.rejection),
         ("Malignant or premalignant", f"{100 * malignant_share(prediction):.1f} %"),
     ]
@@ -116,23 +124,36 @@ def report_of(found: Analysis) -> Report:
             (f"The contour that the U-Net found{caveat}", outline(found.image, found.mask, FOUND)),
             (f"Its mask, the lesion in white{caveat}", black_and_white(found.mask)),
         ]
-        facts.append(("Mask", f"{100 * found.mask.mean():.0f} % of the picture, segmenter {found.segmenter.name} "
-                      f"({found.segmenter.fingerprint}), trained on "
-                      f"{found.segmenter.config.counts.get('train', 0):,} masks"))
+        facts.append(
+            (
+                "Mask",
+                f"{100 * found.mask.mean():.0f} % of the picture, segmenter {found.segmenter.name} "
+                f"({found.segmenter.fingerprint}), trained on "
+                f"{found.segmenter.config.counts.get('train', 0):,} masks",
+            )
+        )
     guess = ", the rejected best guess" if said.rejected else ""
-    pictures.append((f"Grad-CAM for {prediction.code}{guess}: where the evidence lies",
-                     explanation.over(run, found.image, found.attribution, 0.6)))
+    pictures.append(
+        (
+            f"Grad-CAM for {prediction.code}{guess}: where the evidence lies",
+            explanation.over(run, found.image, found.attribution, 0.6),
+        )
+    )
     ordered = np.argsort(-prediction.probabilities, kind="stable")
     return Report(
-        title=found.title, made=f"{datetime.datetime.now(datetime.UTC):%d %B %Y, %H:%M} UTC",
-        answer=said.answer + said.verdict, reason=said.reason, plain=f"{said.term} ({malignancy}): {said.plain}",
-        pictures=tuple(pictures), facts=tuple(facts),
+        title=found.title,
+        made=f"{datetime.datetime.now(datetime.UTC):%d %B %Y, %H:%M} UTC",
+        answer=said.answer + said.verdict,
+        reason=said.reason,
+        plain=f"{said.term} ({malignancy}): {said.plain}",
+        pictures=tuple(pictures),
+        facts=tuple(facts),
         probabilities=tuple((prediction.classes[i], float(prediction.probabilities[i])) for i in ordered),
         limits=limits(run, found.summary, rejects=prediction.decision is not None),
     )
 
 
-def limits(run: Run, summary: ViewSummary | None, *, rejects: bool) -> tuple[str, ...]:
+def limits(run: Run, summary: EvaluationSummary | None, *, rejects: bool) -> tuple[str, ...]:
     """What a run's answers are worth, in sentences.
 
     Args:
@@ -149,14 +170,14 @@ def limits(run: Run, summary: ViewSummary | None, *, rejects: bool) -> tuple[str
         f"It was trained on {learned}" + (f" of {', '.join(known)}." if known else "."),
         _measured(summary),
         "HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for research and teaching only."
-        if known and set(sets.index) <= set(DATA_SETS) else
-        "The licences of these data sets hold for the weights too: they are for research and teaching only.",
+        if known and set(sets.index) <= set(DATA_SETS)
+        else "The licences of these data sets hold for the weights too: they are for research and teaching only.",
         "The probabilities are the model's own, after a temperature fitted on the calibrate split: no second opinion.",
         "The map shows where the evidence lies, not why, and is no proof. The contour and the mask are a model's too.",
     )
 
 
-def _measured(summary: ViewSummary | None) -> str:
+def _measured(summary: EvaluationSummary | None) -> str:
     if summary is None:
         return "It was not measured on a test split."
     figures = {str(row.metric): row for row in summary.table.itertuples()}

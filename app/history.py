@@ -16,7 +16,7 @@ from lesion_core.imaging.decode import content_hash
 from lesion_core.labels import diagnosis
 
 if TYPE_CHECKING:
-    from lesion_core.engine import Prediction
+    from lesion_core.serving.classifier import Prediction
 
 LONGEST = 30
 """Analysed pictures that are kept; the oldest goes first."""
@@ -63,10 +63,15 @@ def analysed(title: str, image: NDArray[np.uint8], run: str, fingerprint: str, p
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     small = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
     return Analysed(
-        key=f"{content_hash(image)}-{fingerprint}", title=title, run=run,
-        answer="UNKNOWN" if decision and decision.rejected else prediction.code, guess=prediction.code,
-        confidence=prediction.confidence, malignant=malignant_share(prediction),
-        reason=decision.reason if decision else "", thumbnail=bytes(cv2.imencode(".jpg", small)[1]),
+        key=f"{content_hash(image)}-{fingerprint}",
+        title=title,
+        run=run,
+        answer="UNKNOWN" if decision and decision.rejected else prediction.code,
+        guess=prediction.code,
+        confidence=prediction.confidence,
+        malignant=malignant_share(prediction),
+        reason=decision.reason if decision else "",
+        thumbnail=bytes(cv2.imencode(".jpg", small)[1]),
     )
 
 
@@ -82,6 +87,7 @@ def as_csv(history: Sequence[Analysed]) -> str:
     writer.writerow(["picture", "run", "answer", "most_probable", "confidence", "malignant_or_premalignant", "reason"])
     for row in history:
         title = f"'{row.title}" if row.title[:1] in ("=", "+", "-", "@", "\t", "\r") else row.title
-        writer.writerow([title, row.run, row.answer, row.guess, f"{row.confidence:.4f}", f"{row.malignant:.4f}",
-                         row.reason])
+        writer.writerow(
+            [title, row.run, row.answer, row.guess, f"{row.confidence:.4f}", f"{row.malignant:.4f}", row.reason]
+        )
     return out.getvalue()

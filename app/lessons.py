@@ -10,7 +10,7 @@ from app import cache, figures
 from app.figures import percent
 from lesion_core.analysis.intervals import Interval
 from lesion_core.config import RunSettings
-from lesion_core.studies import DIFFERENCE, SEEN, STUDIES, UNSEEN
+from lesion_core.experiments import DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN
 
 DRAWN = {
     ("test", "balanced_accuracy"): "Balanced accuracy, own test split",
@@ -22,13 +22,22 @@ DRAWN = {
 SEVERAL = {("several", "accuracy"): "Accuracy, lesions with several pictures"}
 """What the chart shows first where lesions were trained on: there the pictures `SEEN`, and `UNSEEN` of the others."""
 
-VIEWS = {
-    "test": "own test split", SEEN: "of it, other pictures of the lesion in train",
+EVALUATION_SETS = {
+    "test": "own test split",
+    SEEN: "of it, other pictures of the lesion in train",
     UNSEEN: "of it, lesions with several pictures, none in train",
-    "ham10000": "HAM10000 part", "binary": "benign or malignant", "isic2018": "official ISIC 2018 set",
+    "ham10000": "HAM10000 part",
+    "binary": "benign or malignant",
+    "isic2018": "official ISIC 2018 set",
 }
-METRICS = {"balanced_accuracy": "balanced accuracy", "macro_auroc": "mean AUROC", "accuracy": "accuracy",
-           "precision": "precision", "recall": "recall", "f1": "F1"}
+METRICS = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_auroc": "mean AUROC",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+}
 
 COMPARED = ("balanced_accuracy", "accuracy")
 """Of `METRICS`: those whose differences are told."""
@@ -41,7 +50,7 @@ def lessons() -> None:
         st.caption("No study was made yet: `python -m lesion_core study leakage --data DATA --settings FILE`.")
         return
     for key, found in made.items():
-        entry = STUDIES[key]
+        entry = EXPERIMENTS[key]
         names = {variant: described.name for variant, described in entry.variants.items()}
         st.subheader(entry.question, anchor=False)
         left, right = st.columns([3, 2], gap="large")
@@ -49,9 +58,13 @@ def lessons() -> None:
         with left:
             st.plotly_chart(
                 figures.runs_side_by_side(
-                    chart_tables(found.table, names), wanted, next(iter(names.values())),
+                    chart_tables(found.table, names),
+                    wanted,
+                    next(iter(names.values())),
                     height=70 + len(wanted) * (30 + 26 * len(names)),
-                ), config={"displayModeBar": False}, key=f"lesson-{key}",
+                ),
+                config={"displayModeBar": False},
+                key=f"lesson-{key}",
                 alt=f"{entry.question} A dot a training, with its interval.",
             )
         with right:
@@ -61,7 +74,7 @@ def lessons() -> None:
             st.dataframe(recall_table(found.table, names), alt="Recall of each diagnosis. A row a training.")
             st.caption("Recall of each diagnosis on the own test split, with its number of pictures.")
         st.caption(
-            f"Further right is better; bars are 95 % intervals by lesion. {entry.says} One training each: another seed "
+            f"Further right is better; bars are 95 % intervals by lesion. {entry.description} One training each: another seed "
             f"moves the dots too, which the bars do not show. {budget(found.settings)}"
         )
         with st.expander("All figures"):
@@ -70,9 +83,11 @@ def lessons() -> None:
 
 def budget(settings: RunSettings) -> str:
     """What every training of a study had, in a sentence."""
-    return (f"Not the runs of this dashboard but small trainings: {settings.model.architecture}, "
-            f"{settings.training.epochs} epochs at {settings.preprocessing.resize.size} px, seed "
-            f"{settings.training.seed}.")
+    return (
+        f"Not the runs of this dashboard but small trainings: {settings.model.architecture}, "
+        f"{settings.training.epochs} epochs at {settings.preprocessing.resize.size} px, seed "
+        f"{settings.training.seed}."
+    )
 
 
 def drawn(table: pd.DataFrame) -> dict[str, str]:
@@ -97,8 +112,10 @@ def _by_place(table: pd.DataFrame) -> dict[tuple[str, str, str, str], Interval]:
     """A study's figures by variant, view, class and metric."""
     columns = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
     rows = zip(*(table[c].fillna("") if c == "class" else table[c] for c in columns), strict=True)
-    return {(variant, view, code, metric): Interval(value, low, high, int(images), int(groups))
-            for variant, view, code, metric, value, low, high, images, groups in rows}
+    return {
+        (variant, view, code, metric): Interval(value, low, high, int(images), int(groups))
+        for variant, view, code, metric, value, low, high, images, groups in rows
+    }
 
 
 def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
@@ -110,12 +127,16 @@ def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
         parts = []
         for view in ("test", "isic2018"):
             less = {metric: found.get((variant, view + DIFFERENCE, "", metric)) for metric in COMPARED}
-            told = [f"{METRICS[metric]} {f.value:+.3f} ({f.low:+.3f} to {f.high:+.3f})"
-                    for metric, f in less.items() if f]
+            told = [
+                f"{METRICS[metric]} {f.value:+.3f} ({f.low:+.3f} to {f.high:+.3f})" for metric, f in less.items() if f
+            ]
             n = next((f.n_images for f in less.values() if f), 0)
             own = found.get((variant, view, "", COMPARED[0]))
-            where = (f"the {n:,} pictures that are in both test splits" if own and own.n_images != n
-                     else f"the {VIEWS[view]} (n {n:,})")
+            where = (
+                f"the {n:,} pictures that are in both test splits"
+                if own and own.n_images != n
+                else f"the {EVALUATION_SETS[view]} (n {n:,})"
+            )
             if told:
                 parts.append(f"on {where} {', '.join(told)}")
         if parts:
@@ -127,8 +148,11 @@ def _said_of_lesions_in_train(found: dict[tuple[str, str, str, str], Interval], 
     """What each variant's authors would report, and what is right of lesions with several pictures; or nothing."""
     if all(view != SEEN for _, view, _, _ in found):
         return []
-    reported = [f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f}) *{name}*" for variant, name in names.items()
-                if (f := found.get((variant, "test", "", COMPARED[0])))]
+    reported = [
+        f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f}) *{name}*"
+        for variant, name in names.items()
+        if (f := found.get((variant, "test", "", COMPARED[0])))
+    ]
     apart = [f"As its authors would report it, each on its own test split, balanced accuracy is {', '.join(reported)}."]
     for variant, name in names.items():
         parts = [
@@ -154,25 +178,28 @@ def study_table(key: str, table: pd.DataFrame) -> pd.DataFrame:
     """The figures as text, a column a variant.
 
     Args:
-        key: Of `STUDIES`.
+        key: Of `EXPERIMENTS`.
         table: `studies.COLUMNS`.
 
     Returns:
-        A row a figure: `METRICS` in every view of `VIEWS`, and where ways with rare classes are compared also each
+        A row a figure: `METRICS` in every view of `EVALUATION_SETS`, and where ways with rare classes are compared also each
         class's recall; cells are the value, its interval and n, or "none".
     """
-    shown = {view: where for view, where in VIEWS.items() if key == "leakage" or view not in (SEEN, UNSEEN)}
-    wanted = [(view, "", metric, f"{name}, {where}") for view, where in shown.items()
-              for metric, name in METRICS.items()]
+    shown = {view: where for view, where in EVALUATION_SETS.items() if key == "leakage" or view not in (SEEN, UNSEEN)}
+    wanted = [
+        (view, "", metric, f"{name}, {where}") for view, where in shown.items() for metric, name in METRICS.items()
+    ]
     if key == "imbalance":
         recalls = table[(table["metric"] == "sensitivity") & table["view"].isin(["test", "isic2018"])]
-        wanted += [(view, code, "sensitivity", f"recall {code}, {VIEWS[view]}")
-                   for view, code in recalls[["view", "class"]].drop_duplicates().itertuples(index=False)]
+        wanted += [
+            (view, code, "sensitivity", f"recall {code}, {EVALUATION_SETS[view]}")
+            for view, code in recalls[["view", "class"]].drop_duplicates().itertuples(index=False)
+        ]
     found = _by_place(table)
     rows = {}
     for view, code, metric, name in wanted:
         row = {}
-        for variant, described in STUDIES[key].variants.items():
+        for variant, described in EXPERIMENTS[key].variants.items():
             f = found.get((variant, view, code, metric))
             if f and np.isfinite(f.value):
                 row[described.name] = f"{f.value:.3f} ({f.low:.3f} to {f.high:.3f}), n {f.n_images:,}"

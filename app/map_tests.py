@@ -37,13 +37,15 @@ def tests_of_the_map(
     asked: Asked, attribution: Attribution, heat: NDArray[np.float32], mask: Mask | None, shown: Pixels
 ) -> None:
     """The tabs under the map; `shown` is the map as it is drawn on the page."""
-    open_tabs({
-        "Is it true to the model?": lambda: faithfulness(asked, attribution),
-        "Sanity check": lambda: sanity(asked),
-        "Ask back": lambda: ask_back(asked),
-        "The whole test set": lambda: test_set(asked),
-        "Numbers and download": lambda: download(asked, attribution, heat, mask, shown),
-    })
+    open_tabs(
+        {
+            "Is it true to the model?": lambda: faithfulness(asked, attribution),
+            "Sanity check": lambda: sanity(asked),
+            "Ask back": lambda: ask_back(asked),
+            "The whole test set": lambda: test_set(asked),
+            "Numbers and download": lambda: download(asked, attribution, heat, mask, shown),
+        }
+    )
 
 
 def faithfulness(asked: Asked, attribution: Attribution) -> None:
@@ -53,25 +55,33 @@ def faithfulness(asked: Asked, attribution: Attribution) -> None:
     curves = {}
     for kind in ("deletion", "insertion"):
         for curve in cache_explanation.curve(
-                asked.run.name, asked.picture.image, asked.target, asked.against, attribution, kind):
+            asked.run.name, asked.picture.image, asked.target, asked.against, attribution, kind
+        ):
             curves[kind] = curve
-            place.plotly_chart(figures.answer_curves(curves), config={"displayModeBar": False},
-                               key=f"{kind}{len(curve.share)}", alt="The probability of the class while "
-                               "pixels are deleted or inserted by importance")
+            place.plotly_chart(
+                figures.answer_curves(curves),
+                config={"displayModeBar": False},
+                key=f"{kind}{len(curve.share)}",
+                alt="The probability of the class while pixels are deleted or inserted by importance",
+            )
     with side:
         st.metric("Area under deletion", f"{curves['deletion'].area:.3f}", help="Lower is better.")
         st.metric("Area under insertion", f"{curves['insertion'].area:.3f}", help="Higher is better.")
-    st.caption("Pixels are covered with the colour of the skin (deletion), or brought back into a blurred picture "
-               "(insertion), the most important ones first. A map that is true to the model makes the first curve fall "
-               "at once and the second rise at once. Both show the model pictures that it never saw (Petsiuk et al., "
-               "RISE, BMVC 2018).")
+    st.caption(
+        "Pixels are covered with the colour of the skin (deletion), or brought back into a blurred picture "
+        "(insertion), the most important ones first. A map that is true to the model makes the first curve fall "
+        "at once and the second rise at once. Both show the model pictures that it never saw (Petsiuk et al., "
+        "RISE, BMVC 2018)."
+    )
 
 
 def sanity(asked: Asked) -> None:
     """The map while the weights are lost, from the answer down."""
     if not st.toggle("Randomise the model, stage by stage", key="sanity", help="On a copy: the served model stays."):
-        st.caption("A map that stays the same when the model loses what it learned shows the picture, not the model "
-                   "(Adebayo et al., NeurIPS 2018). Turn it on and watch.")
+        st.caption(
+            "A map that stays the same when the model loses what it learned shows the picture, not the model "
+            "(Adebayo et al., NeurIPS 2018). Turn it on and watch."
+        )
         return
     try:
         with progress("Randomising …", 6 * PASSES.get(asked.method, 1), f"sanity/{asked.key}") as on_pass:
@@ -79,26 +89,38 @@ def sanity(asked: Asked) -> None:
     except StoppedError as error:
         problem(error)
         st.button("Compute it", on_click=resume, key="resume_sanity")
-    st.caption("From left to right the model loses the last linear layer, then layer4, layer3 and so on. One scale for "
-               "all, in multiples of each map's mean, as other weights have other units. The agreement is the rank "
-               "correlation with the true map: it should fall towards 0.")
+    st.caption(
+        "From left to right the model loses the last linear layer, then layer4, layer3 and so on. One scale for "
+        "all, in multiples of each map's mean, as other weights have other units. The agreement is the rank "
+        "correlation with the true map: it should fall towards 0."
+    )
 
 
 def _stages(asked: Asked, on_pass: Callable[[int], None] | None) -> None:
     columns = st.columns(7)
     stages = cache_explanation.sanity(
-        asked.run.name, asked.picture.image, asked.target, asked.against, asked.method, asked.layer, asked.baseline,
-        on_pass)
+        asked.run.name,
+        asked.picture.image,
+        asked.target,
+        asked.against,
+        asked.method,
+        asked.layer,
+        asked.baseline,
+        on_pass,
+    )
     top = 0.0
-    for column, (stage, says, found, agreement) in zip(columns, stages, strict=False):
+    for column, (stage, description, found, agreement) in zip(columns, stages, strict=False):
         mean = explanation.spread(found, signed=False)
         top = top or (explanation.peak(found, signed=False) / mean if mean else 0.0)  # of the true map, the first
         with column:
             values = explanation.lay(found, asked.run, asked.picture.image, top * mean)
             agrees = f"agreement {agreement:.2f}" if np.isfinite(agreement) else "no order to compare"
-            st.image(explanation.painted(explanation.paled(asked.picture.image, asked.run), values, 0.7),
-                     width="stretch", alt=f"The map with {says} randomised",
-                     caption=f"{stage}: {agrees}, largest {found.maximum:.2g}")
+            st.image(
+                explanation.painted(explanation.paled(asked.picture.image, asked.run), values, 0.7),
+                width="stretch",
+                alt=f"The map with {description} randomised",
+                caption=f"{stage}: {agrees}, largest {found.maximum:.2g}",
+            )
 
 
 def ask_back(asked: Asked) -> None:
@@ -108,8 +130,11 @@ def ask_back(asked: Asked) -> None:
     view = np.ascontiguousarray(asked.picture.image[y0:y1, x0:x1])
     side = min(*view.shape[:2], LARGEST)
     shown = np.asarray(cv2.resize(view, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    options = {"paint": "Paint over it", "hair": "Erase the hair",
-               **{f"add_{key}": f"Add: {key.replace('_', ' ')}" for key in ARTEFACTS}}
+    options = {
+        "paint": "Paint over it",
+        "hair": "Erase the hair",
+        **{f"add_{key}": f"Add: {key.replace('_', ' ')}" for key in ARTEFACTS},
+    }
     left, right = st.columns([2, 5], gap="large")
     with left:
         change = st.selectbox("Change", list(options), format_func=options.__getitem__, key="change")
@@ -118,8 +143,9 @@ def ask_back(asked: Asked) -> None:
             mask = brush(shown, label="Paint over what the model should not see", name=content_hash(shown), key="brush")
             mask = cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) > 0
             if mask.any():
-                changed = np.asarray(cv2.inpaint(shown, mask.astype(np.uint8), max(3, side // 60), cv2.INPAINT_TELEA),
-                                     np.uint8)
+                changed = np.asarray(
+                    cv2.inpaint(shown, mask.astype(np.uint8), max(3, side // 60), cv2.INPAINT_TELEA), np.uint8
+                )
             st.caption("What you paint over is filled from its rim.")
         elif change == "hair":
             changed = remove_hair(shown, HairRemoval(enabled=True))[0]
@@ -131,35 +157,52 @@ def ask_back(asked: Asked) -> None:
         columns = st.columns(3)
         index = asked.run.classes.index(asked.target)
         for column, picture, found, words in zip(
-                columns, (shown, changed), (before, after), ("before", "after"), strict=False):
+            columns, (shown, changed), (before, after), ("before", "after"), strict=False
+        ):
             map_of = cache_explanation.explain(asked.run.name, picture, asked.target)
-            scale = max(explanation.peak(cache_explanation.explain(asked.run.name, p, asked.target), signed=False)
-                        for p in (shown, changed))
-            said = (f"{words}: {asked.target} {figures.percent(float(found.probabilities[index]), 1)}, "
-                    f"answer {found.code}")
+            scale = max(
+                explanation.peak(cache_explanation.explain(asked.run.name, p, asked.target), signed=False)
+                for p in (shown, changed)
+            )
+            said = (
+                f"{words}: {asked.target} {figures.percent(float(found.probabilities[index]), 1)}, answer {found.code}"
+            )
             if added is not None and added.any() and words == "after":
-                heat = to_original(map_of.heatmap, picture.shape, Pipeline(
-                    asked.run.config.settings.preprocessing).frame(picture))
-                said += (f"; {figures.percent(energy_inside(heat, added))} of the evidence is on what was added, which "
-                         f"covers {figures.percent(float(added.mean()))}")
+                heat = to_original(
+                    map_of.heatmap, picture.shape, Pipeline(asked.run.config.settings.preprocessing).frame(picture)
+                )
+                said += (
+                    f"; {figures.percent(energy_inside(heat, added))} of the evidence is on what was added, which "
+                    f"covers {figures.percent(float(added.mean()))}"
+                )
             with column:
                 values = explanation.lay(map_of, asked.run, picture, scale)
-                st.image(explanation.painted(picture, values, 0.6), width="stretch",
-                         alt=f"Grad-CAM {words} the change", caption=said)
+                st.image(
+                    explanation.painted(picture, values, 0.6),
+                    width="stretch",
+                    alt=f"Grad-CAM {words} the change",
+                    caption=said,
+                )
         with columns[2]:
-            table = pd.DataFrame({"before": before.probabilities, "after": after.probabilities},
-                                 index=list(asked.run.classes))
+            table = pd.DataFrame(
+                {"before": before.probabilities, "after": after.probabilities}, index=list(asked.run.classes)
+            )
             st.dataframe(table.map(lambda p: figures.percent(p, 1)), alt="Probabilities before and after the change")
-    st.caption("Grad-CAM of the same class before and after, on one scale; the model is given the middle square. If "
-               "the answer hangs on a hair or a ruler, the model learned the wrong thing.")
+    st.caption(
+        "Grad-CAM of the same class before and after, on one scale; the model is given the middle square. If "
+        "the answer hangs on a hair or a ruler, the model learned the wrong thing."
+    )
 
 
 def test_set(asked: Asked) -> None:
     """Where the model looks on all test pictures with a mask."""
     table = cache_explanation.survey(asked.run.name)
     if table is None:
-        st.caption("Not measured for this run yet: `python -m lesion_core explain checkpoints/" + asked.run.name
-                   + " --data DATA`.")
+        st.caption(
+            "Not measured for this run yet: `python -m lesion_core explain checkpoints/"
+            + asked.run.name
+            + " --data DATA`."
+        )
         return
     methods = list(dict.fromkeys(table["method"]))
     key = asked.method if asked.method in methods else methods[0]
@@ -171,17 +214,27 @@ def test_set(asked: Asked) -> None:
         with column:
             found = cache_explanation.survey_summary(asked.run.name, key, by)
             colours = {code: diagnosis(code).colour for code in found["group"]} if by == "label" else None
-            st.plotly_chart(figures.share_dots(found, "evidence inside the lesion", colours=colours),
-                            config={"displayModeBar": False}, alt=f"Share of evidence inside the lesion by {words}")
-    mean = {name: figures.percent(float(rows[name].mean()), digits)
-            for name, digits in (("area", 0), ("peak", 0), ("hair", 1), ("dark", 1))}
+            st.plotly_chart(
+                figures.share_dots(found, "evidence inside the lesion", colours=colours),
+                config={"displayModeBar": False},
+                alt=f"Share of evidence inside the lesion by {words}",
+            )
+    mean = {
+        name: figures.percent(float(rows[name].mean()), digits)
+        for name, digits in (("area", 0), ("peak", 0), ("hair", 1), ("dark", 1))
+    }
     at = " at the last layer" if METHODS[key].layered else ""
-    st.caption(f"{METHODS[key].name}{at} of the model's own answer. Mean share inside the lesion, 95 % intervals by "
-               f"lesion; a map that points nowhere would have {mean['area']}, the lesion's share of what is seen. "
-               f"Maximum inside: {mean['peak']} of the maps. On hair: {mean['hair']}; on dark corners: {mean['dark']}.")
+    st.caption(
+        f"{METHODS[key].name}{at} of the model's own answer. Mean share inside the lesion, 95 % intervals by "
+        f"lesion; a map that points nowhere would have {mean['area']}, the lesion's share of what is seen. "
+        f"Maximum inside: {mean['peak']} of the maps. On hair: {mean['hair']}; on dark corners: {mean['dark']}."
+    )
     _of_all()
-    badges(("real dermoscopy", "blue"), ("test split, with a mask", "green"),
-           (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"))
+    badges(
+        ("real dermoscopy", "blue"),
+        ("test split, with a mask", "green"),
+        (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"),
+    )
     st.markdown("**Where it looked elsewhere, first**")
     root = state.data_root()
     here = cache.all_real_samples(root) if root else {}
@@ -196,17 +249,28 @@ def test_set(asked: Asked) -> None:
         if sample is not None:
             with columns[i % 6]:
                 st.image(cache.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
-                link_to("explain", f"{figures.percent(float(row.inside))} inside, {row.label}", ":material/search:",  # type: ignore[arg-type]
-                        image=str(row.image_id), run=asked.run.name)
+                link_to(
+                    "explain",
+                    f"{figures.percent(float(row.inside))} inside, {row.label}",
+                    ":material/search:",  # type: ignore[arg-type]
+                    image=str(row.image_id),
+                    run=asked.run.name,
+                )
 
 
 def _of_all() -> None:
     """Every model and method that was measured."""
     rows = [
-        {"model": run.name, "method": METHODS[found["group"]].name, "n": found["n"],
-         "inside the lesion": f"{found['share']:.3f} ({found['low']:.3f} to {found['high']:.3f})",
-         "maximum inside": figures.percent(found["peak"]), "lesion's share": f"{found['area']:.3f}"}
-        for run in cache.runs()[0] if cache_explanation.survey(run.name) is not None
+        {
+            "model": run.name,
+            "method": METHODS[found["group"]].name,
+            "n": found["n"],
+            "inside the lesion": f"{found['share']:.3f} ({found['low']:.3f} to {found['high']:.3f})",
+            "maximum inside": figures.percent(found["peak"]),
+            "lesion's share": f"{found['area']:.3f}",
+        }
+        for run in cache.runs()[0]
+        if cache_explanation.survey(run.name) is not None
         for found in cache_explanation.survey_summary(run.name, None, "method").to_dict("records")
     ]
     if len(rows) > 1:
@@ -219,19 +283,27 @@ def download(
     """The map as numbers, and as files; the picture is the one on the page."""
     image = asked.picture.image
     facts: dict[str, object] = {
-        "picture": asked.picture.id, "run": f"{asked.run.name} ({asked.run.fingerprint})",
-        "method": METHODS[asked.method].name, "evidence for": asked.target, "and not": asked.against or "",
-        "layer": attribution.layer or "", "largest evidence": attribution.maximum,
+        "picture": asked.picture.id,
+        "run": f"{asked.run.name} ({asked.run.fingerprint})",
+        "method": METHODS[asked.method].name,
+        "evidence for": asked.target,
+        "and not": asked.against or "",
+        "layer": attribution.layer or "",
+        "largest evidence": attribution.maximum,
         "on hair": energy_inside(heat, cache_explanation.hair(image)),
         "on dark corners": energy_inside(heat, dark_ring(image, DarkCorner())),
     }
     if asked.method == "integrated_gradients":
         facts["baseline"], facts["completeness error"] = asked.baseline, attribution.completeness_error
     if mask is not None:
-        facts |= {"inside the lesion": energy_inside(heat, mask), "maximum inside": peak_inside(heat, mask),
-                  "lesion's share of what is seen": asked.share_seen(mask)}
-    table = pd.DataFrame({"what": list(facts), "value": [f"{v:.4g}" if isinstance(v, float) else str(v)
-                                                         for v in facts.values()]})
+        facts |= {
+            "inside the lesion": energy_inside(heat, mask),
+            "maximum inside": peak_inside(heat, mask),
+            "lesion's share of what is seen": asked.share_seen(mask),
+        }
+    table = pd.DataFrame(
+        {"what": list(facts), "value": [f"{v:.4g}" if isinstance(v, float) else str(v) for v in facts.values()]}
+    )
     left, right = st.columns(2, gap="large")
     with left:
         st.dataframe(table, hide_index=True, alt="The figures of this map")
@@ -248,5 +320,7 @@ def download(
                 st.download_button(label, content, name, kind, on_click="ignore", icon=":material/download:")
     with right:
         st.dataframe(np.round(attribution.raw[:64, :64], 4), height=280)
-        st.caption("Signed, at the method's own resolution (the first 64 rows and columns): the answer rises with what "
-                   "is positive.")
+        st.caption(
+            "Signed, at the method's own resolution (the first 64 rows and columns): the answer rises with what "
+            "is positive."
+        )

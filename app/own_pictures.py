@@ -7,11 +7,11 @@ import streamlit as st
 
 from app import cache, cache_rejection, state
 from app.components import problem
-from app.rejection import Judged
-from lesion_core.analysis.ood_scores import SCORES
+from app.rejection import EvaluatedScore
 from lesion_core.errors import LesionError
 from lesion_core.imaging.decode import decode
-from lesion_core.runs import Run
+from lesion_core.ood.scores import SCORES
+from lesion_core.runs.classifier import Run
 
 MOST_PICTURES = 20
 """At a time; three times as many are kept."""
@@ -33,13 +33,17 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
     kept = st.session_state.setdefault(state.OWN_PICTURES, {})
     files = st.session_state.get(uploader()) or []
     if len(files) > MOST_PICTURES:
-        st.info(f"The first {MOST_PICTURES} of {len(files)} pictures are looked at; drop the others after them.",
-                icon=":material/info:")
+        st.info(
+            f"The first {MOST_PICTURES} of {len(files)} pictures are looked at; drop the others after them.",
+            icon=":material/info:",
+        )
     for file in files[:MOST_PICTURES]:
         if (run.fingerprint, file.file_id) not in kept:
             if len(kept) >= 3 * MOST_PICTURES:
-                st.info(f"{len(kept)} pictures are kept already: *Forget them* before you drop more.",
-                        icon=":material/info:")
+                st.info(
+                    f"{len(kept)} pictures are kept already: *Forget them* before you drop more.",
+                    icon=":material/info:",
+                )
                 break
             try:
                 kept[run.fingerprint, file.file_id] = file.name, cache.predict(run.name, decode(file.getvalue()))
@@ -47,22 +51,35 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
                 problem(error)
     scorer = cache_rejection.scorer(run.name)
     return [
-        (name, prediction.code, SCORES[key].shown(float(scorer(key, prediction.outputs)[0])))
-        for (fingerprint, _), (name, prediction) in kept.items() if fingerprint == run.fingerprint
+        (name, prediction.code, SCORES[key].to_display(float(scorer(key, prediction.outputs)[0])))
+        for (fingerprint, _), (name, prediction) in kept.items()
+        if fingerprint == run.fingerprint
     ]
 
 
-def show_uploads(uploaded: list[tuple[str, str, float]], judged: Judged, at: float) -> None:
+def show_uploads(uploaded: list[tuple[str, str, float]], judged: EvaluatedScore, at: float) -> None:
     """Where a visitor drops pictures, and what became of them."""
-    st.file_uploader(f"Your own pictures, up to {MOST_PICTURES} at a time: each is a mark on the axis of the strangers",
-                     key=uploader(), accept_multiple_files=True,
-                     type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"])
+    st.file_uploader(
+        f"Your own pictures, up to {MOST_PICTURES} at a time: each is a mark on the axis of the strangers",
+        key=uploader(),
+        accept_multiple_files=True,
+        type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"],
+    )
     if uploaded:
         beyond = judged.rejected(pd.Series([value for _, _, value in uploaded], dtype=float), at)
-        st.dataframe(pd.DataFrame([
-            {"picture": name, "answer": "UNKNOWN" if out else code, "most probable": code,
-             judged.measure.quantity.rstrip(","): round(value, 4)}
-            for (name, code, value), out in zip(uploaded, beyond, strict=True)
-        ]), hide_index=True)
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "picture": name,
+                        "answer": "UNKNOWN" if out else code,
+                        "most probable": code,
+                        judged.measure.quantity.rstrip(","): round(value, 4),
+                    }
+                    for (name, code, value), out in zip(uploaded, beyond, strict=True)
+                ]
+            ),
+            hide_index=True,
+        )
         st.button("Forget them", on_click=forget_pictures)
     st.caption("They stay in memory for this visit, never on disk, and are counted in no figure.")

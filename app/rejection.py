@@ -10,23 +10,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from app.threshold import Mark, ThresholdBins, threshold_bins
-from lesion_core.analysis.guarantees import Conformal, conformal
 from lesion_core.analysis.intervals import share_intervals, wilson
 from lesion_core.analysis.metrics import softmax
-from lesion_core.analysis.ood_scores import Score, Scorer, score
-from lesion_core.analysis.outputs import outputs_of, stranger_outputs
-from lesion_core.analysis.policy import HOWS, Policy, Wish, keeps, tune
 from lesion_core.analysis.predictions import predict
-from lesion_core.analysis.rejection import one_a_group
 from lesion_core.analysis.subgroups import UNKNOWN, age_bands
+from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import LesionError, RunError
-from lesion_core.runs import OFFICIAL_TEST, Run
+from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
+from lesion_core.ood.policy import THRESHOLD_RULES, Policy, TuningGoal, keeps, tune
+from lesion_core.ood.risk_control import Conformal, conformal
+from lesion_core.ood.scores import Score, Scorer, score
+from lesion_core.ood.thresholds import one_a_group
+from lesion_core.runs.classifier import Run
 
 SPLITS = ("calibrate", "test")
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedScore:
     """A run's pictures under one score.
 
     Attributes:
@@ -64,7 +65,7 @@ class Judged:
         return values < threshold if self.measure.rejected_side == "under" else values > threshold
 
 
-def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
+def read_evaluated(run: Run, scorer: Scorer, key: str) -> EvaluatedScore:
     """A run's calibrate and test split and its strangers under a score.
 
     Raises:
@@ -80,21 +81,29 @@ def read_judged(run: Run, scorer: Scorer, key: str) -> Judged:
     truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
     values = scorer(key, outputs)
     facts = table.reset_index(drop=True)  # its columns as they are: a million texts are not copied
-    dermoscopy = facts[["image_id", "lesion_id", "split"]].assign(**{
-        "score": values, "shown": _shown(measure, values),
-        "correct": answer == truth, "answer": np.array([*run.classes, "undecided"])[answer],  # -1: undecided
-        "diagnosis": facts["label"], "sex": facts["sex"].fillna(UNKNOWN), "age": age_bands(facts["age"]).to_numpy(str),
-        "site": facts["site"].fillna(UNKNOWN), "dataset": facts["dataset"],
-    })
+    dermoscopy = facts[["image_id", "lesion_id", "split"]].assign(
+        **{
+            "score": values,
+            "shown": _shown(measure, values),
+            "correct": answer == truth,
+            "answer": np.array([*run.classes, "undecided"])[answer],  # -1: undecided
+            "diagnosis": facts["label"],
+            "sex": facts["sex"].fillna(UNKNOWN),
+            "age": age_bands(facts["age"]).to_numpy(str),
+            "site": facts["site"].fillna(UNKNOWN),
+            "dataset": facts["dataset"],
+        }
+    )
     elsewhere = run.part("test", OFFICIAL_TEST)
     official = elsewhere[["image_id", "lesion_id", "dataset"]].assign(
-        shown=_shown(measure, scorer(key, outputs_of(run, elsewhere))))
+        shown=_shown(measure, scorer(key, outputs_of(run, elsewhere)))
+    )
     strange = scorer(key, stranger_outputs(run))
     strangers = run.strangers[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
     near = _near(run, dermoscopy)
     changed = scorer(key, stranger_outputs(run, run.near))
     near = near.assign(score=changed, shown=_shown(measure, changed))
-    return Judged(key, dermoscopy, official.reset_index(drop=True), strangers.reset_index(drop=True), near)
+    return EvaluatedScore(key, dermoscopy, official.reset_index(drop=True), strangers.reset_index(drop=True), near)
 
 
 def _near(run: Run, dermoscopy: pd.DataFrame) -> pd.DataFrame:
@@ -103,27 +112,35 @@ def _near(run: Run, dermoscopy: pd.DataFrame) -> pd.DataFrame:
     known = dermoscopy[dermoscopy["image_id"].isin(of)].set_index("image_id")
     answer = predict(softmax(run.logits(run.near)))
     diagnoses = known["diagnosis"].reindex(of).to_numpy()
-    return pd.DataFrame({
-        "image_id": of.to_numpy(str), "kind": run.near["kind"].to_numpy(str), "diagnosis": diagnoses,
-        "correct": answer == pd.Index(run.classes).get_indexer(pd.Index(diagnoses)),
-        "correct_before": known["correct"].reindex(of).to_numpy(bool),
-    })
+    return pd.DataFrame(
+        {
+            "image_id": of.to_numpy(str),
+            "kind": run.near["kind"].to_numpy(str),
+            "diagnosis": diagnoses,
+            "correct": answer == pd.Index(run.classes).get_indexer(pd.Index(diagnoses)),
+            "correct_before": known["correct"].reindex(of).to_numpy(bool),
+        }
+    )
 
 
 def _shown(measure: Score, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    if measure.shown is float:
+    if measure.to_display is float:
         return values
-    return np.fromiter((measure.shown(value) for value in values.tolist()), np.float64, len(values))
+    return np.fromiter((measure.to_display(value) for value in values.tolist()), np.float64, len(values))
 
 
-def line(judged: Judged, split: str, marks: tuple[Mark, ...]) -> ThresholdBins:
+def line(judged: EvaluatedScore, split: str, marks: tuple[Mark, ...]) -> ThresholdBins:
     """What the threshold line needs: the split's dermoscopy and the strangers, counted."""
     table, strangers = judged.of(split), judged.strangers
     return threshold_bins(
-        table["shown"].to_numpy(), table["correct"].to_numpy(bool), (table["diagnosis"] == "MEL").to_numpy(),
+        table["shown"].to_numpy(),
+        table["correct"].to_numpy(bool),
+        (table["diagnosis"] == "MEL").to_numpy(),
         strangers["shown"].to_numpy(),
-        strangers["kind"].astype(str).str.replace("_", " ").to_numpy(object), reject=judged.measure.rejected_side,
-        quantity=judged.measure.quantity.rstrip(","), marks=marks,
+        strangers["kind"].astype(str).str.replace("_", " ").to_numpy(object),
+        reject=judged.measure.rejected_side,
+        quantity=judged.measure.quantity.rstrip(","),
+        marks=marks,
         span=(0.0, 1.0) if judged.measure.key in ("confidence", "scaled_confidence", "margin") else None,
     )
 
@@ -143,44 +160,47 @@ def outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, object]:
     correct = predict(softmax(outputs.logits)) == truth
     melanoma = (table["label"] == "MEL").to_numpy()
     lesions = table["lesion_id"].to_numpy(str)
-    shares = share_intervals({
-        "answered": (kept, np.ones_like(kept)),
-        "right": (correct, kept),
-        "melanomas missed": (kept & ~correct, melanoma),
-        "melanomas to a person": (~kept, melanoma),
-    }, lesions)
+    shares = share_intervals(
+        {
+            "answered": (kept, np.ones_like(kept)),
+            "right": (correct, kept),
+            "melanomas missed": (kept & ~correct, melanoma),
+            "melanomas to a person": (~kept, melanoma),
+        },
+        lesions,
+    )
     return {**shares, "strangers rejected": wilson(int((~strange).sum()), len(strange))}
 
 
 @dataclass(frozen=True)
-class Way:
+class ChosenThreshold:
     """A way to choose a threshold, tried.
 
     Attributes:
         name: What a person reads.
         policy: What it chose; None where it could not.
-        says: How it chose, or why it could not.
+        description: How it chose, or why it could not.
         outcome: As `outcome` gives it; empty where there is no policy.
     """
 
     name: str
     policy: Policy | None
-    says: str
+    description: str
     outcome: dict[str, object]
 
 
-def ways(run: Run, scorer: Scorer, key: str, wish: Wish) -> list[Way]:
+def ways(run: Run, scorer: Scorer, key: str, goal: TuningGoal) -> list[ChosenThreshold]:
     """Every way to choose but by eye, on calibrate; the published rule is one on the plain confidence."""
     found = []
-    for how, entry in HOWS.items():
+    for how, entry in THRESHOLD_RULES.items():
         if how == "eye":
             continue
         try:
-            policy = tune(run, "confidence" if how == "published" else key, how, wish, scorer=scorer)
+            policy = tune(run, "confidence" if how == "published" else key, how, goal, scorer=scorer)
         except LesionError as error:
-            found.append(Way(entry.name, None, f"{error.problem} {error.remedy}", {}))
+            found.append(ChosenThreshold(entry.name, None, f"{error.problem} {error.remedy}", {}))
             continue
-        found.append(Way(entry.name, policy, policy.chosen, outcome(run, scorer, policy)))
+        found.append(ChosenThreshold(entry.name, policy, policy.chosen, outcome(run, scorer, policy)))
     return found
 
 
@@ -224,11 +244,17 @@ def sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
     shares = share_intervals({name: (holds, among) for name, among in asked.items()}, lesions)
     for name, among in asked.items():
         covered = shares[name]
-        rows.append({
-            "diagnosis": name, "n": int(among.sum()), "covered": covered.value, "low": covered.low,
-            "high": covered.high, "size": float(size[among].mean()) if among.any() else float("nan"),
-            "one": float((size[among] == 1).mean()) if among.any() else float("nan"),
-            "none": float((size[among] == 0).mean()) if among.any() else float("nan"),
-            "promised": name == "all" or run.classes.index(name) not in learned.unbounded,
-        })
+        rows.append(
+            {
+                "diagnosis": name,
+                "n": int(among.sum()),
+                "covered": covered.value,
+                "low": covered.low,
+                "high": covered.high,
+                "size": float(size[among].mean()) if among.any() else float("nan"),
+                "one": float((size[among] == 1).mean()) if among.any() else float("nan"),
+                "none": float((size[among] == 0).mean()) if among.any() else float("nan"),
+                "promised": name == "all" or run.classes.index(name) not in learned.unbounded,
+            }
+        )
     return pd.DataFrame(rows)

@@ -13,7 +13,7 @@ from lesion_core.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
 OOD_SAMPLES = ROOT / "ood_samples"
-STUDIES = ROOT / "studies"
+EXPERIMENTS = ROOT / "studies"
 
 # Keys of widgets that are bound to the link: the key is the parameter's name in the URL.
 RUN = "run"
@@ -109,5 +109,5 @@ def may_save_policies() -> bool:
 
 
 def trunk() -> str:
-    """How predictions are computed: the variable LESION_TRUNK, a key of `models.trunks.TRUNKS`."""
+    """How predictions are computed: the variable LESION_TRUNK, a key of `models.trunks.BACKENDS`."""
     return os.environ.get("LESION_TRUNK", "eager")

@@ -90,12 +90,18 @@ class ThresholdBins:
     def payload(self) -> dict[str, Any]:
         """The same as JSON takes it, keys as `threshold.js` reads them."""
         return {
-            "edges": self.edges.tolist(), "bars": self.bars.tolist(), "right": self.right.tolist(),
-            "wrong": self.wrong.tolist(), "melanomaRight": self.melanoma_right.tolist(),
+            "edges": self.edges.tolist(),
+            "bars": self.bars.tolist(),
+            "right": self.right.tolist(),
+            "wrong": self.wrong.tolist(),
+            "melanomaRight": self.melanoma_right.tolist(),
             "melanomaWrong": self.melanoma_wrong.tolist(),
             "strangers": [{"kind": kind, "counts": counts.tolist()} for kind, counts in self.strangers.items()],
-            "reject": self.reject, "quantity": self.quantity, "decimals": self.decimals,
-            "marks": [{"value": mark.value, "label": mark.label} for mark in self.marks], "own": list(self.own),
+            "reject": self.reject,
+            "quantity": self.quantity,
+            "decimals": self.decimals,
+            "marks": [{"value": mark.value, "label": mark.label} for mark in self.marks],
+            "own": list(self.own),
         }
 
 
@@ -152,8 +158,15 @@ def _grid(low: float, high: float) -> tuple[Floats, Floats, int]:
 
 
 def threshold_bins(
-    dermoscopy: ArrayLike, correct: ArrayLike, melanoma: ArrayLike, strangers: ArrayLike, kinds: ArrayLike, *,
-    reject: Literal["under", "over"], quantity: str, marks: Sequence[Mark] = (),
+    dermoscopy: ArrayLike,
+    correct: ArrayLike,
+    melanoma: ArrayLike,
+    strangers: ArrayLike,
+    kinds: ArrayLike,
+    *,
+    reject: Literal["under", "over"],
+    quantity: str,
+    marks: Sequence[Mark] = (),
     span: tuple[float, float] | None = None,
 ) -> ThresholdBins:
     """Count pictures between about a thousand thresholds.
@@ -205,10 +218,17 @@ def threshold_bins(
     if len(titles) > KINDS:
         titles = [*titles[: KINDS - 1], OTHER_KINDS]
     return ThresholdBins(
-        edges=edges, bars=np.searchsorted(edges, borders), right=by_answer[1] + by_answer[3],
-        wrong=by_answer[0] + by_answer[2], melanoma_right=by_answer[3], melanoma_wrong=by_answer[2],
+        edges=edges,
+        bars=np.searchsorted(edges, borders),
+        right=by_answer[1] + by_answer[3],
+        wrong=by_answer[0] + by_answer[2],
+        melanoma_right=by_answer[3],
+        melanoma_wrong=by_answer[2],
         strangers=dict(zip(titles, counted(outside, place[codes], len(titles)), strict=True)) if titles else {},
-        reject=reject, quantity=quantity, decimals=decimals, marks=tuple(marks),
+        reject=reject,
+        quantity=quantity,
+        decimals=decimals,
+        marks=tuple(marks),
     )
 
 
@@ -216,17 +236,24 @@ def _source(suffix: str) -> str:
     return Path(__file__).with_suffix(suffix).read_text(encoding="utf-8")
 
 
-_COLOURS = {"right": RIGHT, "wrong": WRONG, "strange": STRANGE, "accent": ACCENT, "ink": INK, "grid": GRID,
-            "pale": PALE}
+_COLOURS = {
+    "right": RIGHT,
+    "wrong": WRONG,
+    "strange": STRANGE,
+    "accent": ACCENT,
+    "ink": INK,
+    "grid": GRID,
+    "pale": PALE,
+}
 _COMPONENT = st.components.v2.component(
-    "threshold", html=_source(".html"), js=_source(".js"),
+    "threshold",
+    html=_source(".html"),
+    js=_source(".js"),
     css=":host {" + "".join(f" --{name}: {colour};" for name, colour in _COLOURS.items()) + " }\n" + _source(".css"),
 )
 
 
-def threshold_line(
-    bins: ThresholdBins, threshold: float, *, key: str, on_release: Callable[[float], None]
-) -> float:
+def threshold_line(bins: ThresholdBins, threshold: float, *, key: str, on_release: Callable[[float], None]) -> float:
     """Draw histograms with a line through them that is dragged; all figures move with it, without a rerun.
 
     The line also obeys the keyboard (arrows: one edge; with shift, or page up and down: one bar; home, end) and
@@ -250,6 +277,9 @@ def threshold_line(
     # A turn counts releases: the browser ignores what the server says about an older one.
     last = (st.session_state.get(key) or {}).get("released") or {}
     snapped = bins.snap(threshold)
-    _COMPONENT(key=key, data={"bins": bins.payload(), "threshold": snapped, "turn": last.get("turn", 0)},
-               on_released_change=released)
+    _COMPONENT(
+        key=key,
+        data={"bins": bins.payload(), "threshold": snapped, "turn": last.get("turn", 0)},
+        on_released_change=released,
+    )
     return snapped

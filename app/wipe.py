@@ -189,8 +189,18 @@ def wipe(
         label: What the slider does, for screen readers.
         key: The element's key.
     """
-    _COMPONENT(key=key, data={
-        "before": data_uri(before), "after": data_uri(after), "beforeLabel": labels[0], "afterLabel": labels[1],
-        "beforeAlt": alts[0], "afterAlt": alts[1], "label": label, "width": before.shape[1],
-        "height": before.shape[0], "maxHeight": HEIGHT,
-    })
+    _COMPONENT(
+        key=key,
+        data={
+            "before": data_uri(before),
+            "after": data_uri(after),
+            "beforeLabel": labels[0],
+            "afterLabel": labels[1],
+            "beforeAlt": alts[0],
+            "afterAlt": alts[1],
+            "label": label,
+            "width": before.shape[1],
+            "height": before.shape[0],
+            "maxHeight": HEIGHT,
+        },
+    )

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from captum.attr import LayerGradCam
 
-from lesion_core.data.synthetic import make_lesion
-from lesion_core.engine import Engine
+from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.explain.cam import class_maps
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.models.classifiers import pool, stages
+from lesion_core.serving.classifier import Engine
 
 ROUNDS = 30
 
@@ -45,7 +45,9 @@ def main() -> None:
         return LayerGradCam(model, model.layer4).attribute(x.clone().requires_grad_(True), target=0)
 
     ways: dict[str, Callable[[], object]] = {
-        "forward pass": forward, "prediction and Grad-CAM of every class": with_maps, "Captum, one class": captum,
+        "forward pass": forward,
+        "prediction and Grad-CAM of every class": with_maps,
+        "Captum, one class": captum,
     }
     try:
         from pytorch_grad_cam import GradCAM

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lesion_core.engine import Engine
-from lesion_core.runs import list_runs
-from lesion_core.segmenter_engine import SegmenterEngine
-from lesion_core.segmenter_runs import list_segmenters
+from lesion_core.runs.classifier import list_runs
+from lesion_core.runs.segmenter import list_segmenters
+from lesion_core.serving.classifier import Engine
+from lesion_core.serving.segmenter import SegmenterEngine
 
 
 def seconds(load: Callable[[Path], object], folder: Path, rounds: int = 5) -> float:

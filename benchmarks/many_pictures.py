@@ -19,9 +19,9 @@ import pandas as pd
 from safetensors.numpy import load_file, save_file
 
 from app.answers import shares_by
-from app.rejection import line, read_judged
-from lesion_core.analysis.ood_scores import DEFAULT, Scorer
-from lesion_core.runs import open_run
+from app.rejection import line, read_evaluated
+from lesion_core.ood.scores import DEFAULT, Scorer
+from lesion_core.runs.classifier import open_run
 
 
 def simulate(run: Path, folder: Path, n: int) -> None:
@@ -54,7 +54,7 @@ def main() -> None:
         run = open_run(folder, verify=False)
         table = run.predictions
         read = time.perf_counter()
-        judged = read_judged(run, Scorer.of(run), DEFAULT)
+        judged = read_evaluated(run, Scorer.of(run), DEFAULT)
         bins = line(judged, "test", ())
         first = time.perf_counter()
         test = judged.of("test")
@@ -64,10 +64,12 @@ def main() -> None:
         shares_by(test["diagnosis"], rejected, test["lesion_id"].to_numpy(str))
         paid = time.perf_counter()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"{len(table):,} pictures, once for all visitors: read {read - start:.2f} s, scored and counted "
-              f"{first - read:.2f} s; each time the line is let go {1000 * (moved - first):.0f} ms (rejected "
-              f"{share:.3f}, right {right:.3f}), who pays {1000 * (paid - moved):.0f} ms; {len(bins.edges):,} edges "
-              f"go to the browser; peak memory {peak:.1f} GiB")
+        print(
+            f"{len(table):,} pictures, once for all visitors: read {read - start:.2f} s, scored and counted "
+            f"{first - read:.2f} s; each time the line is let go {1000 * (moved - first):.0f} ms (rejected "
+            f"{share:.3f}, right {right:.3f}), who pays {1000 * (paid - moved):.0f} ms; {len(bins.edges):,} edges "
+            f"go to the browser; peak memory {peak:.1f} GiB"
+        )
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ import numpy as np
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.metrics import softmax
 from lesion_core.data.tables import IMAGE_SUFFIXES
+from lesion_core.inference.classifier import score
 from lesion_core.models.classifiers import trained
-from lesion_core.runs import open_run
-from lesion_core.scoring import score
+from lesion_core.runs.classifier import open_run
 
 
 def main() -> None:
@@ -37,9 +37,11 @@ def main() -> None:
         logits = (score(model, preprocessing, [str(where / name) for name in names]).logits for where in (small, large))
         p, q = (softmax(each, run.calibration.temperature) for each in logits)
         same = wilson(int((p.argmax(1) == q.argmax(1)).sum()), len(names))
-        print(f"\n{'With' if enabled else 'Without'} equal detail: the same answer to {100 * same.value:.1f} % "
-              f"({100 * same.low:.1f} to {100 * same.high:.1f}), {100 * np.abs(p - q).sum(1).mean() / 2:.1f} % of the "
-              "probability moves")
+        print(
+            f"\n{'With' if enabled else 'Without'} equal detail: the same answer to {100 * same.value:.1f} % "
+            f"({100 * same.low:.1f} to {100 * same.high:.1f}), {100 * np.abs(p - q).sum(1).mean() / 2:.1f} % of the "
+            "probability moves"
+        )
         for k, code in enumerate(run.classes):
             print(f"  {code:5} mean probability {p[:, k].mean():.3f} small, {q[:, k].mean():.3f} large")
 

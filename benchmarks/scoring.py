@@ -25,14 +25,14 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from lesion_core.config import Preprocessing, Resize
-from lesion_core.data.synthetic import make_dataset
-from lesion_core.engine import AT_ONCE, Engine, Prediction
+from lesion_core.data.synthetic.lesions import make_dataset
 from lesion_core.errors import ModelError
 from lesion_core.imaging.detail import equal_detail
 from lesion_core.imaging.preprocess import normalize
+from lesion_core.inference.classifier import ModelInputs, score, stack
+from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import trained
-from lesion_core.models.trunks import TRUNKS, make_trunk
-from lesion_core.scoring import Squares, score, stack
+from lesion_core.serving.classifier import AT_ONCE, Engine, Prediction
 
 ROUNDS, PER_CLASS = 3, 40
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the plain loop computes on the CPU
@@ -45,10 +45,15 @@ class Files(Dataset[torch.Tensor]):
 
     def __init__(self, paths: list[str], preprocessing: Preprocessing) -> None:
         self.paths, self.detail, size = paths, preprocessing.detail, preprocessing.resize.size
-        self.transform = v2.Compose([
-            v2.Resize(size, antialias=True), v2.CenterCrop(size), v2.ToImage(), v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-        ])
+        self.transform = v2.Compose(
+            [
+                v2.Resize(size, antialias=True),
+                v2.CenterCrop(size),
+                v2.ToImage(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+            ]
+        )
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -69,7 +74,7 @@ def _logits(engine: Engine, paths: list[str]) -> Logits:
 def _engines(folder: Path) -> dict[str, Engine]:
     """An engine on each trunk that can be made here."""
     made = {}
-    for name in TRUNKS:
+    for name in BACKENDS:
         try:
             made[name] = Engine.open(folder, trunk=name)
         except ModelError as error:
@@ -80,12 +85,12 @@ def _engines(folder: Path) -> dict[str, Engine]:
 def _waiting(engine: Engine, trunk: str, paths: list[str]) -> float:
     """The share of the time that a trunk waits for pictures."""
     preprocessing, settings = engine.pipeline.settings, engine.run.config.settings
-    network = make_trunk(trunk, trained(settings.model, engine.run.weights), preprocessing.resize.size)
+    network = make_backend(trunk, trained(settings.model, engine.run.weights), preprocessing.resize.size)
     with torch.inference_mode():
         for n in (AT_ONCE, len(paths) % AT_ONCE or AT_ONCE):  # compiled before the clock starts
             network(torch.zeros(n, 3, preprocessing.resize.size, preprocessing.resize.size))
     start, waited = time.perf_counter(), 0.0
-    loader = iter(DataLoader(Squares(paths, preprocessing), batch_size=AT_ONCE, num_workers=1, collate_fn=stack))
+    loader = iter(DataLoader(ModelInputs(paths, preprocessing), batch_size=AT_ONCE, num_workers=1, collate_fn=stack))
     with torch.inference_mode():
         while True:
             asked = time.perf_counter()
@@ -119,7 +124,7 @@ def main() -> None:
             "score, float32": lambda: score(model, preprocessing, paths, workers=1).logits,
         }
         for name, own in engines.items():
-            ways[f"predict --trunk {name} ({TRUNKS[name].says})"] = lambda own=own: _logits(own, paths)
+            ways[f"predict --trunk {name} ({BACKENDS[name].description})"] = lambda own=own: _logits(own, paths)
         best, logits = dict.fromkeys(ways, float("inf")), {}
         for _ in range(ROUNDS):
             for way, run in ways.items():
@@ -132,8 +137,10 @@ def main() -> None:
     for way, seconds in best.items():
         exact = logits[baseline if way == baseline else "score, float32"]
         same_answer = (logits[way].argmax(1) == exact.argmax(1)).mean()
-        print(f"{way}: {n / seconds:.1f} images a second, {best[baseline] / seconds:.2f} times; a logit differs by "
-              f"{np.abs(logits[way] - exact).max():.3f} at most, same answer on {100 * same_answer:.1f} %")
+        print(
+            f"{way}: {n / seconds:.1f} images a second, {best[baseline] / seconds:.2f} times; a logit differs by "
+            f"{np.abs(logits[way] - exact).max():.3f} at most, same answer on {100 * same_answer:.1f} %"
+        )
     for name, share in wait.items():
         print(f"{name}: waits for data {100 * share:.1f} % of the time")
 

@@ -27,7 +27,8 @@ def _settings(architecture: str, size: int):  # type: ignore[no-untyped-def]
     from lesion_core.labels import ISIC2019
 
     return RunSettings(
-        name="speed", model=ModelSettings(architecture=architecture, classes=ISIC2019, stride_in_1x1=True),
+        name="speed",
+        model=ModelSettings(architecture=architecture, classes=ISIC2019, stride_in_1x1=True),
         preprocessing=Preprocessing(resize=Resize(size=size)),
         training=Training(epochs=EPOCHS, batch_size=BATCH, augmentation="gentle", schedule="constant", workers=1),
     )
@@ -75,15 +76,22 @@ def plain(root: Path, architecture: str, size: int) -> list[float]:
 def ours(root: Path, architecture: str, size: int) -> tuple[list[float], float]:
     """Seconds an image of each epoch of `fit` but the first, and the seconds before its end in all."""
     from lesion_core.data.collection import collect
-    from lesion_core.training.fit import fit
+    from lesion_core.training.classifier import fit
 
     settings = _settings(architecture, size)
     table = collect(root, settings.split).table
     images = (table["role"] == "train").sum() // BATCH * BATCH
     ends = [time.perf_counter()]
     with tempfile.TemporaryDirectory() as work:
-        fit(settings, table, Path(work), bars=False, on_epoch=lambda *_: ends.append(time.perf_counter()),
-            limit_val_batches=1, enable_checkpointing=True)
+        fit(
+            settings,
+            table,
+            Path(work),
+            bars=False,
+            on_epoch=lambda *_: ends.append(time.perf_counter()),
+            limit_val_batches=1,
+            enable_checkpointing=True,
+        )
     seconds = [b - a for a, b in itertools.pairwise(ends)]
     return [each / images for each in seconds[1:]], seconds[0]
 
@@ -92,15 +100,18 @@ def main() -> None:
     """Take turns, print images a second, peak memory and the ratio."""
     if sys.argv[1:2] == ["--one"]:
         kind, root, architecture, size = sys.argv[2:6]
-        seconds, once = (plain(Path(root), architecture, int(size)), 0.0) if kind == "plain" else ours(
-            Path(root), architecture, int(size))
+        seconds, once = (
+            (plain(Path(root), architecture, int(size)), 0.0)
+            if kind == "plain"
+            else ours(Path(root), architecture, int(size))
+        )
         peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         print(json.dumps({"images_a_second": 1 / min(seconds[-2:]), "peak_gib": peak / 2**20, "once": once}))
         return
     architecture = sys.argv[1] if len(sys.argv) > 1 else "resnet50"
     size = int(sys.argv[2]) if len(sys.argv) > 2 else 128
-    from lesion_core.cli import ALLOCATOR
-    from lesion_core.data.synthetic import make_dataset
+    from lesion_core.cli.main import ALLOCATOR
+    from lesion_core.data.synthetic.lesions import make_dataset
 
     best: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +123,10 @@ def main() -> None:
                     environment["GLIBC_TUNABLES"] = ALLOCATOR
                 done = subprocess.run(
                     [sys.executable, "-m", "benchmarks.training", "--one", kind, folder, architecture, str(size)],
-                    capture_output=True, text=True, check=False, env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    env=environment,
                 )
                 if done.returncode:
                     raise SystemExit(done.stderr)
@@ -120,8 +134,10 @@ def main() -> None:
                 before = best.get(kind, found)
                 best[kind] = {key: max(before[key], found[key]) for key in found}
     for kind, found in best.items():
-        print(f"{architecture}, {size} px, {kind}: {found['images_a_second']:.1f} images a second, peak "
-              f"{found['peak_gib']:.1f} GiB")
+        print(
+            f"{architecture}, {size} px, {kind}: {found['images_a_second']:.1f} images a second, peak "
+            f"{found['peak_gib']:.1f} GiB"
+        )
     print(f"ours, once, first epoch included: {best['ours']['once']:.0f} s")
     print(f"ratio {best['ours']['images_a_second'] / best['plain']['images_a_second']:.2f}")
 

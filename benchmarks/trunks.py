@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from lesion_core.data.catalog import from_environment
 from lesion_core.data.collection import collect
-from lesion_core.data.synthetic import make_lesion
-from lesion_core.engine import Engine
+from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import ModelError
 from lesion_core.explain.faithfulness import rank_agreement
 from lesion_core.imaging.decode import decode
 from lesion_core.labels import ISIC2019
-from lesion_core.models.trunks import TRUNKS
+from lesion_core.models.backends import BACKENDS
+from lesion_core.serving.classifier import Engine
 
 ROUNDS = 40
 
@@ -43,7 +43,7 @@ def main() -> None:
     """Time every way that can be made here, compare what it says, print."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "checkpoints/resnet50-isic2019")
     engines: dict[str, Engine] = {}
-    for name in dict.fromkeys(["eager", *(sys.argv[3:] or TRUNKS)]):
+    for name in dict.fromkeys(["eager", *(sys.argv[3:] or BACKENDS)]):
         try:
             engines[name] = Engine.open(folder, trunk=name)
         except ModelError as error:
@@ -60,8 +60,10 @@ def main() -> None:
                 spent[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(times) for name, times in spent.items()}
     eager = engines["eager"]
-    print(f"{folder.name}, {eager.run.config.settings.preprocessing.resize.size} px, one picture, "
-          f"{torch.get_num_threads()} threads, {ROUNDS} rounds")
+    print(
+        f"{folder.name}, {eager.run.config.settings.preprocessing.resize.size} px, one picture, "
+        f"{torch.get_num_threads()} threads, {ROUNDS} rounds"
+    )
     for name, median in medians.items():
         print(f"{name:10} {1000 * median:7.1f} ms, {medians['eager'] / median:5.2f} times eager's speed")
 
@@ -77,8 +79,10 @@ def main() -> None:
             ranks[name].append(rank_agreement(found.maps[index], truth.maps[index]))
     for name in same:
         middle, low = np.nanmedian(ranks[name]), np.nanquantile(ranks[name], 0.05)
-        print(f"{name:10} {words}: the same answer in {100 * np.mean(same[name]):.2f} %; rank correlation of the "
-              f"answer's map: median {middle:.4f}, 5 % are under {low:.4f}")
+        print(
+            f"{name:10} {words}: the same answer in {100 * np.mean(same[name]):.2f} %; rank correlation of the "
+            f"answer's map: median {middle:.4f}, 5 % are under {low:.4f}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """`python -m lesion_core`."""
 
-from lesion_core.cli import main
+from lesion_core.cli.main import main
 
 main()

@@ -110,8 +110,9 @@ class Resize(Settings):
 
     size: Side = Field(default=224, description="pixels a side")
     fit: Literal["crop", "pad", "stretch"] = Field(
-        default="crop", description="crop: short side to size, centre square; pad: whole frame, borders mirrored; "
-        "stretch: whole frame, aspect lost"
+        default="crop",
+        description="crop: short side to size, centre square; pad: whole frame, borders mirrored; "
+        "stretch: whole frame, aspect lost",
     )
 
 
@@ -135,8 +136,10 @@ class Preprocessing(Settings):
             (self.hair.enabled, "hair removal"),
             (self.color.enabled, f"colour constancy (shades of gray, norm {self.color.power})"),
             (self.clahe.enabled, f"local contrast (clip limit {self.clahe.clip_limit:g})"),
-            (self.detail.enabled, f"equal detail (short side {self.detail.short_side} px, JPEG quality "
-                                  f"{self.detail.quality})"),
+            (
+                self.detail.enabled,
+                f"equal detail (short side {self.detail.short_side} px, JPEG quality {self.detail.quality})",
+            ),
             (True, f"{self.resize.fit} to {self.resize.size} px"),
         ]
         return "Each picture: " + ", ".join(words for on, words in steps if on) + "."
@@ -153,8 +156,9 @@ class ModelSettings(Settings):
     classes: tuple[str, ...] = Field(min_length=2)
     weights: str = Field(default="none", description="none, imagenet (torchvision's hub), or a safetensors file's name")
     new_head: bool = Field(
-        default=False, description="the last layer starts at random even where the weights have one: keeps what an "
-        "earlier training sees, forgets how it answered"
+        default=False,
+        description="the last layer starts at random even where the weights have one: keeps what an "
+        "earlier training sees, forgets how it answered",
     )
     stride_in_1x1: bool = False
 
@@ -216,16 +220,20 @@ class Training(Schedule):
     """How a classifier is trained. What is not named here has Lightning's default."""
 
     monitor: Literal["select_auroc", "select_balanced_accuracy", "select_loss"] = Field(
-        default="select_auroc", description="what chooses the best epoch; balanced accuracy jumps with single pictures "
-        "where a class has ten of them"
+        default="select_auroc",
+        description="what chooses the best epoch; balanced accuracy jumps with single pictures "
+        "where a class has ten of them",
     )
     class_weights: Literal["none", "sqrt", "inverse"] = "none"
     oversampling: Literal["none", "sqrt", "inverse"] = "none"
     loss: Literal["cross_entropy", "focal", "logit_adjusted"] = "cross_entropy"
     focal_gamma: float = Field(default=2.0, ge=0, le=10)
     logit_adjustment: float = Field(
-        default=0.0, ge=0, le=2, description="after the training, how much of what the frequencies explain is taken "
-        "from the logits; 1: answer as if all diagnoses were equally common"
+        default=0.0,
+        ge=0,
+        le=2,
+        description="after the training, how much of what the frequencies explain is taken "
+        "from the logits; 1: answer as if all diagnoses were equally common",
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: float = Field(default=0.0, ge=0, le=10, description="of the Beta distribution that pictures are mixed by")

@@ -39,22 +39,52 @@ class Diagnosis:
 DIAGNOSES: dict[str, Diagnosis] = {
     d.code: d
     for d in (
-        Diagnosis("MEL", "melanoma", "malignant", "#D55E00",
-                  "A cancer of the pigment cells; dangerous because it spreads early."),
-        Diagnosis("NV", "melanocytic nevus", "benign", "#56B4E9",
-                  "A common mole: a harmless cluster of pigment cells."),
-        Diagnosis("BCC", "basal cell carcinoma", "malignant", "#E69F00",
-                  "The most common skin cancer; it grows locally and rarely spreads."),
-        Diagnosis("AK", "actinic keratosis", "premalignant", "#CC79A7",
-                  "A rough patch from sun damage that can become a squamous cell carcinoma."),
-        Diagnosis("BKL", "benign keratosis", "benign", "#0072B2",
-                  "Seborrheic keratosis, solar lentigo or lichen-planus-like keratosis; harmless."),
-        Diagnosis("DF", "dermatofibroma", "benign", "#009E73",
-                  "A firm, harmless nodule of fibrous tissue."),
-        Diagnosis("VASC", "vascular lesion", "benign", "#5A5A5A",
-                  "A harmless growth of blood vessels: angioma, angiokeratoma or a small bleeding."),
-        Diagnosis("SCC", "squamous cell carcinoma", "malignant", "#B8A400",
-                  "A cancer of the outer skin cells; it can spread when it is left untreated."),
+        Diagnosis(
+            "MEL",
+            "melanoma",
+            "malignant",
+            "#D55E00",
+            "A cancer of the pigment cells; dangerous because it spreads early.",
+        ),
+        Diagnosis(
+            "NV", "melanocytic nevus", "benign", "#56B4E9", "A common mole: a harmless cluster of pigment cells."
+        ),
+        Diagnosis(
+            "BCC",
+            "basal cell carcinoma",
+            "malignant",
+            "#E69F00",
+            "The most common skin cancer; it grows locally and rarely spreads.",
+        ),
+        Diagnosis(
+            "AK",
+            "actinic keratosis",
+            "premalignant",
+            "#CC79A7",
+            "A rough patch from sun damage that can become a squamous cell carcinoma.",
+        ),
+        Diagnosis(
+            "BKL",
+            "benign keratosis",
+            "benign",
+            "#0072B2",
+            "Seborrheic keratosis, solar lentigo or lichen-planus-like keratosis; harmless.",
+        ),
+        Diagnosis("DF", "dermatofibroma", "benign", "#009E73", "A firm, harmless nodule of fibrous tissue."),
+        Diagnosis(
+            "VASC",
+            "vascular lesion",
+            "benign",
+            "#5A5A5A",
+            "A harmless growth of blood vessels: angioma, angiokeratoma or a small bleeding.",
+        ),
+        Diagnosis(
+            "SCC",
+            "squamous cell carcinoma",
+            "malignant",
+            "#B8A400",
+            "A cancer of the outer skin cells; it can spread when it is left untreated.",
+        ),
     )
 }
 """The eight diagnoses in the order of the ISIC 2019 ground truth. The palette's black and pale yellow,
@@ -64,8 +94,13 @@ ISIC2019: tuple[str, ...] = tuple(DIAGNOSES)
 HAM10000: tuple[str, ...] = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 BINARY: tuple[str, ...] = ("benign", "malignant")
 
-AKIEC = Diagnosis("AKIEC", "actinic keratosis or squamous cell carcinoma", "premalignant", "#CC79A7",
-                  "Actinic keratoses and Bowen's disease, which HAM10000 and ISIC 2018 count as one.")
+AKIEC = Diagnosis(
+    "AKIEC",
+    "actinic keratosis or squamous cell carcinoma",
+    "premalignant",
+    "#CC79A7",
+    "Actinic keratoses and Bowen's disease, which HAM10000 and ISIC 2018 count as one.",
+)
 
 TAXONOMIES: dict[str, tuple[str, ...]] = {"isic2019": ISIC2019, "ham10000": HAM10000, "binary": BINARY}
 """The label sets by name, each with its class order."""
@@ -77,14 +112,33 @@ side that a patient is safe on is the only one that both label sets can share.""
 _SPELLINGS: dict[str, str] = {
     **{code.lower(): code for code in DIAGNOSES},
     **{d.name: d.code for d in DIAGNOSES.values()},
-    "akiec": "AKIEC", "actinic keratoses": "AK", "solar or actinic keratosis": "AK",
-    "nevus": "NV", "naevus": "NV", "melanoma, nos": "MEL", "melanoma in situ": "MEL", "melanoma invasive": "MEL",
-    "melanoma metastasis": "MEL", "seborrheic keratosis": "BKL", "solar lentigo": "BKL", "lentigo simplex": "BKL",
-    "pigmented benign keratosis": "BKL", "lichen planus like keratosis": "BKL", "lichen planus-like keratosis": "BKL",
-    "squamous cell carcinoma, nos": "SCC", "squamous cell carcinoma in situ": "SCC", "bowen's disease": "SCC",
-    "squamous cell carcinoma, invasive": "SCC", "hemangioma": "VASC", "angioma": "VASC", "angiokeratoma": "VASC",
-    "pyogenic granuloma": "VASC", "vascular": "VASC", "benign keratosis-like lesions": "BKL",
-    "basal cell carcinoma, nos": "BCC", "malignant melanocytic proliferations (melanoma)": "MEL",
+    "akiec": "AKIEC",
+    "actinic keratoses": "AK",
+    "solar or actinic keratosis": "AK",
+    "nevus": "NV",
+    "naevus": "NV",
+    "melanoma, nos": "MEL",
+    "melanoma in situ": "MEL",
+    "melanoma invasive": "MEL",
+    "melanoma metastasis": "MEL",
+    "seborrheic keratosis": "BKL",
+    "solar lentigo": "BKL",
+    "lentigo simplex": "BKL",
+    "pigmented benign keratosis": "BKL",
+    "lichen planus like keratosis": "BKL",
+    "lichen planus-like keratosis": "BKL",
+    "squamous cell carcinoma, nos": "SCC",
+    "squamous cell carcinoma in situ": "SCC",
+    "bowen's disease": "SCC",
+    "squamous cell carcinoma, invasive": "SCC",
+    "hemangioma": "VASC",
+    "angioma": "VASC",
+    "angiokeratoma": "VASC",
+    "pyogenic granuloma": "VASC",
+    "vascular": "VASC",
+    "benign keratosis-like lesions": "BKL",
+    "basal cell carcinoma, nos": "BCC",
+    "malignant melanocytic proliferations (melanoma)": "MEL",
     "benign soft tissue proliferations - vascular": "VASC",
 }
 
@@ -164,7 +218,9 @@ def convert_codes(codes: ArrayLike, target: tuple[str, ...]) -> NDArray[np.str_]
         if code not in target:
             diagnosis(str(code))
     source = tuple(str(code) for code in unique)
-    renamed = {
-        source[i]: goal for goal, group in zip(target, _groups(source, target), strict=True) for i in group
-    } if source != target else {code: code for code in source}
+    renamed = (
+        {source[i]: goal for goal, group in zip(target, _groups(source, target), strict=True) for i in group}
+        if source != target
+        else {code: code for code in source}
+    )
     return np.asarray([renamed[code] for code in source], dtype=np.str_)[inverse].reshape(found.shape)

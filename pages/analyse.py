@@ -25,7 +25,7 @@ from app.history import Analysed, analysed, as_csv, malignant_share, remember
 from lesion_core.errors import LesionError
 from lesion_core.imaging.lesion import suggested_crop
 from lesion_core.labels import diagnosis
-from lesion_core.report import Report, report_html, report_pdf
+from lesion_core.reports.picture import Report, report_html, report_pdf
 
 run = current_run()
 title = st.container()
@@ -67,17 +67,28 @@ opacity = float(st.session_state.get(state.OPACITY, 60)) / 100
 left, middle, right = st.columns([5, 5, 5], gap="medium")
 with left:
     place = st.container()
-    view = choose("Show the lesion as", {"contour": "Outline", "mask": "Mask"}, state.SHOW, buttons=True) \
-        if mask is not None else ""
+    view = (
+        choose("Show the lesion as", {"contour": "Outline", "mask": "Mask"}, state.SHOW, buttons=True)
+        if mask is not None
+        else ""
+    )
     with place:
         if mask is None:
             st.image(picture.image, width="stretch", alt=f"The picture: {picture.title}", caption=picture.title)
         elif view == "mask":
-            st.image(black_and_white(mask), width="stretch", alt=f"The mask of the picture: {picture.title}",
-                     caption=f"{picture.title}, the U-Net's mask, lesion in white")
+            st.image(
+                black_and_white(mask),
+                width="stretch",
+                alt=f"The mask of the picture: {picture.title}",
+                caption=f"{picture.title}, the U-Net's mask, lesion in white",
+            )
         else:
-            st.image(outline(picture.image, mask, FOUND), width="stretch", alt=f"The picture: {picture.title}",
-                     caption=f"{picture.title}, the U-Net's contour in orange")
+            st.image(
+                outline(picture.image, mask, FOUND),
+                width="stretch",
+                alt=f"The picture: {picture.title}",
+                caption=f"{picture.title}, the U-Net's contour in orange",
+            )
         if mask is not None and said.rejected:
             st.caption(f":material/info: {CAVEAT}")
     labels = [origin_badge(picture)]
@@ -88,23 +99,32 @@ with left:
 with middle:
     attribution = cache_explanation.explain(run.name, picture.image, prediction.code)
     heat = explanation.over(run, picture.image, attribution, opacity)
-    st.image(heat, width="stretch", alt=f"Grad-CAM for {top.name} over the picture",
-             caption=f"Grad-CAM for {top.code}{', the rejected best guess' if said.rejected else ''}, last block; "
-             f"largest evidence {attribution.maximum:.2f}")
+    st.image(
+        heat,
+        width="stretch",
+        alt=f"Grad-CAM for {top.name} over the picture",
+        caption=f"Grad-CAM for {top.code}{', the rejected best guess' if said.rejected else ''}, last block; "
+        f"largest evidence {attribution.maximum:.2f}",
+    )
     st.slider("Opacity of the map, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params")
 with right:
     probabilities = pd.Series(prediction.probabilities, index=list(prediction.classes))
     st.plotly_chart(
-        probability_bars(probabilities), width="stretch", key="probabilities", config={"displayModeBar": False},
+        probability_bars(probabilities),
+        width="stretch",
+        key="probabilities",
+        config={"displayModeBar": False},
         alt="Bars: the probability of each diagnosis, the most probable first",
     )
     st.caption("How to read it: each bar is a diagnosis; together they make 100 %, whatever the picture shows.")
     st.metric("Malignant or premalignant, together", f"{100 * malignant_share(prediction):.0f} %")
     try:
         held = cache_rejection.set_of(run.name, prediction.probabilities)
-        st.markdown(f"**A set in place of one answer:** {held}",
-                    help="It holds the true diagnosis in 90 % of the cases of each diagnosis, for pictures like those "
-                    "of the calibrate split; a diagnosis with too few of them there is always in it.")
+        st.markdown(
+            f"**A set in place of one answer:** {held}",
+            help="It holds the true diagnosis in 90 % of the cases of each diagnosis, for pictures like those "
+            "of the calibrate split; a diagnosis with too few of them there is always in it.",
+        )
     except LesionError:  # too few calibration pictures to promise anything
         pass
 
@@ -123,9 +143,13 @@ with crop:
     box = suggested_crop(mask) if mask is not None else None
     if box:
         x0, y0, x1, y1 = (round(edge) for edge in box)
-        st.image(np.ascontiguousarray(picture.image[y0:max(y1, y0 + 1), x0:max(x1, x0 + 1)]), width=180,
-                 alt="The crop that the mask suggests", caption="The crop that the mask suggests"
-                 + (", if this is a dermoscopic picture of a lesion" if said.rejected else ""))
+        st.image(
+            np.ascontiguousarray(picture.image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]),
+            width=180,
+            alt="The crop that the mask suggests",
+            caption="The crop that the mask suggests"
+            + (", if this is a dermoscopic picture of a lesion" if said.rejected else ""),
+        )
 
 st.subheader("What you looked at", anchor=False)
 columns = st.columns(6)
@@ -134,20 +158,46 @@ for i, seen in enumerate(history[:6]):
         st.image(seen.thumbnail, width="stretch", alt=seen.title)
         st.caption(f"**{seen.answer}**, {100 * seen.confidence:.0f} %  \n{seen.title}, {seen.run}")
 if len(history) > 1:
-    st.dataframe(pd.DataFrame([
-        {"picture": h.title, "run": h.run, "answer": h.answer, "most probable": h.guess,
-         "confidence": round(h.confidence, 3), "malignant or premalignant": round(h.malignant, 3)} for h in history
-    ]), hide_index=True)
-    st.download_button("All of it as CSV", lambda: as_csv(history), "lesion-lab-history.csv", "text/csv",
-                       icon=":material/download:", on_click="ignore")
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "picture": h.title,
+                    "run": h.run,
+                    "answer": h.answer,
+                    "most probable": h.guess,
+                    "confidence": round(h.confidence, 3),
+                    "malignant or premalignant": round(h.malignant, 3),
+                }
+                for h in history
+            ]
+        ),
+        hide_index=True,
+    )
+    st.download_button(
+        "All of it as CSV",
+        lambda: as_csv(history),
+        "lesion-lab-history.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 st.caption("In memory until you close this page, at most 30 pictures; nobody else sees it.")
 if st.toggle("How unsure, how strange: every score of this picture", key="every_score"):
     table = cache_rejection.scores_of(run.name, picture.image)
-    st.dataframe(table.assign(value=table["value"].map("{:.4g}".format),
-                              **{"beyond it": (100 * table["beyond it"]).map("{:.1f} %".format)}),
-                 hide_index=True, height=250, alt="Every score of this picture")
-    st.caption("*Beyond it*: the share of the calibrate pictures that are more unsure, or stranger, by this score; "
-               "near 0 % hardly any dermoscopy is like this picture. The page *Out of distribution* sets the limits.")
+    st.dataframe(
+        table.assign(
+            value=table["value"].map("{:.4g}".format),
+            **{"beyond it": (100 * table["beyond it"]).map("{:.1f} %".format)},
+        ),
+        hide_index=True,
+        height=250,
+        alt="Every score of this picture",
+    )
+    st.caption(
+        "*Beyond it*: the share of the calibrate pictures that are more unsure, or stranger, by this score; "
+        "near 0 % hardly any dermoscopy is like this picture. The page *Out of distribution* sets the limits."
+    )
 how_to_read(
     "The probabilities are the model's own, after a temperature fitted on the calibrate split: no second opinion.",
     "UNKNOWN means that the rejection policy turned the picture away. A stranger can still get a sure answer: "
@@ -160,17 +210,40 @@ how_to_read(
 
 def report() -> Report:
     """All of this page, to hand out."""
-    return report_of(Analysis(
-        picture.title, picture.image, run, prediction, rejection, attribution, summary,
-        segmenters[0] if segmenters else None, mask,
-    ))
+    return report_of(
+        Analysis(
+            picture.title,
+            picture.image,
+            run,
+            prediction,
+            rejection,
+            attribution,
+            summary,
+            segmenters[0] if segmenters else None,
+            mask,
+        )
+    )
 
 
 with hand_out:  # last, so that the page stands while the intervals are measured
     st.subheader("To hand out", anchor=False)
     summary = cache.view_summary(run.name, "test")  # not in `report`: no spinner can be shown where it is run
-    st.download_button("Report, one HTML file", lambda: report_html(report()), "lesion-lab-report.html", "text/html",
-                       icon=":material/download:", on_click="ignore", width="stretch")
-    st.download_button("Report, PDF", lambda: report_pdf(report()), "lesion-lab-report.pdf", "application/pdf",
-                       icon=":material/download:", on_click="ignore", width="stretch")
+    st.download_button(
+        "Report, one HTML file",
+        lambda: report_html(report()),
+        "lesion-lab-report.html",
+        "text/html",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+    )
+    st.download_button(
+        "Report, PDF",
+        lambda: report_pdf(report()),
+        "lesion-lab-report.pdf",
+        "application/pdf",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+    )
     st.caption(f"Made in memory when you click, kept nowhere. {DISCLAIMER}")

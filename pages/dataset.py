@@ -27,9 +27,16 @@ from lesion_core.errors import ImageError, LesionError
 from lesion_core.labels import diagnosis
 
 SYNTHETIC = "synthetic"
-NAMES = {"ham10000": "HAM10000", "isic2017": "ISIC 2017", "isic2018_task1": "ISIC 2018 Task 1",
-         "isic2018_task3": "ISIC 2018 Task 3", "isic2019": "ISIC 2019", "isic_archive": "ISIC Archive",
-         "image_folder": "Own folders", SYNTHETIC: "Synthetic"}
+NAMES = {
+    "ham10000": "HAM10000",
+    "isic2017": "ISIC 2017",
+    "isic2018_task1": "ISIC 2018 Task 1",
+    "isic2018_task3": "ISIC 2018 Task 3",
+    "isic2019": "ISIC 2019",
+    "isic_archive": "ISIC Archive",
+    "image_folder": "Own folders",
+    SYNTHETIC: "Synthetic",
+}
 A_PAGE, A_ROW = 24, 6
 PLAIN = {"displayModeBar": False}
 YOUNGEST, OLDEST = 0, 100
@@ -40,8 +47,10 @@ def samples_of(rows: pd.DataFrame) -> list[Sample]:
     """The rows as samples: files, or synthetic lesions that are made when they are asked for."""
     if chosen != SYNTHETIC:
         return real_samples(rows)
-    return [Sample(str(r.image_id), f"Synthetic {diagnosis(r.diagnosis).name}", "synthetic", str(r.diagnosis))
-            for r in rows.itertuples()]
+    return [
+        Sample(str(r.image_id), f"Synthetic {diagnosis(r.diagnosis).name}", "synthetic", str(r.diagnosis))
+        for r in rows.itertuples()
+    ]
 
 
 def picture_link(sample: Sample, label: str) -> None:
@@ -52,10 +61,10 @@ def picture_link(sample: Sample, label: str) -> None:
     st.page_link(state.ROOT / "pages" / "analyse.py", label=label, query_params=query, help=sample.title)
 
 
-def chart(figure: object, alt: str, says: str) -> None:
+def chart(figure: object, alt: str, description: str) -> None:
     """A figure and the sentence on how to read it."""
     st.plotly_chart(figure, width="stretch", config=PLAIN, alt=alt)
-    st.caption(says)
+    st.caption(description)
 
 
 sets = cache.data_sets()
@@ -72,28 +81,43 @@ with title:
 
 left, right = st.columns([4, 1], gap="large")
 with left:
-    chart(diagnosis_bars(found.counts),
-          "Bars: the number of images of each diagnosis. " + "; ".join(
-              f"{name_of(r.code)}: {r.images} images of {r.lesions} lesions" for r in found.counts.itertuples()),
-          "Each bar is a diagnosis in the colour that it has on every page. Several images can show one lesion"
-          + ("; the pale part is listed in the tables but has no file here." if found.missing else "."))
+    chart(
+        diagnosis_bars(found.counts),
+        "Bars: the number of images of each diagnosis. "
+        + "; ".join(f"{name_of(r.code)}: {r.images} images of {r.lesions} lesions" for r in found.counts.itertuples()),
+        "Each bar is a diagnosis in the colour that it has on every page. Several images can show one lesion"
+        + ("; the pale part is listed in the tables but has no file here." if found.missing else "."),
+    )
 with right:
     st.metric("Images listed", f"{found.images:,}")
-    st.metric("Lesions", f"{found.lesions:,}", help=None if not found.without_lesion else
-              f"{found.without_lesion:,} images name no lesion; each counts as one.")
+    st.metric(
+        "Lesions",
+        f"{found.lesions:,}",
+        help=None
+        if not found.without_lesion
+        else f"{found.without_lesion:,} images name no lesion; each counts as one.",
+    )
     st.metric("Listed, file missing", f"{found.missing:,}")
     share = found.malignant
     if share.n_images:
-        st.metric("(Pre)malignant", f"{100 * share.value:.1f} %", delta_color="off", delta_arrow="off",
-                  delta=f"{100 * share.low:.1f} to {100 * share.high:.1f}",
-                  help="Share of the images with a diagnosis, 95 % interval over lesions. Actinic keratosis counts.")
+        st.metric(
+            "(Pre)malignant",
+            f"{100 * share.value:.1f} %",
+            delta_color="off",
+            delta_arrow="off",
+            delta=f"{100 * share.low:.1f} to {100 * share.high:.1f}",
+            help="Share of the images with a diagnosis, 95 % interval over lesions. Actinic keratosis counts.",
+        )
 if chosen == SYNTHETIC:
     badges(("synthetic pictures", "violet"), (f"n = {found.images:,}", "gray"))
 else:
     badges(("real dermoscopy", "blue"), (f"n = {found.images:,}", "gray"), (LAYOUTS[chosen].licence, "gray"))
 if not sets:
-    st.info("There is no data set on this machine, so these pictures are made by code. Download one of those below and "
-            "start with `LESION_DATA` set to its folder.", icon=":material/info:")
+    st.info(
+        "There is no data set on this machine, so these pictures are made by code. Download one of those below and "
+        "start with `LESION_DATA` set to its folder.",
+        icon=":material/info:",
+    )
 for note in notes:
     st.caption(f":material/info: {note}")
 
@@ -101,8 +125,11 @@ for note in notes:
 # The detail ----------------------------------------------------------------------------------------------------
 
 here = codes(table)
-chosen_codes = st.multiselect("Diagnoses in the tabs below", here, key=state.DIAGNOSES, bind="query-params",
-                              placeholder="All") if here else []
+chosen_codes = (
+    st.multiselect("Diagnoses in the tabs below", here, key=state.DIAGNOSES, bind="query-params", placeholder="All")
+    if here
+    else []
+)
 rows = table[table["diagnosis"].isin(chosen_codes)] if chosen_codes else table
 n = f"n = {len(rows):,} images of {lesions(rows).nunique():,} lesions, {NAMES.get(chosen, chosen)}."
 
@@ -112,36 +139,47 @@ def draw_age() -> None:
     if without == len(rows):
         st.info("No age is recorded for these images.")
         return
-    chart(age_histogram(rows), "Bars: images by age in steps of five years, women and men",
-          f"Each pair of bars is five years; low bars are ages that a model has hardly seen. {n}"
-          + (f" {without:,} without an age are not drawn." if without else ""))
+    chart(
+        age_histogram(rows),
+        "Bars: images by age in steps of five years, women and men",
+        f"Each pair of bars is five years; low bars are ages that a model has hardly seen. {n}"
+        + (f" {without:,} without an age are not drawn." if without else ""),
+    )
 
 
 def draw_sex() -> None:
-    chart(share_bars(rows, "sex", {sex: (sex, colour) for sex, colour in SEXES.items()}),
-          "Bars of 100 %: the share of women and men in each diagnosis",
-          f"Each bar is one diagnosis, all its images together 100 %. {n}")
+    chart(
+        share_bars(rows, "sex", {sex: (sex, colour) for sex, colour in SEXES.items()}),
+        "Bars of 100 %: the share of women and men in each diagnosis",
+        f"Each bar is one diagnosis, all its images together 100 %. {n}",
+    )
 
 
 def draw_site() -> None:
     if rows["site"].isna().all():
         st.info("No site is recorded for these images.")
         return
-    chart(site_bars(rows), "Bars: images by site of the body, divided by diagnosis",
-          f"Each bar is a site, divided by diagnosis; one that shows mostly one diagnosis gives the answer away. {n}")
+    chart(
+        site_bars(rows),
+        "Bars: images by site of the body, divided by diagnosis",
+        f"Each bar is a site, divided by diagnosis; one that shows mostly one diagnosis gives the answer away. {n}",
+    )
 
 
 def draw_confirmation() -> None:
-    chart(share_bars(rows, "dx_type", CONFIRMATIONS),
-          "Bars of 100 %: how the diagnoses were confirmed, for each diagnosis",
-          f"Histopathology, the dark end, is the surest. Where biopsies are rare, more labels may be wrong. {n}")
+    chart(
+        share_bars(rows, "dx_type", CONFIRMATIONS),
+        "Bars of 100 %: how the diagnoses were confirmed, for each diagnosis",
+        f"Histopathology, the dark end, is the surest. Where biopsies are rare, more labels may be wrong. {n}",
+    )
 
 
 def gallery_filters() -> pd.DataFrame:
     """One row of filters; the rows that are left."""
     left_over, places = rows[rows["path"].notna()] if chosen != SYNTHETIC else rows, st.columns([2, 2, 2, 3])
     for place, label, key, column in (
-        (places[0], "Sex", state.SEX, "sex"), (places[1], "Site", state.SITE, "site"),
+        (places[0], "Sex", state.SEX, "sex"),
+        (places[1], "Site", state.SITE, "site"),
         (places[2], "Confirmation", state.CONFIRMATION, "dx_type"),
     ):
         values = table[column].fillna(UNKNOWN)
@@ -151,8 +189,16 @@ def gallery_filters() -> pd.DataFrame:
         if wanted != ANY:
             left_over = left_over[values[left_over.index] == wanted]
     with places[3]:
-        low, high = st.slider("Age, years", YOUNGEST, OLDEST, (YOUNGEST, OLDEST), 5, key=state.AGES,
-                              bind="query-params", help="Images without an age are shown only at the full range.")
+        low, high = st.slider(
+            "Age, years",
+            YOUNGEST,
+            OLDEST,
+            (YOUNGEST, OLDEST),
+            5,
+            key=state.AGES,
+            bind="query-params",
+            help="Images without an age are shown only at the full range.",
+        )
     if (low, high) != (YOUNGEST, OLDEST):
         left_over = left_over[left_over["age"].between(low, high)]
     return left_over
@@ -200,7 +246,8 @@ def draw_lesion() -> None:
     facts = [
         name_of(first["diagnosis"]) if isinstance(first["diagnosis"], str) else "without diagnosis",
         f"confirmed by {CONFIRMATIONS.get(first['dx_type'], (first['dx_type'], ''))[0]}"
-        if isinstance(first["dx_type"], str) else "how it was confirmed is not recorded",
+        if isinstance(first["dx_type"], str)
+        else "how it was confirmed is not recorded",
         f"{first['age']:.0f} years" if pd.notna(first["age"]) else "age unknown",
         first["sex"] if isinstance(first["sex"], str) else "sex unknown",
         first["site"] if isinstance(first["site"], str) else "site unknown",
@@ -220,8 +267,10 @@ def draw_lesion() -> None:
                 st.image(drawn, width="stretch", alt=f"{sample.title}{', lesion outlined' if outlined else ''}")
                 picture_link(sample, sample.id)
     plural = "s" if len(samples) > 1 else ""
-    st.caption(f"{len(samples)} image{plural} of this lesion, {masks} with a mask (white line). "
-               "Images of one lesion belong in one role: a model that has seen one of them has seen them all.")
+    st.caption(
+        f"{len(samples)} image{plural} of this lesion, {masks} with a mask (white line). "
+        "Images of one lesion belong in one role: a model that has seen one of them has seen them all."
+    )
 
 
 def draw_roles() -> None:
@@ -235,24 +284,36 @@ def draw_roles() -> None:
         st.info(f"Run {run.name} has none of these images. Choose another data set or run.")
         return
     st.dataframe(roles, hide_index=True, width="stretch", alt="Images by diagnosis and role in the run")
-    st.caption(f"Images of this data set that run {run.name} knows, in its own {len(run.classes)} diagnoses. A model "
-               "learns from train; select picks the epoch; calibrate the temperature and thresholds; test is only "
-               "shown. A lesion is in one role with all its images.")
+    st.caption(
+        f"Images of this data set that run {run.name} knows, in its own {len(run.classes)} diagnoses. A model "
+        "learns from train; select picks the epoch; calibrate the temperature and thresholds; test is only "
+        "shown. A lesion is in one role with all its images."
+    )
 
 
-DRAW = {"Age": draw_age, "Sex": draw_sex, "Site": draw_site, "Confirmation": draw_confirmation, "Gallery": draw_gallery,
-        "One lesion": draw_lesion, "Roles in the run": draw_roles}
+DRAW = {
+    "Age": draw_age,
+    "Sex": draw_sex,
+    "Site": draw_site,
+    "Confirmation": draw_confirmation,
+    "Gallery": draw_gallery,
+    "One lesion": draw_lesion,
+    "Roles in the run": draw_roles,
+}
 for tab, draw in zip(st.tabs(list(DRAW), key=state.TAB, bind="query-params"), DRAW.values(), strict=True):
     if tab.open:
         with tab:
             draw()
 
 with st.expander("Where to get the data", expanded=not sets):
-    st.markdown("\n".join(
-        f"- **{NAMES.get(name, name)}**: {layout.description} Licence: {layout.licence}. "
-        + (f"[Source]({layout.source})" if layout.source.startswith("http") else layout.source) + "."
-        for name, layout in LAYOUTS.items()
-    ))
+    st.markdown(
+        "\n".join(
+            f"- **{NAMES.get(name, name)}**: {layout.description} Licence: {layout.licence}. "
+            + (f"[Source]({layout.source})" if layout.source.startswith("http") else layout.source)
+            + "."
+            for name, layout in LAYOUTS.items()
+        )
+    )
     st.caption("Put each in a folder of its own below one folder; name that one in `LESION_DATA` or behind `--data`.")
 how_to_read(
     "A model learns what is frequent. Compare the longest with the shortest bar before you believe an accuracy: "

@@ -47,7 +47,7 @@ method = METHODS[by]
 with controls[3]:
     layer, baseline = "layer4", "skin"
     if method.layered:
-        layer = choose("Layer", {name: f"{name}: {says}" for name, says in LAYERS.items()}, state.LAYER)
+        layer = choose("Layer", {name: f"{name}: {description}" for name, description in LAYERS.items()}, state.LAYER)
     elif method.baselined:
         baseline = choose("What shows nothing", BASELINES, state.BASELINE)
     else:
@@ -58,16 +58,29 @@ with further[0]:
 with further[1]:
     opacity = st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params") / 100
 with further[2]:
-    signed = st.toggle("Signed", key=state.SIGNED, bind="query-params", disabled=not method.signed,
-                       help="Vermilion speaks for the answer, blue against it.") and method.signed
+    signed = (
+        st.toggle(
+            "Signed",
+            key=state.SIGNED,
+            bind="query-params",
+            disabled=not method.signed,
+            help="Vermilion speaks for the answer, blue against it.",
+        )
+        and method.signed
+    )
 mask, whose = lesion_mask(picture)
 with further[3]:
-    outlined = st.toggle("Outline", value=mask is not None, disabled=mask is None,
-                         help=f"Of the lesion. {whose}" if whose else "No mask is known for this picture.")
+    outlined = st.toggle(
+        "Outline",
+        value=mask is not None,
+        disabled=mask is None,
+        help=f"Of the lesion. {whose}" if whose else "No mask is known for this picture.",
+    )
 
 with further[4]:
-    haired = st.toggle("Hair", key=state.HAIRED, bind="query-params",
-                       help="Draws around what the hair finder takes for hair.")
+    haired = st.toggle(
+        "Hair", key=state.HAIRED, bind="query-params", help="Draws around what the hair finder takes for hair."
+    )
 
 
 def lines(drawn_on: Pixels) -> Pixels:
@@ -95,8 +108,10 @@ with title:
     if attribution.maximum == 0:
         answer = f"Nothing speaks for {question}: the map is empty."
     elif mask is not None:
-        answer = (f"**{100 * energy_inside(heat, mask):.0f} %** of the evidence for {question} is inside the lesion, "
-                  f"which covers {100 * asked.share_seen(mask):.0f} % of what the model was shown. {whose}")
+        answer = (
+            f"**{100 * energy_inside(heat, mask):.0f} %** of the evidence for {question} is inside the lesion, "
+            f"which covers {100 * asked.share_seen(mask):.0f} % of what the model was shown. {whose}"
+        )
     else:
         answer = f"The evidence for {question}; no mask says where the lesion is."
     page_title("Where did the model look?", answer)
@@ -110,19 +125,31 @@ with figure:
         with left:
             st.image(lines(picture.image), width="stretch", alt=f"The picture: {picture.title}", caption=picture.title)
         with right:
-            what = f"{method.name} for {target}" + (f" and not {against}" if against != NOTHING else "") \
+            what = (
+                f"{method.name} for {target}"
+                + (f" and not {against}" if against != NOTHING else "")
                 + (f", {layer}" if method.layered else "")
+            )
             colours = "blue against it, vermilion for it" if signed else "violet is little, yellow is much"
-            st.image(shown, width="stretch", alt=f"{what}, over the picture",
-                     caption=f"{what}: {colours}; pale is what the model was not shown")
+            st.image(
+                shown,
+                width="stretch",
+                alt=f"{what}, over the picture",
+                caption=f"{what}: {colours}; pale is what the model was not shown",
+            )
         with side, st.container(gap="xxsmall"):
             numbers(asked, attribution, heat, mask, prediction)
-            badges(origin_badge(picture), (f"{attribution.raw.shape[0]}x{attribution.raw.shape[1]} cells", "gray"),
-                   *([(f"true: {picture.truth}", "gray")] if picture.truth else []))
+            badges(
+                origin_badge(picture),
+                (f"{attribution.raw.shape[0]}x{attribution.raw.shape[1]} cells", "gray"),
+                *([(f"true: {picture.truth}", "gray")] if picture.truth else []),
+            )
     else:
         panels(beside, asked, mask, lines, opacity, signed=signed)
-st.caption(f"**{method.name}.** {method.says} **Beware:** {method.misleads[0].lower()}{method.misleads[1:]} "
-           f"{method.paper}; {method.cost}.")
+st.caption(
+    f"**{method.name}.** {method.description} **Beware:** {method.pitfall[0].lower()}{method.pitfall[1:]} "
+    f"{method.paper}; {method.cost}."
+)
 tests_of_the_map(asked, attribution, heat, mask, shown)
 how_to_read(
     "A map says which parts of the picture this model's answer rests on, by one definition of *rests on*: other "

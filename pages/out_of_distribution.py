@@ -12,20 +12,25 @@ from app.changed_pictures import left_out, something_wrong
 from app.components import badges, choose, current_run, how_to_read, link_to, open_tabs, page_title, problem
 from app.figures import percent
 from app.own_pictures import show_uploads, your_pictures
-from app.rejection import Judged
+from app.rejection import EvaluatedScore
 from app.threshold import Mark, threshold_line
 from lesion_core.analysis.intervals import Interval, share_intervals, wilson
-from lesion_core.analysis.ood_scores import DEFAULT, SCORES
-from lesion_core.analysis.policy import Policy, PolicyFile, Wish, read_policy, tune, write_policy
-from lesion_core.analysis.rejection import PUBLISHED_CONFIDENCE, keep_share_threshold
 from lesion_core.analysis.subgroups import AGE_NAMES, UNKNOWN
-from lesion_core.data.near import CHANGES
+from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.errors import LesionError
 from lesion_core.labels import DIAGNOSES, diagnosis
+from lesion_core.ood.policy import Policy, PolicyFile, TuningGoal, read_policy, tune, write_policy
+from lesion_core.ood.scores import DEFAULT, SCORES
+from lesion_core.ood.thresholds import PUBLISHED_CONFIDENCE, keep_share_threshold
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site", "dataset": "Data set"}
-DATA_SETS = {"ham10000": "HAM10000", "isic2017": "ISIC 2017", "isic2018_test": "official ISIC 2018 test",
-             "bcn20000": "BCN20000", "msk": "MSK"}
+DATA_SETS = {
+    "ham10000": "HAM10000",
+    "isic2017": "ISIC 2017",
+    "isic2018_test": "official ISIC 2018 test",
+    "bcn20000": "BCN20000",
+    "msk": "MSK",
+}
 KEPT, PUBLISHED, OWN = "95 % of calibrate kept", f"{PUBLISHED_CONFIDENCE:g}, as published", "the run's own"
 BORDER = 6  # pictures on each side of the line
 
@@ -67,7 +72,7 @@ def threshold_page() -> None:
     if table.empty:
         st.info(f"This run has no {split} pictures.", icon=":material/info:")
         return
-    kept_95 = measure.shown(keep_share_threshold(calibrate["score"])) if len(calibrate) else None
+    kept_95 = measure.to_display(keep_share_threshold(calibrate["score"])) if len(calibrate) else None
     try:
         own_policy = read_policy(run)
     except LesionError as error:  # here it can be replaced, so the page must open
@@ -77,7 +82,7 @@ def threshold_page() -> None:
     if own_policy and own_policy.score == key:
         limits = {limit.score: limit.threshold for limit in own_policy.limits}
         own = cache_rejection.scorer(run.name).threshold(key, limits)
-        own = None if own is None else measure.shown(own)
+        own = None if own is None else measure.to_display(own)
     marks = [Mark(kept_95, KEPT)] if kept_95 is not None else []
     if key == "confidence":
         marks.append(Mark(PUBLISHED_CONFIDENCE, PUBLISHED))
@@ -97,11 +102,18 @@ def threshold_page() -> None:
         st.session_state["threshold_of"], st.session_state[state.THRESHOLD] = asked, default
         st.query_params.pop(state.MOVED_ON, None)
     with field:
-        threshold = float(st.number_input(
-            "Threshold", value=default, step=float(10.0**-bins.decimals), format=f"%.{bins.decimals}f",
-            key=state.THRESHOLD, bind="query-params", help="Drag the line, or type it here.",
-            on_change=moved,
-        ))
+        threshold = float(
+            st.number_input(
+                "Threshold",
+                value=default,
+                step=float(10.0**-bins.decimals),
+                format=f"%.{bins.decimals}f",
+                key=state.THRESHOLD,
+                bind="query-params",
+                help="Drag the line, or type it here.",
+                on_change=moved,
+            )
+        )
 
     def take(value: float) -> None:
         moved()
@@ -114,33 +126,44 @@ def threshold_page() -> None:
     named = next((mark.label for mark in marks if mark.value == at), None)
     moved_on = st.query_params.get(state.MOVED_ON, "test")
     with head:
-        through = f" and lets **{percent(1 - float(strange.mean()), 1)}** of the pictures that are no lesion through" \
-            if len(strange) else ""
+        through = (
+            f" and lets **{percent(1 - float(strange.mean()), 1)}** of the pictures that are no lesion through"
+            if len(strange)
+            else ""
+        )
         correct = table["correct"].to_numpy(bool)[~rejected]
-        st.markdown(f"At {at:.{bins.decimals}f} the model answers **{percent(float((~rejected).mean()))}** of the "
-                    f"{split} dermoscopy, is right in **{percent(float(correct.mean()) if len(correct) else np.nan)}** "
-                    f"of these{through}.")
+        st.markdown(
+            f"At {at:.{bins.decimals}f} the model answers **{percent(float((~rejected).mean()))}** of the "
+            f"{split} dermoscopy, is right in **{percent(float(correct.mean()) if len(correct) else np.nan)}** "
+            f"of these{through}."
+        )
     by_hand = ("by eye, on calibrate", "orange") if moved_on == "calibrate" else ("moved while looking at test", "red")
     shown_on = f"{split} split, n = {len(table):,}", "green" if split == "test" else "orange"
-    badges(("real dermoscopy", "blue"), shown_on, (f"no lesion, n = {len(strange):,}", "gray"),
-           (f"threshold: {named}", "green") if named else by_hand)
-    st.caption(f"**{measure.name}**, ${measure.formula}$. {measure.says} {measure.paper}. {measure.cost}")
+    badges(
+        ("real dermoscopy", "blue"),
+        shown_on,
+        (f"no lesion, n = {len(strange):,}", "gray"),
+        (f"threshold: {named}", "green") if named else by_hand,
+    )
+    st.caption(f"**{measure.name}**, ${measure.formula}$. {measure.description} {measure.paper}. {measure.cost}")
 
-    open_tabs({
-        "Who pays": lambda: who_pays(table, rejected, judged, strange, split, at),
-        "Ways to choose": lambda: ways(key),
-        "All scores": lambda: scores(key, at),
-        "Something wrong": lambda: spoiled(judged, at),
-        "Calibration": calibration,
-        "The borderline": lambda: borderline(judged, table, at, split),
-        "Sets": sets_of_diagnoses,
-        "Your pictures": lambda: show_uploads(uploaded, judged, at),
-        "Save": lambda: save(judged, key, at, named, moved_on, own_policy),
-    })
+    open_tabs(
+        {
+            "Who pays": lambda: who_pays(table, rejected, judged, strange, split, at),
+            "Ways to choose": lambda: ways(key),
+            "All scores": lambda: scores(key, at),
+            "Something wrong": lambda: spoiled(judged, at),
+            "Calibration": calibration,
+            "The borderline": lambda: borderline(judged, table, at, split),
+            "Sets": sets_of_diagnoses,
+            "Your pictures": lambda: show_uploads(uploaded, judged, at),
+            "Save": lambda: save(judged, key, at, named, moved_on, own_policy),
+        }
+    )
 
 
 def who_pays(
-    table: pd.DataFrame, rejected: np.ndarray, judged: Judged, strange: np.ndarray, split: str, at: float
+    table: pd.DataFrame, rejected: np.ndarray, judged: EvaluatedScore, strange: np.ndarray, split: str, at: float
 ) -> None:
     """The rejected share of each group of people and diagnoses, and of each kind of stranger."""
     left, right = st.columns([3, 2], gap="large")
@@ -148,8 +171,10 @@ def who_pays(
         by = choose("By", WHO, state.WHO, buttons=True)
         groups, lesions = table[by], table["lesion_id"]
         if by == "dataset" and split == "test":
-            groups, lesions = (pd.concat([own[name] for own in (table, judged.official)], ignore_index=True)
-                               for name in ("dataset", "lesion_id"))
+            groups, lesions = (
+                pd.concat([own[name] for own in (table, judged.official)], ignore_index=True)
+                for name in ("dataset", "lesion_id")
+            )
             rejected = np.concatenate([rejected, judged.rejected(judged.official["shown"], at)])
         if by == "dataset":
             groups = groups.replace(DATA_SETS)
@@ -159,46 +184,72 @@ def who_pays(
             order = {name: i for i, name in enumerate(orders[by])}
             found = found.sort_values("group", key=lambda groups: groups.map(order), ignore_index=True)
         colours = {code: diagnosis(code).colour for code in found["group"]} if by == "diagnosis" else None
-        st.plotly_chart(figures.share_dots(found, "dermoscopy rejected", colours=colours),
-                        config={"displayModeBar": False},
-                        alt=f"Rejected share of dermoscopy by {WHO[by].lower()}, with 95 % intervals")
-        st.caption(f"Further right is sent to a person more often. Groups of under {figures.SMALLEST} pictures are "
-                   f"grey. 95 % intervals by lesion, {split} split."
-                   + (" The official ISIC 2018 test set and ISIC 2017 come from other clinics: what a score of "
-                      "strangeness rejects there is strange, not wrong." if by == "dataset" else ""))
+        st.plotly_chart(
+            figures.share_dots(found, "dermoscopy rejected", colours=colours),
+            config={"displayModeBar": False},
+            alt=f"Rejected share of dermoscopy by {WHO[by].lower()}, with 95 % intervals",
+        )
+        st.caption(
+            f"Further right is sent to a person more often. Groups of under {figures.SMALLEST} pictures are "
+            f"grey. 95 % intervals by lesion, {split} split."
+            + (
+                " The official ISIC 2018 test set and ISIC 2017 come from other clinics: what a score of "
+                "strangeness rejects there is strange, not wrong."
+                if by == "dataset"
+                else ""
+            )
+        )
     with right:
         if not len(strange):
             st.caption("This run was scored on no pictures that are no lesion.")
             return
         kinds = shares_by(judged.strangers["kind"].astype(str).str.replace("_", " "), strange)
-        st.plotly_chart(figures.share_dots(kinds, "no lesion, and rejected"),
-                        config={"displayModeBar": False}, alt="Rejected share of each kind of stranger")
+        st.plotly_chart(
+            figures.share_dots(kinds, "no lesion, and rejected"),
+            config={"displayModeBar": False},
+            alt="Rejected share of each kind of stranger",
+        )
         st.caption("Here further right is better.")
 
 
 def ways(key: str) -> None:
     """The ways to choose a threshold, side by side, each with what it does on test."""
     with st.container(horizontal=True, gap="medium"):
-        cost = st.slider("A missed melanoma is worth … referrals", 1, 200, 20, key=state.COST, bind="query-params",
-                         width=260)
-        error = st.slider("Guaranteed: at most … % errors", 1, 40, 10, key=state.MOST_ERRORS, bind="query-params",
-                          width=260)
+        cost = st.slider(
+            "A missed melanoma is worth … referrals", 1, 200, 20, key=state.COST, bind="query-params", width=260
+        )
+        error = st.slider(
+            "Guaranteed: at most … % errors", 1, 40, 10, key=state.MOST_ERRORS, bind="query-params", width=260
+        )
         sure = st.slider("… with … % confidence", 50, 99, 90, key=state.SURE, bind="query-params", width=260)
-    wish = Wish(cost=float(cost), error=error / 100, confidence=sure / 100)
-    tried = cache_rejection.ways_to_choose(run.name, key, wish)
-    st.dataframe(pd.DataFrame([
-        {"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}} for way in tried
-    ]).fillna("not possible"), hide_index=True, alt="What each way to choose a threshold does on the test split")
-    st.caption("Each is chosen on the calibrate split and shown on test, with 95 % intervals; the second limit of a "
-               "score that joins two comes from select where the way is by cost or guaranteed. The strangers have no "
-               "split. *As published* is a rule on the plain confidence, whatever the score above.")
+    goal = TuningGoal(cost=float(cost), error=error / 100, confidence=sure / 100)
+    tried = cache_rejection.ways_to_choose(run.name, key, goal)
+    st.dataframe(
+        pd.DataFrame(
+            [{"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}} for way in tried]
+        ).fillna("not possible"),
+        hide_index=True,
+        alt="What each way to choose a threshold does on the test split",
+    )
+    st.caption(
+        "Each is chosen on the calibrate split and shown on test, with 95 % intervals; the second limit of a "
+        "score that joins two comes from select where the way is by cost or guaranteed. The strangers have no "
+        "split. *As published* is a rule on the plain confidence, whatever the score above."
+    )
     for way in tried:
-        st.markdown(f"- **{way.name}.** {way.says}")
+        st.markdown(f"- **{way.name}.** {way.description}")
     possible = [way for way in tried if way.policy]
     for column, way in zip(st.columns(max(len(possible), 1)), possible, strict=False):
         with column:
-            st.download_button(f"policy.json: {way.name.lower()}", policy_file(way.policy), "policy.json",  # type: ignore[arg-type]
-                               "application/json", on_click="ignore", width="stretch", icon=":material/download:")
+            st.download_button(
+                f"policy.json: {way.name.lower()}",
+                policy_file(way.policy),
+                "policy.json",  # type: ignore[arg-type]
+                "application/json",
+                on_click="ignore",
+                width="stretch",
+                icon=":material/download:",
+            )
 
 
 def scores(key: str, at: float) -> None:
@@ -215,43 +266,72 @@ def scores(key: str, at: float) -> None:
             own_shares = share_intervals(
                 {"answered": (kept, np.ones_like(kept)), "right": (test["correct"].to_numpy(bool), kept)}, lesions, 200
             )
-            rows.append({
-                "run": other, "dermoscopy answered": shares(own_shares["answered"]),
-                "right when it answers": shares(own_shares["right"]),
-                "strangers rejected": shares(wilson(int(strange.sum()), len(strange))),
-            })
+            rows.append(
+                {
+                    "run": other,
+                    "dermoscopy answered": shares(own_shares["answered"]),
+                    "right when it answers": shares(own_shares["right"]),
+                    "strangers rejected": shares(wilson(int(strange.sum()), len(strange))),
+                }
+            )
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt="The same threshold on every run")
-        st.caption(f"{SCORES[key].name} with the threshold of this page, {at:.4g}, on the test split of every run: a "
-                   "number that is right for one model can be wrong for another.")
+        st.caption(
+            f"{SCORES[key].name} with the threshold of this page, {at:.4g}, on the test split of every run: a "
+            "number that is right for one model can be wrong for another."
+        )
     board = cache_rejection.all_scores(name)
-    wide = board.assign(text=[
-        f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" if np.isfinite(row.value) else "none"
-        for row in board.itertuples()
-    ])
-    columns = {"coverage": "dermoscopy kept", "risk": "wrong among kept", "rejected": "strangers rejected",
-               "auroc": "AUROC", "aupr_ood": "AUPR, stranger positive", "aupr_dermoscopy": "AUPR, dermoscopy positive",
-               "fpr95": "FPR at 95 % TPR", "aurc": "AURC", "augrc": "AUGRC"}
-    shown = wide[wide["kind"].isin(["", "all"])].pivot_table(index="score", columns="measure", values="text",
-                                                             aggfunc="first", sort=False)
+    wide = board.assign(
+        text=[
+            f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" if np.isfinite(row.value) else "none"
+            for row in board.itertuples()
+        ]
+    )
+    columns = {
+        "coverage": "dermoscopy kept",
+        "risk": "wrong among kept",
+        "rejected": "strangers rejected",
+        "auroc": "AUROC",
+        "aupr_ood": "AUPR, stranger positive",
+        "aupr_dermoscopy": "AUPR, dermoscopy positive",
+        "fpr95": "FPR at 95 % TPR",
+        "aurc": "AURC",
+        "augrc": "AUGRC",
+    }
+    shown = wide[wide["kind"].isin(["", "all"])].pivot_table(
+        index="score", columns="measure", values="text", aggfunc="first", sort=False
+    )
     shown = shown[[c for c in columns if c in shown.columns]].rename(columns=columns)
     shown.insert(0, "name", [("▶ " if k == key else "") + SCORES[str(k)].name for k in shown.index])
     st.dataframe(shown, hide_index=True, height="content", alt="Every score with its figures and 95 % intervals")
-    st.caption(f"Run {name}, thresholds that keep 95 % of calibrate, shown on test. ▶ is the score above. Positive is "
-               "a picture that is no lesion. AURC and AUGRC (lower is better) ask whether mistakes score high.")
-    kinds = wide[~wide["kind"].isin(["", "all", *CHANGES])]
+    st.caption(
+        f"Run {name}, thresholds that keep 95 % of calibrate, shown on test. ▶ is the score above. Positive is "
+        "a picture that is no lesion. AURC and AUGRC (lower is better) ask whether mistakes score high."
+    )
+    kinds = wide[~wide["kind"].isin(["", "all", *CORRUPTIONS])]
     if not kinds.empty:
         cells = [f"{percent(r.value)} ({100 * r.low:.0f} to {100 * r.high:.0f})" for r in kinds.itertuples()]
         heads = kinds["kind"].str.replace("_", " ") + ", n " + kinds["n"].astype(str)
-        st.dataframe(kinds.assign(share=cells, kind=heads).pivot_table(
-            index="score", columns="kind", values="share", aggfunc="first", sort=False,
-        ).rename(index=lambda k: SCORES[str(k)].name), height="content",
-            alt="Rejected share of each kind of stranger by score")
-        st.caption("The rejected share of each kind of picture that is no lesion, at the same thresholds, with "
-                   "Wilson's 95 % intervals. The strangers have no split: they are seen while one chooses, and the "
-                   "default score was chosen with them, so these shares flatter it.")
+        st.dataframe(
+            kinds.assign(share=cells, kind=heads)
+            .pivot_table(
+                index="score",
+                columns="kind",
+                values="share",
+                aggfunc="first",
+                sort=False,
+            )
+            .rename(index=lambda k: SCORES[str(k)].name),
+            height="content",
+            alt="Rejected share of each kind of stranger by score",
+        )
+        st.caption(
+            "The rejected share of each kind of picture that is no lesion, at the same thresholds, with "
+            "Wilson's 95 % intervals. The strangers have no split: they are seen while one chooses, and the "
+            "default score was chosen with them, so these shares flatter it."
+        )
 
 
-def spoiled(judged: Judged, at: float) -> None:
+def spoiled(judged: EvaluatedScore, at: float) -> None:
     """Pictures near to what the model knows."""
     something_wrong(judged, at)
     left_out()
@@ -265,27 +345,34 @@ def calibration() -> None:
     before, after = read_reliability(run, answers.data)
     left, right = st.columns([3, 1], gap="large")
     with left:
-        st.plotly_chart(figures.reliability_diagram(before.table, after.table),
-                        alt="Share that is right against confidence, before and after the temperature")
+        st.plotly_chart(
+            figures.reliability_diagram(before.table, after.table),
+            alt="Share that is right against confidence, before and after the temperature",
+        )
     with right:
         st.metric("Temperature", f"{run.calibration.temperature:.2f}")
         st.metric("Calibration error before", f"{before.error:.3f}")
         st.metric("Calibration error after", f"{after.error:.3f}")
-    st.caption(f"On the diagonal a confidence of 80 % is right 80 % of the time. Test split, n = "
-               f"{len(answers.data.truth):,}; the temperature was fitted on calibrate.")
+    st.caption(
+        f"On the diagonal a confidence of 80 % is right 80 % of the time. Test split, n = "
+        f"{len(answers.data.truth):,}; the temperature was fitted on calibrate."
+    )
 
 
-def borderline(judged: Judged, table: pd.DataFrame, at: float, split: str) -> None:
+def borderline(judged: EvaluatedScore, table: pd.DataFrame, at: float, split: str) -> None:
     """Pictures just on either side of the line."""
     root = state.data_root()
     with st.spinner("Looking for the pictures …", show_time=True):
         here = cache.all_real_samples(root) if root else {}
     shipped = {s.id: s for s in cache.samples(run.fingerprint, run.name, root).values() if s.origin == "stranger"}
     names = judged.strangers["image_id"].str.split("/")
-    strangers = judged.strangers.assign(id="stranger-" + names.str[-1].where(
-        judged.strangers["source"] == "ood_samples", names.str.join("-")))
-    for title, rows, known in (("Dermoscopy", table.assign(id=table["image_id"]), here),
-                               ("No lesion", strangers, here | shipped)):
+    strangers = judged.strangers.assign(
+        id="stranger-" + names.str[-1].where(judged.strangers["source"] == "ood_samples", names.str.join("-"))
+    )
+    for title, rows, known in (
+        ("Dermoscopy", table.assign(id=table["image_id"]), here),
+        ("No lesion", strangers, here | shipped),
+    ):
         beyond = judged.rejected(rows["shown"], at)
         for words, side in (("just rejected", beyond), ("just answered", ~beyond)):
             near = rows[side].assign(distance=(rows["shown"][side] - at).abs()).nsmallest(BORDER, "distance")
@@ -295,74 +382,103 @@ def borderline(judged: Judged, table: pd.DataFrame, at: float, split: str) -> No
                 continue
             for column, row in zip(st.columns(BORDER), near.itertuples(), strict=False):
                 with column:
-                    says = row.kind if title == "No lesion" else f"{row.diagnosis}, answer {row.answer}"
+                    description = row.kind if title == "No lesion" else f"{row.diagnosis}, answer {row.answer}"
                     if row.id in known:
-                        st.image(cache.thumbnail(known[row.id]), width="stretch", alt=f"{row.image_id}, {says}")
+                        st.image(cache.thumbnail(known[row.id]), width="stretch", alt=f"{row.image_id}, {description}")
                         link_to("analyse", f"{row.shown:.3f}", ":material/search:", image=str(row.id), run=run.name)
                     else:
                         st.markdown(f"{row.shown:.3f}")
-                    st.caption(f"{says}  \n{row.image_id}")
-    st.caption(f"The nearest to the line on each side, {split} split; the number is the quantity on its axis. Pictures "
-               "show where they are on this machine.")
+                    st.caption(f"{description}  \n{row.image_id}")
+    st.caption(
+        f"The nearest to the line on each side, {split} split; the number is the quantity on its axis. Pictures "
+        "show where they are on this machine."
+    )
 
 
 def sets_of_diagnoses() -> None:
     """The other answer than UNKNOWN: a set that holds the truth with a chosen chance."""
     with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
-        level = st.slider("The set holds the truth in … % of cases", 50, 99, 90, key=state.SETS_LEVEL,
-                          bind="query-params", width=300)
+        level = st.slider(
+            "The set holds the truth in … % of cases", 50, 99, 90, key=state.SETS_LEVEL, bind="query-params", width=300
+        )
         by_class = st.toggle("… of each diagnosis by itself", key=state.SETS_BY_CLASS, bind="query-params")
     table = cache_rejection.conformal_sets(run.name, level / 100, by_class)
-    shown = pd.DataFrame({
-        "diagnosis": table["diagnosis"], "n": table["n"],
-        "holds the truth": [f"{percent(r.covered)} ({100 * r.low:.0f} to {100 * r.high:.0f})" for r in
-                            table.itertuples()],
-        "diagnoses in a set": table["size"].round(2), "just one": [percent(v) for v in table["one"]],
-        "empty": [percent(v) for v in table["none"]],
-        "promise": ["" if p else "too few calibration pictures: always in the set" for p in table["promised"]],
-    })
+    shown = pd.DataFrame(
+        {
+            "diagnosis": table["diagnosis"],
+            "n": table["n"],
+            "holds the truth": [
+                f"{percent(r.covered)} ({100 * r.low:.0f} to {100 * r.high:.0f})" for r in table.itertuples()
+            ],
+            "diagnoses in a set": table["size"].round(2),
+            "just one": [percent(v) for v in table["one"]],
+            "empty": [percent(v) for v in table["none"]],
+            "promise": ["" if p else "too few calibration pictures: always in the set" for p in table["promised"]],
+        }
+    )
     st.dataframe(shown, hide_index=True, height=350, alt="What conformal sets hold, by diagnosis")
-    st.caption("Conformal prediction, learned on calibrate and shown on test, one picture a lesion in both. The "
-               "promise is for pictures like these: not for other clinics, not for what is no lesion; and strictly "
-               "for probabilities that calibrate had no part in: one number, the temperature, was fitted on it. "
-               "Without the switch it is kept on average, and rare diagnoses may be left out far more often. *Analyse* "
-               "shows the set of one picture.")
+    st.caption(
+        "Conformal prediction, learned on calibrate and shown on test, one picture a lesion in both. The "
+        "promise is for pictures like these: not for other clinics, not for what is no lesion; and strictly "
+        "for probabilities that calibrate had no part in: one number, the temperature, was fitted on it. "
+        "Without the switch it is kept on average, and rare diagnoses may be left out far more often. *Analyse* "
+        "shows the set of one picture."
+    )
 
 
 def save(
-    judged: Judged, key: str, at: float, named: str | None, moved_on: str, own_policy: Policy | None
+    judged: EvaluatedScore, key: str, at: float, named: str | None, moved_on: str, own_policy: Policy | None
 ) -> None:
     """Write the threshold down as a policy."""
     if not named and moved_on != "calibrate":
-        st.error("This threshold was moved while looking at test, so test flatters it: it is not saved. Choose "
-                 "*Calibrate, to choose* above, and set the line there.", icon=":material/block:")
+        st.error(
+            "This threshold was moved while looking at test, so test flatters it: it is not saved. Choose "
+            "*Calibrate, to choose* above, and set the line there.",
+            icon=":material/block:",
+        )
         return
-    how, wish = "eye", Wish(threshold=judged.measure.unshown(at))
+    how, goal = "eye", TuningGoal(threshold=judged.measure.from_display(at))
     if named == KEPT:
-        how, wish = "keep", Wish()
+        how, goal = "keep", TuningGoal()
     elif named == PUBLISHED:
-        how, wish = "published", Wish()
+        how, goal = "published", TuningGoal()
     if named == OWN and own_policy:
         policy = own_policy
     else:
-        policy = tune(run, key, how, wish, scorer=cache_rejection.scorer(run.name))
+        policy = tune(run, key, how, goal, scorer=cache_rejection.scorer(run.name))
     st.markdown(policy.chosen)
-    st.dataframe(pd.DataFrame([
-        {"score": SCORES[limit.score].name, "limit": SCORES[limit.score].shown(limit.threshold),
-         "calibrate within it": percent(limit.kept_share if limit.kept_share is not None else np.nan, 1)}
-        for limit in policy.limits
-    ]), hide_index=True)
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "score": SCORES[limit.score].name,
+                    "limit": SCORES[limit.score].to_display(limit.threshold),
+                    "calibrate within it": percent(limit.kept_share if limit.kept_share is not None else np.nan, 1),
+                }
+                for limit in policy.limits
+            ]
+        ),
+        hide_index=True,
+    )
     with st.container(horizontal=True):
         if st.button("Use it on the page Analyse", icon=":material/check:", help="For this visit, on your screen."):
             st.session_state[state.POLICY] = policy
             st.toast("Analyse obeys it until you close this page.")
-        st.download_button("policy.json", policy_file(policy), "policy.json", "application/json", on_click="ignore",
-                           icon=":material/download:")
+        st.download_button(
+            "policy.json",
+            policy_file(policy),
+            "policy.json",
+            "application/json",
+            on_click="ignore",
+            icon=":material/download:",
+        )
         if state.may_save_policies() and st.button("Save for this run", icon=":material/save:"):
             write_policy(policy, run.folder / "policy.json")
             st.toast("Saved: everybody's answers obey it now.")
-    st.caption("`python -m lesion_core predict PICTURES --run RUN --policy policy.json` obeys the file; another run "
-               "refuses it. Saving for everybody is possible where the server was started with `-- --save-policies`.")
+    st.caption(
+        "`python -m lesion_core predict PICTURES --run RUN --policy policy.json` obeys the file; another run "
+        "refuses it. Saving for everybody is possible where the server was started with `-- --save-policies`."
+    )
 
 
 body()

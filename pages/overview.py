@@ -6,7 +6,6 @@ import streamlit as st
 
 from app import cache
 from app.components import DISCLAIMER, badges, current_run, link_to, metric_with_interval, page_title, problem
-from lesion_core.analysis.views import VIEWS
 from lesion_core.errors import LesionError
 
 found, _ = cache.runs()
@@ -44,7 +43,7 @@ with right:
             view = cache.view_summary(run.name, key)
             if view is None:
                 continue
-            st.markdown(f"**{VIEWS[key].name}**, n = {view.n_images:,}")
+            st.markdown(f"**{EVALUATION_SETS[key].name}**, n = {view.n_images:,}")
             columns = st.columns(2)
             figures = view.table.set_index("metric")
             with columns[0]:

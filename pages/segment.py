@@ -24,7 +24,7 @@ from app.components import (
 from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD, count
 from lesion_core.errors import LesionError
 from lesion_core.imaging.lesion import clean_up, shape_of
-from lesion_core.segmenter_runs import MEASURED_AT, VARIANTS
+from lesion_core.runs.segmenter import MEASURED_AT, VARIANTS
 
 FOUND, EXPERT = (230, 159, 0), (255, 255, 255)  # orange of Okabe and Ito, and white
 FAILURES = "The failures first"  # a tab, which links name
@@ -40,11 +40,13 @@ with controls[0]:
     kinds = {"contour": "Contour", "probability": "Probability", "mask": "Mask"}
     show = choose("Show", kinds, state.SHOW, buttons=True)
 with controls[1]:
-    threshold = st.slider("Lesion from a probability of", 0.05, 0.95, MEASURED_AT, 0.05, key=state.CUT,
-                          bind="query-params")
+    threshold = st.slider(
+        "Lesion from a probability of", 0.05, 0.95, MEASURED_AT, 0.05, key=state.CUT, bind="query-params"
+    )
 with controls[2]:
-    opacity = st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params",
-                        disabled=show == "contour") / 100
+    opacity = (
+        st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params", disabled=show == "contour") / 100
+    )
 with controls[3]:
     clean = st.toggle("Largest part, holes filled", value=True, key=state.CLEAN, bind="query-params")
     name = choose("Segmenter", {n: n for n in known}, state.SEGMENTER) if len(known) > 1 else "".join(known)
@@ -76,8 +78,10 @@ with title.container():
         answer = f"Nothing on this picture reaches a probability of {threshold:g}: the mask is empty."
     elif own:
         verdict = ", a failure" if own["jaccard"] < THRESHOLD else ""
-        answer = (f"The mask covers {100 * mask.mean():.0f} % of the picture and agrees with {whose} one with "
-                  f"a Jaccard of **{own['jaccard']:.2f}**{verdict}.")
+        answer = (
+            f"The mask covers {100 * mask.mean():.0f} % of the picture and agrees with {whose} one with "
+            f"a Jaccard of **{own['jaccard']:.2f}**{verdict}."
+        )
     else:
         answer = f"The mask covers **{100 * mask.mean():.0f} %** of the picture; no true mask is known for it."
     page_title("Where does the lesion end?", answer)
@@ -85,8 +89,12 @@ with title.container():
 left, right, side = st.columns([5, 5, 3], gap="medium")
 with left:
     plain = outline(picture.image, picture.mask, EXPERT) if picture.mask is not None else picture.image
-    st.image(plain, width="stretch", alt=f"The picture: {picture.title}",
-             caption=picture.title + (f", {whose} contour in white" if picture.mask is not None else ""))
+    st.image(
+        plain,
+        width="stretch",
+        alt=f"The picture: {picture.title}",
+        caption=picture.title + (f", {whose} contour in white" if picture.mask is not None else ""),
+    )
 with right:
     if show == "probability":
         drawn = explanation.painted(picture.image, heat, opacity)
@@ -98,13 +106,17 @@ with right:
         drawn, caption = picture.image, "the contour that was found, in orange"
         if picture.mask is not None:
             drawn = outline(drawn, picture.mask, EXPERT)
-    st.image(outline(drawn, mask, FOUND), width="stretch", alt=f"The mask over the picture: {caption}",
-             caption=f"U-Net: {caption}")
+    st.image(
+        outline(drawn, mask, FOUND),
+        width="stretch",
+        alt=f"The mask over the picture: {caption}",
+        caption=f"U-Net: {caption}",
+    )
 with side, st.container(gap="xxsmall"):
     if own:
-        st.metric("Jaccard", f"{own['jaccard']:.3f}", help=MASK_METRICS["jaccard"].says)
-        st.metric("Dice", f"{own['dice']:.3f}", help=MASK_METRICS["dice"].says)
-        st.metric("Lesion found", figures.percent(own["sensitivity"]), help=MASK_METRICS["sensitivity"].says)
+        st.metric("Jaccard", f"{own['jaccard']:.3f}", help=MASK_METRICS["jaccard"].description)
+        st.metric("Dice", f"{own['dice']:.3f}", help=MASK_METRICS["dice"].description)
+        st.metric("Lesion found", figures.percent(own["sensitivity"]), help=MASK_METRICS["sensitivity"].description)
         st.caption(counted)
     st.metric("Area", figures.percent(float(mask.mean())), help="Share of the picture.")
     unsure = float(((heat > 0.2) & (heat < 0.8)).mean())
@@ -121,8 +133,10 @@ def how_good() -> None:
     chart, numbers = st.columns([5, 4], gap="large")
     with chart:
         st.plotly_chart(
-            figures.jaccard_histogram(jaccard, THRESHOLD, own["jaccard"] if own else None), width="stretch",
-            key="jaccards", config={"displayModeBar": False},
+            figures.jaccard_histogram(jaccard, THRESHOLD, own["jaccard"] if own else None),
+            width="stretch",
+            key="jaccards",
+            config={"displayModeBar": False},
             alt="Histogram: the Jaccard of every test picture, with the line of failure at 0.65",
         )
         st.caption("How to read it: each bar counts test pictures; dark bars left of the line are failures.")
@@ -131,11 +145,15 @@ def how_good() -> None:
         for i, key in enumerate(("dice", "jaccard", "threshold_jaccard", "accuracy", "sensitivity", "specificity")):
             with columns[i % 2]:
                 metric_with_interval(MASK_METRICS[key].name, table.loc[key])
-        st.caption(f"Cut at {MEASURED_AT:g}, at the size of the expert's masks. Small figures: 95 % interval, by "
-                   "lesion.")
-    badges(("real dermoscopy", "blue"), ("test split", "green"),
-           (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"),
-           (f"masks {VARIANTS[variant]}", "gray"))
+        st.caption(
+            f"Cut at {MEASURED_AT:g}, at the size of the expert's masks. Small figures: 95 % interval, by lesion."
+        )
+    badges(
+        ("real dermoscopy", "blue"),
+        ("test split", "green"),
+        (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"),
+        (f"masks {VARIANTS[variant]}", "gray"),
+    )
 
 
 def failures_first() -> None:
@@ -158,11 +176,17 @@ def failures_first() -> None:
                 continue
             with columns[i % 6]:
                 st.image(cache.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
-                link_to("segment", f"{row.jaccard:.2f}, {row.label}", ":material/polyline:",
-                        **{state.IMAGE: str(row.image_id), state.TAB: FAILURES},
-                        **({} if clean else {state.CLEAN: "false"}))
-    st.caption(f"The {len(worst)} worst of {len(rows):,} test pictures, with their Jaccard. A lesion that fills the "
-               "frame, or one that nobody can see the end of, is hard for experts too.")
+                link_to(
+                    "segment",
+                    f"{row.jaccard:.2f}, {row.label}",
+                    ":material/polyline:",
+                    **{state.IMAGE: str(row.image_id), state.TAB: FAILURES},
+                    **({} if clean else {state.CLEAN: "false"}),
+                )
+    st.caption(
+        f"The {len(worst)} worst of {len(rows):,} test pictures, with their Jaccard. A lesion that fills the "
+        "frame, or one that nobody can see the end of, is hard for experts too."
+    )
 
 
 def what_it_says() -> None:
@@ -170,15 +194,25 @@ def what_it_says() -> None:
     if shape is None:
         st.caption("The mask is empty.")
         return
-    st.dataframe(pd.DataFrame([
-        ("Area", figures.percent(shape.area), "of the picture"),
-        ("Border irregularity", f"{shape.irregularity:.2f}", "1 is a disc, more is ragged"),
-        ("Solidity", f"{shape.solidity:.2f}", "share of the hull that is filled; 1 has no notch"),
-        ("Asymmetry", f"{shape.asymmetry:.2f}", "share that the mirror image leaves uncovered, over two axes"),
-        ("Contrast with the skin", "no skin in view" if np.isnan(shape.contrast) else f"{shape.contrast:.0f}",
-         "distance of the mean colours, CIELAB units"),
-        ("Variety of colour", f"{shape.variegation:.0f}", "spread of the lesion's colours, CIELAB units"),
-    ], columns=["what", "value", "how to read it"]), hide_index=True, width="stretch")
+    st.dataframe(
+        pd.DataFrame(
+            [
+                ("Area", figures.percent(shape.area), "of the picture"),
+                ("Border irregularity", f"{shape.irregularity:.2f}", "1 is a disc, more is ragged"),
+                ("Solidity", f"{shape.solidity:.2f}", "share of the hull that is filled; 1 has no notch"),
+                ("Asymmetry", f"{shape.asymmetry:.2f}", "share that the mirror image leaves uncovered, over two axes"),
+                (
+                    "Contrast with the skin",
+                    "no skin in view" if np.isnan(shape.contrast) else f"{shape.contrast:.0f}",
+                    "distance of the mean colours, CIELAB units",
+                ),
+                ("Variety of colour", f"{shape.variegation:.0f}", "spread of the lesion's colours, CIELAB units"),
+            ],
+            columns=["what", "value", "how to read it"],
+        ),
+        hide_index=True,
+        width="stretch",
+    )
     if shape.touches_edge:
         st.caption(":material/warning: The lesion runs out of the picture: its shape is cut.")
     if not clean:

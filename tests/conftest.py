@@ -31,10 +31,10 @@ from lesion_core.config import (
     Training,
 )
 from lesion_core.data.collection import Collection, collect
-from lesion_core.data.synthetic import make_dataset
+from lesion_core.data.synthetic.lesions import make_dataset
 from lesion_core.labels import ISIC2019
-from lesion_core.runs import Run
-from lesion_core.segmenter_runs import SegmenterRun
+from lesion_core.runs.classifier import Run
+from lesion_core.runs.segmenter import SegmenterRun
 
 # A slow or busy machine is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -72,15 +72,20 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A ResNet-10 trained for one epoch at 64 px, through the real `fit` and `write_run`."""
-    from lesion_core.cards import write_card
-    from lesion_core.scoring import write_run
-    from lesion_core.training.fit import fit
+    from lesion_core.inference.classifier import write_run
+    from lesion_core.reports.classifier_card import write_card
+    from lesion_core.training.classifier import fit
 
     collection = collect(data_root, SMALL.split, near=2)
     fitted = fit(SMALL, collection.table, tmp_path_factory.mktemp("work"), bars=False, accelerator="cpu")
     run = write_run(
-        tmp_path_factory.mktemp("runs") / "small", SMALL, fitted.model, collection.table, collection.ood,
-        split_fingerprint=collection.manifest.fingerprint, history=fitted.history,
+        tmp_path_factory.mktemp("runs") / "small",
+        SMALL,
+        fitted.model,
+        collection.table,
+        collection.ood,
+        split_fingerprint=collection.manifest.fingerprint,
+        history=fitted.history,
         initial_weights=fitted.initialised.sentence,
     )
     write_card(run)
@@ -94,7 +99,8 @@ def small_run(trained: Trained) -> Run:
 
 
 SMALL_SEGMENTER = SegmenterRunSettings(
-    name="small-unet", model=SegmenterSettings(encoder="resnet18", decoder=(32, 16, 8)),
+    name="small-unet",
+    model=SegmenterSettings(encoder="resnet18", decoder=(32, 16, 8)),
     preprocessing=Preprocessing(resize=Resize(size=64, fit="stretch")),
     training=SegmenterTraining(
         epochs=1, batch_size=8, learning_rate=3e-3, workers=0, precision="fp32", augmentation="flips"
@@ -113,16 +119,20 @@ class TrainedSegmenter:
 @pytest.fixture(scope="session")
 def trained_segmenter(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedSegmenter:
     """A U-Net trained for one epoch at 64 px, through the real `fit_segmenter` and `write_segmenter_run`."""
-    from lesion_core.segmenter_cards import write_segmenter_card
-    from lesion_core.segmenter_scoring import write_segmenter_run
-    from lesion_core.training.segmentation import fit_segmenter
+    from lesion_core.inference.segmenter import write_segmenter_run
+    from lesion_core.reports.segmenter_card import write_segmenter_card
+    from lesion_core.training.segmenter import fit_segmenter
 
     collection = collect(data_root, SMALL_SEGMENTER.split)
     work = tmp_path_factory.mktemp("work")
     fitted = fit_segmenter(SMALL_SEGMENTER, collection.table, work, bars=False, accelerator="cpu")
     run = write_segmenter_run(
-        tmp_path_factory.mktemp("runs") / "small-unet", SMALL_SEGMENTER, fitted.model, collection.table,
-        split_fingerprint=collection.manifest.fingerprint, history=fitted.history,
+        tmp_path_factory.mktemp("runs") / "small-unet",
+        SMALL_SEGMENTER,
+        fitted.model,
+        collection.table,
+        split_fingerprint=collection.manifest.fingerprint,
+        history=fitted.history,
         initial_weights=fitted.initialised.sentence,
     )
     write_segmenter_card(run)
@@ -153,7 +163,7 @@ def run_copy(small_run: Run, tmp_path: Path) -> Path:
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
     """`python -m lesion_core <arguments>` in this process: exit code, standard output, standard error."""
-    from lesion_core import cli
+    from lesion_core.cli import main as cli
 
     monkeypatch.setenv("GLIBC_TUNABLES", "set")  # else `train` would start this process over
     monkeypatch.delenv("LESION_DATA", raising=False)

@@ -67,9 +67,9 @@ def reached(path: Path) -> set[str]:
 
 
 def test_the_graph_sees_what_there_is() -> None:
-    assert "torch" in reached(MODULES["lesion_core.engine"])
-    assert "torch" in reached(MODULES["lesion_core.scoring"])
-    assert "numpy" in reached(MODULES["lesion_core.analysis.views"])
+    assert "torch" in reached(MODULES["lesion_core.serving.classifier"])
+    assert "torch" in reached(MODULES["lesion_core.inference.classifier"])
+    assert "numpy" in reached(MODULES["lesion_core.analysis.evaluation_sets"])
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=name)
@@ -78,20 +78,32 @@ def test_the_library_knows_nothing_of_the_dashboard(path: Path) -> None:
     assert not names & {"streamlit", "app", "pages"}
 
 
-@pytest.mark.parametrize("path", [
-    path for path in SOURCES
-    if name(path).startswith(("lesion_core.analysis", "lesion_core.data", "lesion_core.imaging", "app", "pages"))
-    or name(path) in ("lesion_core.explain.layers", "lesion_core.explain.maps")
-    or name(path) in ("lesion_core.runs", "lesion_core.config", "lesion_core.labels", "lesion_core.errors",
-                      "lesion_core.cli", "lesion_core.__main__")
-], ids=name)
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in SOURCES
+        if name(path).startswith(("lesion_core.analysis", "lesion_core.data", "lesion_core.imaging", "app", "pages"))
+        or name(path) in ("lesion_core.explain.layers", "lesion_core.explain.maps")
+        or name(path)
+        in (
+            "lesion_core.runs.classifier",
+            "lesion_core.config",
+            "lesion_core.labels",
+            "lesion_core.errors",
+            "lesion_core.cli.main",
+            "lesion_core.__main__",
+        )
+    ],
+    ids=name,
+)
 def test_tables_open_without_torch(path: Path) -> None:
     assert not reached(path) & HEAVY
 
 
 def test_tables_open_without_torch_for_real() -> None:
     code = (
-        "import sys, lesion_core.runs, lesion_core.cli, lesion_core.analysis.views, lesion_core.data.collection\n"
+        "import sys, lesion_core.runs.classifier, lesion_core.cli.main, lesion_core.analysis.evaluation_sets, lesion_core.data.collection\n"
         f"sys.exit(' '.join(sorted({HEAVY!r} & set(sys.modules))) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -34,9 +34,7 @@ PREPROCESSING = st.builds(
     hair=st.builds(HairRemoval, enabled=st.booleans(), kernel=st.floats(0.01, 0.2), threshold=st.integers(1, 100)),
     color=st.builds(ColorConstancy, enabled=st.booleans(), power=st.integers(1, 20)),
     clahe=st.builds(Clahe, enabled=st.booleans(), clip_limit=st.floats(0.5, 10)),
-    detail=st.builds(
-        Detail, enabled=st.booleans(), short_side=st.integers(16, 2048), quality=st.integers(1, 100)
-    ),
+    detail=st.builds(Detail, enabled=st.booleans(), short_side=st.integers(16, 2048), quality=st.integers(1, 100)),
     resize=st.builds(Resize, size=st.integers(16, 1024), fit=st.sampled_from(["crop", "pad", "stretch"])),
 )
 
@@ -54,8 +52,13 @@ def test_a_fingerprint_is_the_settings(a: Preprocessing, b: Preprocessing) -> No
 
 @given(PREPROCESSING)
 def test_the_sentence_names_the_steps_that_are_on(settings: Preprocessing) -> None:
-    steps = {"dark corners": settings.dark_corner, "hair": settings.hair, "constancy": settings.color,
-             "contrast": settings.clahe, "JPEG": settings.detail}
+    steps = {
+        "dark corners": settings.dark_corner,
+        "hair": settings.hair,
+        "constancy": settings.color,
+        "contrast": settings.clahe,
+        "JPEG": settings.detail,
+    }
     assert {word for word in steps if word in settings.sentence} == {w for w, step in steps.items() if step.enabled}
     assert settings.sentence.endswith(f"{settings.resize.fit} to {settings.resize.size} px.")
 
@@ -85,28 +88,31 @@ def changed(**changes: Any) -> str:
     return json.dumps(value)
 
 
-@pytest.mark.parametrize(("changes", "says"), [
-    ({"surprise": 1}, "surprise"),
-    ({"training__epoch": 3}, r"training\.epoch"),
-    ({"training__epochs": "3"}, r"training\.epochs"),
-    ({"training__epochs": 0}, r"training\.epochs"),
-    ({"training__sizes": [64, 8]}, r"training\.sizes\.1"),
-    ({"training__learning_rate": float("nan")}, r"training\.learning_rate"),
-    ({"training__optimizer": "lion"}, "optimizer.*adamw"),
-    ({"training__label_smoothing": 1.0}, "label_smoothing"),
-    ({"preprocessing__std": [0.2, 0.0, 0.2]}, r"preprocessing\.std\.1"),
-    ({"preprocessing__mean": [0.2, float("inf"), 0.2]}, r"preprocessing\.mean\.1"),
-    ({"preprocessing__resize__size": 8}, r"preprocessing\.resize\.size"),
-    ({"model__classes": ["MEL"]}, r"model\.classes"),
-    ({"model__classes": ["MEL", "MEL"]}, "named twice"),
-    ({"split__test": 0.8}, "under 5 % for train"),
-    ({"name": "../elsewhere"}, "name"),
-    ({"name": "a b"}, "name"),
-    ({"name": "run\n"}, "name"),
-    ({"name": ""}, "name"),
-])
-def test_bad_settings_name_the_field(changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(ConfigError, match=says) as caught:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"surprise": 1}, "surprise"),
+        ({"training__epoch": 3}, r"training\.epoch"),
+        ({"training__epochs": "3"}, r"training\.epochs"),
+        ({"training__epochs": 0}, r"training\.epochs"),
+        ({"training__sizes": [64, 8]}, r"training\.sizes\.1"),
+        ({"training__learning_rate": float("nan")}, r"training\.learning_rate"),
+        ({"training__optimizer": "lion"}, "optimizer.*adamw"),
+        ({"training__label_smoothing": 1.0}, "label_smoothing"),
+        ({"preprocessing__std": [0.2, 0.0, 0.2]}, r"preprocessing\.std\.1"),
+        ({"preprocessing__mean": [0.2, float("inf"), 0.2]}, r"preprocessing\.mean\.1"),
+        ({"preprocessing__resize__size": 8}, r"preprocessing\.resize\.size"),
+        ({"model__classes": ["MEL"]}, r"model\.classes"),
+        ({"model__classes": ["MEL", "MEL"]}, "named twice"),
+        ({"split__test": 0.8}, "under 5 % for train"),
+        ({"name": "../elsewhere"}, "name"),
+        ({"name": "a b"}, "name"),
+        ({"name": "run\n"}, "name"),
+        ({"name": ""}, "name"),
+    ],
+)
+def test_bad_settings_name_the_field(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         RunSettings.from_json(changed(**changes), "mine.json")
     assert str(caught.value).startswith("mine.json: ") and "\n" not in str(caught.value)
 

@@ -45,11 +45,20 @@ def test_codes_and_names_are_parsed_in_any_case(code: str) -> None:
         assert parse_diagnosis(entry.name.upper()) == code
 
 
-@pytest.mark.parametrize(("text", "code"), [
-    ("Melanoma  Invasive", "MEL"), ("nevus", "NV"), ("Seborrheic keratosis", "BKL"),
-    ("solar or actinic keratosis", "AK"), ("pyogenic granuloma", "VASC"),
-    ("", None), ("unknown", None), ("nan", None), ("NVx", None),
-])
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Melanoma  Invasive", "MEL"),
+        ("nevus", "NV"),
+        ("Seborrheic keratosis", "BKL"),
+        ("solar or actinic keratosis", "AK"),
+        ("pyogenic granuloma", "VASC"),
+        ("", None),
+        ("unknown", None),
+        ("nan", None),
+        ("NVx", None),
+    ],
+)
 def test_spellings(text: str, code: str | None) -> None:
     assert parse_diagnosis(text) == code
 
@@ -59,10 +68,19 @@ def test_an_unknown_code_lists_the_known() -> None:
         diagnosis("XYZ")
 
 
-@pytest.mark.parametrize(("source", "target"), [
-    (ISIC2019, ISIC2019), (ISIC2019, HAM10000), (ISIC2019, BINARY), (HAM10000, HAM10000), (HAM10000, BINARY),
-    (BINARY, BINARY), (("malignant", "benign"), BINARY), (("SCC", "NV"), HAM10000),
-])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (ISIC2019, ISIC2019),
+        (ISIC2019, HAM10000),
+        (ISIC2019, BINARY),
+        (HAM10000, HAM10000),
+        (HAM10000, BINARY),
+        (BINARY, BINARY),
+        (("malignant", "benign"), BINARY),
+        (("SCC", "NV"), HAM10000),
+    ],
+)
 @given(data=st.data())
 def test_merging_is_the_literal_sum(source: tuple[str, ...], target: tuple[str, ...], data: st.DataObject) -> None:
     shape = (data.draw(st.integers(0, 4)), len(source))
@@ -79,9 +97,15 @@ def test_merging_is_the_literal_sum(source: tuple[str, ...], target: tuple[str, 
     np.testing.assert_allclose(found.sum(axis=1), p.sum(axis=1), atol=1e-12)
 
 
-@pytest.mark.parametrize(("source", "target"), [
-    (HAM10000, ISIC2019), (BINARY, HAM10000), (BINARY, ISIC2019), (ISIC2019, ("MEL", "NV")),
-])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (HAM10000, ISIC2019),
+        (BINARY, HAM10000),
+        (BINARY, ISIC2019),
+        (ISIC2019, ("MEL", "NV")),
+    ],
+)
 def test_classes_are_never_split(source: tuple[str, ...], target: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="do not map onto"):
         convert_probabilities(np.full((1, len(source)), 1 / len(source)), source, target)

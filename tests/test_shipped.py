@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from lesion_core.analysis.evaluation_sets import view_summary
 from lesion_core.analysis.intervals import wilson
-from lesion_core.analysis.ood_scores import DEFAULT, Scorer
-from lesion_core.analysis.outputs import outputs_of, stranger_outputs
-from lesion_core.analysis.policy import HOWS, Wish, keeps, read_part, read_policy, tune
 from lesion_core.analysis.segmentation import mask_summary
-from lesion_core.analysis.views import view_summary
-from lesion_core.cards import card
 from lesion_core.data.collection import collect
-from lesion_core.engine import Engine
+from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN, read_study
 from lesion_core.labels import ISIC2019
-from lesion_core.run_folders import is_segmenter, run_folders
-from lesion_core.runs import Run, open_run
-from lesion_core.segmenter_cards import segmenter_card
-from lesion_core.segmenter_engine import SegmenterEngine
-from lesion_core.segmenter_runs import VARIANTS, SegmenterRun, open_segmenter
-from lesion_core.studies import SEEN, STUDIES, UNSEEN, read_study
+from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
+from lesion_core.ood.policy import THRESHOLD_RULES, TuningGoal, keeps, read_policy, split_scores, tune
+from lesion_core.ood.scores import DEFAULT, Scorer
+from lesion_core.reports.classifier_card import card
+from lesion_core.reports.segmenter_card import segmenter_card
+from lesion_core.runs.classifier import Run, open_run
+from lesion_core.runs.folder import is_segmenter, run_folders
+from lesion_core.runs.segmenter import VARIANTS, SegmenterRun, open_segmenter
+from lesion_core.serving.classifier import Engine
+from lesion_core.serving.segmenter import SegmenterEngine
 
 ROOT = Path(__file__).parent.parent
 CLASSIFIERS = [folder for folder in run_folders(ROOT / "checkpoints") if not is_segmenter(folder)]
@@ -59,8 +59,10 @@ def test_the_segmenter_gives_its_known_answer_and_has_its_card(unet: SegmenterRu
 def test_the_readme_says_what_the_segmenter_measures(unet: SegmenterRun, variant: str) -> None:
     table, counts = unet.counts("test", variant)
     rows = mask_summary(counts, table["lesion_id"]).set_index("metric")
-    cells = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})"
-             for r in rows.loc[["dice", "jaccard", "threshold_jaccard", "accuracy"]].itertuples()]
+    cells = [
+        f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})"
+        for r in rows.loc[["dice", "jaccard", "threshold_jaccard", "accuracy"]].itertuples()
+    ]
     fail = rows.loc["failures"]
     cells.append(f"{100 * fail['value']:.1f} % ({100 * fail['low']:.1f} to {100 * fail['high']:.1f})")
     line = f"| {VARIANTS[variant]} | {' | '.join(cells)} |"
@@ -74,13 +76,13 @@ def test_it_gives_its_known_answer_and_has_its_own_policy(shipped: Run) -> None:
     assert prediction.logits == pytest.approx(shipped.golden[1], abs=1e-3)
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", THRESHOLD_RULES)
 def test_every_way_to_choose_keeps_its_word(first: Run, how: str) -> None:
     scorer, key = Scorer.of(first), "confidence" if how == "published" else DEFAULT
-    policy = tune(first, key, how, Wish(error=0.15, threshold=0.9), scorer=scorer)
+    policy = tune(first, key, how, TuningGoal(error=0.15, threshold=0.9), scorer=scorer)
     table = first.part("calibrate")
     kept = keeps(policy, scorer.all(outputs_of(first, table), policy.parts))
-    part = read_part(first, scorer, key, "calibrate")
+    part = split_scores(first, scorer, key, "calibrate")
     assert policy.kept_share == kept.mean()
     if how == "keep":
         assert 0.95 <= kept.mean() < 0.96
@@ -118,12 +120,14 @@ def test_the_readme_says_what_the_binary_view_measures(shipped: Run) -> None:
 
 def test_the_readme_says_what_8_bits_cost(shipped: Run) -> None:
     cost = shipped.config.quantization
-    line = (f"| {named(shipped)} | {cost['balanced_accuracy_fp32']:.4f} | {cost['balanced_accuracy_8bit']:.4f} | "
-            f"{100 * cost['same_decision']:.2f} % |")
+    line = (
+        f"| {named(shipped)} | {cost['balanced_accuracy_fp32']:.4f} | {cost['balanced_accuracy_8bit']:.4f} | "
+        f"{100 * cost['same_decision']:.2f} % |"
+    )
     assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
 
 
-@pytest.mark.parametrize("variant", STUDIES["imbalance"].variants)
+@pytest.mark.parametrize("variant", EXPERIMENTS["imbalance"].variants)
 def test_the_readme_says_what_ways_with_rare_diagnoses_do(variant: str) -> None:
     found = read_study("imbalance", ROOT / "studies")
     assert found
@@ -131,21 +135,27 @@ def test_the_readme_says_what_ways_with_rare_diagnoses_do(variant: str) -> None:
     whole = own[own["class"].isna() | (own["class"] == "")].set_index(["view", "metric"])
     test, official = (whole.loc[(view, "balanced_accuracy")] for view in ("test", "isic2018"))
     recalls = own[(own["view"] == "test") & (own["metric"] == "sensitivity")].set_index("class")["value"]
-    cells = [f"{test['value']:.3f} ({test['low']:.3f} to {test['high']:.3f})",
-             f"{whole.loc[('test', 'accuracy'), 'value']:.3f}",
-             f"{official['value']:.3f} ({official['low']:.3f} to {official['high']:.3f})",
-             *(f"{100 * recalls[code]:.0f}" for code in ISIC2019)]
-    line = f"| {STUDIES['imbalance'].variants[variant].name} | {' | '.join(cells)} |"
+    cells = [
+        f"{test['value']:.3f} ({test['low']:.3f} to {test['high']:.3f})",
+        f"{whole.loc[('test', 'accuracy'), 'value']:.3f}",
+        f"{official['value']:.3f} ({official['low']:.3f} to {official['high']:.3f})",
+        *(f"{100 * recalls[code]:.0f}" for code in ISIC2019),
+    ]
+    line = f"| {EXPERIMENTS['imbalance'].variants[variant].name} | {' | '.join(cells)} |"
     assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
 
 
-@pytest.mark.parametrize(("view", "metric", "start"), [
-    ("test", "balanced_accuracy", "| own test split, n = 1,631 | balanced accuracy |"),
-    ("test", "macro_auroc", "| | mean AUROC |"), ("binary", "f1", "| benign or malignant | F1 |"),
-    ("several", "accuracy", "| its lesions with several pictures | accuracy |"),
-    ("isic2018", "balanced_accuracy", "| official ISIC 2018 test set, n = 1,285 | balanced accuracy |"),
-    ("isic2018", "macro_auroc", "| | mean AUROC |"),
-])
+@pytest.mark.parametrize(
+    ("view", "metric", "start"),
+    [
+        ("test", "balanced_accuracy", "| own test split, n = 1,631 | balanced accuracy |"),
+        ("test", "macro_auroc", "| | mean AUROC |"),
+        ("binary", "f1", "| benign or malignant | F1 |"),
+        ("several", "accuracy", "| its lesions with several pictures | accuracy |"),
+        ("isic2018", "balanced_accuracy", "| official ISIC 2018 test set, n = 1,285 | balanced accuracy |"),
+        ("isic2018", "macro_auroc", "| | mean AUROC |"),
+    ],
+)
 def test_the_readme_says_what_leakage_buys(view: str, metric: str, start: str) -> None:
     found = read_study("leakage", ROOT / "studies")
     assert found
@@ -153,31 +163,42 @@ def test_the_readme_says_what_leakage_buys(view: str, metric: str, start: str) -
     for variant, several, where in (("lesion", UNSEEN, "none in train"), ("image", SEEN, "others in train")):
         own = found.table[(found.table["variant"] == variant) & (found.table["metric"] == metric)]
         row = own.set_index("view").loc[several if view == "several" else view]
-        cells.append(f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-                     + (f", n = {row['n_images']:.0f}, {where}" if view == "several" else ""))
+        cells.append(
+            f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+            + (f", n = {row['n_images']:.0f}, {where}" if view == "several" else "")
+        )
     line = f"{start} {' | '.join(cells)} |"
     assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
 
 
-@pytest.mark.parametrize(("share", "key", "name"), [
-    (0.95, DEFAULT, "Unsure or strange (the policy)"), (0.95, "layer3_residual", "Residual of layer 3"),
-    (0.95, "vim", "Virtual logit (ViM)"), (0.95, "confidence", "Confidence, as published"),
-    (0.99, DEFAULT, "Unsure or strange"), (0.99, "layer3_residual", "Residual of layer 3"),
-    (0.99, "residual", "Residual (penultimate features)"),
-])
+@pytest.mark.parametrize(
+    ("share", "key", "name"),
+    [
+        (0.95, DEFAULT, "Unsure or strange (the policy)"),
+        (0.95, "layer3_residual", "Residual of layer 3"),
+        (0.95, "vim", "Virtual logit (ViM)"),
+        (0.95, "confidence", "Confidence, as published"),
+        (0.99, DEFAULT, "Unsure or strange"),
+        (0.99, "layer3_residual", "Residual of layer 3"),
+        (0.99, "residual", "Residual (penultimate features)"),
+    ],
+)
 def test_the_readme_says_whom_a_policy_turns_away(first: Run, share: float, key: str, name: str) -> None:
     scorer = Scorer.of(first)
-    policy = tune(first, key, wish=Wish(share=share), scorer=scorer)
+    policy = tune(first, key, goal=TuningGoal(share=share), scorer=scorer)
     assert share != 0.95 or key != DEFAULT or policy == read_policy(first)
-    kept, stays = (keeps(policy, scorer.all(o, policy.parts)) for o in (
-        outputs_of(first, first.part("test")), stranger_outputs(first)))
+    kept, stays = (
+        keeps(policy, scorer.all(o, policy.parts))
+        for o in (outputs_of(first, first.part("test")), stranger_outputs(first))
+    )
     cells = [f"{100 * kept.mean():.1f}"]
     for kind in ("natural", "chest_xray", "blood_smear"):
         of = (first.strangers["kind"] == kind).to_numpy()
         gone = wilson(int((~stays[of]).sum()), int(of.sum()))
         cells.append(" to ".join([f"{100 * gone.value:.1f} ({100 * gone.low:.1f}", f"{100 * gone.high:.1f})"]))
-    assert f"| {share:.0%} | {name} | {' | '.join(cells)} |".replace("%", " %") \
-        in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| {share:.0%} | {name} | {' | '.join(cells)} |".replace("%", " %") in (ROOT / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_its_card_is_what_the_program_writes(shipped: Run) -> None:

@@ -118,8 +118,15 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = ECE_BINS,
         inside = bin_of == b
         n = int(inside.sum())
         accuracy = wilson(int(r[inside].sum()), n, level)
-        rows.append({
-            "low": edges[b], "high": edges[b + 1], "n": n, "confidence": c[inside].mean() if n else np.nan,
-            "accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high,
-        })
+        rows.append(
+            {
+                "low": edges[b],
+                "high": edges[b + 1],
+                "n": n,
+                "confidence": c[inside].mean() if n else np.nan,
+                "accuracy": accuracy.value,
+                "accuracy_low": accuracy.low,
+                "accuracy_high": accuracy.high,
+            }
+        )
     return pd.DataFrame(rows)

@@ -151,8 +151,13 @@ def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def roc_band(
-    positive: ArrayLike, scores: ArrayLike, groups: ArrayLike,
-    n: int = 1000, seed: int = 0, level: float = 0.95, points: int = 101,
+    positive: ArrayLike,
+    scores: ArrayLike,
+    groups: ArrayLike,
+    n: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    points: int = 101,
 ) -> pd.DataFrame:
     """The pointwise band of the ROC curve over lesions: fpr, low, high (of the tpr at that fpr).
 
@@ -180,8 +185,13 @@ def roc_band(
 
 
 def precision_recall_band(
-    positive: ArrayLike, scores: ArrayLike, groups: ArrayLike,
-    n: int = 1000, seed: int = 0, level: float = 0.95, points: int = 101,
+    positive: ArrayLike,
+    scores: ArrayLike,
+    groups: ArrayLike,
+    n: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    points: int = 101,
 ) -> pd.DataFrame:
     """The pointwise band of the precision-recall curve: recall, low, high (of the precision there).
 

@@ -142,8 +142,16 @@ class _Draws:
     value: float
     resampled: Floats
 
-    def interval(self, level: float, n_images: int, n_groups: int, *, share: bool = False, noise_adds: bool = False,
-                 low: float = -np.inf) -> Interval:
+    def interval(
+        self,
+        level: float,
+        n_images: int,
+        n_groups: int,
+        *,
+        share: bool = False,
+        noise_adds: bool = False,
+        low: float = -np.inf,
+    ) -> Interval:
         """The interval of the figure; `share` allows Wilson's, `noise_adds` asks for the reversed one."""
         nothing = Interval(self.value, float("nan"), float("nan"), n_images, n_groups)
         if np.isnan(self.value):
@@ -160,8 +168,9 @@ class _Draws:
         return Interval(self.value, a, b, n_images, n_groups)
 
 
-def _draws(figures: Callable[[Weights], Mapping[str, Floats]], groups: NDArray[np.intp], n: int, seed: int,
-           others: int = 0) -> dict[str, list[_Draws]]:
+def _draws(
+    figures: Callable[[Weights], Mapping[str, Floats]], groups: NDArray[np.intp], n: int, seed: int, others: int = 0
+) -> dict[str, list[_Draws]]:
     """Every figure in the same resamples; a list of K for a figure that is (K, B), of one for (B,)."""
     values = {key: np.atleast_2d(value) for key, value in figures(ones(len(groups) + others)).items()}
     blocks: dict[str, list[Floats]] = {key: [] for key in values}
@@ -181,7 +190,11 @@ def _lesions(groups: NDArray[np.intp], among: Mask | None = None) -> int:
 
 
 def bootstrap_all(
-    statistics: Mapping[str, Statistic], groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95,
+    statistics: Mapping[str, Statistic],
+    groups: ArrayLike,
+    n: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
     others: int = 0,
 ) -> dict[str, Interval]:
     """The percentile interval of each statistic, all in the same `n` resamples of lesions.
@@ -207,15 +220,18 @@ def bootstrap_all(
     return {key: each[0].interval(level, *counts) for key, each in draws.items()}
 
 
-def bootstrap(
-    statistic: Statistic, groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95
-) -> Interval:
+def bootstrap(statistic: Statistic, groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95) -> Interval:
     """The percentile interval of one statistic; arguments and errors as in `bootstrap_all`."""
     return bootstrap_all({"it": statistic}, groups, n, seed, level)["it"]
 
 
 def paired_intervals(
-    ours: Figures, theirs: Figures, groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95,
+    ours: Figures,
+    theirs: Figures,
+    groups: ArrayLike,
+    n: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
     noise_adds: Collection[str] = (),
 ) -> dict[str, Interval]:
     """How much higher each figure is in `theirs` than in `ours`, both of the same pictures in the same resamples.
@@ -279,7 +295,9 @@ def share_intervals(
     asked = [np.bincount(codes[among], minlength=lesions).astype(np.float64) for among in cases]
     draws = _draws(
         lambda w: {str(i): ratio(sums(hits[i], w), sums(asked[i], w)) for i in range(len(cases))},
-        np.arange(lesions), n, seed,
+        np.arange(lesions),
+        n,
+        seed,
     )
     return {
         name: draws[str(i)][0].interval(level, int(among.sum()), int((asked[i] > 0).sum()), share=True)
@@ -295,8 +313,13 @@ def share_interval(
 
 
 def summary(
-    truth: ArrayLike, probabilities: ArrayLike, groups: ArrayLike, classes: Sequence[str],
-    n_boot: int = 1000, seed: int = 0, level: float = 0.95,
+    truth: ArrayLike,
+    probabilities: ArrayLike,
+    groups: ArrayLike,
+    classes: Sequence[str],
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> pd.DataFrame:
     """All of `METRICS` with intervals over lesions: metric, value, low, high, n_images, n_groups; one row each.
 
@@ -319,16 +342,27 @@ def summary(
     codes = group_codes(groups, len(scored.truth))
     draws = _draws(lambda w: {key: m.statistic(scored, w) for key, m in METRICS.items()}, codes, n_boot, seed)
     counts = len(codes), _lesions(codes)
-    return pd.DataFrame([
-        {"metric": key, **asdict(draws[key][0].interval(
-            level, *counts, share=key == "accuracy", noise_adds=m.noise_adds, low=m.low))}
-        for key, m in METRICS.items()
-    ])
+    return pd.DataFrame(
+        [
+            {
+                "metric": key,
+                **asdict(
+                    draws[key][0].interval(level, *counts, share=key == "accuracy", noise_adds=m.noise_adds, low=m.low)
+                ),
+            }
+            for key, m in METRICS.items()
+        ]
+    )
 
 
 def per_class_summary(
-    truth: ArrayLike, probabilities: ArrayLike, groups: ArrayLike, classes: Sequence[str],
-    n_boot: int = 1000, seed: int = 0, level: float = 0.95,
+    truth: ArrayLike,
+    probabilities: ArrayLike,
+    groups: ArrayLike,
+    classes: Sequence[str],
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> pd.DataFrame:
     """Figures of each class with intervals, long form: class, metric, value, low, high, n_images, n_groups.
 
@@ -353,8 +387,13 @@ def per_class_summary(
 
 
 def binary_summary(
-    truth_malignant: ArrayLike, p_malignant: ArrayLike, groups: ArrayLike, threshold: float = 0.5,
-    n_boot: int = 1000, seed: int = 0, level: float = 0.95,
+    truth_malignant: ArrayLike,
+    p_malignant: ArrayLike,
+    groups: ArrayLike,
+    threshold: float = 0.5,
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> pd.DataFrame:
     """The figures of `metrics.binary_view` with intervals: metric, value, low, high, n_images, n_groups.
 

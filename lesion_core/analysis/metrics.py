@@ -114,7 +114,7 @@ class Metric:
     Attributes:
         key: The name in links, files and on the command line.
         name: The name on the screen.
-        says: What the figure says, one sentence.
+        description: What the figure says, one sentence.
         higher_is_better: The direction.
         low: Lowest possible value.
         high: Highest possible value.
@@ -125,7 +125,7 @@ class Metric:
 
     key: str
     name: str
-    says: str
+    description: str
     higher_is_better: bool
     low: float
     high: float
@@ -146,40 +146,99 @@ class Metric:
 METRICS: dict[str, Metric] = {
     m.key: m
     for m in (
-        Metric("accuracy", "Accuracy", "The share of pictures that are classified correctly; common classes rule it.",
-               True, 0, 1, "ISO 5725-1; ties are undecided and count as wrong", lambda s, w: _mean(s.correct, w)),
-        Metric("balanced_accuracy", "Balanced accuracy",
-               "The mean sensitivity over the classes, so that a rare diagnosis weighs as much as a common one.",
-               True, 0, 1, "Official score of ISIC 2018 task 3 and ISIC 2019 (Codella et al. 2019, arXiv:1902.03368): "
-               "mean of recalls over the classes present, ties undecided", _balanced_accuracy),
-        Metric("macro_auroc", "AUROC",
-               "The chance that a picture of a class gets a higher probability for it than one of another class; "
-               "mean over classes, 0.5 is guessing.", True, 0, 1,
-               "Hanley and McNeil 1982, one against rest, mean over the classes present",
-               lambda s, w: mean_defined(np.stack([auroc(r, w) for r in s.rankings]))),
-        Metric("macro_auprc", "AUPRC",
-               "Average precision over all thresholds, mean over classes; guessing scores a class's own frequency.",
-               True, 0, 1, "Davis and Goadrich 2006, step-wise, one against rest, mean over the classes present",
-               _macro_auprc),
-        Metric("macro_f1", "Macro F1", "The mean over classes of the harmonic mean of precision and sensitivity.",
-               True, 0, 1, "van Rijsbergen 1979; mean of each class's F1 over the classes present", _macro_f1),
-        Metric("brier", "Brier score",
-               "The mean squared distance between the probabilities and the truth; it punishes wrong and unsure.",
-               False, 0, 2, "Brier 1950, summed over classes",
-               lambda s, w: _mean(((s.probabilities - s.is_class.T) ** 2).sum(axis=1), w)),
-        Metric("ece", "Calibration error",
-               "How far the stated confidence is from the share that is correct, on average over 15 bins.",
-               False, 0, 1, "Guo et al. 2017 (arXiv:1706.04599), 15 equal bins of the highest probability",
-               lambda s, w: calibration_error(s.probabilities.max(axis=1), s.correct, w), noise_adds=True),
-        Metric("log_loss", "Log loss",
-               "The mean surprise at the true diagnosis, in nats; one sure mistake costs a lot.",
-               False, 0, float("inf"), "Good 1952; probabilities under 2.2e-16 count as that", _log_loss),
+        Metric(
+            "accuracy",
+            "Accuracy",
+            "The share of pictures that are classified correctly; common classes rule it.",
+            True,
+            0,
+            1,
+            "ISO 5725-1; ties are undecided and count as wrong",
+            lambda s, w: _mean(s.correct, w),
+        ),
+        Metric(
+            "balanced_accuracy",
+            "Balanced accuracy",
+            "The mean sensitivity over the classes, so that a rare diagnosis weighs as much as a common one.",
+            True,
+            0,
+            1,
+            "Official score of ISIC 2018 task 3 and ISIC 2019 (Codella et al. 2019, arXiv:1902.03368): "
+            "mean of recalls over the classes present, ties undecided",
+            _balanced_accuracy,
+        ),
+        Metric(
+            "macro_auroc",
+            "AUROC",
+            "The chance that a picture of a class gets a higher probability for it than one of another class; "
+            "mean over classes, 0.5 is guessing.",
+            True,
+            0,
+            1,
+            "Hanley and McNeil 1982, one against rest, mean over the classes present",
+            lambda s, w: mean_defined(np.stack([auroc(r, w) for r in s.rankings])),
+        ),
+        Metric(
+            "macro_auprc",
+            "AUPRC",
+            "Average precision over all thresholds, mean over classes; guessing scores a class's own frequency.",
+            True,
+            0,
+            1,
+            "Davis and Goadrich 2006, step-wise, one against rest, mean over the classes present",
+            _macro_auprc,
+        ),
+        Metric(
+            "macro_f1",
+            "Macro F1",
+            "The mean over classes of the harmonic mean of precision and sensitivity.",
+            True,
+            0,
+            1,
+            "van Rijsbergen 1979; mean of each class's F1 over the classes present",
+            _macro_f1,
+        ),
+        Metric(
+            "brier",
+            "Brier score",
+            "The mean squared distance between the probabilities and the truth; it punishes wrong and unsure.",
+            False,
+            0,
+            2,
+            "Brier 1950, summed over classes",
+            lambda s, w: _mean(((s.probabilities - s.is_class.T) ** 2).sum(axis=1), w),
+        ),
+        Metric(
+            "ece",
+            "Calibration error",
+            "How far the stated confidence is from the share that is correct, on average over 15 bins.",
+            False,
+            0,
+            1,
+            "Guo et al. 2017 (arXiv:1706.04599), 15 equal bins of the highest probability",
+            lambda s, w: calibration_error(s.probabilities.max(axis=1), s.correct, w),
+            noise_adds=True,
+        ),
+        Metric(
+            "log_loss",
+            "Log loss",
+            "The mean surprise at the true diagnosis, in nats; one sure mistake costs a lot.",
+            False,
+            0,
+            float("inf"),
+            "Good 1952; probabilities under 2.2e-16 count as that",
+            _log_loss,
+        ),
     )
 }
 """The figures of merit by key."""
 
 METRIC_NAMES = {key: m.name for key, m in METRICS.items()} | {
-    "precision": "Precision", "recall": "Recall", "f1": "F1", "specificity": "Specificity", "auroc": "AUROC",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "specificity": "Specificity",
+    "auroc": "AUROC",
 }
 """The names on the screen, of the figures of `binary_view` too."""
 
@@ -211,9 +270,7 @@ def per_class(truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[str]
     scored = Scored.of(truth, probabilities)
     k = scored.probabilities.shape[1]
     figures = {name: values[:, 0] for name, values in class_figures(scored, ones(len(scored.truth))).items()}
-    return pd.DataFrame(
-        {"class": check_classes(classes, k), "n": np.bincount(scored.truth, minlength=k), **figures}
-    )
+    return pd.DataFrame({"class": check_classes(classes, k), "n": np.bincount(scored.truth, minlength=k), **figures})
 
 
 def confusion(truth: ArrayLike, predicted: ArrayLike, k: int) -> NDArray[np.int64]:
@@ -273,7 +330,10 @@ def binary_figures(scored: Scored, weights: Weights) -> dict[str, Floats]:
     """The figures of `binary_view` for weights (N, B), each (B,)."""
     of_class = {name: values[1] for name, values in class_figures(scored, weights).items()}
     return {
-        "accuracy": _mean(scored.correct, weights), "precision": of_class["precision"],
-        "recall": of_class["sensitivity"], "f1": of_class["f1"], "specificity": of_class["specificity"],
+        "accuracy": _mean(scored.correct, weights),
+        "precision": of_class["precision"],
+        "recall": of_class["sensitivity"],
+        "f1": of_class["f1"],
+        "specificity": of_class["specificity"],
         "auroc": of_class["auroc"],
     }

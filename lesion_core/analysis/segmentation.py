@@ -49,14 +49,14 @@ class MaskMetric:
     Attributes:
         key: Its name in tables.
         name: Its name on the screen.
-        says: What it measures, one sentence.
+        description: What it measures, one sentence.
         formula: In TeX.
         function: Counts to the figure of each picture (N,), in [0, 1].
     """
 
     key: str
     name: str
-    says: str
+    description: str
     formula: str
     function: Callable[[Counts], Floats]
 
@@ -75,19 +75,44 @@ class MaskMetric:
 MASK_METRICS: dict[str, MaskMetric] = {
     m.key: m
     for m in (
-        MaskMetric("dice", "Dice", "Twice the common area over the sum of both areas.",
-                   r"\frac{2TP}{2TP+FP+FN}", lambda c: _share(2 * c.tp, 2 * c.tp + c.fp + c.fn)),
-        MaskMetric("jaccard", "Jaccard", "The common area over the area of both together.",
-                   r"\frac{TP}{TP+FP+FN}", _jaccard),
-        MaskMetric("threshold_jaccard", "Threshold Jaccard",
-                   "The Jaccard, or 0 where it is under 0.65: the goal of ISIC 2018.",
-                   r"J \cdot [J \geq 0.65]", lambda c: np.where(_jaccard(c) >= THRESHOLD, _jaccard(c), 0.0)),
-        MaskMetric("accuracy", "Pixel accuracy", "The share of pixels that are called right.",
-                   r"\frac{TP+TN}{TP+TN+FP+FN}", lambda c: _share(c.tp + c.tn, c.tp + c.fp + c.fn + c.tn)),
-        MaskMetric("sensitivity", "Sensitivity", "The share of the lesion that is found.",
-                   r"\frac{TP}{TP+FN}", lambda c: _share(c.tp, c.tp + c.fn)),
-        MaskMetric("specificity", "Specificity", "The share of the skin that is left alone.",
-                   r"\frac{TN}{TN+FP}", lambda c: _share(c.tn, c.tn + c.fp)),
+        MaskMetric(
+            "dice",
+            "Dice",
+            "Twice the common area over the sum of both areas.",
+            r"\frac{2TP}{2TP+FP+FN}",
+            lambda c: _share(2 * c.tp, 2 * c.tp + c.fp + c.fn),
+        ),
+        MaskMetric(
+            "jaccard", "Jaccard", "The common area over the area of both together.", r"\frac{TP}{TP+FP+FN}", _jaccard
+        ),
+        MaskMetric(
+            "threshold_jaccard",
+            "Threshold Jaccard",
+            "The Jaccard, or 0 where it is under 0.65: the goal of ISIC 2018.",
+            r"J \cdot [J \geq 0.65]",
+            lambda c: np.where(_jaccard(c) >= THRESHOLD, _jaccard(c), 0.0),
+        ),
+        MaskMetric(
+            "accuracy",
+            "Pixel accuracy",
+            "The share of pixels that are called right.",
+            r"\frac{TP+TN}{TP+TN+FP+FN}",
+            lambda c: _share(c.tp + c.tn, c.tp + c.fp + c.fn + c.tn),
+        ),
+        MaskMetric(
+            "sensitivity",
+            "Sensitivity",
+            "The share of the lesion that is found.",
+            r"\frac{TP}{TP+FN}",
+            lambda c: _share(c.tp, c.tp + c.fn),
+        ),
+        MaskMetric(
+            "specificity",
+            "Specificity",
+            "The share of the skin that is left alone.",
+            r"\frac{TN}{TN+FP}",
+            lambda c: _share(c.tn, c.tn + c.fp),
+        ),
     )
 }
 """The figures by key, as the official scorer defines them (ISIC 2018 Task 1, arXiv:1902.03368)."""

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lesion_core.analysis.evaluation_sets import EvaluationData
 from lesion_core.analysis.intervals import share_intervals
 from lesion_core.analysis.predictions import predict
-from lesion_core.analysis.views import ViewData
 
 AGES = (-np.inf, 20, 40, 60, 80, np.inf)
 AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 and over")
@@ -30,7 +30,7 @@ def group_names(table: pd.DataFrame, by: str) -> NDArray[np.object_]:
     return names.where(names.notna(), UNKNOWN).astype(str).to_numpy(object)
 
 
-def subgroups(data: ViewData, n: int = 1000, seed: int = 0) -> pd.DataFrame:
+def subgroups(data: EvaluationData, n: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Accuracy, and the share of melanomas that are found, in each group of people.
 
     Args:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesion_core.data import ham10000, isic_archive, isic_challenges
-from lesion_core.data.ham10000 import read_ham10000
-from lesion_core.data.image_folder import folder_diagnosis, read_image_folder
-from lesion_core.data.isic_archive import read_isic_archive
-from lesion_core.data.isic_challenges import (
+from lesion_core.data.readers import ham10000, isic_archive, isic_challenges
+from lesion_core.data.readers.ham10000 import read_ham10000
+from lesion_core.data.readers.image_folder import folder_diagnosis, read_image_folder
+from lesion_core.data.readers.isic_archive import read_isic_archive
+from lesion_core.data.readers.isic_challenges import (
     read_isic2017,
     read_isic2018_task1,
     read_isic2018_task3,
@@ -51,22 +51,61 @@ _CHALLENGES = "https://challenge.isic-archive.com/data/"
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
-        Layout("ham10000", "10,015 dermoscopic images of seven diagnoses with lesion ids and lesion masks.",
-               "CC BY-NC 4.0", "https://doi.org/10.7910/DVN/DBW86T", read_ham10000, ham10000.TABLES),
-        Layout("isic2017", "2,750 dermoscopic images of melanoma, nevus and seborrheic keratosis.",
-               "CC0", f"{_CHALLENGES}#2017", read_isic2017, isic_challenges.TABLES_2017),
-        Layout("isic2018_task1", "3,694 dermoscopic images with a mask of the lesion, without diagnoses.",
-               "CC BY-NC 4.0, in part CC0", f"{_CHALLENGES}#2018", read_isic2018_task1,
-               ("ISIC2018_Task1_*_GroundTruth",)),
-        Layout("isic2018_task3", "HAM10000 as training set, with the official validation and test sets.",
-               "CC BY-NC 4.0", f"{_CHALLENGES}#2018", read_isic2018_task3, isic_challenges.TABLES_2018_TASK3),
-        Layout("isic2019", "25,331 dermoscopic images of eight diagnoses: HAM10000, BCN20000 and MSK.",
-               "CC BY-NC 4.0", f"{_CHALLENGES}#2019", read_isic2019, isic_challenges.TABLES_2019),
-        Layout("isic_archive", "A download from the ISIC Archive with the metadata.csv that isic-cli writes.",
-               "That of each image: CC0, CC BY or CC BY-NC; see copyright_license in the metadata",
-               "https://github.com/ImageMarkup/isic-cli", read_isic_archive, isic_archive.TABLES),
-        Layout("image_folder", "Any folder that holds one folder of images for each diagnosis.",
-               "That of its images", "Your own images", read_image_folder),
+        Layout(
+            "ham10000",
+            "10,015 dermoscopic images of seven diagnoses with lesion ids and lesion masks.",
+            "CC BY-NC 4.0",
+            "https://doi.org/10.7910/DVN/DBW86T",
+            read_ham10000,
+            ham10000.TABLES,
+        ),
+        Layout(
+            "isic2017",
+            "2,750 dermoscopic images of melanoma, nevus and seborrheic keratosis.",
+            "CC0",
+            f"{_CHALLENGES}#2017",
+            read_isic2017,
+            isic_challenges.TABLES_2017,
+        ),
+        Layout(
+            "isic2018_task1",
+            "3,694 dermoscopic images with a mask of the lesion, without diagnoses.",
+            "CC BY-NC 4.0, in part CC0",
+            f"{_CHALLENGES}#2018",
+            read_isic2018_task1,
+            ("ISIC2018_Task1_*_GroundTruth",),
+        ),
+        Layout(
+            "isic2018_task3",
+            "HAM10000 as training set, with the official validation and test sets.",
+            "CC BY-NC 4.0",
+            f"{_CHALLENGES}#2018",
+            read_isic2018_task3,
+            isic_challenges.TABLES_2018_TASK3,
+        ),
+        Layout(
+            "isic2019",
+            "25,331 dermoscopic images of eight diagnoses: HAM10000, BCN20000 and MSK.",
+            "CC BY-NC 4.0",
+            f"{_CHALLENGES}#2019",
+            read_isic2019,
+            isic_challenges.TABLES_2019,
+        ),
+        Layout(
+            "isic_archive",
+            "A download from the ISIC Archive with the metadata.csv that isic-cli writes.",
+            "That of each image: CC0, CC BY or CC BY-NC; see copyright_license in the metadata",
+            "https://github.com/ImageMarkup/isic-cli",
+            read_isic_archive,
+            isic_archive.TABLES,
+        ),
+        Layout(
+            "image_folder",
+            "Any folder that holds one folder of images for each diagnosis.",
+            "That of its images",
+            "Your own images",
+            read_image_folder,
+        ),
     )
 }
 """The layouts that can be read, by name."""
@@ -150,8 +189,10 @@ def training_table(root: Path) -> Catalog:
     """
     found = discover(root)
     if "isic2019" not in found:
-        raise DataError(f"There is no ISIC 2019 ground truth (ISIC_2019_Training_GroundTruth.csv) in {root} "
-                        "or a folder in it.", f"Download it from {LAYOUTS['isic2019'].source} into {root}.")
+        raise DataError(
+            f"There is no ISIC 2019 ground truth (ISIC_2019_Training_GroundTruth.csv) in {root} or a folder in it.",
+            f"Download it from {LAYOUTS['isic2019'].source} into {root}.",
+        )
     folders = [found["isic2019"], *root.glob("ISIC_2019_Training_Input")]
     folders += [found[name] for name in ("ham10000", "isic2017") if name in found]
     whole = read("isic2019", found["isic2019"], image_roots=folders, mask_roots=folders)

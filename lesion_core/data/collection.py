@@ -10,13 +10,12 @@ import pandas as pd
 
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import discover, read, training_table
+from lesion_core.data.corruptions import near_pictures
 from lesion_core.data.masks import check_frame, read_mask
-from lesion_core.data.near import near_pictures
 from lesion_core.data.splits import Manifest, split
-from lesion_core.data.tables import IMAGE_SUFFIXES, read_csv
+from lesion_core.data.tables import IMAGE_SUFFIXES, OFFICIAL_TEST, read_csv
 from lesion_core.errors import DataError
 from lesion_core.imaging.decode import decode_listed
-from lesion_core.runs import OFFICIAL_TEST
 
 NEAR_PICTURES = 100
 """Test pictures of a run that are changed in each way of `data.near`, to see what becomes of them."""
@@ -57,9 +56,7 @@ def collect(root: Path, settings: SplitSettings, *, strangers: Path | None = Non
     table = catalog.table[catalog.table["path"].notna()].reset_index(drop=True)
     manifest = split(table, settings)
     roles = manifest.table.set_index("image_id")
-    table = table.assign(
-        role=table["image_id"].map(roles["role"]), group=table["image_id"].map(roles["group"])
-    )
+    table = table.assign(role=table["image_id"].map(roles["role"]), group=table["image_id"].map(roles["group"]))
     notes = list(catalog.notes)
     official = _official_test(root)
     if official is not None:

@@ -32,9 +32,7 @@ def perceptual_hash(path: Path) -> NDArray[np.uint8]:
     return np.packbits(imagehash.phash(small, hash_size=HASH_SIDE).hash.ravel())
 
 
-def near_pairs(
-    hashes: NDArray[np.uint8], rows: NDArray[np.intp], distance: int = NEAR
-) -> NDArray[np.intp]:
+def near_pairs(hashes: NDArray[np.uint8], rows: NDArray[np.intp], distance: int = NEAR) -> NDArray[np.intp]:
     """Pairs of pictures whose hashes differ in at most `distance` bits, one of each pair in `rows`.
 
     Args:

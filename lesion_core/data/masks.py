@@ -57,8 +57,10 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
     levels = np.unique(grey)
     for wrong, what in (
         # Decoded as a picture, a 1 of 65535 is black and what is transparent is white.
-        (deep, "it has 16 bits"), (layered, "it has a transparent layer"),
-        ((pixels != grey[:, :, None]).any(), "it has colours"), (len(levels) > 2, f"it has {len(levels)} levels"),
+        (deep, "it has 16 bits"),
+        (layered, "it has a transparent layer"),
+        ((pixels != grey[:, :, None]).any(), "it has colours"),
+        (len(levels) > 2, f"it has {len(levels)} levels"),
     ):
         if wrong:
             raise DataError(

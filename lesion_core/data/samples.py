@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.data.masks import read_mask
-from lesion_core.data.synthetic import make_lesion
+from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.data.tables import IMAGE_SUFFIXES, read_csv
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.decode import decode
@@ -81,8 +81,12 @@ def stranger_samples(root: Path) -> list[Sample]:
         return []
     rows = read_csv(manifest, ("path",))
     return [
-        Sample(f"stranger-{Path(path).stem}", f"Not a lesion: {Path(path).stem.replace('_', ' ')}", "stranger",
-               path=root / path)
+        Sample(
+            f"stranger-{Path(path).stem}",
+            f"Not a lesion: {Path(path).stem.replace('_', ' ')}",
+            "stranger",
+            path=root / path,
+        )
         for path in rows["path"]
     ]
 
@@ -90,9 +94,14 @@ def stranger_samples(root: Path) -> list[Sample]:
 def folder_strangers(root: Path) -> list[Sample]:
     """The pictures that are no lesion in a data folder, ``ood/<kind>/<file>``."""
     return [
-        Sample(f"stranger-{path.parent.name}-{path.stem}", f"Not a lesion: {path.parent.name}, {path.stem}", "stranger",
-               path=path)
-        for path in sorted((root / "ood").glob("*/*")) if path.suffix.lower() in IMAGE_SUFFIXES
+        Sample(
+            f"stranger-{path.parent.name}-{path.stem}",
+            f"Not a lesion: {path.parent.name}, {path.stem}",
+            "stranger",
+            path=path,
+        )
+        for path in sorted((root / "ood").glob("*/*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES
     ]
 
 
@@ -103,7 +112,9 @@ def real_samples(table: pd.DataFrame) -> list[Sample]:
         Sample(
             str(row.image_id),
             f"{row.image_id}, {diagnosis(row.diagnosis).name}" if isinstance(row.diagnosis, str) else str(row.image_id),
-            "real", row.diagnosis if isinstance(row.diagnosis, str) else None, Path(str(row.path)),
+            "real",
+            row.diagnosis if isinstance(row.diagnosis, str) else None,
+            Path(str(row.path)),
             Path(str(row.mask_path)) if isinstance(row.mask_path, str) else None,
         )
         for row in there.itertuples()

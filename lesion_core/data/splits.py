@@ -6,17 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self, get_args
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from lesion_core.config import Role, SplitSettings
+from lesion_core.config import SplitSettings
 from lesion_core.data.duplicates import group_ids
-from lesion_core.data.tables import read_csv, some
+from lesion_core.data.tables import ROLES, read_csv, some
 from lesion_core.errors import DataError
-
-ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,36 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
+from lesion_core.config import Role
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.labels import parse_diagnosis
 
 COLUMNS: tuple[str, ...] = (
-    "image_id", "lesion_id", "dataset", "path", "diagnosis", "dx_type", "age", "sex", "site", "mask_path",
+    "image_id",
+    "lesion_id",
+    "dataset",
+    "path",
+    "diagnosis",
+    "dx_type",
+    "age",
+    "sex",
+    "site",
+    "mask_path",
 )
 """The columns of a catalog: text, but for `age` (years, float64)."""
+
+ROLES: tuple[Role, ...] = get_args(Role)
+"""What an image is for, in the order of the work: see `config.Role`."""
+
+OFFICIAL_TEST = "isic2018_test"
+"""The data set name of the official ISIC 2018 Task 3 test set."""
+
+NEAR = "changed test dermoscopy"
+"""The source of test images that something is wrong with (`data.corruptions`): they are dermoscopy."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 MASK_ENDING = "_segmentation"
@@ -26,11 +46,15 @@ OLDEST = 120.0
 
 _UNKNOWN = frozenset({"", "unknown", "unk", "na", "n/a", "nan", "none", "null", "not available"})
 _DX_TYPES: dict[str, str] = {
-    "histo": "histo", "histopathology": "histo",
-    "follow_up": "follow_up", "serial imaging showing no change": "follow_up",
-    "consensus": "consensus", "single image expert consensus": "consensus",
+    "histo": "histo",
+    "histopathology": "histo",
+    "follow_up": "follow_up",
+    "serial imaging showing no change": "follow_up",
+    "consensus": "consensus",
+    "single image expert consensus": "consensus",
     "single contributor clinical assessment": "clinical",
-    "confocal": "confocal", "confocal microscopy with consensus dermoscopy": "confocal",
+    "confocal": "confocal",
+    "confocal microscopy with consensus dermoscopy": "confocal",
 }
 
 
@@ -83,8 +107,10 @@ class Files:
         """
         if found := self.find(*patterns):
             return found
-        raise DataError(f"There is no {what} ({' or '.join(patterns)}) under {some(self.roots)}.",
-                        "Unpack the download there, or name the folder that holds it.")
+        raise DataError(
+            f"There is no {what} ({' or '.join(patterns)}) under {some(self.roots)}.",
+            "Unpack the download there, or name the folder that holds it.",
+        )
 
 
 def isic_id(stem: str) -> str:
@@ -115,8 +141,9 @@ def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Se
     for path in (path for root in mask_roots or roots for path in listings[root] if _is_image(path)):
         if _stem(path).endswith(MASK_ENDING):
             masks.setdefault(isic_id(_stem(path).removesuffix(MASK_ENDING)), path)
-    return Files(tuple(roots), tables, images, masks, tuple(pictures), tuple(image_roots or roots),
-                 tuple(mask_roots or roots))
+    return Files(
+        tuple(roots), tables, images, masks, tuple(pictures), tuple(image_roots or roots), tuple(mask_roots or roots)
+    )
 
 
 def _stem(path: str) -> str:
@@ -130,7 +157,8 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
         ConfigError: There is none.
     """
     files = [
-        path for one in given
+        path
+        for one in given
         for path in (sorted(p for p in one.rglob("*") if _is_image(p.name)) if one.is_dir() else [one])
     ]
     if not files:
@@ -174,15 +202,23 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
             raise UnicodeError
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(path, sep="\t" if "\t" in header else ",", dtype=str, na_filter=False,
-                                encoding="utf-8-sig", index_col=False)
+            frame = pd.read_csv(
+                path,
+                sep="\t" if "\t" in header else ",",
+                dtype=str,
+                na_filter=False,
+                encoding="utf-8-sig",
+                index_col=False,
+            )
     except pd.errors.EmptyDataError:
         raise DataError(f"{path.name} is empty.", "Download it again.") from None
     except (UnicodeError, pd.errors.ParserError):
         raise DataError(f"{path.name} is no readable CSV table.", "Download it again as UTF-8 text.") from None
     except pd.errors.ParserWarning:
-        raise DataError(f"{path.name} has rows with more fields than its header names.",
-                        "A comma in a text needs quotes; download the table again.") from None
+        raise DataError(
+            f"{path.name} has rows with more fields than its header names.",
+            "A comma in a text needs quotes; download the table again.",
+        ) from None
     frame.columns = frame.columns.str.strip()
     twice = frame.columns[frame.columns.duplicated()].unique()
     if len(twice):
@@ -202,8 +238,9 @@ def need_columns(frame: pd.DataFrame, required: Iterable[str], name: str) -> Non
     """
     absent = [column for column in required if column not in frame.columns]
     if absent:
-        raise DataError(f"{name} has no column {', '.join(absent)}.",
-                        f"Its columns are {', '.join(map(str, frame.columns))}.")
+        raise DataError(
+            f"{name} has no column {', '.join(absent)}.", f"Its columns are {', '.join(map(str, frame.columns))}."
+        )
 
 
 def renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
@@ -221,8 +258,10 @@ def parse_diagnoses(text: pd.Series[str], classes: Sequence[str], source: str) -
     codes: pd.Series[str] = text.map(parse_diagnosis)
     unknown = ~codes.isin(classes)
     if unknown.any():
-        raise DataError(f"{source} has unknown diagnoses in {int(unknown.sum())} of {len(text)} rows: "
-                        f"{counted(text[unknown])}.", f"Known here are {', '.join(code.lower() for code in classes)}.")
+        raise DataError(
+            f"{source} has unknown diagnoses in {int(unknown.sum())} of {len(text)} rows: {counted(text[unknown])}.",
+            f"Known here are {', '.join(code.lower() for code in classes)}.",
+        )
     return codes
 
 
@@ -245,8 +284,10 @@ def truth_from_one_hot(frame: pd.DataFrame, classes: Sequence[str], source: str)
         (values.sum(axis="columns") > 1, "more than one diagnosis set"),
     ):
         if wrong.any():
-            raise DataError(f"{source} has {what} in {int(wrong.sum())} of {len(frame)} rows "
-                            f"({some(ids[wrong])}).", "Each row needs exactly one 1.")
+            raise DataError(
+                f"{source} has {what} in {int(wrong.sum())} of {len(frame)} rows ({some(ids[wrong])}).",
+                "Each row needs exactly one 1.",
+            )
     truth: pd.Series[str] = values.idxmax(axis="columns").astype("str")
     return truth
 
@@ -287,8 +328,9 @@ def assemble(
         raise DataError(f"{name} has {int((frame['image_id'] == '').sum())} rows without an image id.", "Correct them.")
     twice = frame["image_id"][frame["image_id"].duplicated()].unique()
     if len(twice):
-        raise DataError(f"{name} lists {len(twice)} image ids more than once ({some(twice)}).",
-                        "Keep one row for each image.")
+        raise DataError(
+            f"{name} lists {len(twice)} image ids more than once ({some(twice)}).", "Keep one row for each image."
+        )
     for column in ("lesion_id", "dx_type", "sex", "site"):
         frame[column] = known(frame[column]) if column in frame else pd.Series(pd.NA, frame.index, dtype="str")
     frame["dataset"] = frame.get("dataset", name)
@@ -305,8 +347,10 @@ def assemble(
     table = frame[list(COLUMNS)].astype(text).sort_values("image_id", ignore_index=True)
     missing = tuple(table["image_id"][table["path"].isna()])
     if len(missing) == len(table):
-        raise DataError(f"{name}: none of the {len(table)} images listed was found under {some(files.image_roots)}.",
-                        "Unpack the images there, or name the folders that hold them.")
+        raise DataError(
+            f"{name}: none of the {len(table)} images listed was found under {some(files.image_roots)}.",
+            "Unpack the images there, or name the folders that hold them.",
+        )
     if missing:
         said.append(f"{name}: {len(missing)} of the {len(table)} images listed were not found.")
     return Catalog(table, missing, tuple(said))
@@ -320,8 +364,10 @@ def _ages(frame: pd.DataFrame, notes: list[str]) -> pd.Series[float]:
     years: pd.Series[float] = pd.to_numeric(text, errors="coerce").astype("float64")
     wrong = text.notna() & ~years.between(0.0, OLDEST)
     if wrong.any():
-        notes.append(f"{int(wrong.sum())} ages that are no number from 0 to {OLDEST:.0f} count as unknown: "
-                     f"{counted(text[wrong])}.")
+        notes.append(
+            f"{int(wrong.sum())} ages that are no number from 0 to {OLDEST:.0f} count as unknown: "
+            f"{counted(text[wrong])}."
+        )
     return years.mask(wrong)
 
 

@@ -15,10 +15,10 @@ from torchvision.models import ResNet
 from lesion_core.config import Preprocessing
 from lesion_core.errors import ConfigError, ModelError
 from lesion_core.explain.cam import class_maps, grad_cam, grad_cam_pp
-from lesion_core.explain.evidence import Evidence, OnPass, Target, check_request, check_target
 from lesion_core.explain.gradients import gradient_shap, guided_grad_cam, integrated_gradients, smoothgrad
 from lesion_core.explain.methods import BASELINES, method
 from lesion_core.explain.perturbation import kernel_shap, occlusion, superpixels
+from lesion_core.explain.target_function import OnPass, Target, TargetFunction, check_request, check_target
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.models.classifiers import stages
 
@@ -94,7 +94,7 @@ class Request:
         baseline: Which of them a method that takes one is given.
     """
 
-    evidence: Evidence
+    evidence: TargetFunction
     square: NDArray[np.uint8]
     image: Tensor
     layer: str
@@ -143,8 +143,15 @@ def baseline_square(square: NDArray[np.uint8], key: str) -> NDArray[np.uint8]:
 
 
 def attribute(
-    model: ResNet, square: NDArray[np.uint8], preprocessing: Preprocessing, target: Target, *,
-    by: str = "gradcam", layer: str = "layer4", baseline: str = "skin", on_pass: OnPass | None = None,
+    model: ResNet,
+    square: NDArray[np.uint8],
+    preprocessing: Preprocessing,
+    target: Target,
+    *,
+    by: str = "gradcam",
+    layer: str = "layer4",
+    baseline: str = "skin",
+    on_pass: OnPass | None = None,
 ) -> Attribution:
     """Explain one picture.
 
@@ -167,15 +174,16 @@ def attribute(
     entry = method(by)
     image = torch.from_numpy(normalize(square[None], preprocessing))
     check_request(model, image, target)
-    baselines = {key: torch.from_numpy(normalize(baseline_square(square, key)[None], preprocessing))
-                 for key in BASELINES}
+    baselines = {
+        key: torch.from_numpy(normalize(baseline_square(square, key)[None], preprocessing)) for key in BASELINES
+    }
     if baseline not in baselines:
         raise ConfigError(f"There is no baseline '{baseline}'.", f"Known are {', '.join(BASELINES)}.")
     if by == "gradcam" and layer == LAST:
         with torch.no_grad():
             maps = class_maps(model, stages(model, image)[1])[0].numpy()
         return from_maps(maps, target, len(square))
-    request = Request(Evidence(model, target, on_pass), square, image, layer, baselines, baselines[baseline])
+    request = Request(TargetFunction(model, target, on_pass), square, image, layer, baselines, baselines[baseline])
     with torch.inference_mode(False), torch.enable_grad():
         raw, error = _MAKERS[by](request)
     found = raw.detach().float().numpy()
@@ -186,4 +194,3 @@ def _finite(found: Attribution) -> Attribution:
     if not np.isfinite(found.raw).all():
         raise ModelError("The map holds values that are no numbers.", "The model's weights or the picture are damaged.")
     return found
-

@@ -8,8 +8,8 @@ from torch import Tensor
 from torchvision.models import ResNet
 
 from lesion_core.errors import ModelError
-from lesion_core.explain.evidence import Evidence
 from lesion_core.explain.layers import LAYERS
+from lesion_core.explain.target_function import TargetFunction
 
 
 def check_layer(layer: str) -> None:
@@ -36,7 +36,7 @@ def class_maps(model: ResNet, activations: Tensor) -> Tensor:
     return torch.einsum("kd,ndhw->nkhw", model.fc.weight, activations) / (h * w)
 
 
-def grad_cam(evidence: Evidence, image: Tensor, layer: str) -> Tensor:
+def grad_cam(evidence: TargetFunction, image: Tensor, layer: str) -> Tensor:
     """Grad-CAM, signed: ``sum_k (mean_xy dy/dA_k) A_k`` (Selvaraju et al., ICCV 2017), through Captum.
 
     Args:
@@ -57,7 +57,7 @@ def grad_cam(evidence: Evidence, image: Tensor, layer: str) -> Tensor:
     return found[0, 0]
 
 
-def grad_cam_pp(evidence: Evidence, image: Tensor, layer: str) -> Tensor:
+def grad_cam_pp(evidence: TargetFunction, image: Tensor, layer: str) -> Tensor:
     """Grad-CAM++ (Chattopadhay et al., WACV 2018, equations 10 and 19), for exp(y) as the score.
 
     ``w_k = sum_xy alpha_kxy relu(g_kxy)`` with ``alpha = g^2 / (2 g^2 + (sum_xy A_k) g^3)``, and the map is

@@ -42,8 +42,13 @@ def pixel_order(heatmap: NDArray[np.floating]) -> NDArray[np.intp]:
 
 
 def perturbed_curve(
-    answer: Answer, square: NDArray[np.uint8], heatmap: NDArray[np.floating], baseline: NDArray[np.uint8],
-    kind: Literal["deletion", "insertion"], steps: int = 20, batch: int = 5,
+    answer: Answer,
+    square: NDArray[np.uint8],
+    heatmap: NDArray[np.floating],
+    baseline: NDArray[np.uint8],
+    kind: Literal["deletion", "insertion"],
+    steps: int = 20,
+    batch: int = 5,
 ) -> Iterator[Curve]:
     """Deletion or insertion (Petsiuk, Das and Saenko, RISE, BMVC 2018), as it grows.
 

@@ -11,7 +11,7 @@ from captum.attr import GradientShap, GuidedBackprop, IntegratedGradients, Layer
 from torch import Tensor, nn
 
 from lesion_core.explain.cam import grad_cam
-from lesion_core.explain.evidence import Evidence, seeded
+from lesion_core.explain.target_function import TargetFunction, seeded
 
 STEPS = 32
 """Of Integrated Gradients."""
@@ -22,7 +22,7 @@ NOISE = 0.15
 BATCH = 8
 
 
-def integrated_gradients(evidence: Evidence, image: Tensor, baseline: Tensor) -> tuple[Tensor, float]:
+def integrated_gradients(evidence: TargetFunction, image: Tensor, baseline: Tensor) -> tuple[Tensor, float]:
     """Integrated Gradients (Sundararajan et al., ICML 2017), Gauss-Legendre, through Captum.
 
     Args:
@@ -43,7 +43,7 @@ def integrated_gradients(evidence: Evidence, image: Tensor, baseline: Tensor) ->
     return found[0].sum(0), error
 
 
-def gradient_shap(evidence: Evidence, image: Tensor, baselines: Tensor, seed: int = 0) -> Tensor:
+def gradient_shap(evidence: TargetFunction, image: Tensor, baselines: Tensor, seed: int = 0) -> Tensor:
     """GradientSHAP through Captum: gradients at random places between noisy copies of the picture and the baselines.
 
     Args:
@@ -59,12 +59,13 @@ def gradient_shap(evidence: Evidence, image: Tensor, baselines: Tensor, seed: in
     with seeded(seed):
         for _ in range(SAMPLES // BATCH):
             found = GradientShap(evidence).attribute(
-                image.detach().clone(), baselines, n_samples=BATCH, stdevs=0.05 * float(image.max() - image.min()))
+                image.detach().clone(), baselines, n_samples=BATCH, stdevs=0.05 * float(image.max() - image.min())
+            )
             total += found[0].detach()
     return total.sum(0) / (SAMPLES // BATCH)
 
 
-def smoothgrad(evidence: Evidence, image: Tensor, seed: int = 0) -> Tensor:
+def smoothgrad(evidence: TargetFunction, image: Tensor, seed: int = 0) -> Tensor:
     """SmoothGrad (Smilkov et al., 2017) through Captum: the mean gradient under noise, its largest channel.
 
     Args and seed as in `gradient_shap`.
@@ -74,13 +75,17 @@ def smoothgrad(evidence: Evidence, image: Tensor, seed: int = 0) -> Tensor:
     """
     with seeded(seed):
         found: Tensor = NoiseTunnel(Saliency(evidence)).attribute(
-            image.detach().clone().requires_grad_(True), nt_type="smoothgrad", nt_samples=SAMPLES,
-            nt_samples_batch_size=BATCH, stdevs=NOISE * float(image.max() - image.min()), abs=False,
+            image.detach().clone().requires_grad_(True),
+            nt_type="smoothgrad",
+            nt_samples=SAMPLES,
+            nt_samples_batch_size=BATCH,
+            stdevs=NOISE * float(image.max() - image.min()),
+            abs=False,
         )
     return found[0].abs().amax(0)
 
 
-def guided_grad_cam(evidence: Evidence, image: Tensor, layer: str) -> Tensor:
+def guided_grad_cam(evidence: TargetFunction, image: Tensor, layer: str) -> Tensor:
     """Guided Grad-CAM (Selvaraju et al., ICCV 2017): positive Grad-CAM, upsampled, times guided backpropagation.
 
     Captum's `GuidedGradCam` upsamples by nearest neighbour; here it is bilinear, as in the paper.

@@ -9,7 +9,7 @@ from captum.attr import KernelShap, Occlusion
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lesion_core.explain.evidence import Evidence, seeded
+from lesion_core.explain.target_function import TargetFunction, seeded
 
 WINDOWS = 8
 """Occlusion covers squares of this part of the side, at steps of half of one."""
@@ -19,7 +19,7 @@ SHAP_SAMPLES = 300
 BATCH = 16
 
 
-def occlusion(evidence: Evidence, image: Tensor, baseline: Tensor) -> Tensor:
+def occlusion(evidence: TargetFunction, image: Tensor, baseline: Tensor) -> Tensor:
     """Occlusion (Zeiler and Fergus, ECCV 2014) through Captum: how far the answer falls where a square is covered.
 
     Args:
@@ -33,7 +33,10 @@ def occlusion(evidence: Evidence, image: Tensor, baseline: Tensor) -> Tensor:
     side = max(2, image.shape[-1] // WINDOWS)
     with torch.no_grad():
         found: Tensor = Occlusion(evidence).attribute(
-            image, sliding_window_shapes=(3, side, side), strides=(3, side // 2, side // 2), baselines=baseline,
+            image,
+            sliding_window_shapes=(3, side, side),
+            strides=(3, side // 2, side // 2),
+            baselines=baseline,
             perturbations_per_eval=BATCH,
         )
     return found[0].mean(0)
@@ -66,7 +69,7 @@ def superpixels(square: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def kernel_shap(
-    evidence: Evidence, image: Tensor, baseline: Tensor, patches: NDArray[np.int64], seed: int = 0
+    evidence: TargetFunction, image: Tensor, baseline: Tensor, patches: NDArray[np.int64], seed: int = 0
 ) -> Tensor:
     """KernelSHAP over patches (Lundberg and Lee, NeurIPS 2017) through Captum.
 

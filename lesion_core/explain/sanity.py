@@ -10,8 +10,12 @@ from torch import nn
 from torchvision.models import ResNet
 
 STAGES: dict[str, str] = {
-    "fc": "the last linear layer", "layer4": "and layer4", "layer3": "and layer3", "layer2": "and layer2",
-    "layer1": "and layer1", "conv1": "and the first convolution: nothing learned is left",
+    "fc": "the last linear layer",
+    "layer4": "and layer4",
+    "layer3": "and layer3",
+    "layer2": "and layer2",
+    "layer1": "and layer1",
+    "conv1": "and the first convolution: nothing learned is left",
 }
 """What is randomised, each with all before it, from the answer to the picture."""
 

@@ -21,21 +21,35 @@ from lesion_core.explain.methods import method
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.geometry import dark_ring, to_original
 from lesion_core.imaging.hair import hair_mask
-from lesion_core.runs import Run
+from lesion_core.runs.classifier import Run
 
 if TYPE_CHECKING:
-    from lesion_core.engine import Engine
+    from lesion_core.serving.classifier import Engine
 
 FILE = "explanations.parquet"
 COLUMNS = (
-    "image_id", "lesion_id", "label", "answer", "method", "inside", "area", "peak", "hair", "dark", "maximum", "run",
+    "image_id",
+    "lesion_id",
+    "label",
+    "answer",
+    "method",
+    "inside",
+    "area",
+    "peak",
+    "hair",
+    "dark",
+    "maximum",
+    "run",
 )
 """`inside`, `hair` and `dark` are shares of the map's positive sum; `area` is the share of what the model saw that
 is lesion: what `inside` would be for a map that points nowhere in particular; `run` is the fingerprint."""
 
 
 def survey(
-    engine: Engine, table: pd.DataFrame, methods: Sequence[str], on_progress: Callable[[int, int], None] | None = None,
+    engine: Engine,
+    table: pd.DataFrame,
+    methods: Sequence[str],
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Explain the model's own answer to every picture, with every method.
 
@@ -70,11 +84,22 @@ def survey(
         for key in methods:
             found = engine.explain(image, answer, method=key, prediction=prediction)
             heat = to_original(found.heatmap, image.shape, box)
-            rows.append((
-                image_id, lesion, label, answer, key, energy_inside(heat, mask), float(mask[seen].mean()),
-                peak_inside(heat, mask), energy_inside(heat, hair), energy_inside(heat, dark), found.maximum,
-                engine.run.fingerprint,
-            ))
+            rows.append(
+                (
+                    image_id,
+                    lesion,
+                    label,
+                    answer,
+                    key,
+                    energy_inside(heat, mask),
+                    float(mask[seen].mean()),
+                    peak_inside(heat, mask),
+                    energy_inside(heat, hair),
+                    energy_inside(heat, dark),
+                    found.maximum,
+                    engine.run.fingerprint,
+                )
+            )
         if on_progress:
             on_progress(done, len(table))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -155,8 +155,16 @@ def _ruler(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
         paths.append((np.stack([foot, foot + into * size]), thick))
         if i % 10 == 0:
             x, y = (foot + into * (size + scale * 0.03) + scale * np.array([-0.02, 0.015])).astype(int).tolist()
-            cv2.putText(opacity, str(i // 10), (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale * 0.0019, 255,
-                        max(1, round(thick)), cv2.LINE_AA)
+            cv2.putText(
+                opacity,
+                str(i // 10),
+                (x, y),
+                cv2.FONT_HERSHEY_SIMPLEX,
+                scale * 0.0019,
+                255,
+                max(1, round(thick)),
+                cv2.LINE_AA,
+            )
     alpha = np.maximum(strokes((height, width), paths), np.float32(1 / 255) * opacity)
     return _lay(image, 0.9 * alpha, (24, 22, 26))
 
@@ -274,7 +282,9 @@ def add_artefact(image: Picture, name: str, seed: int, strength: float = 0.5) ->
     if seed < 0:
         raise ConfigError(f"The seed {seed} is negative.", "Give a whole number from 0.")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise ImageError(f"An array of shape {image.shape} and type {image.dtype} is no RGB picture.",
-                         "Give (height, width, 3) of type uint8.")
+        raise ImageError(
+            f"An array of shape {image.shape} and type {image.dtype} is no RGB picture.",
+            "Give (height, width, 3) of type uint8.",
+        )
     rng = np.random.default_rng([seed, *name.encode()])
     return ARTEFACTS[name].draw(image, rng, strength)

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from lesion_core.config import Clahe, ColorConstancy
 
 
-def shades_of_gray(
-    image: NDArray[np.uint8], settings: ColorConstancy
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def shades_of_gray(image: NDArray[np.uint8], settings: ColorConstancy) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Correct the light's colour, taken as the Minkowski mean of the picture.
 
     .. math:: e_c = (\\tfrac1n \\sum_i I_{c,i}^p)^{1/p}, \\quad g_c = \\lVert e \\rVert / (\\sqrt 3 \\, e_c)

@@ -131,8 +131,9 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         try:
             return _rgb(_upright(picture))
         except (OSError, ValueError):
-            raise NotAnImageError(f"{name} has colours of a kind that is not read ({picture.mode}).", _SAVE_AGAIN) \
-                from None
+            raise NotAnImageError(
+                f"{name} has colours of a kind that is not read ({picture.mode}).", _SAVE_AGAIN
+            ) from None
 
 
 def decode_listed(path: str) -> NDArray[np.uint8]:

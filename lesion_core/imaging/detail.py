@@ -31,7 +31,6 @@ def equal_detail(image: NDArray[np.uint8], settings: Detail) -> NDArray[np.uint8
 
 def compressed(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """A picture (H, W, 3) uint8 RGB as it comes back from a JPEG file (4:2:0) of a quality from 1 to 100."""
-    how = [cv2.IMWRITE_JPEG_QUALITY, quality,
-           cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
+    how = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
     _, file = cv2.imencode(".jpg", image[:, :, ::-1], how)
     return np.ascontiguousarray(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1])

@@ -143,7 +143,7 @@ def _smooth(points: NDArray[np.float64]) -> NDArray[np.float64]:
     width = max(1, len(points) // 50) | 1
     if width < 3:
         return points
-    around = np.concatenate([points[-(width // 2):], points, points[: width // 2]])
+    around = np.concatenate([points[-(width // 2) :], points, points[: width // 2]])
     kernel = np.full(width, 1 / width)
     return np.stack([np.convolve(around[:, i], kernel, mode="valid") for i in range(2)], axis=1)
 

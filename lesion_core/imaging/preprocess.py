@@ -21,8 +21,21 @@ from lesion_core.imaging.geometry import Box, crop_dark_corners, resize, scale_t
 from lesion_core.imaging.hair import hair_mask, remove_hair
 
 __all__ = [
-    "Box", "Pipeline", "Preprocessed", "Step", "crop_dark_corners", "equal_detail", "equalize", "hair_mask",
-    "normalize", "reduce_large", "remove_hair", "resize", "shades_of_gray", "square", "to_original",
+    "Box",
+    "Pipeline",
+    "Preprocessed",
+    "Step",
+    "crop_dark_corners",
+    "equal_detail",
+    "equalize",
+    "hair_mask",
+    "normalize",
+    "reduce_large",
+    "remove_hair",
+    "resize",
+    "shades_of_gray",
+    "square",
+    "to_original",
 ]
 
 LARGE_SIDE = 2048
@@ -131,7 +144,8 @@ class Pipeline:
         small = reduce_large(image)
         field, (left, top, _, _) = (
             crop_dark_corners(small, self.settings.dark_corner)
-            if self.settings.dark_corner.enabled else (small, (0.0, 0.0, 0.0, 0.0))
+            if self.settings.dark_corner.enabled
+            else (small, (0.0, 0.0, 0.0, 0.0))
         )
         x0, y0, x1, y1 = square(field.shape, self.settings.resize)
         x, y = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]

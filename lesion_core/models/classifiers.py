@@ -40,19 +40,24 @@ class Architecture:
 
 ARCHITECTURES: dict[str, Architecture] = {
     "resnet10": Architecture(
-        "ResNet-10", "Four basic blocks, 4.9 M weights; trains in seconds, for tests and for trying things out.",
-        lambda classes: ResNet(BasicBlock, [1, 1, 1, 1], num_classes=classes), in_hub=False,
+        "ResNet-10",
+        "Four basic blocks, 4.9 M weights; trains in seconds, for tests and for trying things out.",
+        lambda classes: ResNet(BasicBlock, [1, 1, 1, 1], num_classes=classes),
+        in_hub=False,
     ),
     "resnet50": Architecture(
-        "ResNet-50", "16 bottleneck blocks, 23.5 M weights; the usual first choice.",
+        "ResNet-50",
+        "16 bottleneck blocks, 23.5 M weights; the usual first choice.",
         lambda classes: cast(ResNet, resnet50(num_classes=classes)),
     ),
     "resnet101": Architecture(
-        "ResNet-101", "33 bottleneck blocks, 42.5 M weights.",
+        "ResNet-101",
+        "33 bottleneck blocks, 42.5 M weights.",
         lambda classes: cast(ResNet, resnet101(num_classes=classes)),
     ),
     "resnet152": Architecture(
-        "ResNet-152", "50 bottleneck blocks, 58.2 M weights; the deepest and slowest.",
+        "ResNet-152",
+        "50 bottleneck blocks, 58.2 M weights; the deepest and slowest.",
         lambda classes: cast(ResNet, resnet152(num_classes=classes)),
     ),
 }
@@ -84,8 +89,10 @@ class Initialised:
         for name in self.ignored:
             if block := re.search(r"(layer\d+)\.(\d+)\.", name):
                 dropped.setdefault(block[1], []).append(int(block[2]))
-        rest += "".join(f"; of the source's {stage} the blocks from {min(blocks) + 1} to {max(blocks) + 1} were dropped"
-                        for stage, blocks in sorted(dropped.items()))
+        rest += "".join(
+            f"; of the source's {stage} the blocks from {min(blocks) + 1} to {max(blocks) + 1} were dropped"
+            for stage, blocks in sorted(dropped.items())
+        )
         return f"{len(self.loaded)} of {len(self.loaded) + len(self.missing)} tensors were taken over{rest}."
 
 
@@ -190,7 +197,8 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
         found = load_tensors(path)
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
     fitting = {
-        name: t for name, t in found.items()
+        name: t
+        for name, t in found.items()
         if name in own and own[name].shape == t.shape and not (settings.new_head and name.startswith("fc."))
     }
     if not fitting:
@@ -200,7 +208,8 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
         )
     model.load_state_dict({name: tensor.float() for name, tensor in fitting.items()}, strict=False)
     return Initialised(
-        tuple(fitting), tuple(sorted(own.keys() - fitting.keys())),
+        tuple(fitting),
+        tuple(sorted(own.keys() - fitting.keys())),
         tuple(sorted(name for name in found.keys() - fitting.keys() if not name.endswith("num_batches_tracked"))),
     )
 

@@ -19,7 +19,10 @@ ENCODER = "encoder."
 def build_segmenter(settings: SegmenterSettings) -> nn.Module:
     """Make the U-Net of the settings with random weights, in evaluation mode: (N, 3, H, W) to logits (N, 1, H, W)."""
     model = Unet(
-        settings.encoder, encoder_depth=settings.depth, encoder_weights=None, decoder_channels=settings.decoder,
+        settings.encoder,
+        encoder_depth=settings.depth,
+        encoder_weights=None,
+        decoder_channels=settings.decoder,
         classes=1,
     )
     for number in range(settings.depth, 5):

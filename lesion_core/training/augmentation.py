@@ -43,23 +43,33 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transfor
     if name == "flips":
         return cast(Transform, v2.Compose([*square, *flips, *finish]))
     if name == "gentle":
-        return cast(Transform, v2.Compose([
-            v2.RandomResizedCrop(size, scale=(0.65, 0.85), ratio=(0.9, 1.11), antialias=True),
-            *flips,
-            _quarter_turn,
-            v2.RandomApply([v2.RandomAffine(degrees=20)], p=0.5),
-            v2.ColorJitter(brightness=0.12, contrast=0.12, saturation=0.12, hue=0.015),
-            *finish,
-        ]))
-    return cast(Transform, v2.Compose([
-        v2.RandomResizedCrop(size, scale=(0.35, 1.0), ratio=(0.8, 1.25), antialias=True),
-        *flips,
-        _quarter_turn,
-        v2.RandomApply([v2.RandomAffine(degrees=30, shear=8)], p=0.5),
-        v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.3, hue=0.04),
-        *finish,
-        v2.RandomErasing(p=0.25, scale=(0.02, 0.1)),
-    ]))
+        return cast(
+            Transform,
+            v2.Compose(
+                [
+                    v2.RandomResizedCrop(size, scale=(0.65, 0.85), ratio=(0.9, 1.11), antialias=True),
+                    *flips,
+                    _quarter_turn,
+                    v2.RandomApply([v2.RandomAffine(degrees=20)], p=0.5),
+                    v2.ColorJitter(brightness=0.12, contrast=0.12, saturation=0.12, hue=0.015),
+                    *finish,
+                ]
+            ),
+        )
+    return cast(
+        Transform,
+        v2.Compose(
+            [
+                v2.RandomResizedCrop(size, scale=(0.35, 1.0), ratio=(0.8, 1.25), antialias=True),
+                *flips,
+                _quarter_turn,
+                v2.RandomApply([v2.RandomAffine(degrees=30, shear=8)], p=0.5),
+                v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.3, hue=0.04),
+                *finish,
+                v2.RandomErasing(p=0.25, scale=(0.02, 0.1)),
+            ]
+        ),
+    )
 
 
 def _quarter_turn(image: Tensor) -> Tensor:

@@ -98,8 +98,11 @@ class MatrixProducts(TorchFunctionMode):
         if func is torch.conv2d and not kwargs and len(args) == 7:
             x, weight, bias, stride, padding, dilation, groups = args
             fits = (
-                x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and bias is None
-                and groups == 1 and _pair(dilation) == (1, 1)
+                x.device.type == "cpu"
+                and torch.is_autocast_enabled("cpu")
+                and bias is None
+                and groups == 1
+                and _pair(dilation) == (1, 1)
             )
             across, down = _pair(stride)
             kernel, border = tuple(weight.shape[2:]), _pair(padding)

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import (
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lesion_core import ranks
+from lesion_core import files
 from lesion_core.config import Schedule, Settings
 from lesion_core.data.splits import roles_fingerprint
 from lesion_core.errors import ConfigError, ModelError
@@ -73,11 +73,16 @@ class Best(ModelCheckpoint):
         def moved(path: str) -> str:
             return str(here / Path(path).name) if path else path
 
-        super().load_state_dict({
-            **state_dict, "dirpath": self.dirpath,
-            **{key: moved(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")},
-            "best_k_models": {moved(path): value for path, value in state_dict["best_k_models"].items()},
-        })
+        super().load_state_dict(
+            {
+                **state_dict,
+                "dirpath": self.dirpath,
+                **{
+                    key: moved(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")
+                },
+                "best_k_models": {moved(path): value for path, value in state_dict["best_k_models"].items()},
+            }
+        )
 
 
 class Patience(EarlyStopping):
@@ -138,14 +143,20 @@ def open_folder(folder: Path, settings: Settings, table: pd.DataFrame, resume: b
             old.unlink(missing_ok=True)
     for path, text in ((stamp, settings.to_json()), (roles, split)):
         if not path.is_file() or path.read_text() != text:  # several processes may be here at once
-            new = ranks.aside(path)
+            new = files.aside(path)
             new.write_text(text)
             new.replace(path)
 
 
 def learn(
-    module: lightning.LightningModule, data: lightning.LightningDataModule, settings: Schedule, folder: Path,
-    *, bars: bool = True, on_epoch: OnEpoch | None = None, **trainer_options: Any,
+    module: lightning.LightningModule,
+    data: lightning.LightningDataModule,
+    settings: Schedule,
+    folder: Path,
+    *,
+    bars: bool = True,
+    on_epoch: OnEpoch | None = None,
+    **trainer_options: Any,
 ) -> tuple[dict[str, Tensor], pd.DataFrame]:
     """Train a module; from the folder's last checkpoint if it has one.
 
@@ -181,8 +192,13 @@ def learn(
         callbacks.append(RichProgressBar())
     precision = {"auto": best_precision(), "fp32": "32-true", "bf16": "bf16-mixed"}[t.precision]
     options: dict[str, Any] = {
-        "max_epochs": t.epochs, "precision": precision, "callbacks": callbacks, "logger": False,
-        "enable_progress_bar": bars, "enable_model_summary": False, "num_sanity_val_steps": 0,
+        "max_epochs": t.epochs,
+        "precision": precision,
+        "callbacks": callbacks,
+        "logger": False,
+        "enable_progress_bar": bars,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
         "reload_dataloaders_every_n_epochs": 1,
     }
     trainer = lightning.Trainer(**{**options, **trainer_options})

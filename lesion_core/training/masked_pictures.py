@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from lesion_core import ranks
+from lesion_core import files
 from lesion_core.config import Preprocessing, SegmenterTraining
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
@@ -29,7 +29,10 @@ Transform = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def make_store(
-    pictures: Sequence[tuple[str, str]], preprocessing: Preprocessing, side: int, folder: Path,
+    pictures: Sequence[tuple[str, str]],
+    preprocessing: Preprocessing,
+    side: int,
+    folder: Path,
     on_progress: Progress | None = None,
 ) -> NDArray[np.uint8]:
     """Decode and preprocess pictures and masks into one file, or open it if the same one was made before.
@@ -53,12 +56,12 @@ def make_store(
     facts = [[(path, *stamp(path)) for path in pair] for pair in pictures]
     key = hashlib.sha256(json.dumps([facts, preprocessing.model_dump(), side, "masked"]).encode()).hexdigest()[:16]
     file = folder / f"{key}.npy"
-    own = ranks.aside(file)
+    own = files.aside(file)
     # Written aside and renamed when complete: neither a killed process nor two at once leave half a store.
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         pipeline = Pipeline(preprocessing)
-        with ranks.kept_if_complete(own):
+        with files.kept_if_complete(own):
             store = np.lib.format.open_memmap(own, "w+", np.uint8, (len(pictures), side, side, 4))
             for i, (path, mask_path) in enumerate(pictures):
                 image = decode_listed(path)
@@ -92,10 +95,18 @@ def transform(training: SegmenterTraining, preprocessing: Preprocessing, size: i
     if kind == "full":
         geometry = [
             v2.RandomResizedCrop(size, scale=(0.45, 1.0), ratio=(0.75, 1.33), antialias=True),
-            v2.RandomApply([v2.RandomAffine(
-                degrees=45, translate=(0.08, 0.08), scale=(0.7, 1.05), shear=8,
-                interpolation=v2.InterpolationMode.BILINEAR,
-            )], p=0.4),
+            v2.RandomApply(
+                [
+                    v2.RandomAffine(
+                        degrees=45,
+                        translate=(0.08, 0.08),
+                        scale=(0.7, 1.05),
+                        shear=8,
+                        interpolation=v2.InterpolationMode.BILINEAR,
+                    )
+                ],
+                p=0.4,
+            ),
         ]
         colour = [
             v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.35, hue=0.05),
@@ -104,9 +115,7 @@ def transform(training: SegmenterTraining, preprocessing: Preprocessing, size: i
     if kind != "none":
         geometry += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]
     move, paint = v2.Compose(geometry), v2.Compose(colour) if colour else None
-    finish = v2.Compose([
-        v2.ToDtype(torch.float32, scale=True), v2.Normalize(preprocessing.mean, preprocessing.std)
-    ])
+    finish = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(preprocessing.mean, preprocessing.std)])
     share = training.artefacts if kind == "full" else 0.0
 
     def apply(picture: Tensor) -> tuple[Tensor, Tensor]:

@@ -47,7 +47,10 @@ def optimization(
     warmup = max(1, int(s.warmup * steps))
     cosine = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda i: (i + 1) / warmup if i < warmup
-        else 0.5 * (1 + math.cos(math.pi * min(1.0, (i - warmup) / max(1, steps - warmup)))) + 1e-3,
+        lambda i: (
+            (i + 1) / warmup
+            if i < warmup
+            else 0.5 * (1 + math.cos(math.pi * min(1.0, (i - warmup) / max(1, steps - warmup)))) + 1e-3
+        ),
     )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}

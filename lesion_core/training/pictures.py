@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lesion_core import ranks
+from lesion_core import files
 from lesion_core.config import Preprocessing
 from lesion_core.imaging.decode import decode_listed
 from lesion_core.imaging.preprocess import Pipeline
@@ -64,7 +64,12 @@ class PictureStore:
 
     @classmethod
     def make(
-        cls, paths: Sequence[str], preprocessing: Preprocessing, folder: Path, *, whole_frame: bool,
+        cls,
+        paths: Sequence[str],
+        preprocessing: Preprocessing,
+        folder: Path,
+        *,
+        whole_frame: bool,
         on_progress: Progress | None = None,
     ) -> PictureStore:
         """Decode and preprocess the pictures, or open the store if the same one was made before.
@@ -85,12 +90,12 @@ class PictureStore:
         ).hexdigest()[:16]
         file, index = folder / f"{key}.bin", folder / f"{key}.npz"
         # Written aside and renamed when complete: neither a killed process nor two at once leave half a store.
-        new_file, new_index = ranks.aside(file), ranks.aside(index)
+        new_file, new_index = files.aside(file), files.aside(index)
         if not index.is_file():
             folder.mkdir(parents=True, exist_ok=True)
             pipeline = Pipeline(preprocessing)
             shapes, offsets, end = [], [], 0
-            with ranks.kept_if_complete(new_file, new_index), new_file.open("wb") as out:
+            with files.kept_if_complete(new_file, new_index), new_file.open("wb") as out:
                 for i, path in enumerate(paths):
                     image = decode_listed(path)
                     if whole_frame:
@@ -123,7 +128,10 @@ class Pictures(Dataset[tuple[Tensor, int, Tensor]]):
     """
 
     def __init__(
-        self, store: PictureStore, labels: NDArray[np.int64], compared: NDArray[np.bool_],
+        self,
+        store: PictureStore,
+        labels: NDArray[np.int64],
+        compared: NDArray[np.bool_],
         transform: Callable[[Tensor], Tensor],
     ) -> None:
         self.store, self.labels, self.compared, self.transform = store, labels, compared, transform

@@ -6,7 +6,7 @@ from lightning.fabric import Fabric
 
 
 def launch(devices: str, nodes: int, strategy: str) -> None:
-    """Start the same command in the other processes and meet them; `lesion_core.ranks` then divides the work.
+    """Start the same command in the other processes and meet them; `lesion_core.distributed` then divides the work.
 
     Args:
         devices, nodes, strategy: As Lightning's Trainer takes them.

@@ -43,8 +43,9 @@ def test_temperature_undoes_a_known_one(factor):
 def test_temperature_is_the_minimum_of_the_loss(seed):
     logits, truth = drawn(n=200, seed=seed)
     logits *= 1 + seed
-    reference = minimize_scalar(lambda log_t: loss(logits, truth, np.exp(log_t)), bounds=(-3, 3), method="bounded",
-                                options={"xatol": 1e-9})
+    reference = minimize_scalar(
+        lambda log_t: loss(logits, truth, np.exp(log_t)), bounds=(-3, 3), method="bounded", options={"xatol": 1e-9}
+    )
     found = fit_temperature(logits, truth)
     assert found == pytest.approx(np.exp(reference.x), rel=1e-4)
     assert loss(logits, truth, found) <= min(loss(logits, truth, found * f) for f in (0.99, 1.01, 0.5, 2))
@@ -114,13 +115,16 @@ def test_reliability_adds_up(pairs, bins):
     assert expected_calibration_error(confidence, correct, bins) == pytest.approx(gap, abs=1e-12)
 
 
-@pytest.mark.parametrize(("confidence", "correct", "words"), [
-    ([], np.zeros(0, dtype=bool), "at least one"),
-    ([0.5], np.array([1]), "boolean"),
-    ([0.5, 0.6], np.array([True]), "do not fit"),
-    ([0.5, np.nan], np.array([True, True]), "1 of 2 confidences"),
-    ([1.5], np.array([True]), "outside 0 to 1"),
-])
+@pytest.mark.parametrize(
+    ("confidence", "correct", "words"),
+    [
+        ([], np.zeros(0, dtype=bool), "at least one"),
+        ([0.5], np.array([1]), "boolean"),
+        ([0.5, 0.6], np.array([True]), "do not fit"),
+        ([0.5, np.nan], np.array([True, True]), "1 of 2 confidences"),
+        ([1.5], np.array([True]), "outside 0 to 1"),
+    ],
+)
 def test_bad_input_is_refused(confidence, correct, words):
     with pytest.raises(DataError, match=words):
         reliability(confidence, correct)

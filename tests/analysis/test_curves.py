@@ -137,13 +137,16 @@ def test_precision_recall_band_holds_the_curve():
     assert len(band) == 20 and band["high"].le(1).all()
 
 
-@pytest.mark.parametrize(("positive", "scores", "words"), [
-    (np.zeros(3, dtype=bool), [0.1, 0.2, 0.3], "0 of 3 are positive"),
-    (np.ones(1, dtype=bool), [0.1], "1 of 1 are positive"),
-    (np.array([True, False]), [0.1, np.nan], "1 of 2 scores"),
-    (np.array([True, False]), [0.1], "make no curve"),
-    (np.array([1, 0]), [0.1, 0.2], "make no curve"),
-])
+@pytest.mark.parametrize(
+    ("positive", "scores", "words"),
+    [
+        (np.zeros(3, dtype=bool), [0.1, 0.2, 0.3], "0 of 3 are positive"),
+        (np.ones(1, dtype=bool), [0.1], "1 of 1 are positive"),
+        (np.array([True, False]), [0.1, np.nan], "1 of 2 scores"),
+        (np.array([True, False]), [0.1], "make no curve"),
+        (np.array([1, 0]), [0.1, 0.2], "make no curve"),
+    ],
+)
 def test_bad_input_is_refused(positive, scores, words):
     for curve in (roc, precision_recall):
         with pytest.raises(DataError, match=words):

@@ -237,8 +237,9 @@ def test_a_paired_difference_is_that_of_a_literal_bootstrap():
     groups = rng.integers(0, 60, 150)
     hard = rng.normal(size=150)
     first, second = ((hard + rng.normal(0, s, 150) > 0).astype(float) for s in (0.5, 0.7))
-    found = paired_intervals(lambda w: {"share": mean_of(first)(w)}, lambda w: {"share": mean_of(second)(w)}, groups,
-                             n=400, seed=3)["share"]
+    found = paired_intervals(
+        lambda w: {"share": mean_of(first)(w)}, lambda w: {"share": mean_of(second)(w)}, groups, n=400, seed=3
+    )["share"]
     assert found.value == pytest.approx(second.mean() - first.mean())
     assert (found.n_images, found.n_groups) == (150, len(np.unique(groups)))
     each = []
@@ -269,8 +270,10 @@ def test_noise_that_adds_up_turns_the_interval_of_a_difference_round():
 
 def test_predictions_do_not_differ_from_themselves():
     truth, p, groups = sample(300, 200)
+
     def figures(w):
         return {key: m.statistic(Scored.of(truth, p), w) for key, m in METRICS.items()}
+
     for found in paired_intervals(figures, figures, groups, n=50).values():
         assert (found.value, found.low, found.high) == (0, 0, 0)
 

@@ -55,8 +55,13 @@ def weighted_reference(key, truth, p, w):
             case "log_loss":
                 return sk.log_loss(truth, p, labels=range(k), sample_weight=w)
             case "brier":
-                return sum(wi * sum((pi[c] - (c == y)) ** 2 for c in range(k))
-                           for wi, pi, y in zip(w, p, truth, strict=True)) / w.sum()
+                return (
+                    sum(
+                        wi * sum((pi[c] - (c == y)) ** 2 for c in range(k))
+                        for wi, pi, y in zip(w, p, truth, strict=True)
+                    )
+                    / w.sum()
+                )
             case "ece":
                 total = 0.0
                 for b in range(15):
@@ -101,10 +106,17 @@ def test_against_torchmetrics():
 
 def test_registry_is_complete():
     assert set(METRICS) == {
-        "accuracy", "balanced_accuracy", "macro_auroc", "macro_auprc", "macro_f1", "brier", "ece", "log_loss"
+        "accuracy",
+        "balanced_accuracy",
+        "macro_auroc",
+        "macro_auprc",
+        "macro_f1",
+        "brier",
+        "ece",
+        "log_loss",
     }
     for key, m in METRICS.items():
-        assert m.key == key and m.says.endswith(".") and m.source and m.low < m.high
+        assert m.key == key and m.description.endswith(".") and m.source and m.low < m.high
     with pytest.raises(ConfigError, match=r"'acc'.*accuracy, balanced_accuracy"):
         metric("acc")
     assert metric("ece") is METRICS["ece"]
@@ -202,11 +214,16 @@ def test_binary_view(threshold):
     rng = np.random.default_rng(0)
     truth, p = rng.random(200) < 0.3, np.round(rng.random(200), 1)
     said = p >= threshold
-    assert binary_view(truth, p, threshold) == pytest.approx({
-        "accuracy": sk.accuracy_score(truth, said), "precision": sk.precision_score(truth, said),
-        "recall": sk.recall_score(truth, said), "f1": sk.f1_score(truth, said),
-        "specificity": sk.recall_score(~truth, ~said), "auroc": sk.roc_auc_score(truth, p),
-    })
+    assert binary_view(truth, p, threshold) == pytest.approx(
+        {
+            "accuracy": sk.accuracy_score(truth, said),
+            "precision": sk.precision_score(truth, said),
+            "recall": sk.recall_score(truth, said),
+            "f1": sk.f1_score(truth, said),
+            "specificity": sk.recall_score(~truth, ~said),
+            "auroc": sk.roc_auc_score(truth, p),
+        }
+    )
 
 
 def test_binary_view_without_a_malignant_picture():
@@ -286,20 +303,23 @@ def test_softmax_of_large_logits():
     assert softmax(np.zeros((0, 3))).shape == (0, 3)
 
 
-@pytest.mark.parametrize(("truth", "p", "words"), [
-    ([0, 1], [[np.nan, 1], [0.5, 0.5]], "1 of 2 rows"),
-    ([0, 1], [[np.inf, 0], [np.nan, 0.5]], "2 of 2 rows"),
-    ([], np.zeros((0, 2)), "no pictures"),
-    ([0, 1, 1], [[0.5, 0.5]], "do not fit 1"),
-    ([[0]], [[0.5, 0.5]], "do not fit 1"),
-    ([0], [0.5, 0.5], "not \\(pictures, classes\\)"),
-    ([0], [[1.0]], "not \\(pictures, classes\\)"),
-    ([2], [[0.5, 0.5]], "outside 0 to 1"),
-    ([-1], [[0.5, 0.5]], "outside 0 to 1"),
-    ([0.0], [[0.5, 0.5]], "class indices"),
-    ([0], [[2.0, 1.0]], "sum to 1"),
-    ([0], [[-0.5, 1.5]], "negative"),
-])
+@pytest.mark.parametrize(
+    ("truth", "p", "words"),
+    [
+        ([0, 1], [[np.nan, 1], [0.5, 0.5]], "1 of 2 rows"),
+        ([0, 1], [[np.inf, 0], [np.nan, 0.5]], "2 of 2 rows"),
+        ([], np.zeros((0, 2)), "no pictures"),
+        ([0, 1, 1], [[0.5, 0.5]], "do not fit 1"),
+        ([[0]], [[0.5, 0.5]], "do not fit 1"),
+        ([0], [0.5, 0.5], "not \\(pictures, classes\\)"),
+        ([0], [[1.0]], "not \\(pictures, classes\\)"),
+        ([2], [[0.5, 0.5]], "outside 0 to 1"),
+        ([-1], [[0.5, 0.5]], "outside 0 to 1"),
+        ([0.0], [[0.5, 0.5]], "class indices"),
+        ([0], [[2.0, 1.0]], "sum to 1"),
+        ([0], [[-0.5, 1.5]], "negative"),
+    ],
+)
 def test_bad_input_is_refused(truth, p, words):
     with pytest.raises(DataError, match=words):
         METRICS["accuracy"](truth, p)

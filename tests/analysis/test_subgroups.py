@@ -6,15 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lesion_core.analysis.evaluation_sets import view_data
 from lesion_core.analysis.subgroups import AGE_NAMES, UNKNOWN, age_bands, subgroups
-from lesion_core.analysis.views import view_data
-from lesion_core.runs import Run
+from lesion_core.runs.classifier import Run
 
 
 def test_ages_fall_into_bands() -> None:
     found = age_bands(pd.Series([0, 19.9, 20, 39, 40, 60, 79, 80, 95, np.nan]))
-    assert found.tolist() == [AGE_NAMES[0], AGE_NAMES[0], AGE_NAMES[1], AGE_NAMES[1], AGE_NAMES[2], AGE_NAMES[3],
-                              AGE_NAMES[3], AGE_NAMES[4], AGE_NAMES[4], UNKNOWN]
+    assert found.tolist() == [
+        AGE_NAMES[0],
+        AGE_NAMES[0],
+        AGE_NAMES[1],
+        AGE_NAMES[1],
+        AGE_NAMES[2],
+        AGE_NAMES[3],
+        AGE_NAMES[3],
+        AGE_NAMES[4],
+        AGE_NAMES[4],
+        UNKNOWN,
+    ]
 
 
 def test_each_group_is_what_pandas_counts(small_run: Run) -> None:
@@ -22,7 +32,8 @@ def test_each_group_is_what_pandas_counts(small_run: Run) -> None:
     assert data is not None
     found = subgroups(data, n=100)
     facts = data.table.assign(
-        right=data.probabilities.argmax(1) == data.truth, melanoma=data.table["label"] == "MEL",
+        right=data.probabilities.argmax(1) == data.truth,
+        melanoma=data.table["label"] == "MEL",
         sex=data.table["sex"].astype(object).fillna(UNKNOWN),
     )
     for sex, own in facts.groupby("sex"):

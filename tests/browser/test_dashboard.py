@@ -23,8 +23,14 @@ ROOT = Path(__file__).parent.parent.parent
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
 ]
 PATIENCE = 60_000  # ms; the model loads within it on a busy machine
 
@@ -39,8 +45,14 @@ def server(runs_root: Path, data_root: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     environment = {**os.environ, "LESION_RUNS": str(runs_root), "LESION_DATA": str(data_root)}
     command = [
-        sys.executable, "-m", "streamlit", "run", "app/Home.py", "--server.headless=true",
-        "--server.address=127.0.0.1", f"--server.port={port}",
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app/Home.py",
+        "--server.headless=true",
+        "--server.address=127.0.0.1",
+        f"--server.port={port}",
     ]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
@@ -73,11 +85,23 @@ def page(browser: Browser) -> Iterator[Page]:
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
     # Streamlit's client first looks for its server below the page's own path; those two answers are meant to be 404.
-    opened.on("response", lambda r: problems.append(f"{r.status} {r.url}")
-              if r.status >= 400 and not r.url.endswith(("/_stcore/health", "/_stcore/host-config")) else None)
+    opened.on(
+        "response",
+        lambda r: (
+            problems.append(f"{r.status} {r.url}")
+            if r.status >= 400 and not r.url.endswith(("/_stcore/health", "/_stcore/host-config"))
+            else None
+        ),
+    )
     # What the browser itself takes back, a picture that the next one replaces or a reload cuts off, did not fail.
-    opened.on("requestfailed", lambda r: problems.append(f"{r.failure} {r.url}")
-              if not r.url.startswith("data:") and r.failure != "net::ERR_ABORTED" else None)
+    opened.on(
+        "requestfailed",
+        lambda r: (
+            problems.append(f"{r.failure} {r.url}")
+            if not r.url.startswith("data:") and r.failure != "net::ERR_ABORTED"
+            else None
+        ),
+    )
     opened.on("console", lambda m: problems.append(m.text) if m.type == "error" and "404" not in m.text else None)
     opened.problems = problems  # type: ignore[attr-defined]
     yield opened

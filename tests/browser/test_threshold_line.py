@@ -22,8 +22,14 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
 ]
 PATIENCE = 60_000  # ms
 expect.set_options(timeout=PATIENCE)
@@ -31,7 +37,7 @@ expect.set_options(timeout=PATIENCE)
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
 
 # The data of the demonstration, also for the tests' own arithmetic.
-PICTURES = '''
+PICTURES = """
 from types import SimpleNamespace
 import numpy as np
 
@@ -49,8 +55,10 @@ def pictures(n, reject="under", strangers=True, melanomas=True):
         values = rng.gamma(np.where(correct, 9, 11), 12, n)
         odd = rng.gamma(np.where(kinds == "clinical photographs", 14, 45), 14, m)
     return SimpleNamespace(values=values, correct=correct, melanoma=melanoma, strangers=odd, kinds=kinds)
-'''
-APP = PICTURES + '''
+"""
+APP = (
+    PICTURES
+    + """
 import streamlit as st
 from app.threshold import Mark, threshold_bins, threshold_line
 
@@ -91,7 +99,8 @@ def body():
     st.text(f"moves: {count('moves')}, releases: {st.session_state.get('releases', 0)}, at {at!r}")
 
 body()
-'''
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +112,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true",
-        "--server.address=127.0.0.1", f"--server.port={port}",
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(script),
+        "--server.headless=true",
+        "--server.address=127.0.0.1",
+        f"--server.port={port}",
     ]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(720):
@@ -202,8 +222,9 @@ def numbers(page: Page) -> dict[str, list[int]]:
     """The counts on the screen."""
     names = ["kept", "right", "through", "melanomas", "found", "missed", "sent"]
     texts = {name: page.locator(f".threshold [data-count={name}]").inner_text() for name in names}
-    return {name: [int(digits.replace(",", "")) for digits in re.findall(r"\d[\d,]*", text)]
-            for name, text in texts.items()}
+    return {
+        name: [int(digits.replace(",", "")) for digits in re.findall(r"\d[\d,]*", text)] for name, text in texts.items()
+    }
 
 
 def counted(p: SimpleNamespace, at: float, reject: str = "under") -> dict[str, list[int]]:
@@ -211,9 +232,12 @@ def counted(p: SimpleNamespace, at: float, reject: str = "under") -> dict[str, l
     kept, through = (p.values >= at, p.strangers >= at) if reject == "under" else (p.values <= at, p.strangers <= at)
     mel = p.melanoma
     return {
-        "kept": [int(kept.sum()), len(kept)], "right": [int((kept & p.correct).sum()), int(kept.sum())],
-        "through": [int(through.sum()), len(through)], "melanomas": [int(mel.sum())],
-        "found": [int((kept & mel & p.correct).sum())], "missed": [int((kept & mel & ~p.correct).sum())],
+        "kept": [int(kept.sum()), len(kept)],
+        "right": [int((kept & p.correct).sum()), int(kept.sum())],
+        "through": [int(through.sum()), len(through)],
+        "melanomas": [int(mel.sum())],
+        "found": [int((kept & mel & p.correct).sum())],
+        "missed": [int((kept & mel & ~p.correct).sum())],
         "sent": [int((~kept & mel).sum())],
     }
 
@@ -316,8 +340,17 @@ def test_a_value_from_the_page_moves_the_line(page: Page, server: str, pictures:
 def test_keys_move_the_line(page: Page, server: str) -> None:
     visit(page, server)
     handle(page).focus()
-    for key, at in (("ArrowRight", 0.801), ("ArrowUp", 0.802), ("ArrowLeft", 0.801), ("Shift+ArrowRight", 0.82),
-                    ("PageDown", 0.8), ("Shift+ArrowLeft", 0.78), ("End", 1), ("ArrowRight", 1), ("Home", 0)):
+    for key, at in (
+        ("ArrowRight", 0.801),
+        ("ArrowUp", 0.802),
+        ("ArrowLeft", 0.801),
+        ("Shift+ArrowRight", 0.82),
+        ("PageDown", 0.8),
+        ("Shift+ArrowLeft", 0.78),
+        ("End", 1),
+        ("ArrowRight", 1),
+        ("Home", 0),
+    ):
         page.keyboard.press(key)
         next_frame(page)
         assert threshold(page) == at, key
@@ -329,8 +362,8 @@ def test_keys_move_the_line(page: Page, server: str) -> None:
 
 def test_keys_that_follow_each_other_are_one_release(page: Page, server: str) -> None:
     visit(page, server)
-    handle(page).evaluate('''(handle) => { for (let i = 0; i < 30; i++) for (const kind of ["keydown", "keyup"])
-        handle.dispatchEvent(new KeyboardEvent(kind, { key: "ArrowLeft", bubbles: true })); }''')
+    handle(page).evaluate("""(handle) => { for (let i = 0; i < 30; i++) for (const kind of ["keydown", "keyup"])
+        handle.dispatchEvent(new KeyboardEvent(kind, { key: "ArrowLeft", bubbles: true })); }""")
     expect(page.get_by_text("moves: 2, releases: 1, at 0.77")).to_be_visible()
 
 
@@ -367,7 +400,8 @@ def test_it_is_on_the_first_screen_and_nothing_is_cut(page: Page, server: str, w
         """(root) => [...root.querySelectorAll('.note, .label, .tile b, .legend, .marks button, figcaption, svg text')]
            .filter((e) => e.getBoundingClientRect().right > root.getBoundingClientRect().right + 1
                           || e.getBoundingClientRect().left < root.getBoundingClientRect().left - 1)
-           .map((e) => e.textContent)""")
+           .map((e) => e.textContent)"""
+    )
     assert cut == []
 
 
@@ -376,7 +410,8 @@ def test_a_million_pictures_move_smoothly(page: Page, server: str) -> None:
     move = page.locator(".threshold").evaluate(
         """(root) => { const began = performance.now();
            for (let i = 0; i < 400; i++) root.line.move(i * 2);
-           return (performance.now() - began) / 400; }""")
+           return (performance.now() - began) / 400; }"""
+    )
     drag(page, -20)
     page.evaluate("""() => { window.seen = []; let last = performance.now();
         const step = (now) => { window.seen.push(now - last); last = now; requestAnimationFrame(step); };
@@ -388,8 +423,10 @@ def test_a_million_pictures_move_smoothly(page: Page, server: str) -> None:
         page.mouse.move(x - 3 * i if i < 60 else x - 360 + 3 * i, y)
     frames = np.array(page.evaluate("window.seen"))
     page.mouse.up()
-    print(f"{len(frames)} frames, median {np.median(frames):.1f} ms, 95 % under {np.quantile(frames, 0.95):.1f} ms "
-          f"(nothing moves: {np.median(still):.1f} ms); a move takes {move:.2f} ms of script")
+    print(
+        f"{len(frames)} frames, median {np.median(frames):.1f} ms, 95 % under {np.quantile(frames, 0.95):.1f} ms "
+        f"(nothing moves: {np.median(still):.1f} ms); a move takes {move:.2f} ms of script"
+    )
     assert len(frames) > 20
     assert np.median(frames) < max(20, 1.5 * float(np.median(still)))  # a machine that is busy draws fewer frames
     assert move < 8

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lesion_core.data.catalog import COLUMNS, LAYOUTS, discover, from_environment, read, training_table
 from lesion_core.data.collection import _official_test
-from lesion_core.data.ham10000 import read_ham10000
+from lesion_core.data.readers.ham10000 import read_ham10000
 from lesion_core.data.tables import Catalog, scan
 from lesion_core.errors import DataError
 from lesion_core.labels import DIAGNOSES, HAM10000, ISIC2019
@@ -100,15 +100,24 @@ def test_ham10000_reads_the_tab_separated_export(tmp_path: Path) -> None:
 
 
 def test_isic2017_as_published(tmp_path: Path) -> None:
-    text(tmp_path / "ISIC-2017_Training_Part3_GroundTruth.csv", "image_id,melanoma,seborrheic_keratosis",
-         "ISIC_1,0.0,0.0", "ISIC_2,1.0,0.0")
-    text(tmp_path / "ISIC-2017_Test_v2_Part3_GroundTruth.csv", "image_id,melanoma,seborrheic_keratosis",
-         "ISIC_3,0.0,1.0")
+    text(
+        tmp_path / "ISIC-2017_Training_Part3_GroundTruth.csv",
+        "image_id,melanoma,seborrheic_keratosis",
+        "ISIC_1,0.0,0.0",
+        "ISIC_2,1.0,0.0",
+    )
+    text(
+        tmp_path / "ISIC-2017_Test_v2_Part3_GroundTruth.csv", "image_id,melanoma,seborrheic_keratosis", "ISIC_3,0.0,1.0"
+    )
     data = tmp_path / "ISIC-2017_Training_Data"
     pictures(data, ["ISIC_1.jpg", "ISIC_1_superpixels.png", "ISIC_2.jpg"])
     pictures(tmp_path / "ISIC-2017_Test_v2_Data", ["ISIC_3.jpg"])
-    text(data / "ISIC-2017_Training_Data_metadata.csv", "image_id,age_approximate,sex",
-         "ISIC_1,55,female", "ISIC_2,unknown,unknown")
+    text(
+        data / "ISIC-2017_Training_Data_metadata.csv",
+        "image_id,age_approximate,sex",
+        "ISIC_1,55,female",
+        "ISIC_2,unknown,unknown",
+    )
     pictures(tmp_path / "ISIC-2017_Training_Part1_GroundTruth", ["ISIC_1_segmentation.png"])
     catalog = read("isic2017", tmp_path)
     check_form(catalog)
@@ -121,21 +130,29 @@ def test_isic2017_as_published(tmp_path: Path) -> None:
 
 
 def test_isic2017_from_one_table_of_labels(tmp_path: Path) -> None:
-    text(tmp_path / "isic2017_labels.csv", "image_id,diagnosis,age_approx,sex,anatom_site_general,lesion_id",
-         "ISIC_1,seborrheic_keratosis,70.0,male,anterior torso,MSK4_1", "ISIC_2,nevus,,,,")
+    text(
+        tmp_path / "isic2017_labels.csv",
+        "image_id,diagnosis,age_approx,sex,anatom_site_general,lesion_id",
+        "ISIC_1,seborrheic_keratosis,70.0,male,anterior torso,MSK4_1",
+        "ISIC_2,nevus,,,,",
+    )
     pictures(tmp_path / "images", ["ISIC_1.jpg", "ISIC_2.jpg"])
     catalog = read("isic2017", tmp_path)
     check_form(catalog)
     first = by_id(catalog).loc["ISIC_1"]
     assert first[["diagnosis", "age", "sex", "site", "lesion_id"]].to_list() == [
-        "BKL", 70.0, "male", "anterior torso", "MSK4_1"]
+        "BKL",
+        70.0,
+        "male",
+        "anterior torso",
+        "MSK4_1",
+    ]
     assert by_id(catalog).loc["ISIC_2", ["age", "sex", "site", "lesion_id"]].isna().all()
 
 
 def test_isic2018_task1_lists_what_has_a_mask(tmp_path: Path) -> None:
     pictures(tmp_path / "ISIC2018_Task1-2_Training_Input", ["ISIC_1.jpg", "ISIC_2.jpg", "ISIC_3.jpg"])
-    pictures(tmp_path / "ISIC2018_Task1_Training_GroundTruth",
-             ["ISIC_1_segmentation.png", "ISIC_2_segmentation.png"])
+    pictures(tmp_path / "ISIC2018_Task1_Training_GroundTruth", ["ISIC_1_segmentation.png", "ISIC_2_segmentation.png"])
     catalog = read("isic2018_task1", tmp_path)
     check_form(catalog)
     assert catalog.table["image_id"].to_list() == ["ISIC_1", "ISIC_2"]
@@ -143,11 +160,18 @@ def test_isic2018_task1_lists_what_has_a_mask(tmp_path: Path) -> None:
 
 
 def test_isic2018_task3_tells_its_parts_apart_and_joins_the_lesions(tmp_path: Path) -> None:
-    one_hot(tmp_path / "ISIC2018_Task3_Training_GroundTruth" / "ISIC2018_Task3_Training_GroundTruth.csv", HAM10000,
-            {"ISIC_1": "AKIEC", "ISIC_2": "MEL"})
+    one_hot(
+        tmp_path / "ISIC2018_Task3_Training_GroundTruth" / "ISIC2018_Task3_Training_GroundTruth.csv",
+        HAM10000,
+        {"ISIC_1": "AKIEC", "ISIC_2": "MEL"},
+    )
     one_hot(tmp_path / "ISIC2018_Task3_Test_GroundTruth.csv", HAM10000, {"ISIC_9": "VASC"})
-    text(tmp_path / "ISIC2018_Task3_Training_LesionGroupings.csv", "image,lesion_id,diagnosis_confirm_type",
-         "ISIC_1,HAM_1,histopathology", "ISIC_2,HAM_1,serial imaging showing no change")
+    text(
+        tmp_path / "ISIC2018_Task3_Training_LesionGroupings.csv",
+        "image,lesion_id,diagnosis_confirm_type",
+        "ISIC_1,HAM_1,histopathology",
+        "ISIC_2,HAM_1,serial imaging showing no change",
+    )
     pictures(tmp_path / "ISIC2018_Task3_Training_Input", ["ISIC_1.jpg", "ISIC_2.jpg"])
     pictures(tmp_path / "ISIC2018_Task3_Test_Input", ["ISIC_9.jpg"])
     catalog = read("isic2018_task3", tmp_path)
@@ -161,8 +185,11 @@ def test_isic2018_task3_tells_its_parts_apart_and_joins_the_lesions(tmp_path: Pa
 
 def test_isic2018_task3_reads_the_test_set_as_dataverse_has_it_beside_ham10000(tmp_path: Path) -> None:
     ham(tmp_path)
-    text(tmp_path / "ISIC2018_Task3_Test_GroundTruth.csv", HAM_HEADER + ",dataset",
-         "HAM_9,ISIC_9,mel,histo,40.0,male,back,vidir_modern")
+    text(
+        tmp_path / "ISIC2018_Task3_Test_GroundTruth.csv",
+        HAM_HEADER + ",dataset",
+        "HAM_9,ISIC_9,mel,histo,40.0,male,back,vidir_modern",
+    )
     pictures(tmp_path / "ISIC2018_Task3_Test_Images", ["ISIC_9.jpg"])
     table = by_id(read("isic2018_task3", tmp_path))
     assert table.loc["ISIC_9", ["diagnosis", "dataset"]].tolist() == ["MEL", "isic2018_task3_test"]
@@ -182,12 +209,20 @@ def test_only_the_test_part_is_the_official_test_set(tmp_path: Path) -> None:
 
 
 def isic2019(root: Path) -> Path:
-    one_hot(root / "ISIC_2019_Training_GroundTruth.csv", (*ISIC2019, "UNK"),
-            {"ISIC_1": "SCC", "ISIC_2_downsampled": "MEL", "ISIC_3_downsampled": "NV", "ISIC_4": "UNK",
-             "ISIC_5": "AK"})
-    text(root / "ISIC_2019_Training_Metadata.csv", "image,age_approx,anatom_site_general,lesion_id,sex",
-         "ISIC_1,50.0,anterior torso,HAM_1,female", "ISIC_2_downsampled,,,,", "ISIC_3_downsampled,30.0,,MSK4_3,male",
-         "ISIC_4,20.0,,BCN_4,male", "ISIC_5,80.0,head/neck,BCN_5,male")
+    one_hot(
+        root / "ISIC_2019_Training_GroundTruth.csv",
+        (*ISIC2019, "UNK"),
+        {"ISIC_1": "SCC", "ISIC_2_downsampled": "MEL", "ISIC_3_downsampled": "NV", "ISIC_4": "UNK", "ISIC_5": "AK"},
+    )
+    text(
+        root / "ISIC_2019_Training_Metadata.csv",
+        "image,age_approx,anatom_site_general,lesion_id,sex",
+        "ISIC_1,50.0,anterior torso,HAM_1,female",
+        "ISIC_2_downsampled,,,,",
+        "ISIC_3_downsampled,30.0,,MSK4_3,male",
+        "ISIC_4,20.0,,BCN_4,male",
+        "ISIC_5,80.0,head/neck,BCN_5,male",
+    )
     return root
 
 
@@ -217,27 +252,37 @@ def test_the_first_folder_wins_where_an_image_is_found_twice(tmp_path: Path) -> 
     assert by_id(catalog).loc["ISIC_1", "path"] == str(tmp_path / "z" / "ISIC_1.jpg")
 
 
-ARCHIVE_HEADER = ("isic_id,age_approx,anatom_site_general,diagnosis_1,diagnosis_2,diagnosis_3,diagnosis_4,"
-                  "diagnosis_confirm_type,image_type,lesion_id,sex")
+ARCHIVE_HEADER = (
+    "isic_id,age_approx,anatom_site_general,diagnosis_1,diagnosis_2,diagnosis_3,diagnosis_4,"
+    "diagnosis_confirm_type,image_type,lesion_id,sex"
+)
 
 
 def test_isic_archive_takes_the_deepest_known_diagnosis(tmp_path: Path) -> None:
-    text(tmp_path / "metadata.csv", ARCHIVE_HEADER,
-         'ISIC_1,85,anterior torso,Malignant,Malignant melanocytic proliferations (Melanoma),Melanoma Invasive,'
-         '"Melanoma Invasive, Nodular",histopathology,dermoscopic,IL_1,male',
-         'ISIC_2,40,,Benign,Benign melanocytic proliferations,Nevus,"Nevus, Spitz",,dermoscopic,IL_2,female',
-         "ISIC_3,,,Malignant,Malignant melanocytic proliferations (Melanoma),,,,dermoscopic,,",
-         "ISIC_4,,,Benign,Benign epidermal proliferations,Seborrheic keratosis,,,dermoscopic,,",
-         "ISIC_5,,,Malignant,Malignant epidermal proliferations,Squamous cell carcinoma in situ,,,dermoscopic,,",
-         "ISIC_6,,,Benign,Other,Verruca,,,dermoscopic,,",
-         "ISIC_7,,,Benign,,Nevus,,,TBP tile: close-up,,",
-         "ISIC_8,,,,,,,,dermoscopic,,")
+    text(
+        tmp_path / "metadata.csv",
+        ARCHIVE_HEADER,
+        "ISIC_1,85,anterior torso,Malignant,Malignant melanocytic proliferations (Melanoma),Melanoma Invasive,"
+        '"Melanoma Invasive, Nodular",histopathology,dermoscopic,IL_1,male',
+        'ISIC_2,40,,Benign,Benign melanocytic proliferations,Nevus,"Nevus, Spitz",,dermoscopic,IL_2,female',
+        "ISIC_3,,,Malignant,Malignant melanocytic proliferations (Melanoma),,,,dermoscopic,,",
+        "ISIC_4,,,Benign,Benign epidermal proliferations,Seborrheic keratosis,,,dermoscopic,,",
+        "ISIC_5,,,Malignant,Malignant epidermal proliferations,Squamous cell carcinoma in situ,,,dermoscopic,,",
+        "ISIC_6,,,Benign,Other,Verruca,,,dermoscopic,,",
+        "ISIC_7,,,Benign,,Nevus,,,TBP tile: close-up,,",
+        "ISIC_8,,,,,,,,dermoscopic,,",
+    )
     pictures(tmp_path, [f"ISIC_{i}.jpg" for i in range(1, 9)])
     catalog = read("isic_archive", tmp_path)
     check_form(catalog)
     table = by_id(catalog)
     assert table["diagnosis"].fillna("none").to_dict() == {
-        "ISIC_1": "MEL", "ISIC_2": "NV", "ISIC_3": "MEL", "ISIC_4": "BKL", "ISIC_5": "SCC", "ISIC_6": "none",
+        "ISIC_1": "MEL",
+        "ISIC_2": "NV",
+        "ISIC_3": "MEL",
+        "ISIC_4": "BKL",
+        "ISIC_5": "SCC",
+        "ISIC_6": "none",
         "ISIC_8": "none",
     }
     assert table.loc["ISIC_1", ["lesion_id", "age", "dx_type"]].to_list() == ["IL_1", 85.0, "histo"]
@@ -304,8 +349,13 @@ def test_missing_columns_are_named_with_their_file(tmp_path: Path) -> None:
 
 
 def test_unknown_diagnoses_are_listed_with_their_rows(tmp_path: Path) -> None:
-    ham(tmp_path, "L,ISIC_1,nv,histo,50,male,back", "L,ISIC_2,wart,histo,50,male,back",
-        "L,ISIC_3,wart,histo,50,male,back", "L,ISIC_4,scc,histo,50,male,back")
+    ham(
+        tmp_path,
+        "L,ISIC_1,nv,histo,50,male,back",
+        "L,ISIC_2,wart,histo,50,male,back",
+        "L,ISIC_3,wart,histo,50,male,back",
+        "L,ISIC_4,scc,histo,50,male,back",
+    )
     refuse("ham10000", tmp_path, "3 of 4", "'wart' (2)", "'scc' (1)")
     text(tmp_path / "isic2017_labels.csv", "image_id,diagnosis", "ISIC_1,wart")
     refuse("isic2017", tmp_path, "1 of 1", "'wart' (1)")
@@ -334,28 +384,44 @@ def test_duplicate_metadata_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("row", "words"),
-    [("0,0,0,0,0,0,0", "no diagnosis"), ("1,1,0,0,0,0,0", "more than one"), ("2,0,0,0,0,0,0", "neither 0 nor 1"),
-     ("x,0,0,0,0,0,0", "neither 0 nor 1"), (",1,0,0,0,0,0", "neither 0 nor 1")],
+    [
+        ("0,0,0,0,0,0,0", "no diagnosis"),
+        ("1,1,0,0,0,0,0", "more than one"),
+        ("2,0,0,0,0,0,0", "neither 0 nor 1"),
+        ("x,0,0,0,0,0,0", "neither 0 nor 1"),
+        (",1,0,0,0,0,0", "neither 0 nor 1"),
+    ],
 )
 def test_rows_without_exactly_one_diagnosis_are_refused(tmp_path: Path, row: str, words: str) -> None:
-    text(tmp_path / "ISIC2018_Task3_Test_GroundTruth.csv", "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC",
-         "ISIC_1,0,1,0,0,0,0,0", f"ISIC_2,{row}")
+    text(
+        tmp_path / "ISIC2018_Task3_Test_GroundTruth.csv",
+        "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC",
+        "ISIC_1,0,1,0,0,0,0,0",
+        f"ISIC_2,{row}",
+    )
     refuse("isic2018_task3", tmp_path, words, "ISIC_2", "1 of 2", "ISIC2018_Task3_Test_GroundTruth.csv")
 
 
 def test_both_diagnoses_of_isic2017_are_refused(tmp_path: Path) -> None:
-    text(tmp_path / "ISIC-2017_Training_Part3_GroundTruth.csv", "image_id,melanoma,seborrheic_keratosis",
-         "ISIC_1,1.0,1.0")
+    text(
+        tmp_path / "ISIC-2017_Training_Part3_GroundTruth.csv",
+        "image_id,melanoma,seborrheic_keratosis",
+        "ISIC_1,1.0,1.0",
+    )
     refuse("isic2017", tmp_path, "more than one diagnosis", "ISIC_1")
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "is empty"), (HAM_HEADER.encode() + b"\nH,I,nv,histo,5,male,back,more\n", "more fields than its header"),
-     (HAM_HEADER.encode() + b", image_id\nH,I,nv,histo,5,male,back,J\n", "column image_id twice"),
-     (b"lesion_id,image_id,dx,dx_type,age,sex,localization\n", "no rows"),
-     (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "no readable CSV"), (b"PK\x03\x04\0\0abc", "no readable CSV"),
-     (b'lesion_id,image_id\n"open', "no readable CSV")],
+    [
+        (b"", "is empty"),
+        (HAM_HEADER.encode() + b"\nH,I,nv,histo,5,male,back,more\n", "more fields than its header"),
+        (HAM_HEADER.encode() + b", image_id\nH,I,nv,histo,5,male,back,J\n", "column image_id twice"),
+        (b"lesion_id,image_id,dx,dx_type,age,sex,localization\n", "no rows"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "no readable CSV"),
+        (b"PK\x03\x04\0\0abc", "no readable CSV"),
+        (b'lesion_id,image_id\n"open', "no readable CSV"),
+    ],
 )
 def test_damaged_tables_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "HAM10000_metadata.csv").write_bytes(content)
@@ -370,8 +436,13 @@ def test_all_images_absent_is_fatal_and_some_absent_is_a_note(tmp_path: Path) ->
 
 
 def test_ages_and_sexes_that_are_none_become_unknown_with_a_note(tmp_path: Path) -> None:
-    ham(tmp_path, "L,ISIC_1,nv,histo,old,male,back", "L,ISIC_2,nv,histo,-3,F,back", "L,ISIC_3,nv,histo,33,robot,back",
-        "L,ISIC_4,nv,histo,unknown,,back")
+    ham(
+        tmp_path,
+        "L,ISIC_1,nv,histo,old,male,back",
+        "L,ISIC_2,nv,histo,-3,F,back",
+        "L,ISIC_3,nv,histo,33,robot,back",
+        "L,ISIC_4,nv,histo,unknown,,back",
+    )
     catalog = read("ham10000", tmp_path)
     assert catalog.table["age"].isna().to_list() == [True, True, False, True]
     assert catalog.table["sex"].fillna("?").to_list() == ["male", "female", "?", "?"]
@@ -414,7 +485,9 @@ def test_discover_finds_each_layout_one_level_down(tmp_path: Path) -> None:
     pictures(tmp_path / "own" / "nv", ["a.jpg"])
     pictures(tmp_path / "own" / "melanoma", ["b.jpg"])
     assert discover(tmp_path) == {
-        "ham10000": tmp_path / "first", "isic2018_task1": tmp_path / "third", "isic2019": tmp_path / "second",
+        "ham10000": tmp_path / "first",
+        "isic2018_task1": tmp_path / "third",
+        "isic2019": tmp_path / "second",
         "image_folder": tmp_path / "own",
     }
     with pytest.raises(DataError, match="no folder"):
@@ -483,7 +556,14 @@ def test_real_data_has_the_known_counts(real_root: Path) -> None:
     assert len(ham10000.present) == 8545 and ham10000.table["lesion_id"].nunique() == 6349
     assert ham10000.table["mask_path"].notna().all()
     assert ham10000.table["diagnosis"].value_counts().to_dict() == {
-        "NV": 5715, "MEL": 958, "BKL": 931, "BCC": 440, "AKIEC": 278, "VASC": 122, "DF": 101}
+        "NV": 5715,
+        "MEL": 958,
+        "BKL": 931,
+        "BCC": 440,
+        "AKIEC": 278,
+        "VASC": 122,
+        "DF": 101,
+    }
     assert len(read("isic2018_task3", found["isic2018_task3"]).present) == 1285
     assert len(read("isic2017", found["isic2017"]).present) == 2335
     with pytest.raises(DataError, match="none of the 23447 images"):

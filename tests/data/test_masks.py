@@ -30,8 +30,13 @@ def save(path: Path, values: NDArray[np.generic], **options: int) -> Path:
 
 @pytest.mark.parametrize(
     "values",
-    [disc().astype(np.uint8) * 255, disc().astype(np.uint8), disc(), disc().astype(np.uint8) * 200 + 20,
-     np.repeat(disc()[:, :, None], 3, axis=2).astype(np.uint8) * 255],
+    [
+        disc().astype(np.uint8) * 255,
+        disc().astype(np.uint8),
+        disc(),
+        disc().astype(np.uint8) * 200 + 20,
+        np.repeat(disc()[:, :, None], 3, axis=2).astype(np.uint8) * 255,
+    ],
     ids=["0 and 255", "0 and 1", "1-bit", "two other levels", "RGB"],
 )
 def test_binary_masks_are_read_whatever_their_levels(tmp_path: Path, values: NDArray[np.generic]) -> None:
@@ -73,11 +78,14 @@ def test_another_frame_is_refused_with_both_sizes(tmp_path: Path, shape: tuple[i
     assert all(word in str(caught.value) for word in ("m.png", "60x45", f"{shape[1]}x{shape[0]}"))
 
 
-@pytest.mark.parametrize(("values", "what"), [
-    (disc().astype(np.uint16), "16 bits"),
-    (np.dstack([np.full((45, 60, 3), 255, np.uint8), disc().astype(np.uint8) * 255]), "transparent layer"),
-    (np.dstack([disc().astype(np.uint8) * 255, np.zeros((45, 60, 2), np.uint8)]), "colours"),
-])
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        (disc().astype(np.uint16), "16 bits"),
+        (np.dstack([np.full((45, 60, 3), 255, np.uint8), disc().astype(np.uint8) * 255]), "transparent layer"),
+        (np.dstack([disc().astype(np.uint8) * 255, np.zeros((45, 60, 2), np.uint8)]), "colours"),
+    ],
+)
 def test_what_decoding_would_change_is_refused(tmp_path: Path, values: NDArray[np.generic], what: str) -> None:
     with pytest.raises(DataError, match=rf"m\.png is not binary: it has .*{what}"):
         read_mask(save(tmp_path / "m.png", values))

@@ -16,7 +16,8 @@ from PIL import Image, ImageEnhance
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import training_table
 from lesion_core.data.duplicates import NEAR, group_ids, near_pairs, perceptual_hash
-from lesion_core.data.splits import ROLES, Manifest, assign_roles, split
+from lesion_core.data.splits import Manifest, assign_roles, split
+from lesion_core.data.tables import ROLES
 from lesion_core.errors import DataError, ImageError
 
 
@@ -24,7 +25,8 @@ def lesions(sizes: list[int], codes: list[str], datasets: list[str]) -> pd.DataF
     """A table without pictures: lesion i has sizes[i] images, and the i-th diagnosis and data set."""
     rows = [
         (f"I{lesion:04}_{k}", f"L{lesion:04}", datasets[lesion % len(datasets)], codes[lesion % len(codes)])
-        for lesion, size in enumerate(sizes) for k in range(size)
+        for lesion, size in enumerate(sizes)
+        for k in range(size)
     ]
     table = pd.DataFrame(rows, columns=["image_id", "lesion_id", "dataset", "diagnosis"], dtype="str")
     return table.assign(path=pd.Series(pd.NA, table.index, dtype="str"))
@@ -104,8 +106,12 @@ def test_near_pairs_are_those_of_a_literal_search() -> None:
         bits[copy] = bits[copy - 20]
         bits[copy, rng.choice(256, size=NEAR - 10 + copy - 20, replace=False)] ^= True
     rows = np.array([0, 3, 7, 25, 39])
-    literal = {(i, j) for i in rows.tolist() for j in range(40) if i != j
-               and sum(a != b for a, b in zip(bits[i], bits[j], strict=True)) <= NEAR}
+    literal = {
+        (i, j)
+        for i in rows.tolist()
+        for j in range(40)
+        if i != j and sum(a != b for a, b in zip(bits[i], bits[j], strict=True)) <= NEAR
+    }
     found = near_pairs(np.packbits(bits, axis=1), rows, NEAR)
     assert {(int(i), int(j)) for i, j in found} == literal and 0 < len(literal) < len(rows)
 
@@ -132,21 +138,34 @@ def pictured(folder: Path, rows: list[tuple[str, str | None, int | None]]) -> pd
         if seed is not None:
             picture(seed).resize((120 + len(paths), 90)).save(path, quality=80)
         paths.append(None if seed is None else str(path))
-    return pd.DataFrame({
-        "image_id": [row[0] for row in rows], "lesion_id": [row[1] for row in rows], "dataset": "a",
-        "diagnosis": "NV", "path": paths,
-    }).astype({"image_id": "str", "lesion_id": "str", "path": "str"})
+    return pd.DataFrame(
+        {
+            "image_id": [row[0] for row in rows],
+            "lesion_id": [row[1] for row in rows],
+            "dataset": "a",
+            "diagnosis": "NV",
+            "path": paths,
+        }
+    ).astype({"image_id": "str", "lesion_id": "str", "path": "str"})
 
 
 def test_groups_join_lesion_ids_and_near_duplicates(tmp_path: Path) -> None:
-    table = pictured(tmp_path, [
-        ("a", None, 1), ("b", "L1", 1),               # a copy of a picture with a lesion id joins that lesion
-        ("c", "L1", 2), ("d", None, 2),               # and so does the copy of its other picture
-        ("e", None, 3), ("f", None, 3),               # two copies without an id are one group
-        ("g", None, 4), ("h", "L2", 5),               # strangers stay apart
-        ("i", None, None), ("j", None, None),         # without a picture nothing can be said
-        ("k", "L2", None),
-    ])
+    table = pictured(
+        tmp_path,
+        [
+            ("a", None, 1),
+            ("b", "L1", 1),  # a copy of a picture with a lesion id joins that lesion
+            ("c", "L1", 2),
+            ("d", None, 2),  # and so does the copy of its other picture
+            ("e", None, 3),
+            ("f", None, 3),  # two copies without an id are one group
+            ("g", None, 4),
+            ("h", "L2", 5),  # strangers stay apart
+            ("i", None, None),
+            ("j", None, None),  # without a picture nothing can be said
+            ("k", "L2", None),
+        ],
+    )
     expected = ["L1", "L1", "L1", "L1", "e", "e", "g", "L2", "i", "j", "L2"]
     assert group_ids(table).to_list() == expected
     backwards = group_ids(table.iloc[::-1])
@@ -180,8 +199,11 @@ def test_the_fingerprint_knows_ids_groups_and_roles_but_not_their_order(manifest
     assert Manifest(table.iloc[::-1]).fingerprint == manifest.fingerprint
     lone = table["group"].map(table["group"].value_counts()) == 1
     at = table.index[lone][0]
-    for column, value in (("image_id", "other"), ("group", "other"),
-                          ("role", "test" if table.loc[at, "role"] != "test" else "train")):
+    for column, value in (
+        ("image_id", "other"),
+        ("group", "other"),
+        ("role", "test" if table.loc[at, "role"] != "test" else "train"),
+    ):
         changed = table.copy()
         changed.loc[at, column] = value
         assert Manifest(changed).fingerprint != manifest.fingerprint

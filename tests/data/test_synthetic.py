@@ -10,7 +10,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lesion_core.data.synthetic import gallery, make_dataset, make_lesion, make_skin
+from lesion_core.data.synthetic.lesions import gallery, make_dataset, make_lesion, make_skin
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.artefacts import ARTEFACTS
 from lesion_core.labels import ISIC2019
@@ -45,8 +45,10 @@ def test_size_changes_resolution_not_the_lesion():
         small, large = make_lesion(code, 3, 256), make_lesion(code, 3, 512)
         shrunk = cv2.resize(large.mask.astype(np.uint8), (256, 256), interpolation=cv2.INTER_AREA).astype(bool)
         assert (small.mask & shrunk).sum() / (small.mask | shrunk).sum() > 0.95
-        a, b = (cv2.GaussianBlur(cv2.resize(x, (64, 64), interpolation=cv2.INTER_AREA), (0, 0), 1).ravel()
-                for x in (small.image, large.image))
+        a, b = (
+            cv2.GaussianBlur(cv2.resize(x, (64, 64), interpolation=cv2.INTER_AREA), (0, 0), 1).ravel()
+            for x in (small.image, large.image)
+        )
         assert np.corrcoef(a, b)[0, 1] > 0.95
 
 
@@ -88,6 +90,7 @@ def test_classes_can_be_told_apart():
 
 def test_signs_of_the_diagnoses():
     """Melanoma has the most colours and is the least symmetric, vascular lesions are the reddest."""
+
     def asymmetry(mask):
         area = mask.astype(np.uint8)
         y, x = np.nonzero(area)
@@ -167,8 +170,9 @@ def test_gallery_is_varied():
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     calls = []
-    root = make_dataset(tmp_path_factory.mktemp("made") / "set", 3, 0, 64, 0.5, (1, 3),
-                        lambda done, total: calls.append((done, total)))
+    root = make_dataset(
+        tmp_path_factory.mktemp("made") / "set", 3, 0, 64, 0.5, (1, 3), lambda done, total: calls.append((done, total))
+    )
     return root, calls
 
 
@@ -226,10 +230,17 @@ def test_dataset_overwrites_nothing(tmp_path):
         make_dataset(tmp_path / "mine.txt", 1, 0, 64)
 
 
-@pytest.mark.parametrize("bad", [
-    {"per_class": 0}, {"artefact_share": 1.5}, {"images_per_lesion": (2, 1)}, {"images_per_lesion": (0, 1)},
-    {"seed": -1}, {"size": 8},
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"per_class": 0},
+        {"artefact_share": 1.5},
+        {"images_per_lesion": (2, 1)},
+        {"images_per_lesion": (0, 1)},
+        {"seed": -1},
+        {"size": 8},
+    ],
+)
 def test_dataset_refuses_bad_arguments(tmp_path, bad):
     with pytest.raises(ConfigError):
         make_dataset(tmp_path / "set", **{"per_class": 1, "seed": 0, "size": 64, **bad})

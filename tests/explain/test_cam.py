@@ -12,8 +12,8 @@ from lesion_core.config import ModelSettings
 from lesion_core.errors import ModelError
 from lesion_core.explain import cam
 from lesion_core.explain.attribution import Attribution
-from lesion_core.explain.evidence import Evidence, Target, check_request
 from lesion_core.explain.layers import LAYERS
+from lesion_core.explain.target_function import Target, TargetFunction, check_request
 from lesion_core.models.classifiers import ARCHITECTURES, build, stages
 
 SETTINGS = ModelSettings(architecture="resnet10", classes=("MEL", "NV", "BCC"))
@@ -31,7 +31,7 @@ def image() -> Tensor:
 
 
 def grad_cam(model: ResNet, image: Tensor, target: int, layer: str = "layer4") -> Attribution:
-    raw = cam.grad_cam(Evidence(model, Target(target)), image, layer).detach().numpy()
+    raw = cam.grad_cam(TargetFunction(model, Target(target)), image, layer).detach().numpy()
     return Attribution(raw, Target(target), "gradcam", layer, image.shape[-1])
 
 
@@ -157,15 +157,22 @@ def test_one_pass_gives_captums_map_of_every_class(name: str) -> None:
 
 
 def test_a_contrast_is_the_difference_of_two_maps(model: ResNet, image: Tensor) -> None:
-    both = cam.grad_cam(Evidence(model, Target(2, against=0)), image, "layer3").detach().numpy()
+    both = cam.grad_cam(TargetFunction(model, Target(2, against=0)), image, "layer3").detach().numpy()
     apart = grad_cam(model, image, 2, "layer3").raw - grad_cam(model, image, 0, "layer3").raw
     np.testing.assert_allclose(both, apart, atol=1e-4 * np.abs(apart).max())
 
 
-@pytest.mark.parametrize(("name", "layer"), [
-    ("resnet10", "layer4"), ("resnet10", "layer3"), ("resnet10", "layer2"),
-    ("resnet50", "layer4"), ("resnet101", "layer4"), ("resnet152", "layer4"),
-])
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("resnet10", "layer4"),
+        ("resnet10", "layer3"),
+        ("resnet10", "layer2"),
+        ("resnet50", "layer4"),
+        ("resnet101", "layer4"),
+        ("resnet152", "layer4"),
+    ],
+)
 def test_it_agrees_with_pytorch_grad_cam(name: str, layer: str) -> None:
     other = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is not installed")
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -186,7 +193,7 @@ def test_grad_cam_pp_agrees_with_pytorch_grad_cam(model: ResNet, layer: str) -> 
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     x = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(3))
-    raw = cam.grad_cam_pp(Evidence(model, Target(1)), x, layer).detach().numpy()
+    raw = cam.grad_cam_pp(TargetFunction(model, Target(1)), x, layer).detach().numpy()
     ours = Attribution(raw, Target(1), "gradcam_pp", layer, 128).heatmap
     with other.GradCAMPlusPlus(model=model, target_layers=[getattr(model, layer)]) as theirs:
         expected = theirs(input_tensor=x.clone(), targets=[ClassifierOutputTarget(1)])[0]

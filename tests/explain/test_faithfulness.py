@@ -80,8 +80,13 @@ def test_a_model_loses_its_weights_from_the_answer_down() -> None:
         other = copy.deepcopy(model)
         randomise(other, stage, seed=3)
         state = other.state_dict()
-        lost.append({name.split(".")[0] for name in state if name.endswith("weight")
-                     and state[name].ndim > 1 and not torch.equal(state[name], before[name])})
+        lost.append(
+            {
+                name.split(".")[0]
+                for name in state
+                if name.endswith("weight") and state[name].ndim > 1 and not torch.equal(state[name], before[name])
+            }
+        )
         assert not other.training and torch.isfinite(other(torch.zeros(1, 3, 64, 64))).all(), stage
     assert lost == [set(list(STAGES)[: i + 1]) for i in range(len(STAGES))]
     randomise(model, "fc", seed=3)

@@ -11,13 +11,13 @@ from torch.nn import functional as F
 from torchvision.models import ResNet
 
 from lesion_core.config import ModelSettings, Preprocessing, Resize
-from lesion_core.data.synthetic import make_lesion
+from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import ConfigError, ModelError
 from lesion_core.explain.attribution import _MAKERS, attribute, baseline_square
-from lesion_core.explain.evidence import Evidence, Target
 from lesion_core.explain.gradients import guided_grad_cam
 from lesion_core.explain.methods import BASELINES, METHODS, method
 from lesion_core.explain.perturbation import PATCHES, superpixels
+from lesion_core.explain.target_function import Target, TargetFunction
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.labels import ISIC2019
 from lesion_core.models.classifiers import build
@@ -73,16 +73,14 @@ def explained(model: nn.Module, square: np.ndarray, by: str, target: Target = FI
 def test_every_method_is_described_and_made() -> None:
     assert _MAKERS.keys() == METHODS.keys()
     for entry in METHODS.values():
-        assert entry.says.endswith(".") and entry.misleads.endswith(".") and any(c.isdigit() for c in entry.paper)
+        assert entry.description.endswith(".") and entry.pitfall.endswith(".") and any(c.isdigit() for c in entry.paper)
     with pytest.raises(ConfigError, match=r"no method 'magic'.*gradcam"):
         method("magic")
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
 @pytest.mark.parametrize("target", [Target(0), Target(1, against=0)])
-def test_a_linear_model_is_explained_exactly(
-    linear: ByHand, square: np.ndarray, baseline: str, target: Target
-) -> None:
+def test_a_linear_model_is_explained_exactly(linear: ByHand, square: np.ndarray, baseline: str, target: Target) -> None:
     """Of a linear function the part of a pixel is its weight times its distance from the baseline."""
     x, b = (normalize(s[None], PREPROCESSING)[0] for s in (square, baseline_square(square, baseline)))
     weights = linear.fc.weight.detach().numpy().reshape(2, 3, SIZE, SIZE)
@@ -200,7 +198,7 @@ def test_guided_grad_cam_is_its_formula(model: ResNet, square: np.ndarray) -> No
     cam = torch.from_numpy(np.maximum(explained(model, square, "gradcam", Target(2)), 0))[None, None]
     cam = nn.functional.interpolate(cam, (SIZE, SIZE), mode="bilinear", align_corners=False)
     expected = (gradient * cam)[0].sum(0).numpy()
-    found = guided_grad_cam(Evidence(model, Target(2)), x.detach(), "layer4").numpy()
+    found = guided_grad_cam(TargetFunction(model, Target(2)), x.detach(), "layer4").numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
@@ -270,8 +268,9 @@ def clued() -> Clued:
     for _ in range(40):
         chosen = rng.choice(len(lesions), 32)
         labels = np.arange(32) % 2
-        batch = np.stack([planted(lesions[i])[0] if label else lesions[i]
-                          for i, label in zip(chosen, labels, strict=True)])
+        batch = np.stack(
+            [planted(lesions[i])[0] if label else lesions[i] for i, label in zip(chosen, labels, strict=True)]
+        )
         loss = F.cross_entropy(model(torch.from_numpy(normalize(batch, PREPROCESSING))), torch.from_numpy(labels))
         optimizer.zero_grad()
         loss.backward()

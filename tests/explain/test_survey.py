@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from lesion_core.data.masks import read_mask
-from lesion_core.engine import Engine
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.explain.survey import COLUMNS, FILE, read_survey, summary, survey, write_survey
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.geometry import to_original
-from lesion_core.runs import Run, open_run
+from lesion_core.runs.classifier import Run, open_run
+from lesion_core.serving.classifier import Engine
 
 
 @pytest.fixture(scope="module")

@@ -48,9 +48,7 @@ def test_more_strength_covers_more(name):
 
 @pytest.mark.parametrize("name", ARTEFACTS)
 def test_scales_with_the_picture(name):
-    shares = [
-        np.mean([add_artefact(photo(n, n), name, seed, 0.6)[1].mean() for seed in range(6)]) for n in (192, 576)
-    ]
+    shares = [np.mean([add_artefact(photo(n, n), name, seed, 0.6)[1].mean() for seed in range(6)]) for n in (192, 576)]
     assert shares[0] == pytest.approx(shares[1], rel=0.6), "the covered share depends on the size in pixels"
 
 

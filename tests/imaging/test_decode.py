@@ -42,7 +42,10 @@ def png(width: int, height: int, extra: bytes = b"", pixels: bytes = b"\0" * 10)
     """A PNG by hand, to claim what no encoder would write."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
-        SIGNATURES["PNG"][0] + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(pixels))
+        SIGNATURES["PNG"][0]
+        + chunk(b"IHDR", header)
+        + extra
+        + chunk(b"IDAT", zlib.compress(pixels))
         + chunk(b"IEND", b"")
     )
 
@@ -155,8 +158,9 @@ def test_the_first_frame_of_an_animation(name: str) -> None:
 
 
 def test_a_cameras_multi_picture_jpeg() -> None:
-    data = encode(Image.new("RGB", (32, 24), "red"), "MPO", save_all=True,
-                  append_images=[Image.new("RGB", (32, 24), "blue")])
+    data = encode(
+        Image.new("RGB", (32, 24), "red"), "MPO", save_all=True, append_images=[Image.new("RGB", (32, 24), "blue")]
+    )
     assert decode(data).shape == (24, 32, 3) and decode(data)[..., 0].min() > 250
 
 
@@ -164,7 +168,7 @@ def test_a_cameras_multi_picture_jpeg() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"", "empty"),
         (b"not a picture at all", "no known picture"),
@@ -176,8 +180,8 @@ def test_a_cameras_multi_picture_jpeg() -> None:
         (b"\0" * 128 + b"DICM" + b"\0" * 64, "DICOM"),
     ],
 )
-def test_what_is_no_picture(data: bytes, says: str) -> None:
-    with pytest.raises(NotAnImageError, match=says) as caught:
+def test_what_is_no_picture(data: bytes, message: str) -> None:
+    with pytest.raises(NotAnImageError, match=message) as caught:
         decode(data)
     assert caught.value.remedy
 

@@ -17,8 +17,9 @@ def ellipse(axes: tuple[int, int], angle: float = 0, size: int = 200, at: tuple[
     return cv2.ellipse(canvas, at, axes, angle, 0, 360, 1, -1) > 0
 
 
-def painted(mask: np.ndarray, skin: tuple[int, int, int] = (220, 180, 160), lesion: tuple[int, int, int] = (90, 60, 50)
-            ) -> np.ndarray:
+def painted(
+    mask: np.ndarray, skin: tuple[int, int, int] = (220, 180, 160), lesion: tuple[int, int, int] = (90, 60, 50)
+) -> np.ndarray:
     return np.where(mask[:, :, None], np.array(lesion, np.uint8), np.array(skin, np.uint8))
 
 
@@ -32,8 +33,12 @@ def literal_clean_up(mask: np.ndarray) -> np.ndarray:
             y, x = todo.pop()
             for dy, dx in steps:
                 there = (y + dy, x + dx)
-                if 0 <= there[0] < inside.shape[0] and 0 <= there[1] < inside.shape[1] and there not in seen \
-                        and inside[there]:
+                if (
+                    0 <= there[0] < inside.shape[0]
+                    and 0 <= there[1] < inside.shape[1]
+                    and there not in seen
+                    and inside[there]
+                ):
                     seen.add(there)
                     todo.append(there)
         return seen

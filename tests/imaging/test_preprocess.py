@@ -38,8 +38,12 @@ from lesion_core.imaging.preprocess import (
 
 Picture = NDArray[np.uint8]
 EVERYTHING = Preprocessing(
-    dark_corner=DarkCorner(enabled=True), hair=HairRemoval(enabled=True), color=ColorConstancy(enabled=True),
-    clahe=Clahe(enabled=True), detail=Detail(enabled=True, short_side=40), resize=Resize(size=64),
+    dark_corner=DarkCorner(enabled=True),
+    hair=HairRemoval(enabled=True),
+    color=ColorConstancy(enabled=True),
+    clahe=Clahe(enabled=True),
+    detail=Detail(enabled=True, short_side=40),
+    resize=Resize(size=64),
 )
 FITS = ("crop", "pad", "stretch")
 pictures = npst.arrays(np.uint8, st.tuples(st.integers(16, 60), st.integers(16, 60), st.just(3)))
@@ -288,8 +292,12 @@ def test_the_box_of_the_square(height: int, width: int, fit: str) -> None:
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize(
     ("shape", "at", "ring"),
-    [((300, 400), (190, 120), False), ((400, 300), (120, 230), False), ((1500, 3000), (1700, 900), False),
-     ((450, 600), (340, 170), True)],
+    [
+        ((300, 400), (190, 120), False),
+        ((400, 300), (120, 230), False),
+        ((1500, 3000), (1700, 900), False),
+        ((450, 600), (340, 170), True),
+    ],
 )
 def test_a_point_survives_the_way_there_and_back(
     fit: str, shape: tuple[int, int], at: tuple[int, int], ring: bool
@@ -310,9 +318,7 @@ def test_a_point_survives_the_way_there_and_back(
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    shape=st.tuples(st.integers(16, 90), st.integers(16, 90)), side=st.integers(1, 20), fit=st.sampled_from(FITS)
-)
+@given(shape=st.tuples(st.integers(16, 90), st.integers(16, 90)), side=st.integers(1, 20), fit=st.sampled_from(FITS))
 def test_a_map_of_ones_covers_exactly_the_box(shape: tuple[int, int], side: int, fit: str) -> None:
     x0, y0, x1, y1 = square(shape, Resize(fit=fit))
     inside = np.zeros(shape, np.float32)
@@ -433,8 +439,11 @@ def test_threads_agree() -> None:
 
 def test_the_fingerprint_is_of_every_setting() -> None:
     variants = [
-        Preprocessing(), EVERYTHING, Preprocessing(hair=HairRemoval(threshold=13)),
-        Preprocessing(resize=Resize(size=96)), Preprocessing(std=(0.2, 0.2, 0.2)),
+        Preprocessing(),
+        EVERYTHING,
+        Preprocessing(hair=HairRemoval(threshold=13)),
+        Preprocessing(resize=Resize(size=96)),
+        Preprocessing(std=(0.2, 0.2, 0.2)),
     ]
     assert len({Pipeline(v).fingerprint for v in variants}) == len(variants)
     assert Pipeline(Preprocessing()).fingerprint == Pipeline(Preprocessing()).fingerprint
@@ -442,8 +451,12 @@ def test_the_fingerprint_is_of_every_setting() -> None:
 
 @pytest.mark.parametrize(
     "image",
-    [np.zeros((20, 20), np.uint8), np.zeros((20, 20, 4), np.uint8), np.zeros((20, 20, 3), np.float32),
-     np.zeros((0, 20, 3), np.uint8)],
+    [
+        np.zeros((20, 20), np.uint8),
+        np.zeros((20, 20, 4), np.uint8),
+        np.zeros((20, 20, 3), np.float32),
+        np.zeros((0, 20, 3), np.uint8),
+    ],
 )
 def test_arrays_that_are_no_picture(image: np.ndarray) -> None:
     pipeline = Pipeline(Preprocessing())
@@ -460,9 +473,7 @@ def test_normalize_against_the_formula() -> None:
     out = normalize(batch, s)
     assert out.shape == (2, 3, 5, 7) and out.dtype == np.float32 and out.flags.c_contiguous
     for c in range(3):
-        np.testing.assert_allclose(
-            out[:, c], (batch[..., c] / 255 - s.mean[c]) / s.std[c], rtol=1e-5, atol=2e-6
-        )
+        np.testing.assert_allclose(out[:, c], (batch[..., c] / 255 - s.mean[c]) / s.std[c], rtol=1e-5, atol=2e-6)
 
 
 @pytest.mark.real

@@ -173,16 +173,21 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
             load_tensors(path)
 
 
-@pytest.mark.parametrize(("scale", "says"), [
-    (None, "lacks the scales of conv"), (torch.ones(3), "not one number an output channel"),
-    (torch.ones(1), "not one number an output channel"), (torch.ones(2, dtype=torch.int8), "not one number"),
-])
-def test_scales_must_be_there_and_fit(tmp_path: Path, scale: torch.Tensor | None, says: str) -> None:
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        (None, "lacks the scales of conv"),
+        (torch.ones(3), "not one number an output channel"),
+        (torch.ones(1), "not one number an output channel"),
+        (torch.ones(2, dtype=torch.int8), "not one number"),
+    ],
+)
+def test_scales_must_be_there_and_fit(tmp_path: Path, scale: torch.Tensor | None, message: str) -> None:
     tensors = {"conv": torch.ones(2, 3, dtype=torch.int8)}
     if scale is not None:
         tensors["conv" + SCALE] = scale
     save_file(tensors, tmp_path / "w.safetensors")
-    with pytest.raises(ModelError, match=says):
+    with pytest.raises(ModelError, match=message):
         load_tensors(tmp_path / "w.safetensors")
 
 

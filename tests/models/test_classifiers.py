@@ -134,8 +134,9 @@ def test_a_blank_network_draws_nothing_and_is_the_same_once_filled() -> None:
 def test_a_twin_has_the_same_weights_and_hooks_of_its_own() -> None:
     model = build(ModelSettings(architecture="resnet10", classes=("a", "b")))
     second = twin(model)
-    for one, other in zip((*model.parameters(), *model.buffers()), (*second.parameters(), *second.buffers()),
-                          strict=True):
+    for one, other in zip(
+        (*model.parameters(), *model.buffers()), (*second.parameters(), *second.buffers()), strict=True
+    ):
         assert one.data_ptr() == other.data_ptr()
     calls: list[str] = []
     second.layer4.register_forward_hook(lambda *_: calls.append("second"))
@@ -159,9 +160,12 @@ def test_a_new_head_forgets_how_an_earlier_training_answered(tmp_path: Path) -> 
 def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     save_file({"encoder.weight": torch.zeros(3)}, tmp_path / "strange.safetensors")
     (tmp_path / "weights.pth").write_bytes(b"\x80\x04K\x01.")
-    for name, says in (("strange.safetensors", "None of the 1 tensors"), ("weights.pth", "cannot be read as safetens"),
-                       ("none.safetensors", "no weights file")):
-        with pytest.raises(ModelError, match=says):
+    for name, description in (
+        ("strange.safetensors", "None of the 1 tensors"),
+        ("weights.pth", "cannot be read as safetens"),
+        ("none.safetensors", "no weights file"),
+    ):
+        with pytest.raises(ModelError, match=description):
             initialise(build(SMALL), settings("resnet10", weights=name), tmp_path)
 
 

@@ -19,10 +19,15 @@ from lesion_core.models.segmenters import build_segmenter, initialise_segmenter
 SMALL = SegmenterSettings(encoder="resnet18", decoder=(32, 16, 8))
 
 
-@pytest.mark.parametrize(("encoder", "decoder"), [
-    ("resnet18", (64, 32, 16, 8, 4)), ("resnet18", (32, 16, 8)), ("resnet34", (32, 16, 8, 4)),
-    ("resnet50", (32, 16, 8, 4)),
-])
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [
+        ("resnet18", (64, 32, 16, 8, 4)),
+        ("resnet18", (32, 16, 8)),
+        ("resnet34", (32, 16, 8, 4)),
+        ("resnet50", (32, 16, 8, 4)),
+    ],
+)
 def test_a_picture_becomes_a_logit_a_pixel(encoder: str, decoder: tuple[int, ...]) -> None:
     model = build_segmenter(SegmenterSettings(encoder=encoder, decoder=decoder))  # type: ignore[arg-type]
     assert not model.training
@@ -90,12 +95,21 @@ def test_eight_bits_come_back_close_and_the_last_layer_exact(tmp_path: Path) -> 
         assert (model(x).sigmoid() - again(x).sigmoid()).abs().max() < 0.05
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"preprocessing": Preprocessing(resize=Resize(size=160, fit="crop"))}, "whole frame"),
-    ({"preprocessing": Preprocessing(resize=Resize(size=160, fit="stretch"), dark_corner=DarkCorner(enabled=True))},
-     "whole frame"),
-    ({"preprocessing": Preprocessing(resize=Resize(size=100, fit="stretch"))}, "cannot be halved 5 times"),
-])
-def test_settings_that_lose_a_part_of_the_frame_are_refused(change: dict[str, object], says: str) -> None:
-    with pytest.raises(ValidationError, match=says):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"preprocessing": Preprocessing(resize=Resize(size=160, fit="crop"))}, "whole frame"),
+        (
+            {
+                "preprocessing": Preprocessing(
+                    resize=Resize(size=160, fit="stretch"), dark_corner=DarkCorner(enabled=True)
+                )
+            },
+            "whole frame",
+        ),
+        ({"preprocessing": Preprocessing(resize=Resize(size=100, fit="stretch"))}, "cannot be halved 5 times"),
+    ],
+)
+def test_settings_that_lose_a_part_of_the_frame_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         SegmenterRunSettings(name="x", **change)  # type: ignore[arg-type]

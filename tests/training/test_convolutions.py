@@ -13,7 +13,11 @@ from lesion_core.models.classifiers import build
 from lesion_core.training.convolutions import MatrixProducts
 
 CASES = [
-    (64, 256, 1, 1, 0), (256, 128, 1, 2, 0), (256, 256, 3, 1, 1), (16, 8, 3, 1, 1), (16, 8, 3, 2, 1),
+    (64, 256, 1, 1, 0),
+    (256, 128, 1, 2, 0),
+    (256, 256, 3, 1, 1),
+    (16, 8, 3, 1, 1),
+    (16, 8, 3, 2, 1),
     (256, 256, 3, 1, 0),
 ]
 

@@ -15,13 +15,11 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from lesion_core.config import ModelSettings, Training
 from lesion_core.models.classifiers import build
+from lesion_core.training.classifier_module import ClassifierModule
 from lesion_core.training.losses import class_weights, focal_loss, log_prior, mix
-from lesion_core.training.module import ClassifierModule
 
 
-def literal_focal(
-    logits: np.ndarray, target: np.ndarray, gamma: float, weight: np.ndarray, smoothing: float
-) -> float:
+def literal_focal(logits: np.ndarray, target: np.ndarray, gamma: float, weight: np.ndarray, smoothing: float) -> float:
     total = mass = 0.0
     for z, y in zip(logits.astype(np.float64), target, strict=True):
         p = [math.exp(v - max(z)) for v in z]
@@ -42,7 +40,10 @@ def test_focal_loss_is_the_formula(gamma: float, smoothing: float, weighted: boo
     logits, target = rng.normal(0, 2, (20, 5)), rng.integers(0, 5, 20)
     weight = rng.uniform(0.2, 3, 5) if weighted else np.ones(5)
     found = focal_loss(
-        torch.from_numpy(logits), torch.from_numpy(target), gamma, torch.from_numpy(weight) if weighted else None,
+        torch.from_numpy(logits),
+        torch.from_numpy(target),
+        gamma,
+        torch.from_numpy(weight) if weighted else None,
         smoothing,
     )
     assert found.item() == pytest.approx(literal_focal(logits, target, gamma, weight, smoothing), rel=1e-9)
@@ -138,8 +139,10 @@ def test_a_class_that_is_not_compared_has_no_part_in_the_loss(loss: str) -> None
     logits, target = torch.randn(4, 3, requires_grad=True), torch.tensor([0, 1, 2, 0])
     compared = torch.tensor([[1, 1, 0], [1, 1, 0], [1, 1, 1], [1, 1, 1]]).bool()
     found = module.loss(logits, target, compared)
-    parts = [module.loss(logits[i : i + 1, keep], target[i : i + 1], torch.ones(1, len(keep), dtype=torch.bool))
-             for i, keep in enumerate(([0, 1], [0, 1], [0, 1, 2], [0, 1, 2]))]
+    parts = [
+        module.loss(logits[i : i + 1, keep], target[i : i + 1], torch.ones(1, len(keep), dtype=torch.bool))
+        for i, keep in enumerate(([0, 1], [0, 1], [0, 1, 2], [0, 1, 2]))
+    ]
     assert float(found.detach()) == pytest.approx(float(torch.stack(parts).mean().detach()), rel=1e-5)
     found.backward()
     assert logits.grad is not None and not logits.grad[~compared].any() and logits.grad[compared].all()
@@ -165,8 +168,9 @@ def test_logits_that_minimise_the_adjusted_loss_are_those_of_even_classes() -> N
         bias = torch.zeros(2, requires_grad=True)
         optimizer = torch.optim.LBFGS([bias], max_iter=50)
 
-        def closure(bias: torch.Tensor = bias, shift: torch.Tensor = shift,
-                    optimizer: torch.optim.LBFGS = optimizer) -> torch.Tensor:
+        def closure(
+            bias: torch.Tensor = bias, shift: torch.Tensor = shift, optimizer: torch.optim.LBFGS = optimizer
+        ) -> torch.Tensor:
             optimizer.zero_grad()
             loss = torch.nn.functional.cross_entropy((bias + shift).expand(100, 2), target)
             loss.backward()

@@ -49,8 +49,9 @@ def test_a_store_is_made_once_and_again_when_a_picture_changes(paths: list[str],
     calls: list[tuple[int, int]] = []
 
     def make(settings: Preprocessing = SETTINGS) -> PictureStore:
-        return PictureStore.make(paths, settings, tmp_path / "store", whole_frame=False,
-                                 on_progress=lambda *n: calls.append(n))
+        return PictureStore.make(
+            paths, settings, tmp_path / "store", whole_frame=False, on_progress=lambda *n: calls.append(n)
+        )
 
     first = make()
     assert calls == [(1, 3), (2, 3), (3, 3)]

@@ -1,0 +1,189 @@
+"""The ways in which a run's results are read: which images, in which label set, against what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lesion_core.analysis.intervals import Figures, binary_summary, paired_intervals, summary
+from lesion_core.analysis.metrics import METRICS, binary_figures, softmax, two_sided
+from lesion_core.analysis.predictions import Scored
+from lesion_core.data.tables import OFFICIAL_TEST
+from lesion_core.errors import ConfigError, RunError
+from lesion_core.labels import BINARY, HAM10000, convert_codes, convert_probabilities
+from lesion_core.runs.classifier import Run
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Some images of a run in some label set.
+
+    Attributes:
+        name: What a person reads.
+        short: The same on a button.
+        description: What it is good for, one sentence.
+        split: Role of the images.
+        classes: The label set, or None for the run's own classes.
+        dataset: Only images of this data set.
+    """
+
+    name: str
+    short: str
+    description: str
+    split: str
+    classes: tuple[str, ...] | None
+    dataset: str | None = None
+
+
+EVALUATION_SETS: dict[str, EvaluationSet] = {
+    "test": EvaluationSet(
+        "Test split",
+        "Test split",
+        "Lesions that no step of the training has seen, in the run's own classes.",
+        "test",
+        None,
+    ),
+    "ham10000": EvaluationSet(
+        "HAM10000 part of the test split",
+        "HAM10000 part",
+        "The same, only HAM10000, in its seven classes.",
+        "test",
+        HAM10000,
+        "ham10000",
+    ),
+    "isic2018": EvaluationSet(
+        "Official ISIC 2018 test set",
+        "Official ISIC 2018",
+        "Seven classes; it holds pictures from clinics that the training data lacks. Which of them show "
+        "one lesion is not published, so each counts as one.",
+        "test",
+        HAM10000,
+        OFFICIAL_TEST,
+    ),
+    "binary": EvaluationSet(
+        "Benign or malignant",
+        "Benign or malignant",
+        "The test split in two classes; actinic keratosis counts as malignant.",
+        "test",
+        BINARY,
+    ),
+    "calibrate": EvaluationSet(
+        "Calibrate split", "Calibrate", "Where temperature and thresholds are chosen.", "calibrate", None
+    ),
+    "select": EvaluationSet(
+        "Select split", "Select", "Where the best epoch is chosen; its figures flatter the model.", "select", None
+    ),
+}
+"""The views by the key used in links."""
+
+
+@dataclass(frozen=True)
+class EvaluationData:
+    """The images of a view.
+
+    Attributes:
+        table: Their rows of `Run.predictions`.
+        truth: (N,) class index.
+        probabilities: (N, K) after the run's temperature.
+        groups: (N,) lesion.
+        classes: K codes.
+    """
+
+    table: pd.DataFrame
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    groups: NDArray[np.str_]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EvaluationSummary:
+    """Metrics with intervals (metric, value, low, high) and how many images and lesions they are from."""
+
+    table: pd.DataFrame
+    n_images: int
+    n_groups: int
+
+
+def view_data(run: Run, key: str) -> EvaluationData | None:
+    """The images of a view; None where the run has none, or its classes do not map onto the view's.
+
+    Raises:
+        ConfigError: The key is unknown.
+    """
+    if key not in EVALUATION_SETS:
+        raise ConfigError(f"There is no view '{key}'.", f"Known are {', '.join(EVALUATION_SETS)}.")
+    view = EVALUATION_SETS[key]
+    table = run.part(view.split, view.dataset)
+    if table.empty:
+        return None
+    classes = view.classes or run.classes
+    probabilities = softmax(run.logits(table), run.calibration.temperature)
+    try:
+        merged = convert_probabilities(probabilities, run.classes, classes)
+        codes = convert_codes(table["label"].to_numpy(str), classes)
+    except ConfigError:
+        return None
+    truth = pd.Index(classes).get_indexer(pd.Index(codes)).astype(np.int64)
+    return EvaluationData(table, truth, merged, table["lesion_id"].to_numpy(str), classes)
+
+
+def view_summary(run: Run, key: str, n_boot: int = 1000) -> EvaluationSummary | None:
+    """The metrics of a view with 95 % intervals, resampled by lesion; None where `view_data` is None.
+
+    Raises:
+        ConfigError: The key is unknown.
+    """
+    data = view_data(run, key)
+    if data is None:
+        return None
+    compute: Callable[[], pd.DataFrame]
+    if data.classes == BINARY:
+        compute = partial(binary_summary, data.truth == 1, data.probabilities[:, 1], data.groups, n_boot=n_boot)
+    else:
+        compute = partial(summary, data.truth, data.probabilities, data.groups, data.classes, n_boot=n_boot)
+    return EvaluationSummary(compute(), len(data.truth), len(np.unique(data.groups)))
+
+
+def paired_differences(run: Run, other: Run, key: str, n_boot: int = 1000) -> pd.DataFrame | None:
+    """How another run does at the pictures of a view that both have: the other run's figures less the run's.
+
+    Returns:
+        metric, value, low, high (95 %, resampled by lesion, the same lesions for both), n_images, n_groups; None where
+        they share no picture or read the view in other classes.
+
+    Raises:
+        ConfigError: The key is unknown.
+        RunError: A run lists a picture twice.
+    """
+    ours, theirs = view_data(run, key), view_data(other, key)
+    if ours is None or theirs is None or ours.classes != theirs.classes:
+        return None
+    for owner, data in ((run, ours), (other, theirs)):
+        if not data.table["image_id"].is_unique:
+            raise RunError(f"Run {owner.name} lists a picture twice.", "Score it again with `evaluate --data`.")
+    place = pd.Index(theirs.table["image_id"]).get_indexer(pd.Index(ours.table["image_id"]))
+    shared = place >= 0
+    if not shared.any():
+        return None
+    found = paired_intervals(
+        _figures(ours, np.flatnonzero(shared)),
+        _figures(theirs, place[shared]),
+        ours.groups[shared],
+        n_boot,
+        noise_adds=[metric for metric, entry in METRICS.items() if entry.noise_adds],
+    )
+    return pd.DataFrame([{"metric": metric, **asdict(interval)} for metric, interval in found.items()])
+
+
+def _figures(data: EvaluationData, rows: NDArray[np.intp]) -> Figures:
+    truth, probabilities = data.truth[rows], data.probabilities[rows]
+    if data.classes == BINARY:
+        return partial(binary_figures, two_sided(truth == 1, probabilities[:, 1]))
+    scored = Scored.of(truth, probabilities)
+    return lambda weights: {key: metric.statistic(scored, weights) for key, metric in METRICS.items()}

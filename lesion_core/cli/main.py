@@ -1,0 +1,353 @@
+"""The command line: python -m lesion_core synthesize | train | evaluate | predict | explain | segment | ood |
+study | runs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from lesion_core.cli import ood, segment, train
+from lesion_core.cli.options import (
+    DataOption,
+    DevicesOption,
+    JsonOption,
+    NodesOption,
+    StrategyOption,
+    bar,
+    err,
+    out,
+    print_json,
+    say,
+    tell,
+)
+from lesion_core.errors import ConfigError, LesionError, RunError
+
+# Heavy imports wait inside the commands: `--help` and `runs` need no torch.
+
+app = typer.Typer(
+    help="Train, score and try skin-lesion classifiers. For research and teaching, not a medical device.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(train.train)
+app.command()(train.study)
+app.add_typer(segment.app, name="segment")
+app.add_typer(ood.app, name="ood")
+
+ALLOCATOR = (
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:"
+    "glibc.malloc.trim_threshold=17179869184:glibc.malloc.mmap_max=0"
+)
+"""Keeps freed memory in the process: on a CPU each training step otherwise faults its pages in anew."""
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
+
+def main() -> None:
+    """Run the command line: 0 is success, 1 a problem told in one sentence, 2 a wrong call, 130 an interruption."""
+    trains = sys.argv[1:2] in (["train"], ["study"]) or sys.argv[1:3] == ["segment", "train"]
+    if trains or (sys.argv[1:2] == ["evaluate"] and "--data" in sys.argv):
+        _tune_allocator()
+    try:
+        app()
+    except LesionError as error:
+        err.print(f"[bold]{escape(error.problem)}[/bold] {escape(error.remedy)}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        err.print(
+            f"[bold]{escape(what)}.[/bold] Check the path, its permissions and the space left.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        sys.exit(1)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            err.print("Stopped. A training that is started again goes on from its last finished epoch.", soft_wrap=True)
+        raise
+
+
+def _tune_allocator() -> None:
+    """Start over with the allocator's settings: it reads them before Python starts."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc" and "GLIBC_TUNABLES" not in os.environ:
+        arguments = [sys.executable, "-m", "lesion_core", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, {**os.environ, "GLIBC_TUNABLES": ALLOCATOR})
+
+
+@app.command()
+def synthesize(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    per_class: Annotated[int, typer.Option(min=1, help="Lesions of each of the eight diagnoses.")] = 25,
+    size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels a side.")] = 256,
+    seed: int = 0,
+) -> None:
+    """Make a data set of synthetic dermoscopy, laid out like HAM10000, masks included."""
+    from lesion_core.data.synthetic.lesions import make_dataset
+
+    with bar("Making lesions") as progress:
+        made = make_dataset(folder, per_class, seed, size=size, on_progress=progress)
+    say(f"{8 * per_class} synthetic lesions are in {made}.")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: Annotated[Path | None, typer.Option(help="Score these pictures anew and rewrite the run's tables.")] = None,
+    flips: Annotated[
+        bool,
+        typer.Option("--flips", help="With --data: read each test picture in four mirrorings; the run stays as it is."),
+    ] = False,
+    detail: Annotated[
+        bool,
+        typer.Option("--detail", help="With --data: bring every picture to one sharpness and compression from now on."),
+    ] = False,
+    devices: DevicesOption = "auto",
+    nodes: NodesOption = 1,
+    strategy: StrategyOption = "auto",
+    as_json: JsonOption = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
+) -> None:
+    """Print a run's metrics with 95 % intervals, on its test sets and, last, on the splits that it was chosen on; with
+    --data, score the pictures again first and rewrite the run."""
+    from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_summary
+    from lesion_core.runs.classifier import HASHED, open_run
+
+    if flips and detail:
+        raise ConfigError("--flips changes nothing, --detail changes the run.", "Give one after the other.")
+    if data is None:
+        if flips or detail:
+            raise ConfigError("--flips and --detail read the pictures again.", "Say where they are with --data.")
+        if (devices, nodes, strategy) != ("auto", 1, "auto"):
+            raise ConfigError(
+                "--devices, --nodes and --strategy share the scoring, and nothing is scored here.",
+                "Give --data, or leave them out.",
+            )
+        opened = open_run(run)
+    else:
+        # What is scored anew may be missing or damaged before.
+        opened = open_run(run, needed=HASHED if flips else ("model.safetensors", "history.csv"))
+        from lesion_core import distributed
+        from lesion_core.data.collection import NEAR_PICTURES, collect
+        from lesion_core.inference.classifier import with_flips, write_run
+        from lesion_core.reports.classifier_card import write_card
+
+        if (devices, nodes, strategy) != ("auto", 1, "auto"):
+            from lesion_core.training.processes import launch
+
+            launch(devices, nodes, strategy)
+        distributed.join()
+        settings = opened.config.settings
+        collection = collect(data, settings.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
+        if collection.manifest.fingerprint != opened.config.split_fingerprint:
+            raise RunError(
+                f"The pictures in {data} are split otherwise than those that {opened.name} was trained on: it would be "
+                "tested on lesions that it learned from.",
+                "Score it on the data that it was trained on.",
+            )
+        with bar("Scoring") as progress:
+            if flips:
+                opened = with_flips(opened, collection.table, progress)
+            else:
+                added = detail and not settings.preprocessing.detail.enabled
+                if added:
+                    settings = settings.with_detail()
+                opened = write_run(
+                    run,
+                    settings,
+                    None,
+                    collection.table,
+                    collection.ood,
+                    split_fingerprint=collection.manifest.fingerprint,
+                    history=opened.history,
+                    initial_weights=opened.config.initial_weights,
+                    earlier=opened,
+                    detail_added=added or opened.config.detail_added,
+                    on_progress=progress,
+                )
+        if not distributed.first():
+            return
+        if not flips:
+            write_card(opened)
+    result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "views": {}}
+    for key, view in EVALUATION_SETS.items():
+        summary = view_summary(opened, key, n_boot=resamples)
+        if summary is None:
+            continue
+        # JSON has no NaN: what is not defined, such as an interval of one lesion, is null.
+        rows = summary.table.round(4).astype(object).where(summary.table.notna(), None)
+        result["views"][key] = {
+            "n": summary.n_images,
+            "lesions": summary.n_groups,
+            "metrics": rows.to_dict("records"),
+        }
+        if not as_json:
+            table = Table(
+                "metric",
+                "value",
+                "95 % interval",
+                title=(
+                    f"{view.name} ({view.split} split), n = {summary.n_images} images of {summary.n_groups} lesions"
+                ),
+            )
+            for row in summary.table.itertuples():
+                table.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
+            out.print(table)
+    if as_json:
+        print_json(result)
+
+
+@app.command()
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
+    run: Annotated[Path, typer.Option(help="A run folder.")],
+    policy: Annotated[Path | None, typer.Option(help="Reject by this policy file, in place of the run's own.")] = None,
+    trunk: Annotated[str, typer.Option(help="How the network is computed: eager, compiled or openvino.")] = "eager",
+    as_json: JsonOption = False,
+) -> None:
+    """Classify pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
+    from lesion_core.data.tables import picture_files
+    from lesion_core.serving.classifier import Engine
+
+    engine = Engine.open(run, policy, trunk)
+    files = picture_files(pictures)
+    rows: list[dict[str, Any]] = []
+    with bar("Classifying") as progress:
+        found = []
+        for p in engine.predict_files(files):
+            found.append(p)
+            progress(len(found), len(files))
+    for path, p in zip(files, found, strict=True):
+        if isinstance(p, LesionError):
+            rows.append({"picture": str(path), "error": str(p)})
+            continue
+        rejected = p.decision is not None and p.decision.rejected
+        rows.append(
+            {
+                "picture": str(path),
+                "answer": "UNKNOWN" if rejected else p.code,
+                "diagnosis": p.code,
+                "confidence": round(p.confidence, 4),
+                "rejected": rejected,
+                "reason": p.decision.reason if p.decision else None,
+                "probabilities": {c: round(float(v), 4) for c, v in zip(p.classes, p.probabilities, strict=True)},
+            }
+        )
+    if as_json:
+        print_json(rows)
+    else:
+        table = Table("picture", "answer", "confidence", "why")
+        for row in rows:
+            table.add_row(
+                escape(row["picture"]),
+                row.get("answer", "-"),
+                str(row.get("confidence", "")),
+                escape(row.get("error") or row.get("reason") or ""),
+            )
+        out.print(table)
+    if any("error" in row for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: DataOption,
+    methods: Annotated[list[str] | None, typer.Option("--method", help="Of the page Explain; may be repeated.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Test pictures at most, drawn by lesion with seed 0.")] = 10**9,
+) -> None:
+    """Measure where a model looks on the test pictures with a lesion mask, and keep it beside the run."""
+    from lesion_core.data.collection import collect
+    from lesion_core.explain.survey import summary, survey, write_survey
+    from lesion_core.serving.classifier import Engine
+
+    engine = Engine.open(run)
+    own = engine.run.config.settings
+    table = collect(data, own.split).table
+    test = table[table["image_id"].isin(engine.run.part("test")["image_id"]) & table["mask_path"].notna()]
+    order = test.sample(frac=1, random_state=0).sort_values("group", key=lambda ids: ids.duplicated(), kind="stable")
+    with bar("Explaining") as progress:
+        found = survey(engine, order.head(most), methods or ["gradcam"], progress)
+    path = write_survey(engine.run, found)
+    for key, rows in found.groupby("method"):
+        for line in summary(rows, "result").itertuples():
+            say(
+                f"{key}, {line.group} answers, n {line.n}: {line.share:.3f} ({line.low:.3f} to {line.high:.3f}) of the "
+                f"evidence inside the lesion, which is {line.area:.3f} of what is seen."
+            )
+    say(f"The table is {path}.")
+
+
+@app.command("runs")
+def list_all(
+    runs: Annotated[Path, typer.Argument(help="Folder of run folders.")] = Path("checkpoints"),
+    as_json: JsonOption = False,
+) -> None:
+    """List classifiers and segmenters, and folders that cannot be opened with the reason."""
+    from lesion_core.runs.classifier import list_runs
+    from lesion_core.runs.segmenter import list_segmenters
+
+    if not runs.is_dir():
+        raise ConfigError(f"There is no folder {runs}.", "Name the folder that --runs of `train` named.")
+    found, broken = list_runs(runs, verify=True)
+    segmenters, broken_segmenters = list_segmenters(runs, verify=True)
+    broken |= broken_segmenters
+    if as_json:
+        print_json(
+            {
+                "runs": [
+                    {
+                        "name": r.name,
+                        "fingerprint": r.fingerprint,
+                        "architecture": r.config.settings.model.architecture,
+                        "classes": r.classes,
+                        "created": r.config.created,
+                        "counts": r.config.counts,
+                    }
+                    for r in found
+                ],
+                "segmenters": [
+                    {
+                        "name": s.name,
+                        "fingerprint": s.fingerprint,
+                        "encoder": s.config.settings.model.encoder,
+                        "created": s.config.created,
+                        "counts": s.config.counts,
+                    }
+                    for s in segmenters
+                ],
+                "broken": {name: str(error) for name, error in broken.items()},
+            }
+        )
+    else:
+        table = Table("run", "model", "made", "test images", "fingerprint")
+        for r in found:
+            table.add_row(
+                r.name,
+                r.config.settings.model.architecture,
+                r.config.created,
+                str(r.config.counts.get("test", 0)),
+                r.fingerprint,
+            )
+        for s in segmenters:
+            table.add_row(
+                s.name,
+                f"U-Net on {s.config.settings.model.encoder}",
+                s.config.created,
+                str(s.config.counts.get("test", 0)),
+                s.fingerprint,
+            )
+        out.print(table)
+        for name, error in broken.items():
+            tell(f"{name}: {error}")
+    if broken:
+        raise typer.Exit(1)

@@ -1,0 +1,140 @@
+"""The command line of out-of-distribution scores: python -m lesion_core ood fit | score | tune."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from lesion_core.cli.options import bar, out, print_json
+from lesion_core.data.tables import picture_files
+from lesion_core.errors import LesionError
+
+app = typer.Typer(
+    help="Scores, thresholds and policies for pictures that the model should not answer for.", no_args_is_help=True
+)
+
+RunOption = Annotated[Path, typer.Option("--run", help="A run folder.")]
+OutputOption = Annotated[bool, typer.Option("--json/--table", help="For programs, or for people.")]
+
+
+@app.command()
+def fit(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    as_json: OutputOption = True,
+    share: Annotated[float, typer.Option(help="Of calibrate that the thresholds of the report keep.")] = 0.95,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
+) -> None:
+    """Fit every score on the run's train split and say what it does on its test split and strangers."""
+    from lesion_core.ood.benchmark import scoreboard
+    from lesion_core.ood.scores import SCORES, Scorer
+    from lesion_core.runs.classifier import open_run
+
+    opened = open_run(run)
+    scorer, seconds = Scorer.of(opened), {}
+    for key in SCORES:
+        start = time.perf_counter()
+        scorer.function(key)
+        seconds[key] = round(time.perf_counter() - start, 4)
+    with bar("Measuring") as progress:
+        board = scoreboard(opened, scorer, share=share, n=resamples, on_progress=progress)
+    if as_json:
+        rows = board.round(6).astype(object).where(board.notna(), None)
+        print_json(
+            {
+                "run": opened.name,
+                "fingerprint": opened.fingerprint,
+                "temperature": scorer.known.temperature,
+                "fitted_on": {"split": "train", "n": len(scorer.known.train)},
+                "fit_seconds": seconds,
+                "shown_on": "test",
+                "thresholds_keep": {"split": "calibrate", "share": share},
+                "scores": {
+                    str(key): part.drop(columns="score").to_dict("records") for key, part in rows.groupby("score")
+                },
+            }
+        )
+        return
+    # What fits a terminal; kinds, intervals and the other measures are in the JSON.
+    measures = ("auroc", "rejected", "coverage", "risk", "augrc")
+    shown = board[board["kind"].isin(["", "all"])].pivot(index="score", columns="measure", values="value")
+    table = Table("score", *measures, title=f"{opened.name}, test split")
+    for key in SCORES:
+        table.add_row(key, *(f"{shown[name].get(key, float('nan')):.3f}" for name in measures))
+    out.print(table)
+
+
+@app.command("score")
+def score_pictures(
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
+    run: RunOption,
+    policy: Annotated[Path | None, typer.Option(help="Decide by this policy file, not by the run's own.")] = None,
+    as_json: OutputOption = True,
+) -> None:
+    """All scores of pictures, higher = more out of distribution. One that cannot be read is reported; exit code 1."""
+    from lesion_core.imaging.decode import decode
+    from lesion_core.ood.scores import SCORES, Scorer
+    from lesion_core.serving.classifier import Engine
+
+    engine = Engine.open(run, policy)
+    files = picture_files(pictures)
+    scorer = Scorer.of(engine.run)
+    rows: list[dict[str, Any]] = []
+    with bar("Scoring") as progress:
+        for done, path in enumerate(files, start=1):
+            try:
+                found = engine.predict(decode(path))
+            except LesionError as error:
+                rows.append({"picture": str(path), "error": str(error)})
+            else:
+                rows.append(
+                    {
+                        "picture": str(path),
+                        "diagnosis": found.code,
+                        "rejected": found.decision.rejected if found.decision else None,
+                        "reason": found.decision.reason if found.decision else None,
+                        "scores": {key: float(s[0]) for key, s in scorer.all(found.outputs).items()},
+                    }
+                )
+            progress(done, len(files))
+    if as_json:
+        print_json(rows)
+    else:
+        table = Table("picture", "rejected", *SCORES)
+        for row in rows:
+            values = [f"{value:.3f}" for value in row.get("scores", {}).values()]
+            table.add_row(escape(row["picture"]), escape(row.get("error") or str(row["rejected"])), *values)
+        out.print(table)
+    if any("error" in row for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def tune(
+    run: RunOption,
+    score: Annotated[str, typer.Option(help="Key of a score; the run's default if none is given.")] = "",
+    how: Annotated[str, typer.Option(help="keep, cost, guarantee, published or eye.")] = "keep",
+    share: Annotated[float, typer.Option(help="keep: the share of dermoscopy that is answered.")] = 0.95,
+    cost: Annotated[float, typer.Option(help="cost: how many referrals a missed melanoma is worth.")] = 20.0,
+    error: Annotated[float, typer.Option(help="guarantee: the most errors among the answered.")] = 0.1,
+    confidence: Annotated[float, typer.Option(help="guarantee: how sure that is to hold.")] = 0.9,
+    threshold: Annotated[float | None, typer.Option(help="eye: the threshold on the score.")] = None,
+    on: Annotated[str, typer.Option(help="Split to choose on, calibrate or select; never test.")] = "calibrate",
+    to: Annotated[Path | None, typer.Option("--out", help="File to write; the run's policy.json if none.")] = None,
+) -> None:
+    """Choose thresholds, write them as a policy and print it."""
+    from lesion_core.ood.policy import TuningGoal, write_policy
+    from lesion_core.ood.policy import tune as choose
+    from lesion_core.ood.scores import DEFAULT
+    from lesion_core.runs.classifier import open_run
+
+    opened = open_run(run)
+    policy = choose(opened, score or DEFAULT, how, TuningGoal(share, cost, error, confidence, threshold), on)
+    path = to or opened.folder / "policy.json"
+    write_policy(policy, path)
+    print_json({"written": str(path), "policy": json.loads(policy.to_json())})

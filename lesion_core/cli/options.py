@@ -1,0 +1,117 @@
+"""What the commands share: where they write, their progress bar, their common options, settings from a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lesion_core.config import Settings
+from lesion_core.errors import ConfigError
+
+out, err = Console(), Console(stderr=True)
+
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data", envvar="LESION_DATA", help="Folder with the data sets, one level down.", exists=True, file_okay=False
+    ),
+]
+NameOption = Annotated[str, typer.Option("--name", help="The run's name; with --settings, in place of the one there.")]
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", help="Settings as JSON; a run's config.json repeats that run.")
+]
+WeightsFolderOption = Annotated[
+    Path | None, typer.Option("--weights-folder", help="Where a weights file named in the settings is.")
+]
+WorkOption = Annotated[Path, typer.Option("--work", help="Folder for checkpoints and preprocessed pictures.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
+DevicesOption = Annotated[str, typer.Option(help="Lightning's devices.")]
+NodesOption = Annotated[int, typer.Option(help="Lightning's num_nodes.")]
+StrategyOption = Annotated[str, typer.Option(help="Lightning's strategy.")]
+
+S = TypeVar("S", bound=Settings)
+
+
+def writable(folder: Path) -> None:
+    """Make a folder of runs, or refuse now what would be lost after hours of training.
+
+    Raises:
+        ConfigError: It cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {folder} cannot be written to ({error.strerror}).", "Name another one with --runs."
+        ) from None
+
+
+def read_settings(file: Path, name: str, kind: type[S]) -> S:
+    """Settings from a file, a run's `config.json` too; `name` takes the place of the one there.
+
+    Raises:
+        ConfigError: There is no such file, it is no JSON, or a field is wrong.
+    """
+    found = _json(file)
+    if isinstance(found, dict) and "settings" in found:
+        found = found["settings"]
+    if isinstance(found, dict) and name:
+        found["name"] = name
+    return kind.from_json(json.dumps(found), file.name)
+
+
+def detail_was_added(file: Path) -> bool:
+    """Whether a file is the `config.json` of a run that got equal detail after its training.
+
+    Raises:
+        ConfigError: There is no such file, or it is no JSON.
+    """
+    found = _json(file)
+    return isinstance(found, dict) and found.get("detail_added") is True
+
+
+def _json(file: Path) -> Any:
+    remedy = "Give a JSON file of settings, or a run's config.json."
+    if not file.is_file():
+        raise ConfigError(f"There is no settings file at {file}.", remedy)
+    try:
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{file.name} is no JSON.", remedy) from None
+
+
+@contextmanager
+def bar(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error as a callback of done and in all."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def print_json(value: Any) -> None:
+    """A value on standard output as JSON; it holds no NaN."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, default=str) + "\n")
+
+
+def tell(text: str) -> None:
+    """A sentence on standard error, as it is: paths may hold what rich takes for markup."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A sentence on standard output, as it is."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)

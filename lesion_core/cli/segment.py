@@ -1,0 +1,299 @@
+"""The commands of segmenters: python -m lesion_core segment train | evaluate | predict."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from lesion_core.cli.options import (
+    DataOption,
+    DevicesOption,
+    FreshOption,
+    JsonOption,
+    NameOption,
+    NodesOption,
+    RunsOption,
+    SettingsOption,
+    StrategyOption,
+    WeightsFolderOption,
+    WorkOption,
+    bar,
+    err,
+    out,
+    print_json,
+    read_settings,
+    say,
+    tell,
+    writable,
+)
+from lesion_core.config import SegmenterRunSettings
+from lesion_core.errors import ConfigError, LesionError, RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lesion_core.runs.segmenter import SegmenterRun
+
+# Heavy imports wait inside the commands: `--help` needs no torch.
+
+app = typer.Typer(
+    help="Train, measure and try segmenters: the mask of a lesion.", no_args_is_help=True, rich_markup_mode="rich"
+)
+
+
+@app.command()
+def train(
+    data: DataOption,
+    name: NameOption = "",
+    settings: SettingsOption = None,
+    weights_folder: WeightsFolderOption = None,
+    runs: RunsOption = Path("checkpoints"),
+    work: WorkOption = Path("scratch"),
+    fresh: FreshOption = False,
+    devices: DevicesOption = "auto",
+    nodes: NodesOption = 1,
+    strategy: StrategyOption = "auto",
+) -> None:
+    """Train a U-Net on pictures with masks, measure it and write the run. A killed training goes on where it was."""
+    from lesion_core import distributed
+    from lesion_core.data.collection import check_pictures, collect
+    from lesion_core.inference.segmenter import write_segmenter_run
+    from lesion_core.reports.segmenter_card import write_segmenter_card
+    from lesion_core.training.segmenter import fit_segmenter
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    chosen = (
+        read_settings(settings, name, SegmenterRunSettings) if settings else SegmenterRunSettings(name=name or "unet")
+    )
+    writable(runs)
+    tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {chosen.training.epochs} epochs.")
+    collection = collect(data, chosen.split)
+    for note in collection.notes:
+        tell(note)
+    scored = collection.table[collection.table["role"].isin(["calibrate", "test"])].dropna(subset=["path", "mask_path"])
+    if distributed.starts():
+        with bar("Checking") as progress:
+            check_pictures(scored["path"].astype(str).tolist(), scored["mask_path"].astype(str).tolist(), progress)
+    fitted = fit_segmenter(
+        chosen,
+        collection.table,
+        work / chosen.name,
+        weights_folder=weights_folder,
+        resume=not fresh,
+        bars=sys.stderr.isatty(),
+        on_epoch=lambda epoch, values: tell(
+            f"epoch {epoch + 1}/{chosen.training.epochs}: "
+            + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))
+        ),
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+    )
+    if not distributed.first():  # measuring is one process's work
+        return
+    collection.manifest.write(work / chosen.name / "split.csv")
+    with bar("Measuring") as progress:
+        run = write_segmenter_run(
+            runs / chosen.name,
+            chosen,
+            fitted.model,
+            collection.table,
+            split_fingerprint=collection.manifest.fingerprint,
+            history=fitted.history,
+            initial_weights=fitted.initialised.sentence,
+            on_progress=progress,
+        )
+    write_segmenter_card(run)
+    say(f"The run is in {run.folder}.")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A segmenter's run folder.")],
+    data: Annotated[Path | None, typer.Option(help="With --changed: the data that it was trained on.")] = None,
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed",
+            help=(
+                "With --data: segment test pictures again, as they are and with hair, ink, dark corners, another light, blur "
+                "and so on; the run stays as it is. A stand-in for other cameras, no other hospital: most of these were drawn "
+                "in the training too."
+            ),
+        ),
+    ] = False,
+    pictures: Annotated[
+        int, typer.Option(help="With --changed: how many, whole lesions drawn with a fixed seed.")
+    ] = 200,
+    as_json: JsonOption = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
+) -> None:
+    """Print a segmenter's figures on its test split with 95 % intervals, cleaned up and as found; with --changed, on
+    test pictures that something was done to."""
+    from lesion_core.analysis.segmentation import mask_summary
+    from lesion_core.runs.segmenter import VARIANTS, open_segmenter
+
+    if changed != (data is not None):
+        raise ConfigError(
+            "--changed reads the pictures again, and nothing else does.",
+            "Say where they are with --data, or leave both out.",
+        )
+    opened = open_segmenter(run)
+    if data is not None:
+        _evaluate_changed(opened, data, pictures, resamples, as_json)
+        return
+    result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "split": "test", "masks": {}}
+    for variant, meaning in VARIANTS.items():
+        table, counts = opened.counts("test", variant)
+        summary = mask_summary(counts, table["lesion_id"], n_boot=resamples)
+        result["masks"][variant] = {"meaning": meaning, "n": len(table), "metrics": _records(summary)}
+        if not as_json:
+            shown = Table(
+                "metric",
+                "value",
+                "95 % interval",
+                title=(
+                    f"test split, n = {len(table)} images of {table['lesion_id'].nunique()} lesions, masks {meaning}"
+                ),
+            )
+            for row in summary.itertuples():
+                shown.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
+            out.print(shown)
+    if as_json:
+        print_json(result)
+
+
+def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: int, as_json: bool) -> None:
+    """Print a segmenter's figures on test pictures as they are and changed.
+
+    Raises:
+        RunError: The pictures are split otherwise than the run's.
+    """
+    from lesion_core.analysis.segmentation import MASK_METRICS, mask_differences, mask_summary
+    from lesion_core.data.collection import collect
+    from lesion_core.data.corruptions import CORRUPTIONS
+    from lesion_core.inference.segmenter import HIDES, UNCHANGED, count_changed, seen_in_training
+
+    collection = collect(data, run.config.settings.split)
+    if collection.manifest.fingerprint != run.config.split_fingerprint:
+        raise RunError(
+            f"The pictures in {data} are split otherwise than those that {run.name} was trained on: it would be tested "
+            "on lesions that it learned from.",
+            "Measure it on the data that it was trained on.",
+        )
+    for note in collection.notes:
+        tell(note)
+    with bar("Measuring") as progress:
+        rows, counts = count_changed(run, collection.table, pictures, on_progress=progress)
+    n, lesions = len(rows), rows["group"].nunique()
+    shown = ("dice", "jaccard", "threshold_jaccard")
+    table = Table(
+        "change",
+        "in training",
+        "n (lesions)",
+        *(MASK_METRICS[key].name for key in shown),
+        "Jaccard, less unchanged",
+        title=f"{run.name}, test split, masks cleaned up, 95 % intervals by lesion",
+    )
+    found: list[dict[str, Any]] = []
+    for kind, own in counts.items():
+        seen = "" if kind == UNCHANGED else seen_in_training(kind, run.config.settings.training)
+        summary = mask_summary(own, rows["group"], n_boot=resamples)
+        less = None if kind == UNCHANGED else mask_differences(counts[UNCHANGED], own, rows["group"], n_boot=resamples)
+        found.append(
+            {
+                "change": kind,
+                "meaning": "The pictures as they are." if kind == UNCHANGED else CORRUPTIONS[kind].plain,
+                "in_training": seen or None,
+                "n": n,
+                "lesions": lesions,
+                "metrics": _records(summary),
+                "less_unchanged": None if less is None else _records(less),
+            }
+        )
+        cells = [_cell(row) for row in summary.set_index("metric").loc[list(shown)].itertuples()]
+        cells.append("" if less is None else _cell(less.set_index("metric").loc[["jaccard"]].iloc[0], "+"))
+        table.add_row(kind.replace("_", " "), seen, f"{n} ({lesions})", *cells)
+    description = (
+        "A stand-in for other cameras, no other hospital: lesions, skin and dermatoscopes are those of the test split. "
+        "What is of the same kind in the training was drawn there by the same code, so these figures flatter. What a "
+        f"{HIDES.replace('_', ' ')} covers counts as no lesion, as in the training."
+    )
+    if as_json:
+        print_json(
+            {
+                "run": run.name,
+                "fingerprint": run.fingerprint,
+                "split": "test",
+                "masks": "clean",
+                "says": description,
+                "changes": found,
+            }
+        )
+    else:
+        out.print(table)
+        say(description)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON, which has no NaN."""
+    rows = table.round(4).astype(object).where(table.notna(), None)
+    return [dict(zip(rows.columns, row, strict=True)) for row in rows.itertuples(index=False)]
+
+
+def _cell(row: Any, sign: str = "") -> str:
+    return f"{row.value:{sign}.3f}\n{row.low:{sign}.3f} to {row.high:{sign}.3f}"  # two lines: four figures side by side
+
+
+@app.command()
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
+    run: Annotated[Path, typer.Option(help="A segmenter's run folder.")],
+    masks: Annotated[Path, typer.Option("--out", help="Folder for the masks, black and white PNG.")],
+    threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Probability from which a pixel is lesion.")] = 0.5,
+    as_json: JsonOption = False,
+) -> None:
+    """Segment pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
+    import cv2
+
+    from lesion_core.data.tables import picture_files
+    from lesion_core.imaging.decode import decode
+    from lesion_core.serving.segmenter import SegmenterEngine
+
+    engine = SegmenterEngine.open(run)
+    files = picture_files(pictures)
+    masks.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    for path in files:
+        try:
+            found = engine.segment(decode(path)).mask(threshold)
+        except LesionError as error:
+            rows.append({"picture": str(path), "error": str(error)})
+            continue
+        name = f"{path.stem}_segmentation.png"
+        number = 2
+        # Two folders may hold pictures of one name, and an expert's mask has this name too.
+        while name in taken or (masks / name).exists():
+            name, number = f"{path.stem}_{number}_segmentation.png", number + 1
+        taken.add(name)
+        if not cv2.imwrite(str(masks / name), found.astype("uint8") * 255):
+            rows.append({"picture": str(path), "error": f"{masks / name} cannot be written."})
+            continue
+        rows.append({"picture": str(path), "mask": str(masks / name), "area": round(float(found.mean()), 4)})
+    if as_json:
+        print_json(rows)
+    else:
+        table = Table("picture", "mask", "area")
+        for row in rows:
+            table.add_row(escape(row["picture"]), escape(row.get("mask") or row["error"]), str(row.get("area", "")))
+        out.print(table)
+    if any("error" in row for row in rows):
+        err.print("Some pictures could not be read.", highlight=False)
+        raise typer.Exit(1)

@@ -1,0 +1,177 @@
+"""The commands train and study."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from lesion_core.cli.options import (
+    DataOption,
+    DevicesOption,
+    FreshOption,
+    NameOption,
+    NodesOption,
+    RunsOption,
+    SettingsOption,
+    StrategyOption,
+    WeightsFolderOption,
+    WorkOption,
+    bar,
+    detail_was_added,
+    read_settings,
+    say,
+    tell,
+    writable,
+)
+from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
+from lesion_core.errors import ConfigError
+from lesion_core.labels import ISIC2019
+
+
+def _settings(file: Path | None, name: str, **given: Any) -> RunSettings:
+    """Settings from a file (a run's config.json too) or from the options."""
+    if file is None:
+        fit = {k: v for k, v in given.items() if v is not None}
+        try:
+            return RunSettings(
+                name=name,
+                model=ModelSettings(architecture=fit["architecture"], classes=ISIC2019, weights=fit["weights"]),
+                preprocessing=Preprocessing(resize=Resize(size=fit["size"])),
+                training=Training(**{k: fit[k] for k in ("epochs", "batch_size", "learning_rate", "seed") if k in fit}),
+            )
+        except ValidationError as error:
+            raise ConfigError(f"The options: {first_problem(error)}", "Correct that option.") from None
+    return read_settings(file, name, RunSettings)
+
+
+def train(
+    context: typer.Context,
+    data: DataOption,
+    name: NameOption = "",
+    settings: SettingsOption = None,
+    architecture: Annotated[str, typer.Option(help="resnet10, resnet50, resnet101 or resnet152.")] = "resnet50",
+    weights: Annotated[str, typer.Option(help="none, imagenet, or a safetensors file, also a partial one.")] = "none",
+    weights_folder: WeightsFolderOption = None,
+    size: Annotated[int, typer.Option(help="Pixels a side that the model reads.")] = 128,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=1e-8)] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    runs: RunsOption = Path("checkpoints"),
+    work: WorkOption = Path("scratch"),
+    fresh: FreshOption = False,
+    devices: DevicesOption = "auto",
+    nodes: NodesOption = 1,
+    strategy: StrategyOption = "auto",
+) -> None:
+    """Train a classifier, score every picture and write the run. A killed training goes on where it was."""
+    from lesion_core import distributed
+    from lesion_core.data.collection import NEAR_PICTURES, check_pictures, collect
+    from lesion_core.inference.classifier import write_run
+    from lesion_core.models.classifiers import architecture as known_architecture
+    from lesion_core.reports.classifier_card import write_card
+    from lesion_core.training.classifier import fit
+
+    ignored = [
+        f"--{key.replace('_', '-')}"
+        for key in ("architecture", "weights", "size", "epochs", "batch_size", "learning_rate", "seed")
+        if settings and (source := context.get_parameter_source(key)) and source.name == "COMMANDLINE"
+    ]
+    if ignored:
+        raise ConfigError(
+            f"{', '.join(ignored)} cannot be given beside --settings.", "Change the settings file instead."
+        )
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    chosen = _settings(
+        settings,
+        name or ("" if settings else architecture),
+        architecture=architecture,
+        weights=weights,
+        size=size,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    # A run that got equal detail after its training is repeated as it was made.
+    later = settings is not None and detail_was_added(settings)
+    learned = chosen.with_detail(False) if later else chosen
+    known_architecture(chosen.model.architecture)
+    writable(runs)
+    tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
+    collection = collect(data, chosen.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
+    for note in collection.notes:
+        tell(note)
+    if distributed.starts():
+        scored = collection.table["role"].isin(["calibrate", "test"])  # the others are decoded when the training begins
+        paths = dict.fromkeys([*collection.table["path"][scored], *collection.ood["path"]])
+        with bar("Checking") as progress:
+            check_pictures(list(paths), on_progress=progress)
+    own = work / chosen.name
+    fitted = fit(
+        learned,
+        collection.table,
+        own,
+        weights_folder=weights_folder,
+        resume=not fresh,
+        bars=sys.stderr.isatty(),
+        on_epoch=lambda epoch, values: tell(
+            f"epoch {epoch + 1}/{chosen.training.epochs}: "
+            + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))
+        ),
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+    )
+    if distributed.first():
+        collection.manifest.write(own / "split.csv")
+    with bar("Scoring") as progress:
+        run = write_run(
+            runs / chosen.name,
+            chosen,
+            fitted.model,
+            collection.table,
+            collection.ood,
+            split_fingerprint=collection.manifest.fingerprint,
+            history=fitted.history,
+            initial_weights=fitted.initialised.sentence,
+            detail_added=later,
+            on_progress=progress,
+        )
+    if distributed.first():
+        write_card(run)
+        say(f"The run is in {run.folder}.")
+
+
+def study(
+    key: Annotated[str, typer.Argument(help="imbalance, leakage, files or left_out.")],
+    data: DataOption,
+    settings: Annotated[Path, typer.Option(help="What all variants share, as JSON; a run's config.json is one.")],
+    weights_folder: WeightsFolderOption = None,
+    work: Annotated[Path, typer.Option(help="Folder for the variants' trainings and runs.")] = Path("scratch"),
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the table.")] = Path("studies"),
+) -> None:
+    """Train variants side by side with one seed and one budget, and write what they measure as a table."""
+    from lesion_core.experiments import Finding, read_study, run_study, write_study
+    from lesion_core.experiments import study as known_study
+
+    known_study(key)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    chosen = _settings(settings, "")
+    earlier = read_study(key, folder)
+    if earlier and earlier.settings != chosen:
+        raise ConfigError(f"{folder} holds this study, made with other settings.", "Name another folder with --out.")
+    table = run_study(
+        key,
+        chosen,
+        data,
+        work,
+        weights_folder=weights_folder,
+        on_variant=lambda name: tell(f"Variant: {name}."),
+    )
+    say(f"The table is {write_study(key, Finding(table, chosen), folder)}.")

@@ -1,0 +1,82 @@
+"""Several processes at one job: which one this is, and everybody's part together. Alone, all of it is a formality.
+
+`torchrun` and Lightning (under SLURM too) start the same command in every process; each scores its share of the
+pictures, and only the first one writes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+import torch
+import torch.distributed as process_group
+
+from lesion_core.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def join() -> None:
+    """Meet the other processes that `torchrun` has started, unless Lightning already did.
+
+    Raises:
+        ConfigError: SLURM has started several processes and nobody said how they belong together.
+    """
+    if _together():
+        return
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        process_group.init_process_group("gloo")
+    elif int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        raise ConfigError(
+            "SLURM started several processes, and each would do everything.",
+            "Say how many there are: --devices (a machine), --nodes, --strategy ddp.",
+        )
+
+
+def _together() -> bool:
+    return process_group.is_available() and process_group.is_initialized()
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return process_group.get_rank() if _together() else 0
+
+
+def world() -> int:
+    """How many processes there are."""
+    return process_group.get_world_size() if _together() else 1
+
+
+def first() -> bool:
+    """Whether this is the process that writes and speaks."""
+    return rank() == 0
+
+
+def starts() -> bool:
+    """Whether this is the first process also while they have not met yet, by what their launcher told them."""
+    names = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
+    return first() and all(os.environ.get(name, "0") == "0" for name in names)
+
+
+def gather(part: T) -> list[T]:
+    """Every process's part, by rank, in every process."""
+    if world() == 1:
+        return [part]
+    parts: list[T | None] = [None] * world()
+    process_group.all_gather_object(parts, part)
+    return parts  # type: ignore[return-value]
+
+
+def wait() -> None:
+    """Go on when all are here: what the first process wrote can be read then."""
+    if world() > 1:
+        process_group.barrier()
+
+
+def device() -> torch.device:
+    """Where this process computes: its own GPU where there is one."""
+    if torch.cuda.is_available():
+        local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+        return torch.device("cuda", int(local) % torch.cuda.device_count())
+    return torch.device("cpu")

@@ -1,0 +1,333 @@
+"""Small trainings side by side, with one seed and one budget: what one choice changes, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lesion_core.analysis.evaluation_sets import paired_differences, view_data, view_summary
+from lesion_core.analysis.intervals import per_class_summary, summary, wilson
+from lesion_core.config import RunSettings
+from lesion_core.data.collection import collect
+from lesion_core.data.splits import assign_roles, roles_fingerprint
+from lesion_core.data.tables import OFFICIAL_TEST, read_csv
+from lesion_core.errors import ConfigError, DataError
+from lesion_core.labels import BINARY
+from lesion_core.ood.detection import detection
+from lesion_core.ood.model_outputs import stranger_outputs
+from lesion_core.ood.policy import split_scores
+from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.ood.thresholds import keep_share_threshold
+from lesion_core.runs.classifier import Run, open_run
+
+COLUMNS = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
+"""Of a study of ways to train: how good each variant is."""
+
+DIFFERENCE = " less the first"
+"""What follows a view's key where a row is a variant's figure less that of the first, at the pictures both have."""
+
+VIEWS_SHOWN = ("test", "ham10000", "binary", "isic2018")
+"""Of `analysis.views.EVALUATION_SETS`: those that a study measures."""
+
+SEEN, UNSEEN = "test, lesion in train", "test, lesion with several pictures, none in train"
+"""Test pictures of lesions of which the data have several pictures: such lesions are harder than others, so those that
+were trained on are compared with those that were not."""
+
+STRANGE_COLUMNS = ("score", "diagnosis", "measure", "value", "low", "high", "n")
+"""Of a study of diagnoses that were left out: how well each OOD score finds them."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of several.
+
+    Attributes:
+        name: What a person reads.
+        training: Fields of `config.Training` that it changes.
+        by_image: Deal pictures to the roles one by one, as if no two showed one lesion.
+        detail: Whether all pictures get one sharpness and compression; None: as in the settings.
+    """
+
+    name: str
+    training: dict[str, Any] = field(default_factory=dict)
+    by_image: bool = False
+    detail: bool | None = None
+
+    def apply(self, settings: RunSettings) -> RunSettings:
+        """The settings with what this way changes."""
+        prepared = settings if self.detail is None else settings.with_detail(self.detail)
+        return prepared.model_copy(update={"training": settings.training.model_copy(update=self.training)})
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question and its variants.
+
+    Attributes:
+        question: What it answers.
+        description: How to read it, one sentence.
+        variants: By key; the first is what the others are compared with.
+        left_out: Diagnoses that are taken from the training and are strangers afterwards.
+    """
+
+    question: str
+    description: str
+    variants: dict[str, Variant]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of its table."""
+        return STRANGE_COLUMNS if self.left_out else COLUMNS
+
+
+_PLAIN = {"class_weights": "none", "oversampling": "none", "loss": "cross_entropy", "logit_adjustment": 0.0}
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "imbalance": Experiment(
+        "What helps the rare diagnoses?",
+        "Each row is one training with the same seed and budget; only the way with rare classes differs.",
+        {
+            "none": Variant("nothing", _PLAIN),
+            "class_weights": Variant("class weights, 1/n", {**_PLAIN, "class_weights": "inverse"}),
+            "oversampling": Variant("oversampling, 1/n", {**_PLAIN, "oversampling": "inverse"}),
+            "focal": Variant("focal loss", {**_PLAIN, "loss": "focal"}),
+            "logit_adjusted": Variant("logit-adjusted loss", {**_PLAIN, "loss": "logit_adjusted"}),
+            "post_hoc": Variant("nothing, logits adjusted afterwards", {**_PLAIN, "logit_adjustment": 1.0}),
+        },
+    ),
+    "leakage": Experiment(
+        "What does it buy to test on lesions that were trained on?",
+        "The same training twice. Split by image, other pictures of a test lesion are in train, as in many published "
+        "figures; the official test set shows what is left of the difference on new lesions.",
+        {"lesion": Variant("split by lesion"), "image": Variant("split by image", by_image=True)},
+    ),
+    "files": Experiment(
+        "What does a file betray?",
+        "The same training twice. Data sets differ in the size and compression of their files and in the diagnoses "
+        "that they hold, so a model can take one for the other; equal detail takes that sign away.",
+        {
+            "as_they_are": Variant("the files as they are", detail=False),
+            "equal_detail": Variant("one sharpness and compression", detail=True),
+        },
+    ),
+    "left_out": Experiment(
+        "Does a model notice a diagnosis that it was never taught?",
+        "One training without vascular lesions and dermatofibromas. All pictures of the two are then strangers: each "
+        "row is a score, and how many of them it turns away where it keeps 95 % of calibrate.",
+        {"left_out": Variant("without VASC and DF")},
+        left_out=("VASC", "DF"),
+    ),
+}
+"""The studies by key."""
+
+
+def study(key: str) -> Experiment:
+    """The study of a key.
+
+    Raises:
+        ConfigError: The key is unknown.
+    """
+    if key not in EXPERIMENTS:
+        raise ConfigError(f"There is no study '{key}'.", f"Known are {', '.join(EXPERIMENTS)}.")
+    return EXPERIMENTS[key]
+
+
+def run_study(
+    key: str,
+    settings: RunSettings,
+    root: Path,
+    work: Path,
+    *,
+    weights_folder: Path | None = None,
+    on_variant: Callable[[str], None] | None = None,
+    **trainer_options: Any,
+) -> pd.DataFrame:
+    """Train and measure every variant.
+
+    A training that was finished before, also as another study's variant, is read from `work`; a killed one goes on.
+
+    Args:
+        key: Of `EXPERIMENTS`.
+        settings: What all variants share.
+        root: The data folder.
+        work: For checkpoints and the trainings' runs, of one data folder.
+        weights_folder: Where a weights file named in the settings is.
+        on_variant: Called with each variant's name before it starts.
+        trainer_options: Passed to Lightning's Trainer.
+
+    Returns:
+        Long form. `COLUMNS`: all metrics of the views `VIEWS_SHOWN` (class is empty) and of the test pictures of
+        lesions with several pictures (`SEEN`, `UNSEEN`, as far as there are any), the differences to the first
+        variant (`DIFFERENCE`), and each class's sensitivity. `STRANGE_COLUMNS` of a study that leaves
+        diagnoses out: the share of each, and of both (diagnosis all), that is rejected at the threshold that keeps 95 %
+        of calibrate, and `detection.MEASURES`.
+
+    Raises:
+        ConfigError: The study is unknown.
+        LesionError: As `collect`, `fit` and `write_run` raise it.
+    """
+    chosen = study(key)
+    collection = collect(root, settings.split)
+    rows: list[pd.DataFrame] = []
+    first: Run | None = None
+    for name, variant in chosen.variants.items():
+        if on_variant:
+            on_variant(variant.name)
+        classes = tuple(code for code in settings.model.classes if code not in chosen.left_out)
+        own = variant.apply(settings).model_copy(
+            update={
+                "name": "study",
+                "model": settings.model.model_copy(update={"classes": classes}),
+            }
+        )
+        table = _by_image(collection.table, settings) if variant.by_image else collection.table
+        out = table["diagnosis"].isin(chosen.left_out)
+        strangers = table[out & (table["dataset"] != OFFICIAL_TEST)]
+        ood = strangers.assign(kind=strangers["diagnosis"], source="left out")[list(collection.ood.columns)]
+        run = _trained(own, table[~out], ood.reset_index(drop=True), work, weights_folder, trainer_options)
+        rows.append(_strangeness(run) if chosen.left_out else _quality(run, first).assign(variant=name))
+        first = first or run
+    return pd.concat(rows, ignore_index=True)[list(chosen.columns)]
+
+
+def _trained(
+    own: RunSettings,
+    table: pd.DataFrame,
+    ood: pd.DataFrame,
+    work: Path,
+    weights_folder: Path | None,
+    trainer_options: dict[str, Any],
+) -> Run:
+    """A variant's run, trained and scored unless it was before.
+
+    Its folder is named after the settings and the split: other files under the same names would not be noticed, and one
+    process at a time may use it.
+    """
+    from lesion_core.inference.classifier import write_run
+    from lesion_core.training.classifier import fit
+
+    split = roles_fingerprint(table)
+    folder = work / f"{own.fingerprint()}-{split}"
+    if not (folder / "run" / "config.json").is_file():
+        fitted = fit(
+            own, table, folder, weights_folder=weights_folder, pictures=work / "pictures", bars=False, **trainer_options
+        )
+        write_run(
+            folder / "run",
+            own,
+            fitted.model,
+            table,
+            ood,
+            bits=32,
+            history=fitted.history,
+            split_fingerprint=split,
+            initial_weights=fitted.initialised.sentence,
+        )
+    return open_run(folder / "run")
+
+
+def _quality(run: Run, first: Run | None) -> pd.DataFrame:
+    """`COLUMNS` of a run but the variant."""
+    rows = []
+    for view in VIEWS_SHOWN:
+        found, data = view_summary(run, view), view_data(run, view)
+        if found is None or data is None:
+            continue
+        rows.append(found.table.assign(view=view))
+        if data.classes != BINARY:
+            classes = per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
+            rows.append(classes[classes["metric"] == "sensitivity"].assign(view=view))
+        less = None if first is None else paired_differences(first, run, view)
+        if less is not None:
+            rows.append(less.assign(view=view + DIFFERENCE))
+    test = view_data(run, "test")
+    if test is not None:
+        lesions, groups = run.predictions["lesion_id"], np.asarray(test.groups)
+        seen = np.isin(groups, lesions[run.predictions["split"] == "train"].to_numpy(str))
+        several = np.isin(groups, lesions[lesions.duplicated()].to_numpy(str))
+        for view, part in ((SEEN, seen), (UNSEEN, several & ~seen)):
+            if part.any():
+                found_part = summary(test.truth[part], test.probabilities[part], test.groups[part], test.classes)
+                rows.append(found_part.assign(view=view))
+    return pd.concat(rows, ignore_index=True).fillna({"class": ""})
+
+
+def _strangeness(run: Run, n: int = 1000) -> pd.DataFrame:
+    """`STRANGE_COLUMNS` of a run whose strangers are the left-out diagnoses."""
+    scorer, strangers = Scorer.of(run), stranger_outputs(run)
+    kinds = run.strangers["kind"].to_numpy(str)
+    rows = []
+    for key in SCORES:
+        test = split_scores(run, scorer, key, "test")
+        threshold = keep_share_threshold(split_scores(run, scorer, key, "calibrate").scores)
+        scores = scorer(key, strangers)
+        for diagnosis in (*dict.fromkeys(kinds), "all"):
+            among = scores[(kinds == diagnosis) | (diagnosis == "all")]
+            figures = detection(test.scores, among, test.lesions, n)
+            figures["rejected"] = wilson(int((among > threshold).sum()), len(among))
+            rows += [(key, diagnosis, name, i.value, i.low, i.high, len(among)) for name, i in figures.items()]
+    return pd.DataFrame(rows, columns=list(STRANGE_COLUMNS))
+
+
+def _by_image(table: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
+    """The table with its roles dealt picture by picture; the official test set stays what it is."""
+    own = table["dataset"] != OFFICIAL_TEST
+    alone = table[own].assign(group=table.loc[own, "image_id"])
+    return table.assign(role=assign_roles(alone, settings.split).reindex(table.index).fillna(table["role"]))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A study that was made.
+
+    Attributes:
+        table: The study's columns.
+        settings: What all variants shared.
+    """
+
+    table: pd.DataFrame
+    settings: RunSettings
+
+
+def write_study(key: str, found: Finding, folder: Path) -> Path:
+    """Write ``<key>.csv`` and the settings that repeat it, ``<key>.json``.
+
+    Returns:
+        The table's path.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{key}.json").write_text(found.settings.to_json(), encoding="utf-8")
+    found.table.to_csv(folder / f"{key}.csv", index=False, float_format="%.6g")
+    return folder / f"{key}.csv"
+
+
+def read_study(key: str, folder: Path) -> Finding | None:
+    """What `write_study` wrote, None where the study was not made.
+
+    Raises:
+        ConfigError: The study is unknown, or its settings are missing or not valid.
+        DataError: The table lacks a column or a number of pictures, or tells a figure twice.
+    """
+    chosen = study(key)
+    path = folder / f"{key}.csv"
+    if not path.is_file():
+        return None
+    table = read_csv(path, chosen.columns)
+    numbers = [name for name in ("value", "low", "high", "n_images", "n_groups", "n") if name in table.columns]
+    table = table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in numbers})
+    if "variant" in table.columns:
+        table = table[table["variant"].isin(chosen.variants)].reset_index(drop=True)
+    counts = [name for name in numbers if name.startswith("n")]
+    twice = table.duplicated([name for name in table.columns if name not in numbers]).any()
+    if twice or table[counts].isna().any(axis=None):
+        raise DataError(
+            f"{path.name} is damaged: a figure is there twice or lacks its number of pictures.",
+            f"Make it again: python -m lesion_core study {key}.",
+        )
+    return Finding(table, RunSettings.read(path.with_suffix(".json")))

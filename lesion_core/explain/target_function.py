@@ -1,0 +1,100 @@
+"""The answer that is asked about, as a function of the picture."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+from lesion_core.errors import ModelError
+
+OnPass = Callable[[int], None]
+"""Called with the pictures that went through the network so far; what it raises ends the explanation."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The answer that is asked about.
+
+    Attributes:
+        index: Class index: its logit.
+        against: Another class: the difference of the two logits, "why this and not that". None for the logit alone.
+    """
+
+    index: int
+    against: int | None = None
+
+
+class TargetFunction(nn.Module):
+    """The network as a function from pictures (N, 3, S, S) to the number that is explained, (N,)."""
+
+    def __init__(self, model: ResNet, target: Target, on_pass: OnPass | None = None) -> None:
+        super().__init__()
+        self.model, self.target, self.on_pass, self.passed = model, target, on_pass, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images)
+        self.passed += len(images)
+        if self.on_pass:
+            self.on_pass(self.passed)
+        if not torch.isfinite(logits).all():
+            raise ModelError("The logits are no numbers.", "The model's weights or the picture are damaged.")
+        value = logits[:, self.target.index]
+        return value if self.target.against is None else value - logits[:, self.target.against]
+
+    def difference(self, image: Tensor, baseline: Tensor) -> Tensor:
+        """What is explained of one picture less that of another, ()."""
+        found: Tensor = self(image) - self(baseline)
+        return found[0]
+
+
+def check_target(target: Target, classes: int) -> None:
+    """Refuse what is no class or no comparison.
+
+    Raises:
+        ModelError: A class is unknown or compared with itself.
+    """
+    for index in (target.index, target.against):
+        if index is not None and not 0 <= index < classes:
+            raise ModelError(f"There is no class number {index}.", f"The model has {classes}, from 0 on.")
+    if target.index == target.against:
+        raise ModelError("A class cannot be compared with itself.", "Choose another one to compare with.")
+
+
+def check_request(model: ResNet, image: Tensor, target: Target) -> None:
+    """Refuse what cannot be explained.
+
+    Raises:
+        ModelError: The model is in training mode, a class is unknown or compared with itself, or the tensor is not
+            one picture.
+    """
+    if model.training:
+        raise ModelError("A model in training mode cannot be explained.", "Call model.eval() first.")
+    check_target(target, model.fc.out_features)
+    if image.ndim != 4 or image.shape[:2] != (1, 3):
+        raise ModelError(f"A tensor of shape {tuple(image.shape)} is not one picture.", "Give (1, 3, S, S).")
+
+
+_DRAWING = threading.Lock()
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's and NumPy's global streams, which Captum draws from, at a seed, and as they were afterwards.
+
+    One at a time in the whole process: two who draw from one stream would both get other maps.
+    """
+    with _DRAWING, torch.random.fork_rng(devices=[]):
+        before = np.random.get_state()  # noqa: NPY002
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(before)  # noqa: NPY002

@@ -1,0 +1,429 @@
+"""Scoring: a model over whole folders of pictures, written to a run folder as frozen logits and features."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.models import ResNet
+
+from lesion_core import distributed
+from lesion_core.analysis.calibration import fit_temperature
+from lesion_core.analysis.metrics import METRICS, softmax
+from lesion_core.config import Preprocessing, RunSettings
+from lesion_core.data.corruptions import change
+from lesion_core.data.synthetic.lesions import make_lesion
+from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
+from lesion_core.errors import DataError, ImageError, RunError
+from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.models.checkpoints import save_weights
+from lesion_core.models.classifiers import pool, stages, trained
+from lesion_core.models.quantization import gram_matrices
+from lesion_core.ood.model_outputs import reduce
+from lesion_core.ood.policy import tune, write_policy
+from lesion_core.runs.classifier import FACTS, Calibration, Run, RunConfig, open_run, write_config, write_tables
+
+COMPONENTS = 256
+"""Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
+SEEN = 256
+"""Train pictures that the weights are rounded with regard to."""
+
+FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
+"""Axes of (N, 3, H, W) that are mirrored: a lesion has no upright side."""
+
+Progress = Callable[[int, int], None]
+Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+
+class ModelInputs(Dataset[Tensor | RunError]):
+    """The model's square of each picture, uint8 (S, S, 3), exactly as one uploaded picture becomes it."""
+
+    def __init__(
+        self, paths: Sequence[str], preprocessing: Preprocessing, changes: Mapping[int, Changed] | None = None
+    ) -> None:
+        self.paths, self.pipeline, self.changes = paths, Pipeline(preprocessing), changes or {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor | RunError:
+        # The error is an answer, not raised: a worker process would wrap it into a traceback.
+        try:
+            image = decode(Path(self.paths[index]))
+            if index in self.changes:
+                image = self.changes[index](image)
+            return torch.from_numpy(self.pipeline.apply(image))
+        except (ImageError, DataError) as error:
+            return RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy)
+
+
+def stack(squares: list[Tensor | RunError]) -> Tensor | RunError:
+    """A batch of `ModelInputs`: (N, S, S, 3), or the first error."""
+    good = [square for square in squares if isinstance(square, Tensor)]
+    return torch.stack(good) if len(good) == len(squares) else next(s for s in squares if isinstance(s, RunError))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Logits (N, K), penultimate features (N, D) and those of layer3 (N, C), float32, rows as the paths were given."""
+
+    logits: NDArray[np.float32]
+    penultimate: NDArray[np.float32]
+    layer3: NDArray[np.float32]
+
+
+def score(
+    model: ResNet,
+    preprocessing: Preprocessing,
+    paths: Sequence[str],
+    *,
+    changes: Mapping[int, Changed] | None = None,
+    batch_size: int = 32,
+    workers: int = 1,
+    flips: bool = False,
+    on_progress: Progress | None = None,
+) -> Scored:
+    """Run the model over pictures, in float32. Several processes take each a part, and all get the whole.
+
+    Args:
+        model: In evaluation mode.
+        preprocessing: The run's own.
+        paths: Picture files; none may be missing.
+        changes: What is done to a picture before the preprocessing, by its place in `paths`.
+        batch_size: Pictures at a time; it changes no result beyond rounding.
+        workers: Processes that decode.
+        flips: Read each picture as it is, mirrored either way, and both: logits and features are the four's mean.
+        on_progress: Called with pictures done and pictures in all, of this process's part.
+
+    Raises:
+        RunError: A picture cannot be decoded, or the model gives logits that are no numbers.
+    """
+    mine = range(distributed.rank(), len(paths), distributed.world())
+    own = {i: made for i, place in enumerate(mine) if (made := (changes or {}).get(place))}
+    pictures = ModelInputs([paths[i] for i in mine], preprocessing, own)
+    tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False  # a GPU would round to 10 bits
+    try:
+        part: Scored | RunError = _score(model, pictures, preprocessing, batch_size, workers, flips, on_progress)
+    except RunError as error:
+        part = error  # told to all: the others would wait for this part for ever
+    finally:
+        torch.backends.cudnn.allow_tf32 = tf32
+    parts = distributed.gather(part)
+    for found in parts:
+        if isinstance(found, RunError):
+            raise found
+    scored = [found for found in parts if isinstance(found, Scored)]
+    whole = {}
+    for name in ("logits", "penultimate", "layer3"):
+        own_parts = [getattr(found, name) for found in scored]
+        whole[name] = np.empty((len(paths), own_parts[0].shape[1]), np.float32)
+        for i, rows in enumerate(own_parts):
+            whole[name][i :: len(scored)] = rows
+    return Scored(**whole)
+
+
+@torch.inference_mode()
+def _score(
+    model: ResNet,
+    pictures: ModelInputs,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    workers: int,
+    flips: bool,
+    on_progress: Progress | None,
+) -> Scored:
+    device = distributed.device()
+    model = model.eval().to(device, memory_format=torch.channels_last)
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    done = 0
+    loader = DataLoader(pictures, batch_size=batch_size, num_workers=workers if len(pictures) else 0, collate_fn=stack)
+    for squares in loader:
+        if isinstance(squares, RunError):
+            raise squares
+        images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(device)
+        ways = [images.flip(axes) if axes else images for axes in (FLIPS if flips else FLIPS[:1])]
+        of_ways = [stages(model, way.contiguous(memory_format=torch.channels_last)) for way in ways]
+        layer3, penultimate = (
+            torch.stack([pool(model, each) for each in stage]).mean(0) for stage in zip(*of_ways, strict=True)
+        )
+        # The last layer is linear: the mean of the logits is the logits of the mean.
+        found.append((model.fc(penultimate).cpu(), penultimate.cpu(), layer3.cpu()))
+        done += len(squares)
+        if on_progress:
+            on_progress(done, len(pictures))
+    model.cpu()
+    widths = model.fc.out_features, model.fc.in_features, model.fc.in_features // 2
+    empty = tuple(torch.zeros(0, width) for width in widths)
+    result = Scored(*(torch.cat(parts).numpy() for parts in zip(empty, *found, strict=True)))
+    if not np.isfinite(result.logits).all():
+        raise RunError(
+            "The model gives logits that are no numbers.", "The training diverged; train again at a lower rate."
+        )
+    return result
+
+
+def _with_logits(
+    table: pd.DataFrame, columns: dict[str, str], logits: NDArray[np.float32], classes: Sequence[str]
+) -> pd.DataFrame:
+    facts = pd.DataFrame({new: table[old].to_numpy() for new, old in columns.items()})
+    return pd.concat([facts, pd.DataFrame(logits, columns=[f"logit_{code}" for code in classes])], axis=1)
+
+
+def versions() -> dict[str, str]:
+    """The versions of what decides the pixels and the weights."""
+    names = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def write_run(
+    folder: Path,
+    settings: RunSettings,
+    model: ResNet | None,
+    table: pd.DataFrame,
+    ood: pd.DataFrame,
+    *,
+    split_fingerprint: str,
+    history: pd.DataFrame,
+    initial_weights: str,
+    bits: int = 8,
+    earlier: Run | None = None,
+    detail_added: bool = False,
+    on_progress: Progress | None = None,
+) -> Run:
+    """Score every picture with the weights as they ship and write the run folder.
+
+    Several processes share the scoring; the first one writes, and all of them get the run.
+
+    Args:
+        folder: Where the run is written; an old run there is replaced file by file.
+        settings: The run's settings.
+        model: The trained network, float32; None with `earlier`.
+        table: Catalog rows with their role; rows of `OFFICIAL_TEST` have the role test.
+        ood: As a `Collection` has it; rows of the source `NEAR` are changed before they are scored.
+        split_fingerprint: Of the split's manifest.
+        history: Long form: epoch, phase, metric, value.
+        initial_weights: One sentence on what the weights started from.
+        bits: 8 or 32 a weight.
+        earlier: The run in `folder`, to score it again: its weights, and what storing them cost, stay as they are.
+        detail_added: The settings have equal detail, and the training had not.
+        on_progress: Called with pictures done and pictures in all.
+
+    Raises:
+        RunError: A picture cannot be scored.
+        DataError: The calibrate split is empty, or a picture of it is no class of the model.
+    """
+    classes = settings.model.classes
+    # A run that is there stays whole until everything is known.
+    weights, new = folder / "model.safetensors", folder / "model.new.safetensors"
+    if model is not None and distributed.first():
+        learned = settings.with_detail(False) if detail_added else settings
+        grams = gram_matrices(model, train_batches(table, learned.preprocessing)) if bits == 8 else None
+        save_weights(new, model.state_dict(), bits=bits, grams=grams)
+    distributed.wait()
+    shipped = trained(settings.model, weights if model is None else new)
+
+    paths, n = [*table["path"], *ood["path"]], len(table)
+    scored = score(
+        shipped,
+        settings.preprocessing,
+        paths,
+        changes=_changes(ood, n),
+        workers=settings.training.workers,
+        on_progress=on_progress,
+    )
+    columns = {
+        "image_id": "image_id",
+        "lesion_id": "group",
+        "dataset": "dataset",
+        "split": "role",
+        "label": "diagnosis",
+        "age": "age",
+        "sex": "sex",
+        "site": "site",
+        "dx_type": "dx_type",
+    }
+    predictions = _with_logits(table, columns, scored.logits[:n], classes)
+    strangers = _with_logits(ood, {name: name for name in ("image_id", "kind", "source")}, scored.logits[n:], classes)
+
+    calibrate = (table["role"] == "calibrate").to_numpy()
+    truth = pd.Index(classes).get_indexer(pd.Index(table["diagnosis"][calibrate])).astype(np.int64)
+    calibration = _calibrate(scored.logits[:n][calibrate].astype(np.float64), truth)
+    if model is not None:
+        quantization = _quantization(model, settings, table, scored) if bits == 8 else {}
+    else:
+        quantization = earlier.config.quantization if earlier else {}
+    if not distributed.first():
+        distributed.wait()
+        return open_run(folder)
+    features = _reduce(scored, (table["role"] == "train").to_numpy(), n)
+    golden = _golden(shipped, settings.preprocessing)
+    if model is not None:
+        new.replace(weights)
+    write_tables(
+        folder,
+        predictions,
+        strangers,
+        features,
+        calibration,
+        None if model is None else history,
+        golden,
+    )
+    run = write_config(
+        folder,
+        RunConfig(
+            settings=settings,
+            split_fingerprint=split_fingerprint,
+            initial_weights=initial_weights,
+            created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            versions=versions(),
+            counts={
+                **{role: int(((table["role"] == role) & (table["dataset"] != OFFICIAL_TEST)).sum()) for role in ROLES},
+                OFFICIAL_TEST: int((table["dataset"] == OFFICIAL_TEST).sum()),
+                "ood": len(ood),
+            },
+            quantization=quantization,
+            detail_added=detail_added,
+            files={},
+        ),
+    )
+    write_policy(tune(run), folder / "policy.json")
+    distributed.wait()
+    return run
+
+
+def with_flips(run: Run, table: pd.DataFrame, on_progress: Progress | None = None) -> Run:
+    """The run with its test splits scored over `FLIPS`, in memory: nothing is written. Temperature and policy stay as
+    they were chosen, without flips.
+
+    Args:
+        run: A run.
+        table: Catalog rows with their role.
+        on_progress: As in `score`.
+
+    Raises:
+        RunError: A picture cannot be scored, or one of the run's test pictures is not in the table.
+    """
+    known = run.predictions[run.predictions["split"] == "test"].reset_index(drop=True)
+    paths = known["image_id"].map(table.drop_duplicates("image_id").set_index("image_id")["path"])
+    if paths.isna().any():
+        raise RunError(
+            f"{int(paths.isna().sum())} test pictures of {run.name} are not there, such as "
+            f"{known['image_id'][paths.isna()].iloc[0]}.",
+            "Give the data that it was trained on.",
+        )
+    settings = run.config.settings
+    model = trained(settings.model, run.weights)
+    scored = score(
+        model,
+        settings.preprocessing,
+        paths.astype(str).tolist(),
+        workers=settings.training.workers,
+        flips=True,
+        on_progress=on_progress,
+    )
+    return run.with_predictions(_with_logits(known, {name: name for name in FACTS}, scored.logits, run.classes))
+
+
+def train_batches(table: pd.DataFrame, preprocessing: Preprocessing) -> Iterator[Tensor]:
+    """Some pictures of the train split, for storing weights with regard to what the layers see.
+
+    Args:
+        table: Catalog rows with their role.
+        preprocessing: The run's.
+
+    Yields:
+        (N, 3, S, S) float32, normalised; `SEEN` pictures in all, the same ones each time, or as many as there are.
+    """
+    paths = table["path"][(table["role"] == "train") & table["path"].notna()].astype(str).sort_values()
+    chosen = paths.sample(min(SEEN, len(paths)), random_state=0).tolist()
+    pipeline = Pipeline(preprocessing)
+    for start in range(0, len(chosen), 8):
+        squares = [pipeline.apply(decode(Path(path))) for path in chosen[start : start + 8]]
+        yield torch.from_numpy(normalize(np.stack(squares), preprocessing))
+
+
+def _changes(ood: pd.DataFrame, first: int) -> dict[int, Changed]:
+    """What is done to the rows of `ood` that are changed dermoscopy, by place; the first row is at `first`."""
+    near = ood["source"] == NEAR
+    facts = zip(
+        np.flatnonzero(near).tolist(), *(ood.loc[near, c] for c in ("kind", "image_id", "mask_path")), strict=True
+    )
+    return {
+        first + i: partial(change, kind=kind, image_id=image_id, mask=Path(mask) if isinstance(mask, str) else None)
+        for i, kind, image_id, mask in facts
+    }
+
+
+def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:
+    temperature = fit_temperature(logits, truth)
+    before, after = softmax(logits), softmax(logits, temperature)
+    return Calibration(
+        temperature=temperature,
+        n=len(truth),
+        log_loss_before=METRICS["log_loss"](truth, before),
+        log_loss_after=METRICS["log_loss"](truth, after),
+        ece_before=METRICS["ece"](truth, before),
+        ece_after=METRICS["ece"](truth, after),
+    )
+
+
+def _reduce(scored: Scored, train: NDArray[np.bool_], n: int) -> dict[str, NDArray[np.float16]]:
+    stored: dict[str, NDArray[np.float16]] = {}
+    for prefix, features, most in (
+        ("", scored.penultimate, COMPONENTS),
+        ("layer3_", scored.layer3, scored.layer3.shape[1] // 4),
+    ):
+        known = features[:n][train]
+        pca = PCA(min(most, *known.shape), svd_solver="randomized", random_state=0).fit(known)
+        stored[f"{prefix}mean"] = pca.mean_.astype(np.float16)
+        stored[f"{prefix}components"] = pca.components_.astype(np.float16)
+    # Projected with what is stored, as the engine does later: a picture gets the same scores live.
+    way = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
+    for name, rows in zip(
+        ("reduced", "residual", "layer3_residual"), reduce(way, scored.penultimate, scored.layer3), strict=True
+    ):
+        stored[name], stored[f"ood_{name}"] = rows[:n], rows[n:]
+    return stored
+
+
+@torch.inference_mode()
+def _golden(model: ResNet, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A known answer: the logits of a synthetic lesion, made from the whole way that a picture goes."""
+    image = make_lesion("MEL", seed=0, size=256).image
+    square = Pipeline(preprocessing).apply(image)[None]
+    return image, model(torch.from_numpy(normalize(square, preprocessing))).numpy()[0]
+
+
+def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, scored: Scored) -> dict[str, float]:
+    """What 8 bits a weight cost against float32, on both test sets: balanced accuracy and largest logit difference;
+    nothing where the test split is empty."""
+    test = (table["role"] == "test").to_numpy()
+    own = (table["dataset"] != OFFICIAL_TEST).to_numpy()[test]
+    if not own.any():
+        return {}
+    paths = list(table["path"][test])
+    exact = score(model, settings.preprocessing, paths, workers=settings.training.workers).logits
+    stored = scored.logits[: len(table)][test]
+    truth = pd.Index(settings.model.classes).get_indexer(pd.Index(table["diagnosis"][test]))[own]
+    balanced = METRICS["balanced_accuracy"]
+    return {
+        "test_images": float(len(paths)),
+        "largest_logit_difference": float(np.abs(exact - stored).max()),
+        "same_decision": float((exact.argmax(1) == stored.argmax(1)).mean()),
+        "balanced_accuracy_fp32": balanced(truth, softmax(exact[own])),
+        "balanced_accuracy_8bit": balanced(truth, softmax(stored[own])),
+        "equal_detail": float(settings.preprocessing.detail.enabled),
+    }

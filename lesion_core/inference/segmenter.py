@@ -1,0 +1,307 @@
+"""A segmenter over whole folders of pictures, measured against the true masks and written to a run folder."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+from torch import nn
+from torch.utils.data import DataLoader
+
+from lesion_core.analysis.segmentation import COUNTS, MASK_METRICS, count
+from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining
+from lesion_core.data.corruptions import CORRUPTIONS, change
+from lesion_core.data.masks import check_frame, read_mask
+from lesion_core.data.synthetic.lesions import make_lesion
+from lesion_core.errors import ConfigError, DataError, RunError
+from lesion_core.imaging.artefacts import ARTEFACTS
+from lesion_core.imaging.decode import decode, frame_of
+from lesion_core.imaging.geometry import enlarge
+from lesion_core.imaging.lesion import clean_up
+from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.inference.classifier import Changed, ModelInputs, Progress, stack, train_batches, versions
+from lesion_core.models.checkpoints import save_weights
+from lesion_core.models.quantization import gram_matrices
+from lesion_core.models.segmenters import trained_segmenter
+from lesion_core.runs.classifier import FACTS
+from lesion_core.runs.segmenter import MEASURED_AT, VARIANTS, SegmenterConfig, SegmenterRun, write_segmenter_config
+
+SCORED = ("select", "calibrate", "test")
+"""Splits that are measured: on train a segmenter has seen the answer."""
+UNCHANGED = "unchanged"
+KEEP_THE_LESION = tuple(kind for kind, entry in CORRUPTIONS.items() if not entry.needs_mask)
+"""Changes of `data.near` that move no pixel, so that the true mask stays valid; bare skin has no lesion left."""
+HIDES = "dark_corner"
+"""What this change covers nobody can outline: it is taken out of the true mask, as in the training."""
+AKIN = {"white_balance": "colour jitter", "out_of_focus": "slight blur"}
+FEWEST = 20
+"""Pictures under which a mean over them says little."""
+
+
+def mask_at(
+    probabilities: NDArray[np.float32], shape: tuple[int, int], threshold: float = MEASURED_AT
+) -> NDArray[np.bool_]:
+    """The mask in the picture's frame: probabilities enlarged to it, then cut at the threshold.
+
+    Args:
+        probabilities: (S, S) of the network's square, in [0, 1].
+        shape: Height and width of the picture.
+        threshold: A pixel belongs to the lesion iff its probability is at or over this.
+    """
+    return enlarge(probabilities, shape) >= threshold
+
+
+@torch.inference_mode()
+def count_pixels(
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    pictures: Sequence[tuple[str, str]],
+    *,
+    changes: Mapping[int, Changed] | None = None,
+    hidden: Collection[int] = (),
+    batch_size: int = 32,
+    workers: int = 1,
+    on_progress: Progress | None = None,
+) -> dict[str, NDArray[np.int64]]:
+    """Segment pictures in float32 and count pixels against their masks, at the masks' own size.
+
+    Args:
+        model: In evaluation mode.
+        preprocessing: The run's own.
+        pictures: Path of each picture and of its mask.
+        changes: What is done to a picture before the preprocessing, by its place in `pictures`; it moves no pixel.
+        hidden: Places where what the change alters counts as no lesion.
+        batch_size: Pictures at a time; it changes no result beyond rounding.
+        workers: Processes that decode.
+        on_progress: Called with pictures done and pictures in all.
+
+    Returns:
+        For each of `VARIANTS` the counts (N, 4).
+
+    Raises:
+        RunError: A picture cannot be decoded, or the model gives values that are no numbers.
+        DataError: A mask cannot be used.
+    """
+    model = model.eval().to(memory_format=torch.channels_last)
+    changes = changes or {}
+    loader = DataLoader(
+        ModelInputs([path for path, _ in pictures], preprocessing, changes),
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=stack,
+    )
+    counts: dict[str, list[tuple[int, int, int, int]]] = {variant: [] for variant in VARIANTS}
+    for squares in loader:
+        if isinstance(squares, RunError):
+            raise squares
+        images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(memory_format=torch.channels_last)
+        found = model(images).sigmoid()[:, 0].numpy()
+        if not np.isfinite(found).all():
+            raise RunError("The model gives masks that are no numbers.", "The training diverged; train again.")
+        for probabilities in found:
+            place = len(counts["raw"])
+            path, mask_path = map(Path, pictures[place])
+            true = read_mask(mask_path)
+            check_frame(true, frame_of(path), mask_path)
+            if place in hidden:
+                true = true & ~_altered(path, changes[place], true.shape)
+            raw = mask_at(probabilities, true.shape)
+            counts["raw"].append(count(raw, true))
+            counts["clean"].append(count(clean_up(raw), true))
+        if on_progress:
+            on_progress(len(counts["raw"]), len(pictures))
+    return {variant: np.array(rows, np.int64).reshape(-1, len(COUNTS)) for variant, rows in counts.items()}
+
+
+def _altered(path: Path, made: Changed, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where a change alters a picture, bool of `shape`, the height and width of another size of its frame."""
+    image = decode(path)
+    where = (made(image) != image).any(axis=2).astype(np.uint8)
+    return np.asarray(cv2.resize(where, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT) > 0)
+
+
+def seen_in_training(kind: str, training: SegmenterTraining) -> str:
+    """How near the training's augmentation came to one of `KEEP_THE_LESION`: *same kind* (drawn by the same code), one
+    of `AKIN`, or *no*."""
+    if training.augmentation != "full":
+        return "no"
+    if kind in ARTEFACTS:
+        return "same kind" if training.artefacts else "no"
+    return AKIN.get(kind, "no")
+
+
+def draw_lesions(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
+    """Test pictures with a mask, whole lesions drawn at random until there are `n` pictures, or all of them.
+
+    Args:
+        table: Catalog rows with their role and group.
+        n: A few more where the last lesion has several pictures; a larger `n` keeps the lesions of a smaller one.
+        seed: The same seed draws the same lesions.
+
+    Raises:
+        ConfigError: `n` is under `FEWEST`.
+        DataError: No test picture has a mask, or all of them show one lesion.
+    """
+    if n < FEWEST:
+        raise ConfigError(f"{n} pictures are too few for a figure.", f"Take at least {FEWEST}.")
+    masked = table[(table["role"] == "test") & table["path"].notna() & table["mask_path"].notna()]
+    if masked.empty:
+        raise DataError("No test picture has a mask.", "Give a data set with masks.")
+    sizes = masked.groupby("group").size()  # sorted by lesion: the table's order must not matter
+    if len(sizes) < 2:
+        raise DataError("The test pictures with a mask show one lesion only.", "Give more pictures with masks.")
+    order = sizes.iloc[np.random.default_rng(seed).permutation(len(sizes))]
+    taken = order.index[(order.cumsum() - order) < n]
+    return masked[masked["group"].isin(taken)].reset_index(drop=True)
+
+
+def count_changed(
+    run: SegmenterRun, table: pd.DataFrame, n: int, *, seed: int = 0, on_progress: Progress | None = None
+) -> tuple[pd.DataFrame, dict[str, NDArray[np.int64]]]:
+    """Segment test pictures as they are and changed in each way of `KEEP_THE_LESION`; the run stays as it is.
+
+    A stand-in for pictures from elsewhere, no other hospital: lesions, skin and dermatoscopes are those of the test
+    split, and most changes are of a kind that the training has drawn on its pictures too (`seen_in_training`), so it
+    flatters.
+
+    Args:
+        run: A segmenter's run.
+        table: Catalog rows with their role and group, of the run's own split.
+        n: Pictures, as `draw_lesions` takes them.
+        seed: Of the draw; what is changed hangs on the picture's id alone.
+        on_progress: Called with pictures done and pictures in all, those of every change counted.
+
+    Returns:
+        The rows that were drawn, N, and for `UNCHANGED` and each change the counts (N, 4) of the masks cleaned up.
+
+    Raises:
+        ConfigError, DataError: As in `draw_lesions` and `count_pixels`.
+        RunError: A picture cannot be decoded, or the model gives values that are no numbers.
+    """
+    rows = draw_lesions(table, n, seed)
+    settings = run.config.settings
+    kinds = (UNCHANGED, *KEEP_THE_LESION)
+    first = {kind: i * len(rows) for i, kind in enumerate(kinds)}
+    # Ids as `near_pictures` gives them: a picture is changed as it is for the classifiers.
+    changes: dict[int, Changed] = {
+        first[kind] + i: partial(change, kind=kind, image_id=f"{kind}/{image_id}")
+        for kind in KEEP_THE_LESION
+        for i, image_id in enumerate(rows["image_id"])
+    }
+    counts = count_pixels(
+        trained_segmenter(settings.model, run.weights),
+        settings.preprocessing,
+        list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True)) * len(kinds),
+        changes=changes,
+        hidden=range(first[HIDES], first[HIDES] + len(rows)),
+        workers=settings.training.workers,
+        on_progress=on_progress,
+    )["clean"]
+    return rows, dict(zip(kinds, np.split(counts, len(kinds)), strict=True))
+
+
+def write_segmenter_run(
+    folder: Path,
+    settings: SegmenterRunSettings,
+    model: nn.Module,
+    table: pd.DataFrame,
+    *,
+    split_fingerprint: str,
+    history: pd.DataFrame,
+    initial_weights: str,
+    on_progress: Progress | None = None,
+) -> SegmenterRun:
+    """Measure every picture outside of train that has a mask, with the weights as they ship, and write the run folder.
+
+    Args:
+        folder: Where the run is written; an old run there is replaced file by file.
+        settings: The run's settings.
+        model: The trained network, float32.
+        table: Catalog rows with their role.
+        split_fingerprint: Of the split's manifest.
+        history: Long form: epoch, phase, metric, value.
+        initial_weights: One sentence on what the weights started from.
+        on_progress: Called with pictures done and pictures in all.
+
+    Raises:
+        RunError: No test picture has a mask, or the model is broken.
+    """
+    masked = table[table["path"].notna() & table["mask_path"].notna()]
+    rows = masked[masked["role"].isin(SCORED)].reset_index(drop=True)
+    test = (rows["role"] == "test").to_numpy()
+    if not test.any():
+        raise RunError("No test picture has a mask.", "Give a data set with masks.")
+    folder.mkdir(parents=True, exist_ok=True)
+    grams = gram_matrices(model, train_batches(masked, settings.preprocessing))
+    # A run that is there stays whole until everything is known.
+    new = folder / "model.new.safetensors"
+    save_weights(new, model.state_dict(), bits=8, grams=grams)
+    stored = trained_segmenter(settings.model, new)
+    pictures = list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True))
+    workers = settings.training.workers
+    counts = count_pixels(stored, settings.preprocessing, pictures, workers=workers, on_progress=on_progress)
+    tested = [picture for picture, is_test in zip(pictures, test, strict=True) if is_test]
+    exact = count_pixels(model, settings.preprocessing, tested, workers=workers)
+    new.replace(folder / "model.safetensors")
+    jaccard = MASK_METRICS["jaccard"]
+    facts = pd.DataFrame(
+        {
+            "image_id": rows["image_id"],
+            "lesion_id": rows["group"],
+            "dataset": rows["dataset"],
+            "split": rows["role"],
+            "label": rows["diagnosis"],
+            "age": rows["age"],
+            "sex": rows["sex"],
+            "site": rows["site"],
+            "dx_type": rows["dx_type"],
+        }
+    )[list(FACTS)]
+    columns = [
+        pd.DataFrame(counts[variant].astype(np.int32), columns=[f"{variant}_{name}" for name in COUNTS])
+        for variant in VARIANTS
+    ]
+    pd.concat([facts, *columns], axis=1).to_parquet(folder / "masks.parquet", index=False, compression="zstd")
+    history.to_csv(folder / "history.csv", index=False, float_format="%.6g")
+    image = make_lesion("MEL", seed=0, size=256).image
+    save_file(
+        {"image": image, "probabilities": probabilities_of(stored, settings.preprocessing, image)},
+        folder / "golden.safetensors",
+    )
+    return write_segmenter_config(
+        folder,
+        SegmenterConfig(
+            settings=settings,
+            split_fingerprint=split_fingerprint,
+            initial_weights=initial_weights,
+            created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            versions=versions(),
+            counts={role: int((masked["role"] == role).sum()) for role in ("train", *SCORED)},
+            data_sets=tuple(sorted(map(str, masked["dataset"].unique()))),
+            quantization={
+                "test_images": float(test.sum()),
+                "jaccard_fp32": float(jaccard(exact["clean"]).mean()),
+                "jaccard_8bit": float(jaccard(counts["clean"][test]).mean()),
+                "largest_jaccard_difference": float(
+                    np.abs(jaccard(exact["clean"]) - jaccard(counts["clean"][test])).max()
+                ),
+            },
+            files={},
+        ),
+    )
+
+
+@torch.inference_mode()
+def probabilities_of(model: nn.Module, preprocessing: Preprocessing, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The probability of lesion at each pixel of the network's square, (S, S) float32, for one picture (H, W, 3)."""
+    square = Pipeline(preprocessing).apply(image)[None]
+    found: NDArray[np.float32] = model(torch.from_numpy(normalize(square, preprocessing))).sigmoid()[0, 0].numpy()
+    return found

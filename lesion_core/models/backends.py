@@ -1,0 +1,112 @@
+"""Ways to run a ResNet up to its head: the same activations, at another speed.
+
+Predictions, their rejection and the Grad-CAM of the last layer need the trunk forwards only, so it can be compiled or
+handed to another runtime. What needs gradients stays with PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+
+from lesion_core.errors import ModelError
+from lesion_core.models.classifiers import pool, stages
+
+Backend = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From pictures (N, 3, S, S) float32, normalised, to the features of layer3 (N, C) and the activations of layer4
+(N, D, h, w), float32."""
+
+
+@dataclass(frozen=True)
+class BackendEntry:
+    """A way to run a trunk.
+
+    Attributes:
+        description: What it is, one sentence.
+        needs: What must be installed, for the error.
+        tolerance: Largest difference of a golden logit that rounding explains; seen in float32 on other processors:
+            under 0.0001.
+        make: (model in evaluation mode, side of its input) -> trunk; ImportError or RuntimeError where it cannot.
+    """
+
+    description: str
+    needs: str
+    tolerance: float
+    make: Callable[[ResNet, int], Backend]
+
+
+class _Trunk(nn.Module):
+    def __init__(self, model: ResNet) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        earlier, last = stages(self.model, images)
+        return pool(self.model, earlier), last
+
+
+def _eager(model: ResNet, size: int) -> Backend:  # noqa: ARG001
+    return _Trunk(model)
+
+
+def _compiled(model: ResNet, size: int) -> Backend:
+    plain = _Trunk(model)
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast("cpu", torch.bfloat16):
+            earlier, last = plain(images.to(memory_format=torch.channels_last))
+            return earlier.float(), last.float()
+
+    trunk: Backend = torch.compile(run, options={"freezing": True})
+    with torch.no_grad():
+        trunk(torch.zeros(1, 3, size, size))  # compiled now, not while the first visitor waits
+    return trunk
+
+
+def _openvino(model: ResNet, size: int) -> Backend:
+    import openvino
+
+    example = torch.zeros(1, 3, size, size)
+    with torch.no_grad():
+        converted = openvino.convert_model(_Trunk(model), example_input=example, input=[-1, 3, size, size])
+    compiled = openvino.Core().compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        found = compiled(images.numpy())
+        return torch.from_numpy(found[0].copy()), torch.from_numpy(found[1].copy())
+
+    return run
+
+
+BACKENDS: dict[str, BackendEntry] = {
+    "eager": BackendEntry("PyTorch as it is, float32", "", 0.01, _eager),
+    "compiled": BackendEntry("PyTorch compiled, bfloat16", "a C++ compiler (g++)", 0.3, _compiled),
+    "openvino": BackendEntry("OpenVINO, bfloat16", "openvino (pip install openvino)", 0.3, _openvino),
+}
+"""By name, the default first."""
+
+
+def make_backend(name: str, model: ResNet, size: int) -> Backend:
+    """The trunk of a model.
+
+    Args:
+        name: Key of `BACKENDS`.
+        model: In evaluation mode; its weights must not change afterwards.
+        size: Side of its input in pixels.
+
+    Raises:
+        ModelError: The name is unknown, or what it needs is not installed.
+    """
+    if name not in BACKENDS:
+        raise ModelError(f"There is no trunk '{name}'.", f"Known are {', '.join(BACKENDS)}.")
+    try:
+        return BACKENDS[name].make(model, size)
+    except (ImportError, RuntimeError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"The trunk '{name}' cannot be made ({first}).", f"It needs {BACKENDS[name].needs}; or use 'eager'."
+        ) from None

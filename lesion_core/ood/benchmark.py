@@ -1,0 +1,90 @@
+"""What each score does on a run's test split and strangers, with thresholds from calibrate: one table to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+import pandas as pd
+
+from lesion_core.analysis.intervals import Interval, wilson
+from lesion_core.ood.detection import detection
+from lesion_core.ood.model_outputs import stranger_outputs
+from lesion_core.ood.policy import split_scores
+from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.ood.selective import selective
+from lesion_core.ood.thresholds import keep_share_threshold, operating_point
+from lesion_core.runs.classifier import Run
+
+
+def scoreboard(
+    run: Run,
+    scorer: Scorer,
+    keys: Collection[str] = tuple(SCORES),
+    share: float = 0.95,
+    n: int = 1000,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """The figures of scores, long form, in the order of `keys`.
+
+    Measures of dermoscopy alone (kind empty) are aurc, augrc, and coverage and risk at the threshold that keeps
+    `share` of calibrate; of strangers (kind all) those of `detection.MEASURES`; of strangers of each kind, and of
+    all, the share that this threshold rejects. Dermoscopy is resampled by lesion, strangers by picture. The kinds of
+    changed dermoscopy (`Run.near`) have their rejected share too, and are no part of all.
+
+    Args:
+        run: The run.
+        scorer: Its scores.
+        keys: Of `SCORES`.
+        share: In (0, 1].
+        n: Resamples.
+        seed: The same seed draws the same pictures.
+        on_progress: Called with scores done and scores in all.
+
+    Returns:
+        score, kind, measure, value, low, high, n (pictures that the figure is over).
+
+    Raises:
+        RunError: The run has no test or no calibrate pictures.
+        ConfigError: A key is unknown, or a number is out of range.
+    """
+    strangers, near = stranger_outputs(run), stranger_outputs(run, run.near)
+    kinds = np.concatenate([run.strangers["kind"].to_numpy(str), run.near["kind"].to_numpy(str)])
+    rows: list[dict[str, object]] = []
+    for done, key in enumerate(keys, start=1):
+        test = split_scores(run, scorer, key, "test")
+        threshold = keep_share_threshold(split_scores(run, scorer, key, "calibrate").scores, share)
+        out = scorer(key, strangers)
+        point = operating_point(test.scores <= threshold, test.correct, out <= threshold, test.lesions, n, seed)
+
+        def add(kind: str, figures: dict[str, Interval], key: str = key) -> None:
+            rows.extend(
+                {
+                    "score": key,
+                    "kind": kind,
+                    "measure": name,
+                    "value": i.value,
+                    "low": i.low,
+                    "high": i.high,
+                    "n": i.n_images,
+                }
+                for name, i in figures.items()
+            )
+
+        add(
+            "",
+            {
+                **selective(test.scores, test.correct, test.lesions, n, seed),
+                "coverage": point.coverage,
+                "risk": point.risk,
+            },
+        )
+        add("all", {**detection(test.scores, out, test.lesions, n, seed), "rejected": point.ood_rejected})
+        both = np.concatenate([out, scorer(key, near)])
+        for kind in pd.unique(kinds):
+            rejected = both[kinds == kind] > threshold
+            add(str(kind), {"rejected": wilson(int(rejected.sum()), len(rejected))})
+        if on_progress:
+            on_progress(done, len(keys))
+    return pd.DataFrame(rows, columns=["score", "kind", "measure", "value", "low", "high", "n"])

@@ -1,0 +1,190 @@
+"""The card of a run: what it is, what it was measured at, where it fails, how to make it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_data, view_summary
+from lesion_core.analysis.intervals import per_class_summary
+from lesion_core.analysis.metrics import METRIC_NAMES
+from lesion_core.analysis.subgroups import GROUPED_BY, subgroups
+from lesion_core.runs.classifier import Run
+
+SMALLEST = 20
+"""Pictures of a group under which its figures say little."""
+
+
+def _row(name: str, row: Any) -> str:
+    return f"| {name} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} |"
+
+
+def card(run: Run) -> str:
+    """The card as Markdown. Every figure is computed from the run's frozen predictions."""
+    config = run.config
+    settings = config.settings
+    training = settings.training
+    counts = config.counts
+    lines = [
+        f"# {run.name}",
+        "",
+        f"{settings.model.architecture}, "
+        f"{len(run.classes)} diagnoses ({', '.join(run.classes)}). {settings.preprocessing.sentence}",
+        "",
+        "**For research and teaching. Not a medical device: never use it to decide about a person.**",
+        "",
+        "## Data",
+        "",
+        f"Trained on {counts.get('train', 0)} dermoscopic images, chosen on {counts.get('select', 0)}, calibrated on "
+        f"{counts.get('calibrate', 0)}, tested on {counts.get('test', 0)}; no lesion is in two of these parts "
+        f"(split {config.split_fingerprint}). HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for "
+        "research and teaching too.",
+        "",
+        f"Initial weights: {config.initial_weights}"
+        + (
+            " It learned from the pictures as their files are; equal detail was switched on afterwards and holds for "
+            "every figure here."
+            if config.detail_added
+            else ""
+        ),
+        "",
+        "## Figures",
+        "",
+        "95 % intervals by bootstrap over lesions.",
+    ]
+    for key, view in EVALUATION_SETS.items():
+        summary = view_summary(run, key) if view.split == "test" else None
+        if summary is None:
+            continue
+        lines += [
+            "",
+            f"### {view.name} (n = {summary.n_images} images of {summary.n_groups} lesions)",
+            "",
+            view.description,
+            "",
+            "| metric | value | 95 % interval |",
+            "|---|---|---|",
+        ]
+        for row in summary.table.itertuples():
+            metric = str(row.metric)
+            lines.append(_row(METRIC_NAMES[metric], row))
+    for key in ("test", "isic2018"):
+        lines += _recalls(run, key)
+    lines += _groups(run)
+    calibration = run.calibration
+    lines += [
+        "",
+        "## Calibration",
+        "",
+        f"Temperature {calibration.temperature:.3f}, fitted on the calibrate split (n = {calibration.n}): log loss "
+        f"{calibration.log_loss_before:.3f} before, {calibration.log_loss_after:.3f} after; expected calibration error "
+        f"{calibration.ece_before:.3f} before, {calibration.ece_after:.3f} after.",
+    ]
+    if config.quantization:
+        q = config.quantization
+        when = ", before equal detail was switched on" if config.detail_added and not q.get("equal_detail") else ""
+        lines += [
+            "",
+            "## Eight bits a weight",
+            "",
+            f"Against float32 on the {q['test_images']:.0f} test images: largest difference of a logit "
+            f"{q['largest_logit_difference']:.3f}, same diagnosis on {100 * q['same_decision']:.2f} %, balanced "
+            f"accuracy {q['balanced_accuracy_fp32']:.4f} at float32 and {q['balanced_accuracy_8bit']:.4f} as stored "
+            f"(test split, own classes){when}.",
+        ]
+    own = f"checkpoints/{run.name}/config.json"
+    start, where = initial_weights(config.settings.model.weights)
+    lines += [
+        "",
+        "## Limits",
+        "",
+        "- The data are from few clinics and do not record the colour of the skin: other skin and other cameras are "
+        "not measured.",
+        f"- {len(run.classes)} diagnoses only: whatever else is shown is answered with one of them unless it is "
+        "rejected.",
+        "- A confident answer is not a right one, and a heatmap is not a proof.",
+        "",
+        "## Make it again",
+        "",
+        "```",
+        f"python -m lesion_core train --settings {own} --data $LESION_DATA {start}--runs new",
+        "```",
+        "",
+        *where,
+        f"{_chosen_epoch(run)} Batch {training.batch_size}, {training.optimizer}, seed {training.seed}; "
+        f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def initial_weights(weights: str) -> tuple[str, list[str]]:
+    """The option of a training that names the folder of its initial weights, and lines of a card that explain it; both
+    empty where the weights are none or torchvision's."""
+    if weights in ("none", "imagenet"):
+        return "", []
+    whose = ", another run's." if "/" in weights else "."
+    return "--weights-folder WEIGHTS ", [f"WEIGHTS is the folder that holds `{weights}`{whose}", ""]
+
+
+def _chosen_epoch(run: Run) -> str:
+    """Which epoch's weights these are."""
+    monitor = run.config.settings.training.monitor
+    history = run.history
+    watched = history[(history["phase"] + "_" + history["metric"]) == monitor].set_index("epoch")["value"]
+    if watched.empty:
+        return f"{run.config.settings.training.epochs} epochs."
+    best = int(watched.argmin() if monitor.endswith("loss") else watched.argmax())
+    return f"Epoch {int(watched.index[best]) + 1} of {len(watched)}, the best by {monitor} on the select split."
+
+
+def _recalls(run: Run, key: str) -> list[str]:
+    data = view_data(run, key)
+    if data is None:
+        return []
+    table: pd.DataFrame = per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
+    recalls = table[table["metric"] == "sensitivity"]
+    lines = [
+        "",
+        f"### Recall of each diagnosis ({EVALUATION_SETS[key].name})",
+        "",
+        "| diagnosis | recall | 95 % interval | n |",
+        "|---|---|---|---|",
+    ]
+    for row in recalls.itertuples():
+        lines.append(f"| {row[1]} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} | {row.n_images} |")
+    return lines
+
+
+def _groups(run: Run) -> list[str]:
+    """Accuracy and melanomas found, by sex, age and site; groups under `SMALLEST` pictures are left out."""
+    data = view_data(run, "test")
+    if data is None:
+        return []
+    table = subgroups(data)
+    lines = [
+        "",
+        "### Groups of people (test split)",
+        "",
+        f"Groups of under {SMALLEST} pictures are left out, so are melanomas where there are fewer.",
+        "",
+        "| group | n | accuracy | melanomas found (n) |",
+        "|---|---|---|---|",
+    ]
+    for (by, group), rows in table.groupby(["by", "group"], sort=False):
+        accuracy, melanomas = (rows[rows["metric"] == metric].iloc[0] for metric in ("accuracy", "melanoma_recall"))
+        if accuracy["n_images"] < SMALLEST:
+            continue
+        found = f"{_words(melanomas)} ({melanomas['n_images']})" if melanomas["n_images"] >= SMALLEST else "too few"
+        lines.append(f"| {GROUPED_BY[str(by)]}: {group} | {accuracy['n_images']} | {_words(accuracy)} | {found} |")
+    return lines
+
+
+def _words(row: Any) -> str:
+    return f"{row['value']:.3f}, {row['low']:.3f} to {row['high']:.3f}"
+
+
+def write_card(run: Run) -> None:
+    """Write `card.md` into the run folder."""
+    (run.folder / "card.md").write_text(card(run), encoding="utf-8")

@@ -1,0 +1,339 @@
+"""One model, many users: predictions and explanations of single pictures behind one lock."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from lesion_core.analysis.metrics import softmax
+from lesion_core.config import Preprocessing
+from lesion_core.errors import LesionError, RunError
+from lesion_core.explain.attribution import LAST, Attribution, attribute, from_maps
+from lesion_core.explain.cam import class_maps
+from lesion_core.explain.sanity import STAGES, randomise
+from lesion_core.explain.target_function import OnPass, Target
+from lesion_core.imaging.decode import content_hash
+from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.inference.classifier import ModelInputs
+from lesion_core.models.backends import BACKENDS, make_backend
+from lesion_core.models.classifiers import blank, pool, trained, twin
+from lesion_core.ood.model_outputs import Outputs, reduce
+from lesion_core.ood.policy import Decision, Policy, check_run, decide, read_policy
+from lesion_core.ood.scores import Scorer
+from lesion_core.runs.classifier import Run, open_run
+from lesion_core.serving.queue import BoundedLock
+from lesion_core.serving.single_flight import SingleFlightCache
+
+AT_ONCE = 32
+"""Pictures that the model reads together when there are many."""
+KEPT_MAPS = 256 * 2**20
+"""Bytes of maps that a model keeps: about 4,000 at the size of 128 pixels."""
+BESIDE_A_MAP = 1024
+"""Bytes that a kept map takes beside its values."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run says of one picture.
+
+    Attributes:
+        classes: Class codes.
+        logits: (K,) float32.
+        probabilities: (K,) after the run's temperature, summing to 1.
+        outputs: Logits and reduced features, one row: what OOD scores are computed from.
+        maps: (K, h, w) float32, Grad-CAM of every class at the last layer, signed: they come with the prediction.
+        decision: Whether the policy rejects the picture, and why; None where there is no policy.
+        milliseconds: Time in the model, waiting not counted.
+    """
+
+    classes: tuple[str, ...]
+    logits: NDArray[np.float32]
+    probabilities: NDArray[np.float64]
+    outputs: Outputs
+    maps: NDArray[np.float32]
+    decision: Decision | None
+    milliseconds: float
+
+    @property
+    def code(self) -> str:
+        """The most probable class."""
+        return self.classes[int(self.probabilities.argmax())]
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return float(self.probabilities.max())
+
+
+class Engine:
+    """A run's model in memory. Every use of the model, predictions too, takes its one lock.
+
+    Captum registers hooks on the model: a prediction beside an explanation would run through them, and
+    two explanations would remove each other's. So what takes longer than a prediction is made on a second network
+    over the same weights, with a lock of its own, and nobody's prediction waits for it.
+
+    Args:
+        run: The run.
+        policy: What is rejected, in place of the run's own `policy.json`.
+        queue: How many callers may wait; one more gets `BusyError` at once instead of a page that hangs.
+        trunk: Key of `models.trunks.BACKENDS`: how predictions, and the maps that come with them, are computed.
+
+    Raises:
+        ModelError: The weights do not fit, or the trunk cannot be made here.
+        RunError: The model does not give the known answer, or the policy was made for another run.
+    """
+
+    def __init__(self, run: Run, queue: int = 64, policy: Policy | None = None, trunk: str = "eager") -> None:
+        self.run = run
+        if policy is not None:
+            check_run(policy, run)
+        self.policy = policy or read_policy(run)
+        self._scorer = Scorer.of(run, self.policy.temperature) if self.policy else None
+        if self._scorer and self.policy:
+            for key in self.policy.parts:  # now, not while the first visitor waits
+                self._scorer.function(key)
+        self._pipeline = Pipeline(run.config.settings.preprocessing)
+        self._model = trained(run.config.settings.model, run.weights)
+        self._model.requires_grad_(False)
+        self._trunk = make_backend(trunk, self._model, run.config.settings.preprocessing.resize.size)
+        self._tolerance = BACKENDS[trunk].tolerance
+        self._turns = BoundedLock(queue)
+        self._second = twin(self._model)
+        self._second_turns, self._sanity_turns = BoundedLock(queue), BoundedLock(queue)
+        self._maps: SingleFlightCache[Attribution] = SingleFlightCache(
+            lambda found: found.raw.nbytes + BESIDE_A_MAP, KEPT_MAPS
+        )
+        self._check_golden()
+
+    @classmethod
+    def open(cls, folder: Path, policy: Path | None = None, trunk: str = "eager") -> Engine:
+        """The engine of a run folder; `policy` names a policy file to obey in place of the run's own.
+
+        Raises:
+            RunError: The run cannot be opened, or the policy was made for another one.
+            ConfigError: The policy is not there, damaged, or altered.
+            ModelError: The weights do not fit.
+        """
+        run = open_run(folder)
+        return cls(run, policy=read_policy(run, policy) if policy else None, trunk=trunk)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The run's own preprocessing: the only one that its model is given."""
+        return self._pipeline
+
+    def predict(self, image: NDArray[np.uint8], preprocessing: Preprocessing | None = None) -> Prediction:
+        """Classify one picture.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, as `decode` gives it; the run's preprocessing is applied here.
+            preprocessing: If given, what the caller believes the run's preprocessing to be.
+
+        Raises:
+            RunError: `preprocessing` is not the run's.
+            BusyError: Too many callers wait.
+        """
+        self._refuse_other(preprocessing)
+        return self._read(self._pipeline.apply(image)[None])[0]
+
+    def predict_files(self, paths: Sequence[Path], workers: int = 1) -> Iterator[Prediction | LesionError]:
+        """Classify many picture files: what `predict` says of each, faster, because the next ones are decoded by
+        another process while the model reads `AT_ONCE` together.
+
+        Args:
+            paths: Picture files.
+            workers: Processes that decode.
+
+        Yields:
+            The prediction of each path, in their order, or why it cannot be read.
+
+        Raises:
+            BusyError: Too many callers wait.
+        """
+        squares = ModelInputs([str(path) for path in paths], self._pipeline.settings)
+        workers = workers if len(paths) > 1 else 0
+        for batch in DataLoader(squares, batch_size=AT_ONCE, num_workers=workers, collate_fn=list):
+            good = [square.numpy() for square in batch if isinstance(square, Tensor)]
+            found = iter(self._read(np.stack(good)) if good else [])
+            yield from (next(found) if isinstance(square, Tensor) else square for square in batch)
+
+    def _read(self, squares: NDArray[np.uint8]) -> list[Prediction]:
+        """What the run says of squares (N, S, S, 3); their time in the model is shared evenly."""
+        x = torch.from_numpy(normalize(squares, self._pipeline.settings))
+        with self._turns.take():
+            start = time.perf_counter()
+            with torch.no_grad():
+                layer3, activations = self._trunk(x)
+                penultimate = pool(self._model, activations)
+                logits = self._model.fc(penultimate).numpy()
+                maps = class_maps(self._model, activations).numpy()
+            spent = 1000 * (time.perf_counter() - start) / len(squares)
+        probabilities = softmax(logits.astype(np.float64), self.run.calibration.temperature)
+        found = []
+        for i, row in enumerate(logits):
+            one = slice(i, i + 1)
+            outputs = Outputs.of(logits[one], *reduce(self.run.features, penultimate[one].numpy(), layer3[one].numpy()))
+            decision = None
+            if self.policy and self._scorer:
+                decision = decide(self.policy, self._scorer.all(outputs, self.policy.parts))[0]
+            found.append(Prediction(self.run.classes, row, probabilities[i], outputs, maps[i], decision, spent))
+        return found
+
+    def explain(
+        self,
+        image: NDArray[np.uint8],
+        target: str,
+        *,
+        against: str | None = None,
+        method: str = "gradcam",
+        layer: str = "layer4",
+        baseline: str = "skin",
+        on_pass: OnPass | None = None,
+        prediction: Prediction | None = None,
+    ) -> Attribution:
+        """What in the model's square of the picture speaks for a class.
+
+        The same question twice is answered from memory, and two who ask it at once wait for one answer.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            target: Class code.
+            against: Another class code: why `target` and not this one.
+            method: Key of `explain.methods.METHODS`.
+            layer: Name in `explain.layers.LAYERS`, for the methods that have one.
+            baseline: Key of `explain.methods.BASELINES`, for the methods that have one.
+            on_pass: Called as pictures pass the network, and now and then with 0 while others have their turn; it may
+                raise to stop.
+            prediction: What `predict` said of this picture: its Grad-CAM of the last layer is there already.
+
+        Raises:
+            RunError: The run has no such class.
+            ConfigError: The method or the baseline is unknown.
+            ModelError: The layer is unknown, a class is compared with itself, or the map is not finite.
+            BusyError: Too many callers wait.
+        """
+        asked = Target(self._class(target), None if against is None else self._class(against))
+        if prediction is not None and (method, layer) == ("gradcam", LAST):
+            return from_maps(prediction.maps, asked, self._pipeline.settings.resize.size)
+        square = self._pipeline.apply(image)
+        key = (content_hash(square), asked, method, layer, baseline)
+
+        def make() -> Attribution:
+            with self._second_turns.take(on_wait):
+                return attribute(
+                    self._second,
+                    square,
+                    self._pipeline.settings,
+                    asked,
+                    by=method,
+                    layer=layer,
+                    baseline=baseline,
+                    on_pass=on_pass,
+                )
+
+        on_wait = functools.partial(on_pass, 0) if on_pass else None
+        return self._maps.get(key, make, on_wait)
+
+    def answers(self, squares: NDArray[np.uint8], target: str, against: str | None = None) -> NDArray[np.float64]:
+        """The probability of a class for squares that were changed.
+
+        Args:
+            squares: (N, S, S, 3) uint8, of the model's size.
+            target: Class code.
+            against: Another class code: the probability is then of `target` if it can only be one of the two.
+
+        Returns:
+            (N,).
+
+        Raises:
+            RunError: The run has no such class.
+            BusyError: Too many callers wait.
+        """
+        asked = Target(self._class(target), None if against is None else self._class(against))
+        x = torch.from_numpy(normalize(squares, self._pipeline.settings))
+        with self._second_turns.take(), torch.inference_mode():
+            logits = self._second(x).numpy().astype(np.float64)
+        if asked.against is not None:
+            logits, asked = logits[:, [asked.index, asked.against]], Target(0)
+        return softmax(logits, self.run.calibration.temperature)[:, asked.index]
+
+    def sanity(
+        self,
+        image: NDArray[np.uint8],
+        target: str,
+        *,
+        against: str | None = None,
+        method: str = "gradcam",
+        layer: str = "layer4",
+        baseline: str = "skin",
+        on_pass: OnPass | None = None,
+    ) -> Iterator[tuple[str, Attribution]]:
+        """The map of a class while the model loses its weights from the answer down (see `explain.sanity`).
+
+        Args and errors as in `explain`.
+
+        Yields:
+            The stage in `STAGES` and the map.
+        """
+        asked = Target(self._class(target), None if against is None else self._class(against))
+        square = self._pipeline.apply(image)
+        key = (content_hash(square), asked, method, layer, baseline)
+        on_wait = functools.partial(on_pass, 0) if on_pass else None
+
+        def make(stage: str) -> Attribution:
+            with self._sanity_turns.take(on_wait):
+                # A network that nobody else hooks into, made anew: a copy could catch another's hooks. One at a
+                # time for all visitors, and gone when its map is there.
+                own = blank(self.run.config.settings.model)
+                own.load_state_dict(self._second.state_dict())
+                randomise(own, stage)
+                return attribute(
+                    own.requires_grad_(False),
+                    square,
+                    self._pipeline.settings,
+                    asked,
+                    by=method,
+                    layer=layer,
+                    baseline=baseline,
+                    on_pass=on_pass,
+                )
+
+        for stage in STAGES:
+            yield stage, self._maps.get((*key, stage), functools.partial(make, stage), on_wait)
+
+    def _class(self, code: str) -> int:
+        if code not in self.run.classes:
+            raise RunError(f"Run {self.run.name} has no class '{code}'.", f"It has {', '.join(self.run.classes)}.")
+        return self.run.classes.index(code)
+
+    def _input(self, image: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(normalize(self._pipeline.apply(image)[None], self._pipeline.settings))
+
+    def _refuse_other(self, preprocessing: Preprocessing | None) -> None:
+        own = self.run.config.settings.preprocessing
+        if preprocessing is not None and preprocessing != own:
+            differing = [name for name in type(own).model_fields if getattr(own, name) != getattr(preprocessing, name)]
+            raise RunError(
+                f"The preprocessing is not that of run {self.run.name}: {', '.join(differing)} differ.",
+                "A model is only as good as on the pictures that it was trained on; use the run's own.",
+            )
+
+    def _check_golden(self) -> None:
+        image, expected = self.run.golden
+        with torch.no_grad():
+            found = self._model.fc(pool(self._model, self._trunk(self._input(image))[1]))[0].numpy()
+        difference = float(np.abs(found - expected).max())
+        if not difference <= self._tolerance:
+            raise RunError(
+                f"Run {self.run.name} does not give its known answer: a logit differs by {difference:.3g}.",
+                "Weights, settings or library versions do not belong together; install the versions in config.json.",
+            )

@@ -1,0 +1,127 @@
+"""The loaders: the train split augmented and balanced, the select split as inference sees it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
+
+from lesion_core.config import RunSettings
+from lesion_core.errors import DataError
+from lesion_core.training.augmentation import augmentation
+from lesion_core.training.loop import RepeatableLoader
+from lesion_core.training.losses import class_weights
+from lesion_core.training.pictures import Pictures, PictureStore
+
+log = logging.getLogger(__name__)
+
+Batches = DataLoader[tuple[Tensor, int, Tensor]]
+
+
+class SplitData(lightning.LightningDataModule):
+    """Train and select pictures of one split.
+
+    Args:
+        table: Catalog rows with a column `role`; every path is there, every diagnosis one of the classes.
+        settings: The run's settings.
+        store: Folder for the preprocessed pictures.
+
+    Raises:
+        DataError: The train or the select split is empty, or holds a diagnosis that the model has no class for.
+    """
+
+    def __init__(self, table: pd.DataFrame, settings: RunSettings, store: Path) -> None:
+        super().__init__()
+        self.prepare_data_per_node = False  # the folder is shared
+        self.settings, self.store = settings, store
+        self.parts: dict[str, pd.DataFrame] = {}
+        self.labels: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+        for role in ("train", "select"):
+            part = table[table["role"] == role]
+            if part.empty:
+                raise DataError(f"The {role} split has no picture.", "Use more pictures, or change the split's shares.")
+            unknown = sorted(set(part["diagnosis"].dropna()) - set(settings.model.classes))
+            if unknown or part["diagnosis"].isna().any():
+                raise DataError(
+                    f"The {role} split has diagnoses that are no class of the model: "
+                    f"{', '.join(unknown) or 'none given'}.",
+                    "Drop these rows or add the class.",
+                )
+            self.parts[role] = part
+            index = pd.Index(settings.model.classes)
+            self.labels[role] = index.get_indexer(pd.Index(part["diagnosis"])).astype(np.int64)
+        self.compared = (
+            self._label_spaces()
+            if settings.training.label_spaces
+            else {
+                role: np.ones((len(labels), len(settings.model.classes)), bool) for role, labels in self.labels.items()
+            }
+        )
+        self._stores: dict[str, PictureStore] = {}
+
+    def _label_spaces(self) -> dict[str, NDArray[np.bool_]]:
+        """Which classes each picture is compared with: those that its own data set holds.
+
+        A challenge that collected melanomas and nevi alone says nothing about carcinomas. Compared with all classes,
+        its pictures would teach that other cameras show no carcinoma.
+        """
+        train = self.parts["train"]
+        rows = np.zeros((len(train), len(self.settings.model.classes)), bool)
+        for data_set in train["dataset"].unique():
+            own = (train["dataset"] == data_set).to_numpy()
+            rows[np.ix_(own, np.unique(self.labels["train"][own]))] = True
+        return {"train": rows, "select": np.ones((len(self.parts["select"]), rows.shape[1]), bool)}
+
+    def make_stores(self) -> None:
+        """Decode and preprocess all pictures; a second time it only opens the files."""
+        for role, part in self.parts.items():
+            self._stores[role] = PictureStore.make(
+                list(part["path"]), self.settings.preprocessing, self.store, whole_frame=role == "train"
+            )
+
+    def prepare_data(self) -> None:
+        """Make the stores: only the first of several processes is asked, and the others wait for it."""
+        log.info("Reading %d pictures.", sum(map(len, self.parts.values())))
+        self.make_stores()
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        if not self._stores:
+            self.make_stores()
+
+    def size(self, epoch: int) -> int:
+        """Pixels a side in an epoch."""
+        return self.settings.training.size(epoch, self.settings.preprocessing.resize.size)
+
+    def train_dataloader(self) -> Batches:
+        training = self.settings.training
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        transform = augmentation(training.augmentation, self.settings.preprocessing, self.size(epoch))
+        labels = self.labels["train"]
+        sampler: Sampler[int] | None = None
+        generator = torch.Generator().manual_seed(training.seed * 1000 + epoch)
+        if training.oversampling != "none":
+            weight = class_weights(labels, len(self.settings.model.classes), training.oversampling)[labels]
+            sampler = WeightedRandomSampler(weight.tolist(), len(labels), replacement=True, generator=generator)
+        pictures = Pictures(self._stores["train"], labels, self.compared["train"], transform)
+        return RepeatableLoader(
+            pictures,
+            batch_size=training.batch_size,
+            sampler=sampler,
+            shuffle=sampler is None,
+            generator=generator,
+            num_workers=training.workers,
+            drop_last=len(labels) > training.batch_size,
+        )
+
+    def val_dataloader(self) -> Batches:
+        size = self.settings.preprocessing.resize.size
+        transform = augmentation("none", self.settings.preprocessing, size)
+        pictures = Pictures(self._stores["select"], self.labels["select"], self.compared["select"], transform)
+        return DataLoader(pictures, batch_size=64)

@@ -1,0 +1,109 @@
+"""The tables of the studies as the page shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app import cache
+from app.lessons import DRAWN, chart_tables, recall_table, said, study_table
+from lesion_core.config import ModelSettings, RunSettings
+from lesion_core.experiments import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN, Finding, write_study
+from lesion_core.labels import ISIC2019
+
+HOME = str(Path(__file__).parents[2] / "app" / "Home.py")
+
+
+def made(key: str) -> Finding:
+    rows = []
+    for i, variant in enumerate(EXPERIMENTS[key].variants):
+        for view, n in (("test", 1090 + i), ("isic2018", 40)):  # split otherwise, a test split is not as large
+            rows += [
+                (variant, view, "", metric, 0.5 + i / 10, 0.4, 0.7, n, n // 2)
+                for metric in ("balanced_accuracy", "macro_auroc", "accuracy", "ece")
+            ]
+            rows += [(variant, view, code, "sensitivity", 0.25, 0.2, 0.3, 10, 5) for code in ISIC2019]
+            if i:
+                rows.append((variant, view + DIFFERENCE, "", "balanced_accuracy", 0.1, -0.02, 0.2, 240, 200))
+    rows += [("image", SEEN, "", "accuracy", 0.9, 0.85, 0.95, 400, 350)]
+    rows += [("image", UNSEEN, "", "accuracy", 0.7, 0.6, 0.8, 90, 80)]
+    rows += [("lesion", UNSEEN, "", "accuracy", 0.6, 0.5, 0.7, 500, 400)]
+    settings = RunSettings(name="s", model=ModelSettings(architecture="resnet10", classes=ISIC2019))
+    return Finding(pd.DataFrame(rows, columns=list(COLUMNS)), settings)
+
+
+@pytest.mark.parametrize("key", ["imbalance", "leakage", "files"])
+def test_a_column_a_training_with_intervals_and_n(key: str) -> None:
+    names = [variant.name for variant in EXPERIMENTS[key].variants.values()]
+    table = study_table(key, made(key).table)
+    assert table.columns.tolist() == names
+    assert table.loc["balanced accuracy, own test split", names[1]] == "0.600 (0.400 to 0.700), n 1,091"
+    assert table.loc["accuracy, official ISIC 2018 set", names[0]] == "0.500 (0.400 to 0.700), n 40"
+    assert not any("ece" in row for row in table.index)
+    assert ("recall DF, own test split" in table.index) == (key == "imbalance")
+    if key == "imbalance":
+        assert table.loc["recall DF, own test split", names[0]] == "0.250 (0.200 to 0.300), n 10"
+    if key == "leakage":
+        assert table.loc["accuracy, of it, other pictures of the lesion in train"].tolist() == [
+            "none",
+            "0.900 (0.850 to 0.950), n 400",
+        ]
+    else:
+        assert not any("of it" in row for row in table.index)
+
+
+def test_the_chart_has_every_variant_and_the_sentences_say_the_differences() -> None:
+    found = made("leakage").table
+    names = {key: variant.name for key, variant in EXPERIMENTS["leakage"].variants.items()}
+    tables = chart_tables(found[found["view"] != "isic2018"], names)
+    assert list(tables) == list(names.values())
+    for table in tables.values():
+        assert len(table) == len(DRAWN) + 1 and table.loc["isic2018|balanced_accuracy"].isna().all()
+    assert tables["split by image"].loc["test|accuracy", "value"] == 0.6
+    assert tables["split by image"].loc["several|accuracy", "value"] == 0.9, "those in train"
+    assert tables["split by lesion"].loc["several|accuracy", "value"] == 0.6, "none is in train"
+    reported, apart, seen, less = said(found, names)
+    assert reported.endswith("is 0.500 (0.400 to 0.700) *split by lesion*, 0.600 (0.400 to 0.700) *split by image*.")
+    assert less.startswith(
+        "**split by image** less *split by lesion*: on the 240 pictures that are in both test "
+        "splits balanced accuracy +0.100 (-0.020 to +0.200); on the "
+    )
+    assert apart == (
+        "**split by lesion**, lesions with several pictures: right are 60 % (50 % to 70 %, n 500) of "
+        "those with none in train."
+    )
+    assert seen == (
+        "**split by image**, lesions with several pictures: right are 90 % (85 % to 95 %, n 400) of those "
+        "with other pictures in train, and 70 % (60 % to 80 %, n 90) of those with none in train."
+    )
+    assert said(found[found["variant"] == "lesion"], names) == []
+
+
+def test_recall_of_each_diagnosis_stands_side_by_side() -> None:
+    names = {key: variant.name for key, variant in EXPERIMENTS["imbalance"].variants.items()}
+    table = recall_table(made("imbalance").table, names)
+    assert table.index.tolist() == list(names.values()) and table.columns.tolist() == [f"{c}, n 10" for c in ISIC2019]
+    assert (table == "25 %").all(axis=None)
+
+
+def test_the_page_shows_what_was_made(
+    runs_root: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(runs_root))
+    monkeypatch.setenv("LESION_DATA", str(data_root))
+    monkeypatch.setattr(cache, "STUDIES", tmp_path)
+    for made_before, description in ((False, "No study was made"), (True, EXPERIMENTS["leakage"].question)):
+        if made_before:
+            write_study("leakage", made("leakage"), tmp_path)
+        st.cache_data.clear()
+        st.cache_resource.clear()
+        app = AppTest.from_file(HOME, default_timeout=120)
+        app.switch_page("../pages/compare.py")
+        app.query_params["tab"] = "Lessons"
+        app.run()
+        assert not app.exception
+        assert description in "".join(str(e.value) for kind in (app.caption, app.subheader) for e in kind)

@@ -1,0 +1,103 @@
+"""Changed test pictures: the same ones for every run, the change and nothing else, no lesion where there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesion_core.config import SplitSettings
+from lesion_core.data.collection import collect
+from lesion_core.data.corruptions import CORRUPTIONS, SMALLEST_SKIN, bare_square, change, near_pictures
+from lesion_core.data.synthetic.lesions import make_lesion
+from lesion_core.data.tables import NEAR
+from lesion_core.errors import ConfigError, DataError
+from lesion_core.imaging.decode import decode
+
+LESION = make_lesion("NV", seed=3, size=128)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, entry in CORRUPTIONS.items() if not entry.needs_mask])
+def test_a_change_is_the_same_each_time_and_another_for_another_picture(kind: str) -> None:
+    before = LESION.image.copy()
+    first = change(LESION.image, kind, "a")
+    assert first.shape == before.shape and first.dtype == np.uint8 and (first != before).any()
+    np.testing.assert_array_equal(first, change(LESION.image, kind, "a"))
+    np.testing.assert_array_equal(LESION.image, before)
+    others = [change(LESION.image, kind, str(i)) for i in range(6)]
+    assert kind in ("out_of_focus", "compressed") or any((other != first).any() for other in others)
+
+
+def largest_free_square(free: np.ndarray) -> int:
+    """Side of the largest square of odd side inside `free`, by trying all."""
+    best = 0
+    for half in range(min(free.shape) // 2):
+        side = 2 * half + 1
+        fits = any(
+            free[y : y + side, x : x + side].all()
+            for y in range(free.shape[0] - side + 1)
+            for x in range(free.shape[1] - side + 1)
+        )
+        best = side if fits else best
+    return best
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bare_skin_is_the_largest_square_without_lesion(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((40, 56), bool)
+    y, x = rng.integers(0, 30, 2)
+    mask[y : y + 10, x : x + 14] = True
+    image = np.full((*mask.shape, 3), 180, np.uint8)
+    image[:, :4] = 5  # a dark corner is no skin
+    found = bare_square(image, mask)
+    free = ~mask & (image.max(axis=2) > 60)
+    assert found is not None
+    top, left, side = found
+    assert top >= 0 and left >= 0 and free[top : top + side, left : left + side].shape == (side, side)
+    assert free[top : top + side, left : left + side].all() and side == largest_free_square(free)
+
+
+def test_a_lesion_that_fills_the_picture_leaves_no_skin() -> None:
+    mask = np.ones((50, 50), bool)
+    mask[:, : round(SMALLEST_SKIN * 50) - 2] = False
+    assert bare_square(np.full((50, 50, 3), 180, np.uint8), mask) is None
+    with pytest.raises(DataError, match="too little skin"):
+        change(LESION.image, "bare_skin", "a")
+
+
+def test_an_unknown_change_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="white_balance"):
+        change(LESION.image, "upside_down", "a")
+
+
+def test_near_pictures_are_of_test_alone_and_one_a_lesion(data_root: Path) -> None:
+    collection = collect(data_root, SplitSettings(), near=5)
+    table, near = collection.table, collection.ood[collection.ood["source"] == NEAR]
+    assert set(near["kind"]) == set(CORRUPTIONS) and (near.groupby("kind").size() == 5).all()
+    known = table.set_index("image_id").loc[near["image_id"].str.split("/").str[1]]
+    assert set(known["role"]) == {"test"} and (known["path"].to_numpy() == near["path"].to_numpy()).all()
+    assert (
+        not pd.Series(known["group"].to_numpy())
+        .groupby(near["kind"].to_numpy())
+        .apply(lambda groups: groups.duplicated().any())
+        .any()
+    )
+    for row in near[near["kind"] == "bare_skin"].itertuples():
+        image = decode(Path(row.path))
+        side = change(image, "bare_skin", "x", Path(row.mask_path)).shape[0]
+        assert side >= SMALLEST_SKIN * min(image.shape[:2])
+    pd.testing.assert_frame_equal(near_pictures(table, 5), near.reset_index(drop=True), check_dtype=False)
+
+
+def test_without_masks_there_is_no_bare_skin(data_root: Path) -> None:
+    table = collect(data_root, SplitSettings()).table.assign(mask_path=None)
+    assert set(near_pictures(table, 3)["kind"]) == set(CORRUPTIONS) - {"bare_skin"}
+
+
+def test_a_change_has_words() -> None:
+    for entry in CORRUPTIONS.values():
+        assert entry.plain.endswith(".") and dataclasses.is_dataclass(entry)

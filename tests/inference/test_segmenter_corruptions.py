@@ -1,0 +1,302 @@
+"""A segmenter on changed test pictures: which ones, against which truth, and what the command says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesion_core.analysis.segmentation import MASK_METRICS, mask_differences, mask_summary
+from lesion_core.config import Preprocessing, Resize, SegmenterSettings, SegmenterTraining
+from lesion_core.data.corruptions import CORRUPTIONS, change
+from lesion_core.data.masks import read_mask
+from lesion_core.errors import ConfigError, DataError, RunError
+from lesion_core.imaging.artefacts import ARTEFACTS
+from lesion_core.imaging.decode import decode
+from lesion_core.inference.segmenter import (
+    FEWEST,
+    HIDES,
+    KEEP_THE_LESION,
+    UNCHANGED,
+    count_changed,
+    count_pixels,
+    draw_lesions,
+    probabilities_of,
+    seen_in_training,
+)
+from lesion_core.models.segmenters import build_segmenter
+from lesion_core.models.segmenters import trained_segmenter as load_segmenter
+from lesion_core.runs.segmenter import SegmenterRun
+
+
+def lesions(sizes: list[int]) -> pd.DataFrame:
+    """Test pictures of as many lesions as there are sizes."""
+    groups = np.repeat([f"L{i:02}" for i in range(len(sizes))], sizes)
+    return pd.DataFrame(
+        {
+            "image_id": [f"i{i}" for i in range(len(groups))],
+            "group": groups,
+            "role": "test",
+            "path": "p",
+            "mask_path": "m",
+        }
+    )
+
+
+def test_whole_lesions_are_drawn_and_fewer_are_among_more() -> None:
+    table = lesions([1, 3, 2, 1, 4] * 10)
+    few, more = draw_lesions(table, 30), draw_lesions(table, 60)
+    sizes = table.groupby("group").size()
+    for drawn, n in ((few, 30), (more, 60)):
+        assert n <= len(drawn) < n + 4
+        assert (drawn.groupby("group").size() == sizes[drawn["group"].unique()]).all()
+    assert set(few["group"]) < set(more["group"])
+    shuffled = table.sample(frac=1, random_state=1)
+    assert set(draw_lesions(shuffled, 30)["image_id"]) == set(few["image_id"])
+    assert set(draw_lesions(table, 30, seed=1)["group"]) != set(few["group"])
+    assert len(draw_lesions(table, 1000)) == len(table)
+
+
+def test_only_test_pictures_with_a_mask_are_drawn() -> None:
+    table = lesions([1] * 40)
+    table.loc[:9, "role"] = "train"
+    table.loc[10:14, "mask_path"] = None
+    table.loc[15:16, "path"] = None
+    assert draw_lesions(table, 100)["image_id"].tolist() == [f"i{i}" for i in range(17, 40)]
+
+
+def test_what_cannot_be_measured_is_told() -> None:
+    with pytest.raises(ConfigError, match="too few"):
+        draw_lesions(lesions([1] * 40), FEWEST - 1)
+    with pytest.raises(DataError, match="No test picture has a mask"):
+        draw_lesions(lesions([1] * 40).assign(mask_path=None), FEWEST)
+    with pytest.raises(DataError, match="one lesion only"):
+        draw_lesions(lesions([30]), FEWEST)
+
+
+def test_what_keeps_the_lesion_is_all_but_bare_skin() -> None:
+    assert set(CORRUPTIONS) - set(KEEP_THE_LESION) == {"bare_skin"} and HIDES in KEEP_THE_LESION
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    for kind in KEEP_THE_LESION:
+        assert change(image, kind, "x").shape == image.shape
+
+
+def test_what_the_training_drew_is_said() -> None:
+    full = {kind: seen_in_training(kind, SegmenterTraining()) for kind in KEEP_THE_LESION}
+    assert {kind for kind, seen in full.items() if seen == "same kind"} == set(ARTEFACTS)
+    assert full["compressed"] == "no" and full["white_balance"] == "colour jitter"
+    bare = SegmenterTraining(artefacts=0)
+    assert seen_in_training("hair", bare) == "no" and seen_in_training("out_of_focus", bare) == "slight blur"
+    assert {seen_in_training(kind, SegmenterTraining(augmentation="flips")) for kind in KEEP_THE_LESION} == {"no"}
+
+
+# The counts of one picture, by loops -----------------------------------------------------------------------------
+
+
+def neighbours(y: int, x: int, shape: tuple[int, int], corners: bool) -> list[tuple[int, int]]:
+    steps = [(-1, 0), (1, 0), (0, -1), (0, 1)] + [(a, b) for a in (-1, 1) for b in (-1, 1)] * corners
+    return [(y + a, x + b) for a, b in steps if 0 <= y + a < shape[0] and 0 <= x + b < shape[1]]
+
+
+def flood(free: np.ndarray, start: list[tuple[int, int]], corners: bool) -> set[tuple[int, int]]:
+    seen, todo = set(start), deque(start)
+    while todo:
+        for place in neighbours(*todo.popleft(), free.shape, corners):
+            if free[place] and place not in seen:
+                seen.add(place)
+                todo.append(place)
+    return seen
+
+
+def literal_clean_up(mask: np.ndarray) -> np.ndarray:
+    parts: list[set[tuple[int, int]]] = []
+    for place in map(tuple, np.argwhere(mask).tolist()):
+        if not any(place in part for part in parts):
+            parts.append(flood(mask, [place], corners=True))
+    largest = max(parts, key=len, default=set())
+    free = np.array([[(y, x) not in largest for x in range(mask.shape[1])] for y in range(mask.shape[0])])
+    last = mask.shape[0] - 1, mask.shape[1] - 1
+    edge = [p for p in map(tuple, np.argwhere(free).tolist()) if 0 in p or p[0] == last[0] or p[1] == last[1]]
+    outside = flood(free, edge, corners=False)
+    return np.array([[(y, x) not in outside for x in range(mask.shape[1])] for y in range(mask.shape[0])])
+
+
+def literal_enlarge(field: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Bilinear between pixel centres, the edge repeated."""
+    result = np.zeros(shape)
+    for y in range(shape[0]):
+        for x in range(shape[1]):
+            v = min(max((y + 0.5) * field.shape[0] / shape[0] - 0.5, 0), field.shape[0] - 1)
+            u = min(max((x + 0.5) * field.shape[1] / shape[1] - 0.5, 0), field.shape[1] - 1)
+            y0, x0 = int(v), int(u)
+            y1, x1 = min(y0 + 1, field.shape[0] - 1), min(x0 + 1, field.shape[1] - 1)
+            upper = field[y0, x0] * (1 - u + x0) + field[y0, x1] * (u - x0)
+            lower = field[y1, x0] * (1 - u + x0) + field[y1, x1] * (u - x0)
+            result[y, x] = upper * (1 - v + y0) + lower * (v - y0)
+    return result
+
+
+@pytest.fixture(scope="module")
+def counted(trained_segmenter: Any) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    return count_changed(trained_segmenter.run, trained_segmenter.collection.table, FEWEST)
+
+
+@pytest.mark.parametrize("kind", [UNCHANGED, "hair", HIDES, "white_balance"])
+def test_one_changed_picture_s_dice_is_the_literal_one(
+    kind: str, trained_segmenter: Any, counted: tuple[pd.DataFrame, dict[str, np.ndarray]]
+) -> None:
+    run, (rows, counts) = trained_segmenter.run, counted
+    model = load_segmenter(run.config.settings.model, run.weights)
+    # Where the change alters most: a wrong truth or another random stream would show.
+    moved = np.abs(counts[kind] - counts[UNCHANGED]).sum(axis=1)
+    hidden = (counts[UNCHANGED] - counts[kind])[:, [0, 2]].sum(axis=1)
+    for i in {int(moved.argmax()), int(hidden.argmax())}:
+        row = rows.iloc[i]
+        image, true = decode(Path(row["path"])), read_mask(Path(row["mask_path"]))
+        seen = image if kind == UNCHANGED else change(image, kind, f"{kind}/{row['image_id']}")
+        found = literal_clean_up(
+            literal_enlarge(probabilities_of(model, run.config.settings.preprocessing, seen), true.shape) >= 0.5
+        )
+        pixels = {(a, b): 0 for a in (True, False) for b in (True, False)}
+        for y in range(true.shape[0]):
+            for x in range(true.shape[1]):
+                lesion = bool(true[y, x]) and not (kind == HIDES and (seen[y, x] != image[y, x]).any())
+                pixels[bool(found[y, x]), lesion] += 1
+        literal = pixels[True, True], pixels[True, False], pixels[False, True], pixels[False, False]
+        assert np.abs(counts[kind][i] - literal).max() <= 3, "rounding at the contour"
+        dice = 2 * literal[0] / (2 * literal[0] + literal[1] + literal[2])
+        assert 0 < dice < 1 and float(MASK_METRICS["dice"](counts[kind])[i]) == pytest.approx(dice, abs=0.005)
+    assert kind != HIDES or hidden.max() > 3, "a ring that hides some lesion is among them"
+
+
+def test_each_change_is_counted_and_unchanged_is_what_the_run_stored(
+    trained_segmenter: Any, counted: tuple[pd.DataFrame, dict[str, np.ndarray]]
+) -> None:
+    run, (rows, counts) = trained_segmenter.run, counted
+    assert tuple(counts) == (UNCHANGED, *KEEP_THE_LESION)
+    for image_id, own in zip(rows["image_id"], counts[UNCHANGED], strict=True):
+        stored = run.counts_of(image_id)
+        assert stored is not None and np.abs(stored - own).max() <= 3
+    pixels = counts[UNCHANGED].sum(axis=1)
+    lesion = counts[UNCHANGED][:, 0] + counts[UNCHANGED][:, 2]
+    for kind in KEEP_THE_LESION:
+        assert (counts[kind].sum(axis=1) == pixels).all() and (counts[kind] != counts[UNCHANGED]).any()
+        own = counts[kind][:, 0] + counts[kind][:, 2]
+        assert (own <= lesion).all() if kind == HIDES else (own == lesion).all()
+    assert run.counts_of("nobody") is None and run.counts_of(rows["image_id"][0], "select") is None
+
+
+def test_what_a_ring_hides_is_scaled_to_the_mask(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "p.png"), np.full((32, 48, 3), 200, np.uint8))
+    cv2.imwrite(str(tmp_path / "m.png"), np.full((96, 144), 255, np.uint8))  # all is lesion
+    model = build_segmenter(SegmenterSettings(encoder="resnet18", decoder=(16, 8, 4)))
+    preprocessing = Preprocessing(resize=Resize(size=32, fit="stretch"))
+
+    def blacken(image: np.ndarray) -> np.ndarray:
+        changed = image.copy()
+        changed[:, :5] = 0
+        return changed
+
+    pictures = [(str(tmp_path / "p.png"), str(tmp_path / "m.png"))] * 2
+    rows = count_pixels(model, preprocessing, pictures, changes={0: blacken, 1: blacken}, hidden={1}, workers=0)["raw"]
+    true = rows[:, 0] + rows[:, 2]
+    assert true.tolist() == [96 * 144, 96 * (144 - 15)]
+
+
+# The figures and the command -------------------------------------------------------------------------------------
+
+
+def test_a_difference_is_that_of_the_means_and_narrower_than_two_intervals() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.integers(40, 90, 60)
+    before = np.stack([hard, 100 - hard, np.zeros(60, int), np.full(60, 100)], axis=1)
+    after = before + np.array([-5, 5, 0, 0])
+    groups = np.arange(60) // 3
+    found = mask_differences(before, after, groups, n_boot=300).set_index("metric")
+    assert list(found.index) == list(MASK_METRICS)
+    row = found.loc["jaccard"]
+    assert row["value"] == pytest.approx(-0.05) and row["low"] == pytest.approx(-0.05) == row["high"]
+    assert row["n_images"] == 60 and row["n_groups"] == 20
+    alone = mask_summary(before, groups, n_boot=300).set_index("metric").loc["jaccard"]
+    assert alone["high"] - alone["low"] > 0.02
+    with pytest.raises(DataError, match="not the same ones"):
+        mask_differences(before, after[:3], groups)
+
+
+@pytest.fixture
+def segmenter_copy(small_segmenter: SegmenterRun, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_segmenter.folder, tmp_path / "runs" / "small-unet"))
+
+
+class TestCommand:
+    def test_each_change_has_its_figures_and_the_run_stays(
+        self, call: Any, segmenter_copy: Path, data_root: Path, trained_segmenter: Any
+    ) -> None:
+        before = {path.name: path.read_bytes() for path in segmenter_copy.iterdir()}
+        where = ["segment", "evaluate", segmenter_copy, "--data", data_root, "--changed", "--resamples", 100]
+        code, out, _ = call(*where, "--json")
+        found = json.loads(out)
+        assert code == 0 and [entry["change"] for entry in found["changes"]] == [UNCHANGED, *KEEP_THE_LESION]
+        assert "no other hospital" in found["says"] and found["masks"] == "clean"
+        test = trained_segmenter.collection.table.query("role == 'test' and mask_path.notna()")
+        stored = mask_summary(trained_segmenter.run.counts("test")[1], test["group"], n_boot=100).set_index("metric")
+        for entry in found["changes"]:
+            assert entry["n"] == len(test) and entry["lesions"] == test["group"].nunique()
+            rows = {row["metric"]: row for row in entry["metrics"]}
+            assert set(rows) == {*MASK_METRICS, "failures"}
+            for key in ("dice", "jaccard", "threshold_jaccard"):
+                assert rows[key]["low"] <= rows[key]["value"] <= rows[key]["high"]
+            if entry["change"] == UNCHANGED:
+                assert entry["less_unchanged"] is None and entry["in_training"] is None
+                assert rows["dice"]["value"] == pytest.approx(stored.loc["dice", "value"], abs=1e-3)
+            else:
+                less = {row["metric"]: row["value"] for row in entry["less_unchanged"]}
+                unchanged = {row["metric"]: row["value"] for row in found["changes"][0]["metrics"]}
+                assert less["jaccard"] == pytest.approx(rows["jaccard"]["value"] - unchanged["jaccard"], abs=2e-4)
+                assert entry["in_training"] == "no", "the small segmenter saw flips only"
+        code, out, _ = call(*where)
+        assert code == 0 and "white balance" in out and "Threshold Jaccard" in out and "no other hospital" in out
+        assert {path.name: path.read_bytes() for path in segmenter_copy.iterdir()} == before
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--changed"], "Say where they are with --data"),
+            (["--data", "DATA"], "nothing else does"),
+            (["--data", "DATA", "--changed", "--pictures", 3], "3 pictures are too few"),
+        ],
+    )
+    def test_options_that_do_not_fit_are_told(
+        self, options: list[object], message: str, call: Any, small_segmenter: SegmenterRun, data_root: Path
+    ) -> None:
+        given = [data_root if option == "DATA" else option for option in options]
+        code, out, err = call("segment", "evaluate", small_segmenter.folder, *given)
+        assert code == 1 and out == "" and message in err and "Traceback" not in err
+
+    def test_data_of_another_split_or_without_masks_are_told(
+        self, call: Any, segmenter_copy: Path, data_root: Path, tmp_path: Path
+    ) -> None:
+        bare = Path(shutil.copytree(data_root, tmp_path / "data"))
+        shutil.rmtree(bare / "synthetic" / "HAM10000_segmentations")
+        code, out, err = call("segment", "evaluate", segmenter_copy, "--data", bare, "--changed")
+        assert code == 1 and out == "" and "No test picture has a mask" in err and "Traceback" not in err
+        config = json.loads((segmenter_copy / "config.json").read_text())
+        config["split_fingerprint"] = "0" * 16
+        (segmenter_copy / "config.json").write_text(json.dumps(config))
+        code, out, err = call("segment", "evaluate", segmenter_copy, "--data", data_root, "--changed")
+        assert code == 1 and out == "" and "are split otherwise" in err and "Traceback" not in err
+
+    def test_a_damaged_picture_is_named(self, trained_segmenter: Any, tmp_path: Path) -> None:
+        table = trained_segmenter.collection.table
+        (tmp_path / "broken.jpg").write_bytes(b"no picture")
+        first = table.index[(table["role"] == "test") & table["mask_path"].notna()][0]
+        wrong = table.assign(path=table["path"].where(table.index != first, str(tmp_path / "broken.jpg")))
+        with pytest.raises(RunError, match=r"broken\.jpg cannot be scored"):
+            count_changed(trained_segmenter.run, wrong, FEWEST)
