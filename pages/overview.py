@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import cache
 from app.components import DISCLAIMER, badges, current_run, link_to, metric_with_interval, page_title, problem
+from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
 from lesion_core.errors import LesionError
 
 found, _ = cache.runs()

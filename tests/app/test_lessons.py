@@ -95,7 +95,7 @@ def test_the_page_shows_what_was_made(
 ) -> None:
     monkeypatch.setenv("LESION_RUNS", str(runs_root))
     monkeypatch.setenv("LESION_DATA", str(data_root))
-    monkeypatch.setattr(cache, "STUDIES", tmp_path)
+    monkeypatch.setattr(cache, "EXPERIMENTS", tmp_path)
     for made_before, description in ((False, "No study was made"), (True, EXPERIMENTS["leakage"].question)):
         if made_before:
             write_study("leakage", made("leakage"), tmp_path)
