@@ -13,14 +13,15 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from app import cache, state
+from app import state
+from app.cache import images as cached_images
+from app.cache import runs as cached_runs
 from lesion_core.data.samples import Picture, reduced
 from lesion_core.errors import ImageError, LesionError
+from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import decode
 from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
-
-Pixels = NDArray[np.uint8]
 
 DISCLAIMER = "For research and teaching. Not a medical device: never use it to decide about a person."
 ORIGIN_BADGES = {
@@ -43,7 +44,7 @@ def problem(error: LesionError) -> None:
 def sidebar() -> None:
     """What lasts over pages: the run, and what this is not."""
     with st.sidebar:
-        found, broken = cache.runs()
+        found, broken = cached_runs.runs()
         names = [run.name for run in found]
         if names:
             st.selectbox("Run", names, key=state.RUN, bind="query-params", help="A model with its frozen results.")
@@ -51,7 +52,7 @@ def sidebar() -> None:
             st.info("No run is here yet. Train one: `python -m lesion_core train --help`.", icon=":material/info:")
         for name, error in broken.items():
             st.caption(f":material/warning: Run {name} cannot be opened. {error.problem}")
-        for name, error in cache.segmenters()[1].items():
+        for name, error in cached_runs.segmenters()[1].items():
             st.caption(f":material/warning: Segmenter {name} cannot be opened. {error.problem}")
         st.caption(DISCLAIMER)
 
@@ -62,7 +63,7 @@ def current_run() -> Run:
     Raises:
         RunError: There is none.
     """
-    return cache.run(str(st.session_state.get(state.RUN) or ""))
+    return cached_runs.run(str(st.session_state.get(state.RUN) or ""))
 
 
 def page_title(question: str, answer: str = "") -> None:
@@ -153,11 +154,11 @@ def pick_picture() -> Picture:
     The sample's id is in the link; an upload stays in this visitor's memory and is never written to disk.
     """
     run_name = st.session_state.get(state.RUN)
-    fingerprint = cache.run(run_name).fingerprint if run_name else None
+    run = cached_runs.run(run_name) if run_name else None
     root = state.data_root()
-    options = dict(cache.samples(fingerprint, run_name, root))
+    options = dict(cached_images.samples(run, root))
     wanted = st.query_params.get(state.IMAGE)
-    if wanted and wanted not in options and root and wanted in (everything := cache.all_real_samples(root)):
+    if wanted and wanted not in options and root and wanted in (everything := cached_images.all_real_samples(root)):
         options[wanted] = everything[wanted]
     titles = {name: sample.title for name, sample in options.items()}
     uploaded: Picture | None = st.session_state.get(state.UPLOAD)
@@ -187,7 +188,7 @@ def pick_picture() -> Picture:
         chosen = choose("Picture", titles, state.IMAGE, help="Type to search. The link names the picture.")
     if chosen == "upload" and uploaded is not None:
         return uploaded
-    return cache.picture(options[chosen])
+    return cached_images.picture(options[chosen])
 
 
 def origin_badge(picture: Picture) -> tuple[str, str]:

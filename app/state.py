@@ -108,6 +108,7 @@ def may_save_policies() -> bool:
     return bool(_arguments().save_policies)
 
 
-def trunk() -> str:
-    """How predictions are computed: the variable LESION_TRUNK, a key of `models.trunks.BACKENDS`."""
-    return os.environ.get("LESION_TRUNK", "eager")
+def backend() -> str:
+    """How predictions are computed: the variable LESION_BACKEND (LESION_TRUNK in version 0.1), a key of
+    `models.backends.BACKENDS`."""
+    return os.environ.get("LESION_BACKEND") or os.environ.get("LESION_TRUNK") or "eager"

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from app.answers import shares_by
-from app.rejection import line, read_evaluated
+from app.compare.answers import shares_by
+from app.out_of_distribution.rejection import line, read_evaluated
 from lesion_core.ood.scores import DEFAULT, Scorer
 from lesion_core.runs.classifier import open_run
 

@@ -29,7 +29,8 @@ from lesion_core.data.synthetic.lesions import make_dataset
 from lesion_core.errors import ModelError
 from lesion_core.imaging.detail import equal_detail
 from lesion_core.imaging.preprocess import normalize
-from lesion_core.inference.classifier import ModelInputs, score, stack
+from lesion_core.inference.classifier import score
+from lesion_core.inference.inputs import ModelInputs, stack
 from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import trained
 from lesion_core.serving.classifier import AT_ONCE, Engine, Prediction
@@ -76,16 +77,16 @@ def _engines(folder: Path) -> dict[str, Engine]:
     made = {}
     for name in BACKENDS:
         try:
-            made[name] = Engine.open(folder, trunk=name)
+            made[name] = Engine.open(folder, backend=name)
         except ModelError as error:
             print(f"left out: {error}")
     return made
 
 
-def _waiting(engine: Engine, trunk: str, paths: list[str]) -> float:
+def _waiting(engine: Engine, backend: str, paths: list[str]) -> float:
     """The share of the time that a trunk waits for pictures."""
     preprocessing, settings = engine.pipeline.settings, engine.run.config.settings
-    network = make_backend(trunk, trained(settings.model, engine.run.weights), preprocessing.resize.size)
+    network = make_backend(backend, trained(settings.model, engine.run.weights), preprocessing.resize.size)
     with torch.inference_mode():
         for n in (AT_ONCE, len(paths) % AT_ONCE or AT_ONCE):  # compiled before the clock starts
             network(torch.zeros(n, 3, preprocessing.resize.size, preprocessing.resize.size))
@@ -124,7 +125,7 @@ def main() -> None:
             "score, float32": lambda: score(model, preprocessing, paths, workers=1).logits,
         }
         for name, own in engines.items():
-            ways[f"predict --trunk {name} ({BACKENDS[name].description})"] = lambda own=own: _logits(own, paths)
+            ways[f"predict --backend {name} ({BACKENDS[name].description})"] = lambda own=own: _logits(own, paths)
         best, logits = dict.fromkeys(ways, float("inf")), {}
         for _ in range(ROUNDS):
             for way, run in ways.items():

@@ -6,6 +6,8 @@ the dashboard and the command line can show ``str(error)`` as it is.
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class LesionError(Exception):
     """A problem that the person at the screen can act on.
@@ -19,6 +21,10 @@ class LesionError(Exception):
         self.problem = problem
         self.remedy = remedy
         super().__init__(f"{problem} {remedy}".strip())
+
+    def again(self) -> Self:
+        """The same error, new: one that is kept and raised again would grow its traceback each time."""
+        return type(self)(self.problem, self.remedy)
 
 
 class DataError(LesionError):

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from lesion_core.analysis.evaluation_sets import paired_differences, view_data, view_summary
-from lesion_core.analysis.intervals import per_class_summary, summary, wilson
+from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.summaries import per_class_summary, summary
 from lesion_core.config import RunSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import assign_roles, roles_fingerprint
@@ -20,8 +21,8 @@ from lesion_core.errors import ConfigError, DataError
 from lesion_core.labels import BINARY
 from lesion_core.ood.detection import detection
 from lesion_core.ood.model_outputs import stranger_outputs
-from lesion_core.ood.policy import split_scores
 from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.ood.threshold_rules import split_scores
 from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run, open_run
 

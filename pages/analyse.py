@@ -6,7 +6,22 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, cache_explanation, cache_rejection, explanation, state
+from app import state
+from app.analyse.history import Analysed, analysed, as_csv, malignant_share, remember
+from app.analyse.report_view import (
+    CAVEAT,
+    FOUND,
+    NO_POLICY,
+    UNUSABLE_POLICY,
+    Analysis,
+    black_and_white,
+    report_of,
+    words,
+)
+from app.cache import explanation as explanations
+from app.cache import rejection as rejections
+from app.cache import results as cached_results
+from app.cache import runs as cached_runs
 from app.components import (
     DISCLAIMER,
     badges,
@@ -19,9 +34,9 @@ from app.components import (
     page_title,
     pick_picture,
     probability_bars,
+    problem,
 )
-from app.handout import CAVEAT, FOUND, NO_POLICY, Analysis, black_and_white, report_of, words
-from app.history import Analysed, analysed, as_csv, malignant_share, remember
+from app.explain import explanation
 from lesion_core.errors import LesionError
 from lesion_core.imaging.lesion import suggested_crop
 from lesion_core.labels import diagnosis
@@ -30,7 +45,14 @@ from lesion_core.reports.picture import Report, report_html, report_pdf
 run = current_run()
 title = st.container()
 picture = pick_picture()
-prediction = cache_rejection.decided(run.name, cache.predict(run.name, picture.image))
+try:
+    policy = cached_runs.policy_of(run)
+    unusable = None
+except LesionError as error:
+    policy, unusable = None, error
+prediction = cached_runs.predict(run, picture.image)
+if policy is not None:
+    prediction = cached_runs.decided(run, prediction)
 top = diagnosis(prediction.code)
 said = words(prediction)
 with title:
@@ -48,15 +70,17 @@ else:
     if own_policy is not None:
         st.caption(":material/info: Your own policy was made for another run and is not obeyed here; the run's is.")
     own_policy = None
-policy = own_policy or cache.engine(run.name).policy
 whose = "a visitor's own policy" if own_policy else "the run's own policy"
-rejection = f"{whose}: {policy.chosen}" if policy else NO_POLICY
+rejection = f"{whose}: {policy.chosen}" if policy else NO_POLICY if unusable is None else UNUSABLE_POLICY
+if unusable is not None:
+    problem(unusable)
+    st.caption(f":material/warning: {UNUSABLE_POLICY}")
 
-segmenters = cache.segmenters()[0]
+segmenters = cached_runs.segmenters()[0]
 mask = None
 if segmenters:
     try:
-        found = cache.segment(segmenters[0].name, picture.image).mask()
+        found = cached_runs.segment(segmenters[0], picture.image).mask()
         mask = found if found.any() else None
         if mask is None:
             st.caption(":material/info: The U-Net found no lesion on this picture: the mask is empty.")
@@ -97,7 +121,7 @@ with left:
         labels.append((f"true diagnosis: {truth.name}", "gray"))
     badges(*labels)
 with middle:
-    attribution = cache_explanation.explain(run.name, picture.image, prediction.code)
+    attribution = explanations.explain(run, picture.image, prediction.code)
     heat = explanation.over(run, picture.image, attribution, opacity)
     st.image(
         heat,
@@ -119,7 +143,7 @@ with right:
     st.caption("How to read it: each bar is a diagnosis; together they make 100 %, whatever the picture shows.")
     st.metric("Malignant or premalignant, together", f"{100 * malignant_share(prediction):.0f} %")
     try:
-        held = cache_rejection.set_of(run.name, prediction.probabilities)
+        held = rejections.set_of(run, prediction.probabilities)
         st.markdown(
             f"**A set in place of one answer:** {held}",
             help="It holds the true diagnosis in 90 % of the cases of each diagnosis, for pictures like those "
@@ -184,7 +208,7 @@ if len(history) > 1:
     )
 st.caption("In memory until you close this page, at most 30 pictures; nobody else sees it.")
 if st.toggle("How unsure, how strange: every score of this picture", key="every_score"):
-    table = cache_rejection.scores_of(run.name, picture.image)
+    table = rejections.scores_of(run, picture.image)
     st.dataframe(
         table.assign(
             value=table["value"].map("{:.4g}".format),
@@ -227,7 +251,7 @@ def report() -> Report:
 
 with hand_out:  # last, so that the page stands while the intervals are measured
     st.subheader("To hand out", anchor=False)
-    summary = cache.view_summary(run.name, "test")  # not in `report`: no spinner can be shown where it is run
+    summary = cached_results.view_summary(run, "test")  # not in `report`: no spinner can be shown where it is run
     st.download_button(
         "Report, one HTML file",
         lambda: report_html(report()),

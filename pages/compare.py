@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, figures, state
-from app.answers import read_reliability
+from app import state
+from app.cache import images as cached_images
+from app.cache import results as cached_results
+from app.cache import runs as cached_runs
+from app.compare.answers import read_reliability
+from app.compare.lessons import lessons
 from app.components import badges, choose, current_run, how_to_read, metric_with_interval, page_title
-from app.figures import name_of, percent
-from app.lessons import lessons
+from app.figures import results as result_figures
+from app.figures.style import name_of, percent
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
 from lesion_core.analysis.metrics import METRIC_NAMES, METRICS, confusion
 from lesion_core.errors import RunError
@@ -28,7 +32,7 @@ run = current_run()
 title = st.container()
 
 # One row of controls: only the views that the run has images for.
-views = {key: found for key in EVALUATION_SETS if (found := cache.answers(run.name, key)) is not None}
+views = {key: found for key in EVALUATION_SETS if (found := cached_results.answers(run, key)) is not None}
 if not views:
     raise RunError(f"Run {run.name} has no scored images.", "Score it with `evaluate`, or choose another run.")
 with st.container(horizontal=True, vertical_alignment="center"):
@@ -41,7 +45,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     )
     labels = st.container(width="content")
     # Runs that were split alike have the same test pictures: those are compared unless somebody takes them away.
-    everything = cache.runs()[0]
+    everything = cached_runs.runs()[0]
     alike = [found.name for found in everything if found.config.split_fingerprint == run.config.split_fingerprint]
     chosen_runs = (
         list(
@@ -125,7 +129,7 @@ with below:
 chosen = cells.get(str(cell))
 with main:
     st.plotly_chart(
-        figures.confusion_matrix(counts, data.classes, totals, chosen),
+        result_figures.confusion_matrix(counts, data.classes, totals, chosen),
         key=matrix_key,
         on_select=take_click,
         selection_mode="points",
@@ -137,14 +141,14 @@ with side:
     measured = {
         name: summary.table.set_index("metric")
         for name in names
-        if (summary := cache.view_summary(name, view)) is not None
+        if (summary := cached_results.view_summary(cached_runs.run(name), view)) is not None
     }
 own, beside = measured[run.name], [name for name in further if name in measured]
 first = FIRST_BINARY if data.classes == BINARY else FIRST
 with side:
     if beside:
         st.plotly_chart(
-            figures.runs_side_by_side(
+            result_figures.runs_side_by_side(
                 measured if data.classes != BINARY else measured | {"earlier project": EARLIER},
                 {key: METRIC_NAMES[key] for key in first},
                 run.name,
@@ -187,7 +191,7 @@ if chosen:
     ).sort_values("confidence", ascending=False, ignore_index=True)
     root = state.data_root()
     if root:
-        here = table["image"].isin(list(cache.all_real_samples(root)))
+        here = table["image"].isin(list(cached_images.all_real_samples(root)))
         links = f"analyse?{state.RUN}={run.name}&{state.IMAGE}=" + table["image"]
         table["open"] = links.where(here, None)
     st.dataframe(
@@ -246,12 +250,16 @@ if tabs[0].open:
                 )
         for name in sorted(set(further) - set(beside)):
             st.caption(f":material/info: Run {name} has no images for this view.")
-        if any(cache.run(name).config.split_fingerprint != run.config.split_fingerprint for name in beside):
+        if any(cached_runs.run(name).config.split_fingerprint != run.config.split_fingerprint for name in beside):
             st.caption(
                 ":material/warning: These runs were split differently: only pictures that are test for both are "
                 "compared below, if there are any."
             )
-        differences = {name: less for name in beside if (less := cache.paired(run.name, name, view)) is not None}
+        differences = {
+            name: less
+            for name in beside
+            if (less := cached_results.paired(run, cached_runs.run(name), view)) is not None
+        }
         if differences:
             st.markdown(f"**Difference to {run.name}, on the same pictures**")
             told = pd.DataFrame(
@@ -269,28 +277,28 @@ if tabs[0].open:
             )
 if tabs[1].open:
     with tabs[1]:
-        each = cache.per_class(run.name, view)
+        each = cached_results.per_class(run, view)
         st.plotly_chart(
-            figures.per_class(each, data.classes),
+            result_figures.per_class(each, data.classes),
             config={"displayModeBar": False},
             alt="Sensitivity, specificity, precision, F1 and AUROC of each class, with 95 % intervals",
         )
         st.caption(f"Further right is better; a long line means few lesions, so little is known. {source}.")
         text = each.assign(text=each.apply(with_interval, axis=1)).set_index(["class", "metric"])["text"]
-        wide = pd.DataFrame({m: [text[code, m] for code in data.classes] for m in figures.CLASS_METRICS})
-        wide.columns = list(figures.CLASS_METRICS.values())
+        wide = pd.DataFrame({m: [text[code, m] for code in data.classes] for m in result_figures.CLASS_METRICS})
+        wide.columns = list(result_figures.CLASS_METRICS.values())
         wide.insert(0, "n", totals)
         wide.insert(0, "class", [code if code in BINARY else f"{name_of(code)} ({code})" for code in data.classes])
         st.dataframe(wide, hide_index=True, alt="The same figures as a table")
 if tabs[2].open:
     with tabs[2]:
-        each = cache.per_class(run.name, view)
+        each = cached_results.per_class(run, view)
         auroc = each[each["metric"] == "auroc"]
         areas = dict(zip(auroc["class"], auroc["value"], strict=True))
         left, _ = st.columns([3, 1])
         with left:
             st.plotly_chart(
-                figures.roc_by_class(cache.roc_curves(run.name, view), areas),
+                result_figures.roc_by_class(cached_results.roc_curves(run, view), areas),
                 alt="ROC curves of each class against the rest",
             )
         st.caption(f"Each class against all others: the nearer to the upper left corner, the better. {source}.")
@@ -300,7 +308,7 @@ if tabs[3].open:
         left, right = st.columns([3, 1], gap="large")
         with left:
             st.plotly_chart(
-                figures.reliability_diagram(before.table, after.table),
+                result_figures.reliability_diagram(before.table, after.table),
                 alt="Share that is right against confidence, before and after the temperature",
             )
         with right:
@@ -329,7 +337,7 @@ if tabs[4].open:
                 place = watched["value"].argmin() if monitor == "loss" else watched["value"].argmax()
                 best = int(watched["epoch"].iloc[place])
             st.plotly_chart(
-                figures.training_history(history, best),
+                result_figures.training_history(history, best),
                 config={"displayModeBar": False},
                 alt="Loss and balanced accuracy by epoch",
             )

@@ -5,22 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import cache, state
-from app.charts_data import (
-    CONFIRMATIONS,
-    SEXES,
-    UNKNOWN,
-    age_histogram,
-    codes,
-    diagnosis_bars,
-    headline,
-    lesions,
-    name_of,
-    roles_table,
-    share_bars,
-    site_bars,
-)
+from app import state
+from app.cache import images as cached_images
+from app.cache import runs as cached_runs
 from app.components import badges, choose, how_to_read, outline, page_title
+from app.dataset.facts import codes, headline, lesions, roles_table
+from app.figures.data import age_histogram, diagnosis_bars, share_bars, site_bars
+from app.figures.style import CONFIRMATIONS, SEXES, UNKNOWN, axis_name
 from lesion_core.data.catalog import LAYOUTS
 from lesion_core.data.samples import Sample, real_samples
 from lesion_core.errors import ImageError, LesionError
@@ -67,15 +58,15 @@ def chart(figure: object, alt: str, description: str) -> None:
     st.caption(description)
 
 
-sets = cache.data_sets()
+sets = cached_images.data_sets()
 title = st.container()
 chosen = choose("Data set", {name: NAMES.get(name, name) for name in (*sets, SYNTHETIC)}, state.DATA, buttons=True)
 if chosen == SYNTHETIC:
-    table, notes = cache.synthetic_table(), ()
+    table, notes = cached_images.synthetic_table(), ()
 else:
-    catalog = cache.catalog(chosen)
+    catalog = cached_images.catalog(chosen)
     table, notes = catalog.table, catalog.notes
-found = cache.facts(chosen, sets.get(chosen))
+found = cached_images.facts(chosen, sets.get(chosen))
 with title:
     page_title("What is in the data, and who is missing?", headline(table, found))
 
@@ -84,7 +75,9 @@ with left:
     chart(
         diagnosis_bars(found.counts),
         "Bars: the number of images of each diagnosis. "
-        + "; ".join(f"{name_of(r.code)}: {r.images} images of {r.lesions} lesions" for r in found.counts.itertuples()),
+        + "; ".join(
+            f"{axis_name(r.code)}: {r.images} images of {r.lesions} lesions" for r in found.counts.itertuples()
+        ),
         "Each bar is a diagnosis in the colour that it has on every page. Several images can show one lesion"
         + ("; the pale part is listed in the tables but has no file here." if found.missing else "."),
     )
@@ -221,7 +214,7 @@ def draw_gallery() -> None:
         for place, sample in zip(st.columns(A_ROW, gap="small"), samples[start : start + A_ROW], strict=False):
             with place:
                 try:
-                    st.image(cache.thumbnail(sample), width="stretch", alt=f"Thumbnail: {sample.title}")
+                    st.image(cached_images.thumbnail(sample), width="stretch", alt=f"Thumbnail: {sample.title}")
                 except ImageError as error:
                     st.caption(f":material/broken_image: {error.problem}")
                 number = sample.id.rpartition("-" if chosen == SYNTHETIC else "_")[2]
@@ -244,7 +237,7 @@ def draw_lesion() -> None:
     images = with_file[with_file["lesion_id"] == lesion]
     first = images.iloc[0]
     facts = [
-        name_of(first["diagnosis"]) if isinstance(first["diagnosis"], str) else "without diagnosis",
+        axis_name(first["diagnosis"]) if isinstance(first["diagnosis"], str) else "without diagnosis",
         f"confirmed by {CONFIRMATIONS.get(first['dx_type'], (first['dx_type'], ''))[0]}"
         if isinstance(first["dx_type"], str)
         else "how it was confirmed is not recorded",
@@ -258,7 +251,7 @@ def draw_lesion() -> None:
         for place, sample in zip(st.columns(4), samples[start : start + 4], strict=False):
             with place:
                 try:
-                    picture = cache.picture(sample)
+                    picture = cached_images.picture(sample)
                 except LesionError as error:
                     st.caption(f":material/broken_image: {error.problem}")
                     continue
@@ -278,7 +271,7 @@ def draw_roles() -> None:
     if not run_name:
         st.info("No run is chosen, so no image has a role yet. Train one: `python -m lesion_core train --help`.")
         return
-    run = cache.run(str(run_name))
+    run = cached_runs.run(str(run_name))
     roles = roles_table(rows, run.predictions, run.classes)
     if roles.empty:
         st.info(f"Run {run.name} has none of these images. Choose another data set or run.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cache, cache_explanation, explanation, state
+from app import state
+from app.cache import explanation as explanations
+from app.cache import runs as cached_runs
 from app.components import (
     badges,
     choose,
@@ -16,8 +18,9 @@ from app.components import (
     pick_picture,
     problem,
 )
-from app.evidence import Asked, Pixels, StoppedError, lesion_mask, numbers, panels, resume
-from app.map_tests import tests_of_the_map
+from app.explain import explanation
+from app.explain.evidence import Asked, Pixels, StoppedError, lesion_mask, numbers, panels, resume
+from app.explain.map_tests import tests_of_the_map
 from lesion_core.errors import LesionError
 from lesion_core.explain.layers import LAYERS
 from lesion_core.explain.maps import energy_inside
@@ -31,7 +34,7 @@ PREDICTED, NOTHING = "predicted", "nothing"
 run = current_run()
 title = st.container()
 picture = pick_picture()
-prediction = cache.predict(run.name, picture.image)
+prediction = cached_runs.predict(run, picture.image)
 
 names = {code: f"{diagnosis(code).name} ({code})" for code in run.classes}
 controls = st.columns(4, vertical_alignment="bottom")
@@ -86,7 +89,7 @@ with further[4]:
 def lines(drawn_on: Pixels) -> Pixels:
     """The outlines that were asked for, over a picture."""
     if haired:
-        drawn_on = outline(drawn_on, cache_explanation.hair(picture.image), HAIR_LINE)
+        drawn_on = outline(drawn_on, explanations.hair(picture.image), HAIR_LINE)
     return outline(drawn_on, mask) if outlined and mask is not None else drawn_on
 
 

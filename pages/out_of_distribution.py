@@ -6,21 +6,29 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, cache_rejection, figures, state
-from app.answers import read_reliability, shares_by
-from app.changed_pictures import left_out, something_wrong
+from app import state
+from app.cache import images as cached_images
+from app.cache import rejection as rejections
+from app.cache import results as cached_results
+from app.cache import runs as cached_runs
+from app.compare.answers import read_reliability, shares_by
 from app.components import badges, choose, current_run, how_to_read, link_to, open_tabs, page_title, problem
-from app.figures import percent
-from app.own_pictures import show_uploads, your_pictures
-from app.rejection import EvaluatedScore
-from app.threshold import Mark, threshold_line
+from app.figures import results as result_figures
+from app.figures import shares as share_figures
+from app.figures import style
+from app.figures.style import percent
+from app.out_of_distribution.corrupted_images import left_out, something_wrong
+from app.out_of_distribution.rejection import EvaluatedScore
+from app.out_of_distribution.uploads import show_uploads, your_pictures
+from app.widgets.threshold import Mark, threshold_line
 from lesion_core.analysis.intervals import Interval, share_intervals, wilson
 from lesion_core.analysis.subgroups import AGE_NAMES, UNKNOWN
 from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.errors import LesionError
 from lesion_core.labels import DIAGNOSES, diagnosis
-from lesion_core.ood.policy import Policy, PolicyFile, TuningGoal, read_policy, tune, write_policy
+from lesion_core.ood.policy import Policy, PolicyFile, read_policy, write_policy
 from lesion_core.ood.scores import DEFAULT, SCORES
+from lesion_core.ood.threshold_rules import TuningGoal, tune
 from lesion_core.ood.thresholds import PUBLISHED_CONFIDENCE, keep_share_threshold
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site", "dataset": "Data set"}
@@ -66,7 +74,7 @@ def threshold_page() -> None:
         key = choose("Score", {k: s.name for k, s in SCORES.items()}, state.SCORE, default=DEFAULT, width=280)
         split = choose("Look at", {"test": "Test", "calibrate": "Calibrate, to choose"}, state.LOOK_AT, buttons=True)
         field = st.container(width=170)
-    judged = cache_rejection.judged(run.name, key)
+    judged = rejections.judged(run, key)
     measure, table = judged.measure, judged.of(split)
     calibrate = judged.of("calibrate")
     if table.empty:
@@ -81,7 +89,7 @@ def threshold_page() -> None:
     own = None
     if own_policy and own_policy.score == key:
         limits = {limit.score: limit.threshold for limit in own_policy.limits}
-        own = cache_rejection.scorer(run.name).threshold(key, limits)
+        own = cached_runs.scorer(run).threshold(key, limits)
         own = None if own is None else measure.to_display(own)
     marks = [Mark(kept_95, KEPT)] if kept_95 is not None else []
     if key == "confidence":
@@ -89,7 +97,7 @@ def threshold_page() -> None:
     if own is not None and (kept_95 is None or not np.isclose(own, kept_95)):
         marks.append(Mark(own, OWN))
     uploaded = your_pictures(run, key)
-    bins = cache_rejection.bins(run.name, key, split, tuple(marks), tuple(value for _, _, value in uploaded))
+    bins = rejections.bins(run, key, split, tuple(marks), tuple(value for _, _, value in uploaded))
 
     def moved() -> None:
         # In the link too: a reload must not turn a threshold that was tuned on test into an honest one.
@@ -185,12 +193,12 @@ def who_pays(
             found = found.sort_values("group", key=lambda groups: groups.map(order), ignore_index=True)
         colours = {code: diagnosis(code).colour for code in found["group"]} if by == "diagnosis" else None
         st.plotly_chart(
-            figures.share_dots(found, "dermoscopy rejected", colours=colours),
+            share_figures.share_dots(found, "dermoscopy rejected", colours=colours),
             config={"displayModeBar": False},
             alt=f"Rejected share of dermoscopy by {WHO[by].lower()}, with 95 % intervals",
         )
         st.caption(
-            f"Further right is sent to a person more often. Groups of under {figures.SMALLEST} pictures are "
+            f"Further right is sent to a person more often. Groups of under {style.SMALLEST} pictures are "
             f"grey. 95 % intervals by lesion, {split} split."
             + (
                 " The official ISIC 2018 test set and ISIC 2017 come from other clinics: what a score of "
@@ -205,7 +213,7 @@ def who_pays(
             return
         kinds = shares_by(judged.strangers["kind"].astype(str).str.replace("_", " "), strange)
         st.plotly_chart(
-            figures.share_dots(kinds, "no lesion, and rejected"),
+            share_figures.share_dots(kinds, "no lesion, and rejected"),
             config={"displayModeBar": False},
             alt="Rejected share of each kind of stranger",
         )
@@ -223,7 +231,7 @@ def ways(key: str) -> None:
         )
         sure = st.slider("… with … % confidence", 50, 99, 90, key=state.SURE, bind="query-params", width=260)
     goal = TuningGoal(cost=float(cost), error=error / 100, confidence=sure / 100)
-    tried = cache_rejection.ways_to_choose(run.name, key, goal)
+    tried = rejections.ways_to_choose(run, key, goal)
     st.dataframe(
         pd.DataFrame(
             [{"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}} for way in tried]
@@ -254,12 +262,12 @@ def ways(key: str) -> None:
 
 def scores(key: str, at: float) -> None:
     """All scores and, on request, the same figures of another run; and the threshold of the page on every run."""
-    others = {other.name: other.name for other in cache.runs()[0]}
+    others = {other.name: other.name for other in cached_runs.runs()[0]}
     name = choose("Run", others, state.SCORES_RUN, default=run.name) if len(others) > 1 else run.name
     if len(others) > 1:
         rows = []
         for other in others:
-            own = cache_rejection.judged(other, key)
+            own = rejections.judged(cached_runs.run(other), key)
             test = own.of("test")
             kept = ~own.rejected(test["shown"], at)
             lesions, strange = test["lesion_id"].to_numpy(str), own.rejected(own.strangers["shown"], at)
@@ -279,7 +287,7 @@ def scores(key: str, at: float) -> None:
             f"{SCORES[key].name} with the threshold of this page, {at:.4g}, on the test split of every run: a "
             "number that is right for one model can be wrong for another."
         )
-    board = cache_rejection.all_scores(name)
+    board = rejections.all_scores(cached_runs.run(name))
     wide = board.assign(
         text=[
             f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" if np.isfinite(row.value) else "none"
@@ -339,14 +347,14 @@ def spoiled(judged: EvaluatedScore, at: float) -> None:
 
 def calibration() -> None:
     """Whether a confidence means what it says."""
-    answers = cache.answers(run.name, "test")
+    answers = cached_results.answers(run, "test")
     if answers is None:
         return
     before, after = read_reliability(run, answers.data)
     left, right = st.columns([3, 1], gap="large")
     with left:
         st.plotly_chart(
-            figures.reliability_diagram(before.table, after.table),
+            result_figures.reliability_diagram(before.table, after.table),
             alt="Share that is right against confidence, before and after the temperature",
         )
     with right:
@@ -363,8 +371,8 @@ def borderline(judged: EvaluatedScore, table: pd.DataFrame, at: float, split: st
     """Pictures just on either side of the line."""
     root = state.data_root()
     with st.spinner("Looking for the pictures …", show_time=True):
-        here = cache.all_real_samples(root) if root else {}
-    shipped = {s.id: s for s in cache.samples(run.fingerprint, run.name, root).values() if s.origin == "stranger"}
+        here = cached_images.all_real_samples(root) if root else {}
+    shipped = {s.id: s for s in cached_images.samples(run, root).values() if s.origin == "stranger"}
     names = judged.strangers["image_id"].str.split("/")
     strangers = judged.strangers.assign(
         id="stranger-" + names.str[-1].where(judged.strangers["source"] == "ood_samples", names.str.join("-"))
@@ -384,7 +392,11 @@ def borderline(judged: EvaluatedScore, table: pd.DataFrame, at: float, split: st
                 with column:
                     description = row.kind if title == "No lesion" else f"{row.diagnosis}, answer {row.answer}"
                     if row.id in known:
-                        st.image(cache.thumbnail(known[row.id]), width="stretch", alt=f"{row.image_id}, {description}")
+                        st.image(
+                            cached_images.thumbnail(known[row.id]),
+                            width="stretch",
+                            alt=f"{row.image_id}, {description}",
+                        )
                         link_to("analyse", f"{row.shown:.3f}", ":material/search:", image=str(row.id), run=run.name)
                     else:
                         st.markdown(f"{row.shown:.3f}")
@@ -402,7 +414,7 @@ def sets_of_diagnoses() -> None:
             "The set holds the truth in … % of cases", 50, 99, 90, key=state.SETS_LEVEL, bind="query-params", width=300
         )
         by_class = st.toggle("… of each diagnosis by itself", key=state.SETS_BY_CLASS, bind="query-params")
-    table = cache_rejection.conformal_sets(run.name, level / 100, by_class)
+    table = rejections.conformal_sets(run, level / 100, by_class)
     shown = pd.DataFrame(
         {
             "diagnosis": table["diagnosis"],
@@ -442,10 +454,7 @@ def save(
         how, goal = "keep", TuningGoal()
     elif named == PUBLISHED:
         how, goal = "published", TuningGoal()
-    if named == OWN and own_policy:
-        policy = own_policy
-    else:
-        policy = tune(run, key, how, goal, scorer=cache_rejection.scorer(run.name))
+    policy = own_policy if named == OWN and own_policy else tune(run, key, how, goal, scorer=cached_runs.scorer(run))
     st.markdown(policy.chosen)
     st.dataframe(
         pd.DataFrame(

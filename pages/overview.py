@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cache
+from app.cache import images as cached_images
+from app.cache import results as cached_results
+from app.cache import runs as cached_runs
 from app.components import DISCLAIMER, badges, current_run, link_to, metric_with_interval, page_title, problem
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
 from lesion_core.errors import LesionError
 
-found, _ = cache.runs()
+found, _ = cached_runs.runs()
 if found:
     run = current_run()
-    summary = cache.view_summary(run.name, "test")
+    summary = cached_results.view_summary(run, "test")
     answer = ""
     if summary:
         figures = summary.table.set_index("metric")
@@ -33,7 +35,7 @@ else:
 left, right = st.columns([5, 4], gap="large")
 with left:
     rows = st.columns(4)
-    for i, lesion in enumerate(cache.gallery_pictures(8)):
+    for i, lesion in enumerate(cached_images.gallery_pictures(8)):
         with rows[i % 4]:
             st.image(lesion.image, width="stretch", alt=f"Synthetic {lesion.diagnosis}", caption=lesion.diagnosis)
     badges(("synthetic pictures", "violet"))
@@ -41,7 +43,7 @@ with left:
 with right:
     if run:
         for key in ("test", "isic2018"):
-            view = cache.view_summary(run.name, key)
+            view = cached_results.view_summary(run, key)
             if view is None:
                 continue
             st.markdown(f"**{EVALUATION_SETS[key].name}**, n = {view.n_images:,}")
@@ -59,7 +61,7 @@ with right:
     link_to("out_of_distribution", "Choose when it should not answer", ":material/block:")
     sets: dict[str, object] = {}
     try:
-        sets = dict(cache.data_sets())
+        sets = dict(cached_images.data_sets())
     except LesionError as error:
         problem(error)
     st.markdown("**Data on this machine**")

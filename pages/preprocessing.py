@@ -6,10 +6,13 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import cache, state
-from app.charts_data import STEP_NAMES, change_of_answer, rgb_histograms, step_table
+from app import state
+from app.cache import images as cached_images
+from app.cache import runs as cached_runs
 from app.components import badges, choose, how_to_read, origin_badge, page_title, pick_picture
-from app.wipe import in_one_frame, kept_box, wipe
+from app.figures.preprocessing import change_of_answer, rgb_histograms
+from app.preprocessing.steps import STEP_NAMES, step_table
+from app.widgets.comparison_slider import in_one_frame, kept_box, wipe
 from lesion_core.config import ColorConstancy, HairRemoval, Preprocessing
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
@@ -26,7 +29,7 @@ SHORT = {
 FITS = {"crop": "Crop", "pad": "Pad", "stretch": "Stretch"}
 
 run_name = st.session_state.get(state.RUN)
-run = cache.run(str(run_name)) if run_name else None
+run = cached_runs.run(str(run_name)) if run_name else None
 own = (
     run.config.settings.preprocessing
     if run
@@ -146,7 +149,7 @@ page_title("What does each step change, and does it change the answer?")
 answer = st.container()
 picture = pick_picture()
 settings = controls()
-result = cache.preprocess(settings, picture.image)
+result = cached_images.preprocess(settings, picture.image)
 table = step_table(picture.image, result)
 
 # The picture ---------------------------------------------------------------------------------------------------
@@ -267,9 +270,9 @@ if run is None:
     with answers:
         st.info("There is no run to ask. Train one: `python -m lesion_core train --help`.")
 else:
-    as_it_is = cache.predict(run.name, picture.image)
+    as_it_is = cached_runs.predict(run, picture.image)
     changed = Pipeline(settings).before_resize(picture.image)
-    after_steps = cache.predict(run.name, changed)
+    after_steps = cached_runs.predict(run, changed)
     old, new = diagnosis(as_it_is.code), diagnosis(after_steps.code)
     then, now = f"{100 * as_it_is.confidence:.0f} %", f"{100 * after_steps.confidence:.0f} %"
     with answer:

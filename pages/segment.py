@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, explanation, figures, state
+from app import state
+from app.cache import images as cached_images
+from app.cache import results as cached_results
+from app.cache import runs as cached_runs
 from app.components import (
     badges,
     choose,
@@ -21,6 +24,9 @@ from app.components import (
     page_title,
     pick_picture,
 )
+from app.explain import explanation
+from app.figures import masks as mask_figures
+from app.figures import style
 from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD, count
 from lesion_core.errors import LesionError
 from lesion_core.imaging.lesion import clean_up, shape_of
@@ -29,7 +35,7 @@ from lesion_core.runs.segmenter import MEASURED_AT, VARIANTS
 FOUND, EXPERT = (230, 159, 0), (255, 255, 255)  # orange of Okabe and Ito, and white
 FAILURES = "The failures first"  # a tab, which links name
 
-known = [run.name for run in cache.segmenters()[0]]
+known = [run.name for run in cached_runs.segmenters()[0]]
 title = st.empty()
 with title.container():
     page_title("Where does the lesion end?")  # also where no segmenter answers it
@@ -52,8 +58,8 @@ with controls[3]:
     name = choose("Segmenter", {n: n for n in known}, state.SEGMENTER) if len(known) > 1 else "".join(known)
 
 whose = "the expert's" if picture.origin == "real" else "the true"  # a synthetic lesion's mask is exact
-run = cache.segmenter(name)
-found = cache.segment(name, picture.image)
+run = cached_runs.segmenter(name)
+found = cached_runs.segment(run, picture.image)
 heat = found.heat()
 raw = heat >= threshold
 whole = clean_up(raw)
@@ -116,11 +122,11 @@ with side, st.container(gap="xxsmall"):
     if own:
         st.metric("Jaccard", f"{own['jaccard']:.3f}", help=MASK_METRICS["jaccard"].description)
         st.metric("Dice", f"{own['dice']:.3f}", help=MASK_METRICS["dice"].description)
-        st.metric("Lesion found", figures.percent(own["sensitivity"]), help=MASK_METRICS["sensitivity"].description)
+        st.metric("Lesion found", style.percent(own["sensitivity"]), help=MASK_METRICS["sensitivity"].description)
         st.caption(counted)
-    st.metric("Area", figures.percent(float(mask.mean())), help="Share of the picture.")
+    st.metric("Area", style.percent(float(mask.mean())), help="Share of the picture.")
     unsure = float(((heat > 0.2) & (heat < 0.8)).mean())
-    st.metric("Unsure", figures.percent(unsure, 1), help="Share of the picture with a probability between 0.2 and 0.8.")
+    st.metric("Unsure", style.percent(unsure, 1), help="Share of the picture with a probability between 0.2 and 0.8.")
     badges(origin_badge(picture), *([] if clean else [("as found", "orange")]))
 
 rows, counts = run.counts("test", variant)
@@ -129,11 +135,11 @@ jaccard = MASK_METRICS["jaccard"](counts)
 
 def how_good() -> None:
     """The figures of the whole test split, and where this picture is among them."""
-    table = cache.mask_figures(name, variant).set_index("metric")
+    table = cached_results.mask_figures(run, variant).set_index("metric")
     chart, numbers = st.columns([5, 4], gap="large")
     with chart:
         st.plotly_chart(
-            figures.jaccard_histogram(jaccard, THRESHOLD, own["jaccard"] if own else None),
+            mask_figures.jaccard_histogram(jaccard, THRESHOLD, own["jaccard"] if own else None),
             width="stretch",
             key="jaccards",
             config={"displayModeBar": False},
@@ -162,7 +168,7 @@ def failures_first() -> None:
     worst = rows.iloc[order].assign(jaccard=jaccard[order])
     try:
         root = state.data_root()
-        here = cache.all_real_samples(root) if root else {}
+        here = cached_images.all_real_samples(root) if root else {}
     except LesionError:
         here = {}
     if not any(image_id in here for image_id in worst["image_id"]):
@@ -175,7 +181,7 @@ def failures_first() -> None:
             if sample is None:
                 continue
             with columns[i % 6]:
-                st.image(cache.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
+                st.image(cached_images.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
                 link_to(
                     "segment",
                     f"{row.jaccard:.2f}, {row.label}",
@@ -197,7 +203,7 @@ def what_it_says() -> None:
     st.dataframe(
         pd.DataFrame(
             [
-                ("Area", figures.percent(shape.area), "of the picture"),
+                ("Area", style.percent(shape.area), "of the picture"),
                 ("Border irregularity", f"{shape.irregularity:.2f}", "1 is a disc, more is ragged"),
                 ("Solidity", f"{shape.solidity:.2f}", "share of the hull that is filled; 1 has no notch"),
                 ("Asymmetry", f"{shape.asymmetry:.2f}", "share that the mirror image leaves uncovered, over two axes"),

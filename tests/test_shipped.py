@@ -14,8 +14,9 @@ from lesion_core.data.collection import collect
 from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN, read_study
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
-from lesion_core.ood.policy import THRESHOLD_RULES, TuningGoal, keeps, read_policy, split_scores, tune
+from lesion_core.ood.policy import keeps, read_policy
 from lesion_core.ood.scores import DEFAULT, Scorer
+from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, split_scores, tune
 from lesion_core.reports.classifier_card import card
 from lesion_core.reports.segmenter_card import segmenter_card
 from lesion_core.runs.classifier import Run, open_run

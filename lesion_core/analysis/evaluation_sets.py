@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesion_core.analysis.intervals import Figures, binary_summary, paired_intervals, summary
+from lesion_core.analysis.intervals import Figures, paired_intervals
 from lesion_core.analysis.metrics import METRICS, binary_figures, softmax, two_sided
 from lesion_core.analysis.predictions import Scored
+from lesion_core.analysis.summaries import binary_summary, summary
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.labels import BINARY, HAM10000, convert_codes, convert_probabilities

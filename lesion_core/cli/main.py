@@ -211,14 +211,18 @@ def predict(
     pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
     run: Annotated[Path, typer.Option(help="A run folder.")],
     policy: Annotated[Path | None, typer.Option(help="Reject by this policy file, in place of the run's own.")] = None,
-    trunk: Annotated[str, typer.Option(help="How the network is computed: eager, compiled or openvino.")] = "eager",
+    backend: Annotated[
+        str, typer.Option("--backend", "--trunk", help="How the network is computed: eager, compiled or openvino.")
+    ] = "eager",
     as_json: JsonOption = False,
 ) -> None:
     """Classify pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
     from lesion_core.data.tables import picture_files
+    from lesion_core.ood.rejector import Rejector
     from lesion_core.serving.classifier import Engine
 
-    engine = Engine.open(run, policy, trunk)
+    engine = Engine.open(run, backend)
+    rejector = Rejector.open(engine.run, policy)
     files = picture_files(pictures)
     rows: list[dict[str, Any]] = []
     with bar("Classifying") as progress:
@@ -230,7 +234,8 @@ def predict(
         if isinstance(p, LesionError):
             rows.append({"picture": str(path), "error": str(p)})
             continue
-        rejected = p.decision is not None and p.decision.rejected
+        decision = rejector.decide(p.outputs)[0] if rejector else None
+        rejected = decision is not None and decision.rejected
         rows.append(
             {
                 "picture": str(path),
@@ -238,7 +243,7 @@ def predict(
                 "diagnosis": p.code,
                 "confidence": round(p.confidence, 4),
                 "rejected": rejected,
-                "reason": p.decision.reason if p.decision else None,
+                "reason": decision.reason if decision else None,
                 "probabilities": {c: round(float(v), 4) for c, v in zip(p.classes, p.probabilities, strict=True)},
             }
         )
@@ -298,8 +303,12 @@ def list_all(
 
     if not runs.is_dir():
         raise ConfigError(f"There is no folder {runs}.", "Name the folder that --runs of `train` named.")
-    found, broken = list_runs(runs, verify=True)
-    segmenters, broken_segmenters = list_segmenters(runs, verify=True)
+    found, broken = list_runs(
+        runs,
+    )
+    segmenters, broken_segmenters = list_segmenters(
+        runs,
+    )
     broken |= broken_segmenters
     if as_json:
         print_json(

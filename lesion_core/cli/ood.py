@@ -78,10 +78,12 @@ def score_pictures(
 ) -> None:
     """All scores of pictures, higher = more out of distribution. One that cannot be read is reported; exit code 1."""
     from lesion_core.imaging.decode import decode
+    from lesion_core.ood.rejector import Rejector
     from lesion_core.ood.scores import SCORES, Scorer
     from lesion_core.serving.classifier import Engine
 
-    engine = Engine.open(run, policy)
+    engine = Engine.open(run)
+    rejector = Rejector.open(engine.run, policy)
     files = picture_files(pictures)
     scorer = Scorer.of(engine.run)
     rows: list[dict[str, Any]] = []
@@ -92,12 +94,13 @@ def score_pictures(
             except LesionError as error:
                 rows.append({"picture": str(path), "error": str(error)})
             else:
+                decision = rejector.decide(found.outputs)[0] if rejector else None
                 rows.append(
                     {
                         "picture": str(path),
                         "diagnosis": found.code,
-                        "rejected": found.decision.rejected if found.decision else None,
-                        "reason": found.decision.reason if found.decision else None,
+                        "rejected": decision.rejected if decision else None,
+                        "reason": decision.reason if decision else None,
                         "scores": {key: float(s[0]) for key, s in scorer.all(found.outputs).items()},
                     }
                 )
@@ -128,9 +131,10 @@ def tune(
     to: Annotated[Path | None, typer.Option("--out", help="File to write; the run's policy.json if none.")] = None,
 ) -> None:
     """Choose thresholds, write them as a policy and print it."""
-    from lesion_core.ood.policy import TuningGoal, write_policy
-    from lesion_core.ood.policy import tune as choose
+    from lesion_core.ood.policy import write_policy
     from lesion_core.ood.scores import DEFAULT
+    from lesion_core.ood.threshold_rules import TuningGoal
+    from lesion_core.ood.threshold_rules import tune as choose
     from lesion_core.runs.classifier import open_run
 
     opened = open_run(run)

@@ -18,7 +18,8 @@ import pandas as pd
 from lesion_core.data.masks import read_mask
 from lesion_core.data.tables import NEAR, OFFICIAL_TEST
 from lesion_core.errors import ConfigError, DataError
-from lesion_core.imaging.artefacts import ARTEFACTS, Mask, Picture, Rng, add_artefact
+from lesion_core.imaging.arrays import Mask, Pixels
+from lesion_core.imaging.artefacts import ARTEFACTS, Rng, add_artefact
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.detail import compressed
 
@@ -40,32 +41,32 @@ class Corruption:
     """
 
     plain: str
-    draw: Callable[[Picture, Rng, Mask | None], Picture]
+    draw: Callable[[Pixels, Rng, Mask | None], Pixels]
     needs_mask: bool = False
 
 
 def _artefact(name: str) -> Corruption:
-    def draw(image: Picture, rng: Rng, mask: Mask | None) -> Picture:  # noqa: ARG001
+    def draw(image: Pixels, rng: Rng, mask: Mask | None) -> Pixels:  # noqa: ARG001
         return add_artefact(image, name, int(rng.integers(2**31)), strength=1.0)[0]
 
     return Corruption(ARTEFACTS[name].plain, draw)
 
 
-def _white_balance(image: Picture, rng: Rng, mask: Mask | None) -> Picture:  # noqa: ARG001
+def _white_balance(image: Pixels, rng: Rng, mask: Mask | None) -> Pixels:  # noqa: ARG001
     gains = np.array(LIGHTS[rng.integers(len(LIGHTS))])
     table = np.rint(np.clip(np.outer(np.arange(256), gains), 0, 255)).astype(np.uint8)
     return np.asarray(cv2.LUT(image, table[None]), np.uint8)
 
 
-def _out_of_focus(image: Picture, rng: Rng, mask: Mask | None) -> Picture:  # noqa: ARG001
+def _out_of_focus(image: Pixels, rng: Rng, mask: Mask | None) -> Pixels:  # noqa: ARG001
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.03 * min(image.shape[:2])), np.uint8)
 
 
-def _compressed(image: Picture, rng: Rng, mask: Mask | None) -> Picture:  # noqa: ARG001
+def _compressed(image: Pixels, rng: Rng, mask: Mask | None) -> Pixels:  # noqa: ARG001
     return compressed(image, 12)
 
 
-def bare_square(image: Picture, mask: Mask) -> tuple[int, int, int] | None:
+def bare_square(image: Pixels, mask: Mask) -> tuple[int, int, int] | None:
     """The largest square without lesion or dark corner: top, left and side in pixels.
 
     None where its side is under `SMALLEST_SKIN` of the short side.
@@ -80,7 +81,7 @@ def bare_square(image: Picture, mask: Mask) -> tuple[int, int, int] | None:
     return int(y) - half, int(x) - half, 2 * half + 1
 
 
-def _bare_skin(image: Picture, rng: Rng, mask: Mask | None) -> Picture:  # noqa: ARG001
+def _bare_skin(image: Pixels, rng: Rng, mask: Mask | None) -> Pixels:  # noqa: ARG001
     square = bare_square(image, mask) if mask is not None else None
     if square is None:
         raise DataError("The picture shows too little skin beside the lesion.", "Choose another picture.")
@@ -98,7 +99,7 @@ CORRUPTIONS: dict[str, Corruption] = {
 """What can be wrong with dermoscopy, by the kind under which runs hold it."""
 
 
-def change(image: Picture, kind: str, image_id: str, mask: Path | None = None) -> Picture:
+def change(image: Pixels, kind: str, image_id: str, mask: Path | None = None) -> Pixels:
     """A picture with something wrong; the same picture and kind give the same pixels.
 
     Args:

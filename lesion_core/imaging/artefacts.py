@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesion_core.errors import ConfigError, ImageError
+from lesion_core.imaging.arrays import Mask, Pixels
 
 Field = NDArray[np.float32]
-Mask = NDArray[np.bool_]
-Picture = NDArray[np.uint8]
 Rng = np.random.Generator
 
 
@@ -112,7 +111,7 @@ def bow(rng: Rng, start: NDArray[np.floating], angle: float, length: float, bend
     return np.asarray((1 - t) ** 2 * start + 2 * t * (1 - t) * knee + t**2 * (start + along))
 
 
-def _lay(image: Picture, alpha: Field, colour: NDArray[np.floating] | tuple[int, int, int]) -> tuple[Picture, Mask]:
+def _lay(image: Pixels, alpha: Field, colour: NDArray[np.floating] | tuple[int, int, int]) -> tuple[Pixels, Mask]:
     """The picture under a colour, (3,) or (H, W, 3), of some opacity; nothing changes outside the mask."""
     mask = alpha > 0.03
     result = image.copy()
@@ -124,7 +123,7 @@ def _lay(image: Picture, alpha: Field, colour: NDArray[np.floating] | tuple[int,
 # The artefacts -------------------------------------------------------------------------------------------------
 
 
-def _hair(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
+def _hair(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
     height, width = image.shape[:2]
     scale, lie = min(height, width), rng.uniform(0, 2 * np.pi)
     paths = []
@@ -138,7 +137,7 @@ def _hair(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
     return _lay(image, 0.93 * strokes((height, width), paths), colour)
 
 
-def _ruler(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
+def _ruler(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
     height, width = image.shape[:2]
     scale, side = min(height, width), int(rng.integers(4))
     along, into = np.array([[1.0, 0.0], [0.0, 1.0]][:: 1 if side < 2 else -1])
@@ -169,7 +168,7 @@ def _ruler(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
     return _lay(image, 0.9 * alpha, (24, 22, 26))
 
 
-def _ink(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
+def _ink(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
     height, width = image.shape[:2]
     scale, start = min(height, width), rng.uniform(0, 2 * np.pi)
     paths = []
@@ -186,7 +185,7 @@ def _ink(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
     return _lay(image, np.asarray(alpha, np.float32), stained)
 
 
-def _bubbles(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
+def _bubbles(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
     height, width = image.shape[:2]
     scale, light = min(height, width), rng.uniform(0, 2 * np.pi)
     result, touched = image.astype(np.float32), np.zeros((height, width), bool)
@@ -210,7 +209,7 @@ def _bubbles(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
     return np.where(touched[..., None], np.clip(result + 0.5, 0, 255), image).astype(np.uint8), touched
 
 
-def _dark_corner(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
+def _dark_corner(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
     height, width = image.shape[:2]
     half = np.hypot(height, width) / 2
     centre = np.array([width, height]) / 2 + rng.uniform(-0.03, 0.03, 2) * min(height, width)
@@ -220,7 +219,7 @@ def _dark_corner(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Ma
     return _lay(image, step(far, radius - 0.035, radius + 0.02), rng.uniform(4, 14) * np.array([1.1, 0.9, 1.0]))
 
 
-def _glare(image: Picture, rng: Rng, strength: float) -> tuple[Picture, Mask]:
+def _glare(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
     height, width = image.shape[:2]
     shape, scale = (height, width), min(height, width)
     place = step(noise(rng, shape, 2.5, 2), 1.8 - 1.7 * strength, 2.6 - 1.7 * strength)
@@ -242,7 +241,7 @@ class Artefact:
 
     name: str
     plain: str
-    draw: Callable[[Picture, Rng, float], tuple[Picture, Mask]]
+    draw: Callable[[Pixels, Rng, float], tuple[Pixels, Mask]]
 
 
 ARTEFACTS: dict[str, Artefact] = {
@@ -258,7 +257,7 @@ ARTEFACTS: dict[str, Artefact] = {
 }
 
 
-def add_artefact(image: Picture, name: str, seed: int, strength: float = 0.5) -> tuple[Picture, Mask]:
+def add_artefact(image: Pixels, name: str, seed: int, strength: float = 0.5) -> tuple[Pixels, Mask]:
     """Put one artefact over a picture; the same seed puts it at the same place.
 
     Args:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes
 
 from lesion_core.errors import ImageError
+from lesion_core.imaging.arrays import Mask
 from lesion_core.imaging.geometry import Box
-
-Mask = NDArray[np.bool_]
 
 LARGEST_SIDE = 768
 """Pixels that a shape is measured on: its numbers do not get finer above, only slower."""

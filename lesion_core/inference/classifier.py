@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torchvision.models import ResNet
 
 from lesion_core import distributed
@@ -26,54 +26,22 @@ from lesion_core.config import Preprocessing, RunSettings
 from lesion_core.data.corruptions import change
 from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
-from lesion_core.errors import DataError, ImageError, RunError
-from lesion_core.imaging.decode import decode
+from lesion_core.errors import RunError
 from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.classifiers import pool, stages, trained
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.ood.model_outputs import reduce
-from lesion_core.ood.policy import tune, write_policy
+from lesion_core.ood.policy import write_policy
+from lesion_core.ood.threshold_rules import tune
 from lesion_core.runs.classifier import FACTS, Calibration, Run, RunConfig, open_run, write_config, write_tables
 
 COMPONENTS = 256
 """Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
-SEEN = 256
-"""Train pictures that the weights are rounded with regard to."""
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 """Axes of (N, 3, H, W) that are mirrored: a lesion has no upright side."""
-
-Progress = Callable[[int, int], None]
-Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-
-
-class ModelInputs(Dataset[Tensor | RunError]):
-    """The model's square of each picture, uint8 (S, S, 3), exactly as one uploaded picture becomes it."""
-
-    def __init__(
-        self, paths: Sequence[str], preprocessing: Preprocessing, changes: Mapping[int, Changed] | None = None
-    ) -> None:
-        self.paths, self.pipeline, self.changes = paths, Pipeline(preprocessing), changes or {}
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Tensor | RunError:
-        # The error is an answer, not raised: a worker process would wrap it into a traceback.
-        try:
-            image = decode(Path(self.paths[index]))
-            if index in self.changes:
-                image = self.changes[index](image)
-            return torch.from_numpy(self.pipeline.apply(image))
-        except (ImageError, DataError) as error:
-            return RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy)
-
-
-def stack(squares: list[Tensor | RunError]) -> Tensor | RunError:
-    """A batch of `ModelInputs`: (N, S, S, 3), or the first error."""
-    good = [square for square in squares if isinstance(square, Tensor)]
-    return torch.stack(good) if len(good) == len(squares) else next(s for s in squares if isinstance(s, RunError))
 
 
 @dataclass(frozen=True)
@@ -335,24 +303,6 @@ def with_flips(run: Run, table: pd.DataFrame, on_progress: Progress | None = Non
         on_progress=on_progress,
     )
     return run.with_predictions(_with_logits(known, {name: name for name in FACTS}, scored.logits, run.classes))
-
-
-def train_batches(table: pd.DataFrame, preprocessing: Preprocessing) -> Iterator[Tensor]:
-    """Some pictures of the train split, for storing weights with regard to what the layers see.
-
-    Args:
-        table: Catalog rows with their role.
-        preprocessing: The run's.
-
-    Yields:
-        (N, 3, S, S) float32, normalised; `SEEN` pictures in all, the same ones each time, or as many as there are.
-    """
-    paths = table["path"][(table["role"] == "train") & table["path"].notna()].astype(str).sort_values()
-    chosen = paths.sample(min(SEEN, len(paths)), random_state=0).tolist()
-    pipeline = Pipeline(preprocessing)
-    for start in range(0, len(chosen), 8):
-        squares = [pipeline.apply(decode(Path(path))) for path in chosen[start : start + 8]]
-        yield torch.from_numpy(normalize(np.stack(squares), preprocessing))
 
 
 def _changes(ood: pd.DataFrame, first: int) -> dict[int, Changed]:

@@ -27,7 +27,8 @@ from lesion_core.imaging.decode import decode, frame_of
 from lesion_core.imaging.geometry import enlarge
 from lesion_core.imaging.lesion import clean_up
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.classifier import Changed, ModelInputs, Progress, stack, train_batches, versions
+from lesion_core.inference.classifier import versions
+from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.models.segmenters import trained_segmenter

@@ -61,10 +61,10 @@ def _compiled(model: ResNet, size: int) -> Backend:
             earlier, last = plain(images.to(memory_format=torch.channels_last))
             return earlier.float(), last.float()
 
-    trunk: Backend = torch.compile(run, options={"freezing": True})
+    backend: Backend = torch.compile(run, options={"freezing": True})
     with torch.no_grad():
-        trunk(torch.zeros(1, 3, size, size))  # compiled now, not while the first visitor waits
-    return trunk
+        backend(torch.zeros(1, 3, size, size))  # compiled now, not while the first visitor waits
+    return backend
 
 
 def _openvino(model: ResNet, size: int) -> Backend:
@@ -91,7 +91,7 @@ BACKENDS: dict[str, BackendEntry] = {
 
 
 def make_backend(name: str, model: ResNet, size: int) -> Backend:
-    """The trunk of a model.
+    """The trunk of a model (all but its last layer) on a backend.
 
     Args:
         name: Key of `BACKENDS`.
@@ -102,11 +102,11 @@ def make_backend(name: str, model: ResNet, size: int) -> Backend:
         ModelError: The name is unknown, or what it needs is not installed.
     """
     if name not in BACKENDS:
-        raise ModelError(f"There is no trunk '{name}'.", f"Known are {', '.join(BACKENDS)}.")
+        raise ModelError(f"There is no backend '{name}'.", f"Known are {', '.join(BACKENDS)}.")
     try:
         return BACKENDS[name].make(model, size)
     except (ImportError, RuntimeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"The trunk '{name}' cannot be made ({first}).", f"It needs {BACKENDS[name].needs}; or use 'eager'."
+            f"The backend '{name}' cannot be made ({first}).", f"It needs {BACKENDS[name].needs}; or use 'eager'."
         ) from None

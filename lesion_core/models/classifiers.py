@@ -121,7 +121,7 @@ def build(settings: ModelSettings) -> ResNet:
     return model.eval()
 
 
-def blank(settings: ModelSettings) -> ResNet:
+def untrained(settings: ModelSettings) -> ResNet:
     """The network of the settings, in evaluation mode, without values: fill it before it is used.
 
     Quicker than `build`, and it draws nothing from torch's one random stream, from which another thread may be
@@ -154,12 +154,12 @@ def trained(settings: ModelSettings, weights: Path) -> ResNet:
     Raises:
         ModelError: The architecture is unknown, or the weights are not there, damaged, or another network's.
     """
-    model = blank(settings)
+    model = untrained(settings)
     load_weights(model, weights)
     return model
 
 
-def twin(model: Network) -> Network:
+def sharing_weights(model: Network) -> Network:
     """A second network over the same weights in memory, with hooks of its own."""
     return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
 

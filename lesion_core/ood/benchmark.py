@@ -10,9 +10,9 @@ import pandas as pd
 from lesion_core.analysis.intervals import Interval, wilson
 from lesion_core.ood.detection import detection
 from lesion_core.ood.model_outputs import stranger_outputs
-from lesion_core.ood.policy import split_scores
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.ood.selective import selective
+from lesion_core.ood.threshold_rules import split_scores
 from lesion_core.ood.thresholds import keep_share_threshold, operating_point
 from lesion_core.runs.classifier import Run
 

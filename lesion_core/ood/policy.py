@@ -5,32 +5,25 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, field_validator, model_validator
 
-from lesion_core.analysis.metrics import softmax
-from lesion_core.analysis.predictions import Floats, check_scores, predict
+from lesion_core import files
+from lesion_core.analysis.predictions import Floats, check_scores
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError, DataError, RunError
-from lesion_core.ood.model_outputs import outputs_of
-from lesion_core.ood.risk_control import control_risk
-from lesion_core.ood.scores import DEFAULT, SCORES, Scorer, score
-from lesion_core.ood.thresholds import (
-    PUBLISHED_CONFIDENCE,
-    cost_optimal_threshold,
-    keep_share_threshold,
-    one_a_group,
-)
+from lesion_core.ood.scores import SCORES
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.folder import POLICY, file_state
+
+RULES = ("keep", "cost", "guarantee", "eye", "published")
+"""The keys of `threshold_rules.THRESHOLD_RULES`: how a threshold was chosen."""
 
 
 class Limit(Settings):
@@ -47,7 +40,7 @@ class Policy(Settings):
     score: str = Field(description="key of `SCORES`")
     limits: tuple[Limit, ...] = Field(min_length=1, description="one a part of the score, in its order")
     temperature: float = Field(gt=0, description="that probabilities are computed with")
-    how: str = Field(description="key of `THRESHOLD_RULES`")
+    how: str = Field(description="one of `RULES`")
     chosen: str = Field(min_length=1, description="how the threshold was chosen, one sentence")
     chosen_on: Literal["calibrate", "select", "published"]
     kept_share: float | None = Field(default=None, ge=0, le=1, description="share of calibration pictures kept")
@@ -63,8 +56,8 @@ class Policy(Settings):
     @field_validator("how")
     @classmethod
     def _is_a_way(cls, key: str) -> str:
-        if key not in THRESHOLD_RULES:
-            raise ValueError(f"'{key}' is no known way to choose, known are {', '.join(THRESHOLD_RULES)}")
+        if key not in RULES:
+            raise ValueError(f"'{key}' is no known way to choose, known are {', '.join(RULES)}")
         return key
 
     @model_validator(mode="after")
@@ -94,9 +87,15 @@ class PolicyFile(Settings):
 def write_policy(policy: Policy, path: Path) -> None:
     """Write a policy with its check, whole or not at all: others may be reading the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    aside.write_text(PolicyFile(policy=policy, check=policy.fingerprint()).to_json(), encoding="utf-8")
-    aside.replace(path)
+    aside = files.aside(path)
+    with files.kept_if_complete(aside):
+        aside.write_text(PolicyFile(policy=policy, check=policy.fingerprint()).to_json(), encoding="utf-8")
+        aside.replace(path)
+
+
+def policy_state(run: Run) -> tuple[int, int, int]:
+    """Changes with the run's `policy.json`, which a person may replace at any time."""
+    return file_state(run.folder / POLICY)
 
 
 def read_policy(run: Run, path: Path | None = None) -> Policy | None:
@@ -106,7 +105,7 @@ def read_policy(run: Run, path: Path | None = None) -> Policy | None:
         RunError: The policy was made for another run.
         ConfigError: The file named is not there, is damaged, altered by hand, or has unknown fields.
     """
-    file = path or run.folder / "policy.json"
+    file = path or run.folder / POLICY
     if path is None and not file.is_file():
         return None
     found = PolicyFile.read(file)
@@ -199,205 +198,3 @@ def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
 def keeps(policy: Policy, scores: Mapping[str, Floats]) -> NDArray[np.bool_]:
     """(N,): which pictures a policy keeps; arguments as in `decide`, without the words."""
     return np.asarray(np.all([scores[limit.score] <= limit.threshold for limit in policy.limits], axis=0))
-
-
-@dataclass(frozen=True)
-class SplitScores:
-    """The pictures of a split, as choosing a threshold needs them.
-
-    Attributes:
-        split: Its name.
-        scores: (N,) of the score in question.
-        correct: (N,) bool, whether the prediction is the truth.
-        missed: (N,) bool, a melanoma that the model takes for something else.
-        lesions: (N,) lesion ids.
-    """
-
-    split: str
-    scores: Floats
-    correct: NDArray[np.bool_]
-    missed: NDArray[np.bool_]
-    lesions: NDArray[np.str_]
-
-    def within(self, kept: NDArray[np.bool_]) -> SplitScores:
-        """Those of its pictures that another limit keeps."""
-        return SplitScores(self.split, self.scores[kept], self.correct[kept], self.missed[kept], self.lesions[kept])
-
-
-def split_scores(run: Run, scorer: Scorer, key: str, split: str) -> SplitScores:
-    """A split of a run under a score.
-
-    Raises:
-        RunError: The run has no such pictures.
-    """
-    table = run.part(split)
-    if table.empty:
-        raise RunError(f"Run {run.name} has no {split} pictures.", "Score it again with `evaluate --data`.")
-    outputs = outputs_of(run, table)
-    truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
-    correct = predict(softmax(outputs.logits)) == truth
-    melanoma = (table["label"] == "MEL").to_numpy()
-    return SplitScores(split, scorer(key, outputs), correct, melanoma & ~correct, table["lesion_id"].to_numpy(str))
-
-
-@dataclass(frozen=True)
-class TuningGoal:
-    """What a threshold is to do; each way to choose reads its own.
-
-    Attributes:
-        share: To keep, in (0, 1].
-        cost: Referrals that a missed melanoma is worth.
-        error: Bound on the share of wrong answers among the kept, in (0, 1).
-        confidence: In that bound, in (0, 1).
-        threshold: On the score, set by hand.
-    """
-
-    share: float = 0.95
-    cost: float = 20.0
-    error: float = 0.1
-    confidence: float = 0.9
-    threshold: float | None = None
-
-
-def _eye(part: SplitScores, _: SplitScores | None, goal: TuningGoal) -> tuple[float, str]:
-    if goal.threshold is None or not np.isfinite(goal.threshold):
-        raise ConfigError("A threshold by eye needs its number.", "Give the threshold on the score.")
-    kept = float((part.scores <= goal.threshold).mean())
-    return goal.threshold, (
-        f"It was set by hand on the {len(part.scores):,} {part.split} pictures and keeps {100 * kept:.1f} % of them."
-    )
-
-
-def _keep(part: SplitScores, _: SplitScores | None, goal: TuningGoal) -> tuple[float, str]:
-    return keep_share_threshold(part.scores, goal.share), (
-        f"The strictest that keeps {100 * goal.share:g} % of the {len(part.scores):,} {part.split} pictures."
-    )
-
-
-def _cost(part: SplitScores, _: SplitScores | None, goal: TuningGoal) -> tuple[float, str]:
-    bill = cost_optimal_threshold(part.scores, part.missed, goal.cost)
-    return bill.threshold, (
-        f"It is the cheapest where a missed melanoma costs {goal.cost:g} referrals: of {len(part.scores)} "
-        f"{part.split} pictures {bill.referrals} are referred, and {bill.missed} of {int(part.missed.sum())} melanomas "
-        "that the model takes for something else are answered."
-    )
-
-
-def _guarantee(part: SplitScores, learn: SplitScores | None, goal: TuningGoal) -> tuple[float, str]:
-    if learn is None:
-        raise ConfigError(
-            "A guarantee is tested on calibrate and takes its thresholds from select.", "Choose it on calibrate."
-        )
-    one = one_a_group(part.lesions)
-    found = control_risk(learn.scores, part.scores[one], part.correct[one], goal.error, goal.confidence)
-    if found.threshold is None:
-        raise DataError(found.description, "Allow more errors or less confidence, or score more calibration pictures.")
-    return found.threshold, found.description
-
-
-def _published(*_: object) -> tuple[float, str]:
-    return 1 - PUBLISHED_CONFIDENCE, (
-        f"Unknown under a confidence of {PUBLISHED_CONFIDENCE:g}, the rule of many demonstrations, made without this "
-        "model's data."
-    )
-
-
-@dataclass(frozen=True)
-class ThresholdRule:
-    """A way to choose a threshold.
-
-    Attributes:
-        name: What a person reads.
-        description: What it does, one sentence.
-        choose: Of a split, of the select split if it is another, and of a wish, to a threshold and a sentence.
-    """
-
-    name: str
-    description: str
-    choose: Callable[[SplitScores, SplitScores | None, TuningGoal], tuple[float, str]]
-
-
-THRESHOLD_RULES: dict[str, ThresholdRule] = {
-    "keep": ThresholdRule("Keep a share", "Keeps 95 % of dermoscopy, or any share.", _keep),
-    "cost": ThresholdRule("Best by cost", "Weighs referrals against missed melanomas.", _cost),
-    "guarantee": ThresholdRule(
-        "Guaranteed", "Bounds the error among the kept with a chosen confidence (Learn then Test).", _guarantee
-    ),
-    "eye": ThresholdRule("By eye", "Set by hand, looking at calibrate.", _eye),
-    "published": ThresholdRule(
-        "As published", "Unknown under a confidence of 0.8, before any temperature.", _published
-    ),
-}
-"""The ways to choose a threshold by the key used in links, files and on the command line."""
-
-
-def tune(
-    run: Run,
-    key: str = DEFAULT,
-    how: str = "keep",
-    goal: TuningGoal | None = None,
-    on: str = "calibrate",
-    scorer: Scorer | None = None,
-) -> Policy:
-    """Choose the thresholds of a score for a run.
-
-    Args:
-        run: The run.
-        key: Of `SCORES`.
-        how: Of `THRESHOLD_RULES`.
-        wish: What the threshold is to do.
-        on: The split to choose on, calibrate or select.
-        scorer: The run's, where it is already fitted.
-
-    Raises:
-        ConfigError: The score or the way is unknown, the split is another (test among them), the way does not go
-            with the score or the split, or a number is out of range.
-        DataError: Nothing can be promised with so few pictures.
-        RunError: The run lacks the pictures.
-    """
-    measure = score(key)
-    if how not in THRESHOLD_RULES:
-        raise ConfigError(f"'{how}' is no known way to choose a threshold.", f"Known are {', '.join(THRESHOLD_RULES)}.")
-    if on not in ("calibrate", "select"):
-        raise ConfigError(
-            f"A threshold is not chosen on {on}.",
-            "What is chosen on test is flattered by test. Choose on calibrate or select; test is to look at.",
-        )
-    if how == "published" and key != "confidence":
-        raise ConfigError(f"There is no published threshold for {key}.", "It is for the score 'confidence'.")
-    own = scorer or Scorer.of(run)
-    asked = goal or TuningGoal()
-    first, *rest = measure.parts
-    if how in ("keep", "eye"):  # one threshold on the score itself, also where it joins two
-        threshold, sentence = THRESHOLD_RULES[how].choose(split_scores(run, own, key, on), None, asked)
-        thresholds = own.limits(key, threshold)
-    else:
-        # Distance says nothing of mistakes: its limit keeps a share of select, and the first score does the rest.
-        thresholds = {k: keep_share_threshold(split_scores(run, own, k, "select").scores, asked.share) for k in rest}
-        part, learn = (
-            split_scores(run, own, first, split).within(
-                np.all([split_scores(run, own, k, split).scores <= t for k, t in thresholds.items()], axis=0)
-                if rest
-                else np.ones(len(run.part(split)), dtype=bool)
-            )
-            for split in (on, "select")
-        )
-        thresholds[first], sentence = THRESHOLD_RULES[how].choose(part, learn if on == "calibrate" else None, asked)
-        if rest:
-            sentence += (
-                f" This is among the pictures within the limit on {SCORES[rest[0]].name.lower()}, which keeps "
-                f"{100 * asked.share:g} % of the select pictures."
-            )
-    outputs = outputs_of(run, run.part("calibrate"))
-    within = {part_key: own(part_key, outputs) <= t for part_key, t in thresholds.items()}
-    shares = {part_key: float(w.mean()) if len(w) else None for part_key, w in within.items()}
-    return Policy(
-        score=key,
-        temperature=own.known.temperature,
-        how=how,
-        chosen=sentence,
-        run=run.fingerprint,
-        chosen_on="published" if how == "published" else "calibrate" if on == "calibrate" else "select",
-        limits=tuple(Limit(score=k, threshold=thresholds[k], kept_share=shares[k]) for k in measure.parts),
-        kept_share=float(np.all(list(within.values()), axis=0).mean()) if len(outputs) else None,
-    )

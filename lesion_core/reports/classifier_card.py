@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_data, view_summary
-from lesion_core.analysis.intervals import per_class_summary
 from lesion_core.analysis.metrics import METRIC_NAMES
 from lesion_core.analysis.subgroups import GROUPED_BY, subgroups
+from lesion_core.analysis.summaries import per_class_summary
 from lesion_core.runs.classifier import Run
 
 SMALLEST = 20

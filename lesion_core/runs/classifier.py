@@ -289,7 +289,7 @@ def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HAS
     return Run(folder, config, fingerprint)
 
 
-def list_runs(root: Path, *, verify: bool = False) -> tuple[list[Run], dict[str, RunError]]:
+def list_runs(root: Path, *, verify: bool = True) -> tuple[list[Run], dict[str, RunError]]:
     """All classifiers' runs below a folder, by name, and the folders that cannot be opened, with the reason."""
     runs: list[Run] = []
     broken: dict[str, RunError] = {}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -13,15 +14,42 @@ from lesion_core.config import Settings
 from lesion_core.errors import ConfigError, RunError
 
 SCHEMA_VERSION = 1
+POLICY = "policy.json"
+"""The one file of a run that may be replaced: it names its run itself, and no hash of it is kept."""
 INCOMPLETE = "Copy the folder again, or score the run again with `evaluate --data`."
 
 Config = TypeVar("Config", bound=Settings)
 
 
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hex."""
+def file_state(path: Path) -> tuple[int, int, int]:
+    """What changes with a file's content: inode, size, and time of the last change in nanoseconds; zeros where it is
+    not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def folder_state(root: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """The state of every file of every run below a folder: equal exactly as long as nothing was touched."""
+    return tuple(
+        (str(path.relative_to(root)), *file_state(path))
+        for folder in run_folders(root)
+        for path in sorted(folder.iterdir())
+        if path.name != POLICY
+    )
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, state: tuple[int, int, int]) -> str:  # noqa: ARG001 (another state, another hash)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hex, computed once for each state of the file."""
+    return _sha256(path.resolve(), file_state(path))
 
 
 def read_config(

@@ -137,7 +137,7 @@ def open_segmenter(folder: Path, *, verify: bool = True, needed: Collection[str]
     return SegmenterRun(folder, config, fingerprint)
 
 
-def list_segmenters(root: Path, *, verify: bool = False) -> tuple[list[SegmenterRun], dict[str, RunError]]:
+def list_segmenters(root: Path, *, verify: bool = True) -> tuple[list[SegmenterRun], dict[str, RunError]]:
     """All segmenters below a folder, by name, and those that cannot be opened, with the reason."""
     found: list[SegmenterRun] = []
     broken: dict[str, RunError] = {}

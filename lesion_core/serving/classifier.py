@@ -23,12 +23,11 @@ from lesion_core.explain.sanity import STAGES, randomise
 from lesion_core.explain.target_function import OnPass, Target
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.classifier import ModelInputs
+from lesion_core.inference.inputs import ModelInputs
 from lesion_core.models.backends import BACKENDS, make_backend
-from lesion_core.models.classifiers import blank, pool, trained, twin
+from lesion_core.models.classifiers import pool, sharing_weights, trained, untrained
 from lesion_core.ood.model_outputs import Outputs, reduce
-from lesion_core.ood.policy import Decision, Policy, check_run, decide, read_policy
-from lesion_core.ood.scores import Scorer
+from lesion_core.ood.policy import Decision
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.serving.queue import BoundedLock
 from lesion_core.serving.single_flight import SingleFlightCache
@@ -51,8 +50,8 @@ class Prediction:
         probabilities: (K,) after the run's temperature, summing to 1.
         outputs: Logits and reduced features, one row: what OOD scores are computed from.
         maps: (K, h, w) float32, Grad-CAM of every class at the last layer, signed: they come with the prediction.
-        decision: Whether the policy rejects the picture, and why; None where there is no policy.
         milliseconds: Time in the model, waiting not counted.
+        decision: Whether a policy rejects the picture, and why; None where none was asked: the model knows of none.
     """
 
     classes: tuple[str, ...]
@@ -60,8 +59,8 @@ class Prediction:
     probabilities: NDArray[np.float64]
     outputs: Outputs
     maps: NDArray[np.float32]
-    decision: Decision | None
     milliseconds: float
+    decision: Decision | None = None
 
     @property
     def code(self) -> str:
@@ -83,31 +82,23 @@ class Engine:
 
     Args:
         run: The run.
-        policy: What is rejected, in place of the run's own `policy.json`.
         queue: How many callers may wait; one more gets `BusyError` at once instead of a page that hangs.
-        trunk: Key of `models.trunks.BACKENDS`: how predictions, and the maps that come with them, are computed.
+        backend: Key of `models.backends.BACKENDS`: how predictions, and the maps that come with them, are computed.
 
     Raises:
-        ModelError: The weights do not fit, or the trunk cannot be made here.
-        RunError: The model does not give the known answer, or the policy was made for another run.
+        ModelError: The weights do not fit, or the backend cannot be made here.
+        RunError: The model does not give the known answer.
     """
 
-    def __init__(self, run: Run, queue: int = 64, policy: Policy | None = None, trunk: str = "eager") -> None:
+    def __init__(self, run: Run, queue: int = 64, backend: str = "eager") -> None:
         self.run = run
-        if policy is not None:
-            check_run(policy, run)
-        self.policy = policy or read_policy(run)
-        self._scorer = Scorer.of(run, self.policy.temperature) if self.policy else None
-        if self._scorer and self.policy:
-            for key in self.policy.parts:  # now, not while the first visitor waits
-                self._scorer.function(key)
         self._pipeline = Pipeline(run.config.settings.preprocessing)
         self._model = trained(run.config.settings.model, run.weights)
         self._model.requires_grad_(False)
-        self._trunk = make_backend(trunk, self._model, run.config.settings.preprocessing.resize.size)
-        self._tolerance = BACKENDS[trunk].tolerance
+        self._backend = make_backend(backend, self._model, run.config.settings.preprocessing.resize.size)
+        self._tolerance = BACKENDS[backend].tolerance
         self._turns = BoundedLock(queue)
-        self._second = twin(self._model)
+        self._second = sharing_weights(self._model)
         self._second_turns, self._sanity_turns = BoundedLock(queue), BoundedLock(queue)
         self._maps: SingleFlightCache[Attribution] = SingleFlightCache(
             lambda found: found.raw.nbytes + BESIDE_A_MAP, KEPT_MAPS
@@ -115,16 +106,14 @@ class Engine:
         self._check_golden()
 
     @classmethod
-    def open(cls, folder: Path, policy: Path | None = None, trunk: str = "eager") -> Engine:
-        """The engine of a run folder; `policy` names a policy file to obey in place of the run's own.
+    def open(cls, folder: Path, backend: str = "eager") -> Engine:
+        """The engine of a run folder.
 
         Raises:
-            RunError: The run cannot be opened, or the policy was made for another one.
-            ConfigError: The policy is not there, damaged, or altered.
+            RunError: The run cannot be opened.
             ModelError: The weights do not fit.
         """
-        run = open_run(folder)
-        return cls(run, policy=read_policy(run, policy) if policy else None, trunk=trunk)
+        return cls(open_run(folder), backend=backend)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -172,7 +161,7 @@ class Engine:
         with self._turns.take():
             start = time.perf_counter()
             with torch.no_grad():
-                layer3, activations = self._trunk(x)
+                layer3, activations = self._backend(x)
                 penultimate = pool(self._model, activations)
                 logits = self._model.fc(penultimate).numpy()
                 maps = class_maps(self._model, activations).numpy()
@@ -182,10 +171,7 @@ class Engine:
         for i, row in enumerate(logits):
             one = slice(i, i + 1)
             outputs = Outputs.of(logits[one], *reduce(self.run.features, penultimate[one].numpy(), layer3[one].numpy()))
-            decision = None
-            if self.policy and self._scorer:
-                decision = decide(self.policy, self._scorer.all(outputs, self.policy.parts))[0]
-            found.append(Prediction(self.run.classes, row, probabilities[i], outputs, maps[i], decision, spent))
+            found.append(Prediction(self.run.classes, row, probabilities[i], outputs, maps[i], spent))
         return found
 
     def explain(
@@ -293,7 +279,7 @@ class Engine:
             with self._sanity_turns.take(on_wait):
                 # A network that nobody else hooks into, made anew: a copy could catch another's hooks. One at a
                 # time for all visitors, and gone when its map is there.
-                own = blank(self.run.config.settings.model)
+                own = untrained(self.run.config.settings.model)
                 own.load_state_dict(self._second.state_dict())
                 randomise(own, stage)
                 return attribute(
@@ -330,7 +316,7 @@ class Engine:
     def _check_golden(self) -> None:
         image, expected = self.run.golden
         with torch.no_grad():
-            found = self._model.fc(pool(self._model, self._trunk(self._input(image))[1]))[0].numpy()
+            found = self._model.fc(pool(self._model, self._backend(self._input(image))[1]))[0].numpy()
         difference = float(np.abs(found - expected).max())
         if not difference <= self._tolerance:
             raise RunError(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.rejection import read_evaluated
+from app.out_of_distribution.rejection import read_evaluated
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, paired_differences, view_data, view_summary
 from lesion_core.analysis.metrics import softmax
 from lesion_core.data.tables import OFFICIAL_TEST

@@ -10,19 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesion_core.analysis.intervals import (
-    binary_summary,
-    bootstrap,
-    bootstrap_all,
-    paired_intervals,
-    per_class_summary,
-    resamples,
-    share_interval,
-    summary,
-    wilson,
-)
+from lesion_core.analysis.intervals import bootstrap, bootstrap_all, paired_intervals, resamples, share_interval, wilson
 from lesion_core.analysis.metrics import METRICS, binary_view, calibration_error, per_class, softmax
 from lesion_core.analysis.predictions import Scored
+from lesion_core.analysis.summaries import binary_summary, per_class_summary, summary
 from lesion_core.errors import ConfigError, DataError
 
 CLASSES = tuple("abcdefgh")

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.history import LONGEST, THUMBNAIL, Analysed, analysed, as_csv, malignant_share, remember
+from app.analyse.history import LONGEST, THUMBNAIL, Analysed, analysed, as_csv, malignant_share, remember
 from lesion_core.ood.model_outputs import Outputs
 from lesion_core.ood.policy import Decision
 from lesion_core.serving.classifier import Prediction
@@ -24,8 +24,8 @@ def prediction(rejected: bool | None = None) -> Prediction:
         np.array([0.5, 0.3, 0.2]),
         outputs,
         np.zeros((3, 4, 4), np.float32),
-        decision,
         1.0,
+        decision,
     )
 
 

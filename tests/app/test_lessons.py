@@ -9,8 +9,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import cache
-from app.lessons import DRAWN, chart_tables, recall_table, said, study_table
+from app.cache import results as cached_results
+from app.compare.lessons import DRAWN, chart_tables, recall_table, said, study_table
 from lesion_core.config import ModelSettings, RunSettings
 from lesion_core.experiments import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN, Finding, write_study
 from lesion_core.labels import ISIC2019
@@ -95,7 +95,7 @@ def test_the_page_shows_what_was_made(
 ) -> None:
     monkeypatch.setenv("LESION_RUNS", str(runs_root))
     monkeypatch.setenv("LESION_DATA", str(data_root))
-    monkeypatch.setattr(cache, "EXPERIMENTS", tmp_path)
+    monkeypatch.setattr(cached_results, "EXPERIMENTS", tmp_path)
     for made_before, description in ((False, "No study was made"), (True, EXPERIMENTS["leakage"].question)):
         if made_before:
             write_study("leakage", made("leakage"), tmp_path)

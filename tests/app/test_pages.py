@@ -16,8 +16,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.navigation import GROUPS
-from lesion_core.ood.policy import TuningGoal, tune
 from lesion_core.ood.scores import DEFAULT, SCORES
+from lesion_core.ood.threshold_rules import TuningGoal, tune
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.folder import sha256
 from lesion_core.runs.segmenter import SegmenterRun
@@ -199,15 +199,18 @@ def test_a_damaged_segmenter_is_named(
 @pytest.mark.usefixtures("with_run")
 def test_the_answer_on_the_page_is_the_engines(small_run: Run) -> None:
     from lesion_core.data.samples import load, synthetic_samples
+    from lesion_core.ood.rejector import Rejector
     from lesion_core.serving.classifier import Engine
 
     sample = next(s for s in synthetic_samples() if s.id == "synthetic-VASC-1")
     prediction = Engine(small_run).predict(load(sample).image)
+    judge = Rejector.open(small_run)
+    assert judge
+    decision = judge.decide(prediction.outputs)[0]
     said = text(open_page("analyse", image=sample.id))
-    expected = "UNKNOWN" if prediction.decision and prediction.decision.rejected else prediction.code
+    expected = "UNKNOWN" if decision.rejected else prediction.code
     assert expected in said
-    assert prediction.decision
-    assert prediction.decision.reason in said
+    assert decision.reason in said
 
 
 @pytest.mark.usefixtures("with_run")
@@ -227,7 +230,7 @@ def test_an_upload_is_analysed_and_a_broken_one_is_refused_in_a_sentence() -> No
 @pytest.mark.usefixtures("with_run")
 @pytest.mark.parametrize("key", ["confidence", "mahalanobis", "confidence_or_layer3"])
 def test_the_threshold_in_the_link_decides_what_is_kept(key: str, small_run: Run) -> None:
-    from app.rejection import read_evaluated
+    from app.out_of_distribution.rejection import read_evaluated
     from lesion_core.ood.scores import Scorer
 
     judged = read_evaluated(small_run, Scorer.of(small_run), key)
@@ -256,8 +259,8 @@ def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
 
 
 def test_a_changed_picture_is_followed_from_before_to_after(small_run: Run) -> None:
-    from app.changed_pictures import changed
-    from app.rejection import read_evaluated
+    from app.out_of_distribution.corrupted_images import changed
+    from app.out_of_distribution.rejection import read_evaluated
     from lesion_core.ood.scores import Scorer
 
     judged = read_evaluated(small_run, Scorer.of(small_run), "confidence")
@@ -395,10 +398,10 @@ def test_who_pays_compares_data_sets() -> None:
 
 @pytest.mark.usefixtures("with_run")
 def test_a_picture_has_a_set_and_every_score() -> None:
-    from app.cache_rejection import set_of
+    from app.cache.rejection import set_of
 
     sure = np.array([0.98, 0.005, 0.004, 0.003, 0.002, 0.002, 0.002, 0.002])
-    assert "MEL" in set_of("small", sure, 0.6, by_class=False).split(", ")
+    assert "MEL" in set_of(small_run, sure, 0.6, by_class=False).split(", ")
     app = open_page("analyse", image="synthetic-MEL-1")
     app.toggle(key="every_score").set_value(True).run()
     assert not app.exception and any(len(frame.value) == len(SCORES) for frame in app.dataframe)
@@ -433,7 +436,7 @@ def test_a_run_without_test_pictures_ends_in_a_sentence(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("with_run")
 def test_a_policy_that_is_used_is_obeyed_on_analyse(small_run: Run) -> None:
-    from lesion_core.ood.policy import TuningGoal, tune
+    from lesion_core.ood.threshold_rules import TuningGoal, tune
 
     app = open_page("analyse", image="synthetic-NV-1")
     said = []

@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import cache
+from app.cache import images as cached_images
 from lesion_core.analysis.segmentation import MASK_METRICS, count
 from lesion_core.data.masks import read_mask
 from lesion_core.imaging.decode import decode
@@ -48,13 +48,13 @@ def figure(app: AppTest) -> str:
 
 def test_the_link_opens_the_tab_and_only_that_one_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
-    thumbnail = cache.thumbnail
+    thumbnail = cached_images.thumbnail
 
     def counted(sample: Any) -> bytes:
         drawn.append(sample)
         return bytes(thumbnail(sample))
 
-    monkeypatch.setattr(cache, "thumbnail", counted)
+    monkeypatch.setattr(cached_images, "thumbnail", counted)
     said = {
         tab: captions(open_page(image="synthetic-BKL-1", **({"tab": tab} if tab else {})))
         for tab in ("", "The failures first", "What the mask says")

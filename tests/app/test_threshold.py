@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from app.threshold import BARS, KINDS, OTHER_KINDS, Mark, ThresholdBins, threshold_bins
+from app.widgets.threshold import BARS, KINDS, OTHER_KINDS, Mark, ThresholdBins, threshold_bins
 from lesion_core.errors import ConfigError, DataError
 
 Reject = Literal["under", "over"]

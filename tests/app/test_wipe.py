@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.wipe import GROUND, data_uri, in_one_frame, kept_box
+from app.widgets.comparison_slider import GROUND, data_uri, in_one_frame, kept_box
 from lesion_core.config import ColorConstancy, DarkCorner, Preprocessing, Resize
 from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.imaging.preprocess import Pipeline

@@ -60,7 +60,7 @@ APP = (
     PICTURES
     + """
 import streamlit as st
-from app.threshold import Mark, threshold_bins, threshold_line
+from app.widgets.threshold import Mark, threshold_bins, threshold_line
 
 st.set_page_config(layout="wide")
 query = st.query_params

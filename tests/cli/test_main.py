@@ -270,7 +270,7 @@ def test_predict_goes_on_after_a_bad_picture(call: Any, small_run: Run, data_roo
     empty.mkdir()
     refused(call("predict", empty, "--run", small_run.folder), "no picture in what was given")
     refused(call("predict", good, "--run", empty), "is no run")
-    refused(call("predict", good, "--run", small_run.folder, "--trunk", "magic"), "no trunk 'magic'")
+    refused(call("predict", good, "--run", small_run.folder, "--trunk", "magic"), "no backend 'magic'")
 
 
 def test_runs_tells_the_broken(call: Any, run_copy: Path, small_segmenter: SegmenterRun) -> None:

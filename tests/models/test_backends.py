@@ -49,7 +49,7 @@ def test_every_way_gives_the_same_activations(model: ResNet, name: str) -> None:
 
 @pytest.mark.parametrize("name", WAYS)
 def test_an_engine_on_another_trunk_says_the_same(small_run: Run, name: str, tmp_path: Path) -> None:
-    plain, other = Engine(small_run), Engine(small_run, trunk=name)
+    plain, other = Engine(small_run), Engine(small_run, backend=name)
     for seed, code in enumerate(("MEL", "NV", "BKL")):
         image = make_lesion(code, seed, size=96).image
         a, b = plain.predict(image), other.predict(image)
@@ -65,7 +65,7 @@ def test_an_engine_on_another_trunk_says_the_same(small_run: Run, name: str, tmp
 
 
 def test_what_is_missing_is_told(model: ResNet, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelError, match=r"no trunk 'magic'.*eager"):
+    with pytest.raises(ModelError, match=r"no backend 'magic'.*eager"):
         make_backend("magic", model, 64)
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ModelError, match=r"'openvino' cannot be made.*pip install openvino"):

@@ -15,12 +15,12 @@ from lesion_core.errors import ModelError
 from lesion_core.models.classifiers import (
     ARCHITECTURES,
     architecture,
-    blank,
     build,
     initialise,
     pool,
+    sharing_weights,
     stages,
-    twin,
+    untrained,
 )
 
 SMALL = ModelSettings(architecture="resnet10", classes=("MEL", "NV", "BCC"))
@@ -122,7 +122,7 @@ def test_weights_may_be_named_by_path(tmp_path: Path) -> None:
 def test_a_blank_network_draws_nothing_and_is_the_same_once_filled() -> None:
     whole = build(SMALL)
     before = torch.get_rng_state()
-    empty = blank(SMALL)
+    empty = untrained(SMALL)
     assert torch.equal(before, torch.get_rng_state()), "others draw from this stream"
     empty.load_state_dict(whole.state_dict())
     x = torch.rand(2, 3, 64, 64)
@@ -133,7 +133,7 @@ def test_a_blank_network_draws_nothing_and_is_the_same_once_filled() -> None:
 
 def test_a_twin_has_the_same_weights_and_hooks_of_its_own() -> None:
     model = build(ModelSettings(architecture="resnet10", classes=("a", "b")))
-    second = twin(model)
+    second = sharing_weights(model)
     for one, other in zip(
         (*model.parameters(), *model.buffers()), (*second.parameters(), *second.buffers()), strict=True
     ):

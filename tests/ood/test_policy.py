@@ -12,20 +12,9 @@ from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.ood.benchmark import scoreboard
 from lesion_core.ood.model_outputs import Outputs, outputs_of, stranger_outputs
-from lesion_core.ood.policy import (
-    THRESHOLD_RULES,
-    Limit,
-    Policy,
-    PolicyFile,
-    TuningGoal,
-    decide,
-    keeps,
-    read_policy,
-    split_scores,
-    tune,
-    write_policy,
-)
+from lesion_core.ood.policy import Limit, Policy, PolicyFile, decide, keeps, read_policy, write_policy
 from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
+from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, split_scores, tune
 from lesion_core.runs.classifier import Run, open_run
 
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from lesion_core.analysis.conformal import conformal, fewest
 from lesion_core.errors import ConfigError, DataError
-from lesion_core.ood.risk_control import GRID, STARTS, conformal, control_risk, fewest
+from lesion_core.ood.risk_control import GRID, STARTS, control_risk
 
 
 def binomial_tail(k, n, p):

@@ -20,7 +20,8 @@ from lesion_core.explain.sanity import STAGES
 from lesion_core.imaging.decode import decode
 from lesion_core.models.backends import BACKENDS
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
-from lesion_core.ood.policy import TuningGoal, decide, keeps, tune, write_policy
+from lesion_core.ood.policy import keeps, read_policy
+from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.runs.classifier import Run, open_run, write_config
 from lesion_core.serving.classifier import AT_ONCE, Engine, Prediction
@@ -50,16 +51,15 @@ def test_a_prediction_is_consistent(engine: Engine, small_run: Run, images: list
         assert p.classes == small_run.classes and p.logits.dtype == np.float32 and p.milliseconds > 0
         assert p.code == p.classes[int(p.logits.argmax())]
         assert p.confidence == p.probabilities.max()
-        assert engine.policy is not None and p.decision is not None
-        scores = Scorer.of(small_run).all(p.outputs)
-        assert p.decision == decide(engine.policy, scores)[0] and len(p.decision.scores) == 2
+        assert p.decision is None  # the model knows of no policy
         np.testing.assert_array_equal(p.outputs.logits[0], p.logits)
 
 
 def test_a_picture_scores_live_as_it_is_stored(engine: Engine, small_run: Run, trained: Any) -> None:
     """Its features are projected as those of the run were, so a policy says the same of both."""
-    scorer, policy = Scorer.of(small_run), engine.policy
+    scorer, policy = Scorer.of(small_run), read_policy(small_run)
     assert policy is not None
+    judge = Rejector(small_run, policy)
     for i in (0, 7, 31):
         live = engine.predict(decode(Path(trained.collection.table["path"].iloc[i])))
         stored = outputs_of(small_run, small_run.predictions.iloc[[i]])
@@ -71,7 +71,7 @@ def test_a_picture_scores_live_as_it_is_stored(engine: Engine, small_run: Run, t
     for i, path in enumerate(trained.collection.ood["path"][: len(small_run.strangers)]):
         live = engine.predict(decode(Path(path)))
         frozen = scorer.all(stranger_outputs(small_run), policy.parts)
-        assert live.decision is not None and live.decision.rejected == bool(~keeps(policy, frozen)[i])
+        assert judge.decide(live.outputs)[0].rejected == bool(~keeps(policy, frozen)[i])
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -91,25 +91,10 @@ def test_many_files_are_answered_as_one_by_one(engine: Engine, trained: Any, tmp
         np.testing.assert_allclose(answer.logits, alone.logits, atol=1e-4)
         np.testing.assert_allclose(answer.maps, alone.maps, atol=1e-4)
         np.testing.assert_allclose(answer.probabilities, alone.probabilities, atol=1e-5)
-        assert answer.decision is not None and alone.decision is not None
-        assert answer.decision.rejected == alone.decision.rejected
+        assert answer.code == alone.code
         for name in ("logits", "reduced", "residual", "layer3"):
             np.testing.assert_allclose(getattr(answer.outputs, name), getattr(alone.outputs, name), atol=1e-3)
     assert list(engine.predict_files([])) == []
-
-
-@pytest.mark.parametrize("key", ["energy", "mahalanobis", "knn", "vim", "confidence_or_mahalanobis"])
-def test_another_policy_is_obeyed(
-    key: str, run_copy: Path, small_run: Run, images: list[np.ndarray], tmp_path: Path
-) -> None:
-    path = tmp_path / "mine.json"
-    made = tune(small_run, key, goal=TuningGoal(share=0.5))
-    write_policy(made, path)
-    (run_copy / "policy.json").unlink()
-    found = Engine.open(run_copy, path)
-    assert found.policy == made
-    decision = found.predict(images[0]).decision
-    assert decision is not None and tuple(decision.scores) == made.parts and "calibration" in decision.reason
 
 
 @pytest.mark.parametrize("shape", [(17, 200), (450, 600), (1200, 1600), (64, 64)])
@@ -158,7 +143,6 @@ def test_altered_weights_are_refused(run_copy: Path) -> None:
     save_file(tensors, path)
     with pytest.raises(RunError, match=r"model\.safetensors of run small was altered"):
         Engine.open(run_copy)
-    (run_copy / "policy.json").unlink()
     with pytest.raises(RunError, match=r"does not give its known answer: a logit differs by 0\.05"):
         Engine(reseal(run_copy))
     tensors["fc.bias"][0] = np.nan
@@ -170,21 +154,8 @@ def test_altered_weights_are_refused(run_copy: Path) -> None:
 def test_weights_of_another_architecture_are_refused(run_copy: Path) -> None:
     config = run_copy / "config.json"
     config.write_text(config.read_text().replace('"resnet10"', '"resnet50"'))
-    (run_copy / "policy.json").unlink()
     with pytest.raises(ModelError, match="does not fit the model"):
         Engine(open_run(run_copy))
-
-
-def test_a_policy_of_another_run_is_refused(run_copy: Path) -> None:
-    config = run_copy / "config.json"
-    config.write_text(config.read_text().replace("start at random", "began at random"))
-    with pytest.raises(RunError, match="made for another run"):
-        Engine(open_run(run_copy))
-
-
-def test_a_run_without_policy_rejects_nothing(run_copy: Path, images: list[np.ndarray]) -> None:
-    (run_copy / "policy.json").unlink()
-    assert Engine.open(run_copy).predict(images[0]).decision is None
 
 
 def test_the_prediction_brings_the_map_of_every_class(engine: Engine, images: list[np.ndarray]) -> None:
@@ -201,12 +172,6 @@ def test_the_same_question_is_answered_from_memory(small_run: Run, images: list[
     first = engine.explain(images[0], "MEL", method="smoothgrad")
     assert engine.explain(images[0].copy(), "MEL", method="smoothgrad") is first
     assert engine.explain(images[1], "MEL", method="smoothgrad") is not first
-
-
-def test_a_policy_of_another_run_in_memory_is_refused_too(small_run: Run) -> None:
-    foreign = tune(small_run, "confidence", "keep", TuningGoal()).model_copy(update={"run": "0" * 16})
-    with pytest.raises(RunError, match="made for another run"):
-        Engine(small_run, policy=foreign)
 
 
 def test_answers_are_the_predictions(engine: Engine, images: list[np.ndarray]) -> None:

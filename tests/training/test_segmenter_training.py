@@ -17,7 +17,9 @@ from lesion_core.config import Preprocessing, Resize, SegmenterRunSettings, Segm
 from lesion_core.data.collection import collect
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.training.masked_pictures import MaskedPictures, make_store, transform
-from lesion_core.training.segmenter import FittedSegmenter, SegmenterData, dice_loss, fit_segmenter
+from lesion_core.training.segmenter import FittedSegmenter, fit_segmenter
+from lesion_core.training.segmenter_data_module import SegmenterData
+from lesion_core.training.segmenter_module import dice_loss
 
 PLAIN = Preprocessing(resize=Resize(size=32, fit="stretch"), mean=(0, 0, 0), std=(1, 1, 1))
 

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lesion_core.imaging.artefacts import Field, Mask, Picture, Rng, blur, bow, noise, spots, step, strokes
+from lesion_core.imaging.arrays import Mask, Pixels
+from lesion_core.imaging.artefacts import Field, Rng, blur, bow, noise, spots, step, strokes
 
 ALBEDO = np.array([246, 226, 217], np.float32)
 """Skin without any pigment, RGB."""
@@ -105,7 +106,7 @@ class Canvas:
         turns, far = rng.uniform(0, 2 * np.pi, count), rng.uniform(low, high, count) * self.radius
         return [(self.centre + r * np.array([np.cos(t), np.sin(t)]), t) for r, t in zip(far, turns, strict=True)]
 
-    def photograph(self, rng: Rng) -> Picture:
+    def photograph(self, rng: Rng) -> Pixels:
         """Light, lens and sensor turn the canvas into a picture."""
         pigments = [np.maximum(p, 0) for p in (self.melanin, self.blood, self.deep)]
         # Planes, (3, H, W): arithmetic on them is several times as fast as on pixels.

@@ -16,7 +16,8 @@ import numpy as np
 
 from lesion_core.data.synthetic.dermoscopic_structures import KINDS, SKIN_TONES, Canvas
 from lesion_core.errors import ConfigError, DataError
-from lesion_core.imaging.artefacts import ARTEFACTS, Mask, Picture, add_artefact
+from lesion_core.imaging.arrays import Mask, Pixels
+from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.labels import ISIC2019
 
 DETAIL = 160
@@ -41,7 +42,7 @@ class SyntheticLesion:
         artefact_masks: (H, W) bool for each artefact that was asked for.
     """
 
-    image: Picture
+    image: Pixels
     mask: Mask
     diagnosis: str
     seed: int
@@ -69,8 +70,8 @@ def picture_shape(size: int | tuple[int, int]) -> tuple[int, int]:
 
 def _make(
     diagnosis: str | None, seed: int, size: int | tuple[int, int], skin_tone: int | None
-) -> tuple[Picture, Mask, int]:
-    """Picture, mask and skin tone; without a diagnosis there is skin alone."""
+) -> tuple[Pixels, Mask, int]:
+    """Pixels, mask and skin tone; without a diagnosis there is skin alone."""
     height, width = picture_shape(size)
     if seed < 0:
         raise ConfigError(f"The seed {seed} is negative.", "Give a whole number from 0.")
@@ -95,7 +96,7 @@ def _make(
     return image, mask > 0.5, tone
 
 
-def make_skin(seed: int, size: int | tuple[int, int] = 256, skin_tone: int | None = None) -> Picture:
+def make_skin(seed: int, size: int | tuple[int, int] = 256, skin_tone: int | None = None) -> Pixels:
     """Healthy skin: what `make_lesion` of the same seed, size and tone paints its lesion on.
 
     Args:
@@ -161,7 +162,7 @@ def gallery(n: int = 24, seed: int = 0, size: int | tuple[int, int] = 256) -> li
 # A data set ----------------------------------------------------------------------------------------------------
 
 
-def _again(lesion: SyntheticLesion, rng: np.random.Generator) -> tuple[Picture, Mask]:
+def _again(lesion: SyntheticLesion, rng: np.random.Generator) -> tuple[Pixels, Mask]:
     """The same lesion photographed once more: turned, nearer or farther, in another light."""
     height, width = lesion.mask.shape
     move = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-180, 180), rng.uniform(0.92, 1.15))
@@ -173,7 +174,7 @@ def _again(lesion: SyntheticLesion, rng: np.random.Generator) -> tuple[Picture, 
     return np.clip(image * light, 0, 255).astype(np.uint8), mask.astype(bool)
 
 
-def _write(path: Path, picture: Picture, quality: int = 95) -> None:
+def _write(path: Path, picture: Pixels, quality: int = 95) -> None:
     bgr = picture[..., ::-1] if picture.ndim == 3 else picture
     path.write_bytes(cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from lesion_core.data.synthetic.lesions import make_skin, picture_shape
 from lesion_core.data.tables import read_csv
 from lesion_core.errors import ConfigError, DataError
-from lesion_core.imaging.artefacts import Picture, Rng, noise, step
+from lesion_core.imaging.arrays import Pixels
+from lesion_core.imaging.artefacts import Rng, noise, step
 
 Shape = tuple[int, int]
 WORDS = (
@@ -56,11 +57,11 @@ def _colour(rng: Rng, low: int = 0, high: int = 255) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _paper(shape: Shape, colour: tuple[int, int, int]) -> Picture:
+def _paper(shape: Shape, colour: tuple[int, int, int]) -> Pixels:
     return np.full((*shape, 3), colour, np.uint8)
 
 
-def _box(image: Picture, x: float, y: float, w: float, h: float, colour: tuple[int, int, int]) -> None:
+def _box(image: Pixels, x: float, y: float, w: float, h: float, colour: tuple[int, int, int]) -> None:
     """A filled rectangle; all lengths are shares of the picture."""
     height, width = image.shape[:2]
     cv2.rectangle(
@@ -68,7 +69,7 @@ def _box(image: Picture, x: float, y: float, w: float, h: float, colour: tuple[i
     )
 
 
-def _write(image: Picture, text: str, x: float, y: float, size: float, colour: tuple[int, int, int]) -> None:
+def _write(image: Pixels, text: str, x: float, y: float, size: float, colour: tuple[int, int, int]) -> None:
     """A line of text of `size` short sides; it starts at the shares x, y."""
     height, width = image.shape[:2]
     scale = size * min(height, width) / 22
@@ -89,21 +90,21 @@ def _blend(low: tuple[int, int, int], high: tuple[int, int, int], t: NDArray[np.
     return np.asarray(a + np.asarray(t, np.float32)[..., None] * (b - a), np.float32)
 
 
-def _noise(rng: Rng, shape: Shape) -> Picture:
+def _noise(rng: Rng, shape: Shape) -> Pixels:
     if rng.random() < 0.5:
         return rng.integers(0, 256, (*shape, 3), np.uint8)
     clouds = np.stack([noise(rng, shape, rng.uniform(2, 20), 4, 0.7) for _ in range(3)], -1)
     return np.clip(128 + 60 * clouds, 0, 255).astype(np.uint8)
 
 
-def _gradient(rng: Rng, shape: Shape) -> Picture:
+def _gradient(rng: Rng, shape: Shape) -> Pixels:
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     turn = rng.uniform(0, 2 * np.pi)
     t = (1 + (x * np.cos(turn) + y * np.sin(turn)) / np.sqrt(2)) / 2 if rng.random() < 0.6 else np.hypot(x, y) / 1.5
     return _blend(_colour(rng), _colour(rng), t).astype(np.uint8)
 
 
-def _checkerboard(rng: Rng, shape: Shape) -> Picture:
+def _checkerboard(rng: Rng, shape: Shape) -> Pixels:
     y, x = np.mgrid[: shape[0], : shape[1]]
     side, shift = min(shape) / rng.integers(4, 14), rng.uniform(0, 50)
     odd = ((x + shift) // side + (y + shift) // side) % 2
@@ -111,7 +112,7 @@ def _checkerboard(rng: Rng, shape: Shape) -> Picture:
     return _blend(*ends, odd).astype(np.uint8)
 
 
-def _text(rng: Rng, shape: Shape) -> Picture:
+def _text(rng: Rng, shape: Shape) -> Pixels:
     image, ink = _paper(shape, _colour(rng, 232, 252)), _colour(rng, 10, 60)
     size = rng.uniform(0.024, 0.04) * 1.2
     _write(image, " ".join(rng.choice(WORDS, 3)).title(), 0.07, 0.11, 1.6 * size, ink)
@@ -125,7 +126,7 @@ def _text(rng: Rng, shape: Shape) -> Picture:
     return image
 
 
-def _chart(rng: Rng, shape: Shape) -> Picture:
+def _chart(rng: Rng, shape: Shape) -> Pixels:
     image, ink = _paper(shape, (252, 252, 252)), (70, 70, 76)
     for y in np.linspace(0.18, 0.86, 6):
         _box(image, 0.12, y, 0.83, 0.001, (222, 222, 226))
@@ -154,7 +155,7 @@ def _chart(rng: Rng, shape: Shape) -> Picture:
     return image
 
 
-def _screen(rng: Rng, shape: Shape) -> Picture:
+def _screen(rng: Rng, shape: Shape) -> Pixels:
     dark, accent = rng.random() < 0.4, _colour(rng, 30, 200)
     ground, card = ((28, 30, 36), (44, 47, 56)) if dark else ((240, 242, 246), (255, 255, 255))
     ink = (216, 218, 224) if dark else (50, 54, 64)
@@ -179,11 +180,11 @@ def _screen(rng: Rng, shape: Shape) -> Picture:
     return image
 
 
-def _flat(rng: Rng, shape: Shape) -> Picture:
+def _flat(rng: Rng, shape: Shape) -> Pixels:
     return _paper(shape, _colour(rng))
 
 
-def _scene(rng: Rng, shape: Shape) -> Picture:
+def _scene(rng: Rng, shape: Shape) -> Pixels:
     height, width = shape
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
     dusk = rng.random() < 0.35
@@ -210,7 +211,7 @@ def _scene(rng: Rng, shape: Shape) -> Picture:
     return picture
 
 
-def _fabric(rng: Rng, shape: Shape) -> Picture:
+def _fabric(rng: Rng, shape: Shape) -> Pixels:
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     pace = np.float32(2 * np.pi * rng.uniform(18, 34) / min(shape))
     x, y = x + min(shape) * 0.006 * noise(rng, shape, 3, 2), y + min(shape) * 0.006 * noise(rng, shape, 3, 2)
@@ -223,11 +224,11 @@ def _fabric(rng: Rng, shape: Shape) -> Picture:
     return np.asarray(np.clip(image * shade[..., None], 0, 255), np.uint8)
 
 
-def _skin(rng: Rng, shape: Shape) -> Picture:
+def _skin(rng: Rng, shape: Shape) -> Pixels:
     return make_skin(int(rng.integers(2**31)), shape)
 
 
-STRANGERS: dict[str, Callable[[Rng, Shape], Picture]] = {
+STRANGERS: dict[str, Callable[[Rng, Shape], Pixels]] = {
     "noise": _noise,
     "gradient": _gradient,
     "checkerboard": _checkerboard,
@@ -242,7 +243,7 @@ STRANGERS: dict[str, Callable[[Rng, Shape], Picture]] = {
 """Kinds of pictures that are no lesion: each draws one from a random stream and (H, W)."""
 
 
-def make_stranger(kind: str, seed: int, size: int | tuple[int, int] = 256) -> Picture:
+def make_stranger(kind: str, seed: int, size: int | tuple[int, int] = 256) -> Pixels:
     """A picture that is no lesion; the same arguments give the same pixels.
 
     Args:

@@ -12,13 +12,17 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from app import cache, cache_explanation, explanation, figures
+from app.cache import explanation as explanations
+from app.cache import runs as cached_runs
 from app.components import problem
+from app.explain import explanation
+from app.figures import style
 from lesion_core.config import DarkCorner
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
 from lesion_core.explain.maps import energy_inside, peak_inside
 from lesion_core.explain.methods import METHODS
+from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.imaging.geometry import dark_ring, to_original
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
@@ -28,8 +32,6 @@ if TYPE_CHECKING:
     from lesion_core.explain.attribution import Attribution
     from lesion_core.serving.classifier import Prediction
 
-Pixels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 PASSES = {"integrated_gradients": 34, "gradient_shap": 24, "smoothgrad": 24, "occlusion": 226, "superpixels": 300}
 """Pictures that go through the network for one map, for its progress bar."""
 
@@ -55,8 +57,8 @@ class Asked:
         """
 
         def ask(on_pass: Callable[[int], None] | None) -> Attribution:
-            return cache_explanation.explain(
-                self.run.name,
+            return explanations.explain(
+                self.run,
                 self.picture.image,
                 self.target,
                 self.layer,
@@ -129,11 +131,11 @@ def lesion_mask(picture: Picture) -> tuple[Mask | None, str]:
     """Where the lesion is, and who says so: the true mask, else the first segmenter's, else nothing."""
     if picture.mask is not None:
         return picture.mask, "The true mask." if picture.origin == "synthetic" else "The expert's mask."
-    found = cache.segmenters()[0]
+    found = cached_runs.segmenters()[0]
     if not found or picture.origin == "stranger":
         return None, ""
     try:
-        mask = cache.segment(found[0].name, picture.image).mask(0.5)
+        mask = cached_runs.segment(found[0], picture.image).mask(0.5)
     except LesionError:
         return None, ""
     return (mask, f"The mask that {found[0].name} finds.") if mask.any() else (None, "")
@@ -144,7 +146,7 @@ def numbers(
 ) -> None:
     """What one map says, beside it."""
     probability = prediction.probabilities[asked.run.classes.index(asked.target)]
-    st.metric(f"Probability of {asked.target}", figures.percent(float(probability), 1))
+    st.metric(f"Probability of {asked.target}", style.percent(float(probability), 1))
     st.metric(
         "Largest evidence",
         f"{attribution.maximum:.3g}",
@@ -154,8 +156,8 @@ def numbers(
     if mask is not None and attribution.maximum > 0:
         st.metric(
             "Evidence inside the lesion",
-            figures.percent(energy_inside(heat, mask)),
-            help=f"The lesion covers {figures.percent(asked.share_seen(mask))} of what the model was shown.",
+            style.percent(energy_inside(heat, mask)),
+            help=f"The lesion covers {style.percent(asked.share_seen(mask))} of what the model was shown.",
         )
         st.metric(
             "Maximum inside the lesion",
@@ -163,19 +165,19 @@ def numbers(
             help="The pointing game: is the strongest point of the map on the lesion?",
         )
     if attribution.maximum > 0:
-        hair = cache_explanation.hair(asked.picture.image)
+        hair = explanations.hair(asked.picture.image)
         dark = dark_ring(asked.picture.image, DarkCorner())
         st.metric(
             "Evidence on hair",
-            figures.percent(energy_inside(heat, hair), 1),
-            help=f"Hair covers {figures.percent(asked.share_seen(hair), 1)} of what the model was shown. On dark "
-            f"corners: {figures.percent(energy_inside(heat, dark), 1)}. Rulers are not looked for: *Ask back* "
+            style.percent(energy_inside(heat, hair), 1),
+            help=f"Hair covers {style.percent(asked.share_seen(hair), 1)} of what the model was shown. On dark "
+            f"corners: {style.percent(energy_inside(heat, dark), 1)}. Rulers are not looked for: *Ask back* "
             "lays one on the picture and says how much of the evidence goes there.",
         )
     if attribution.completeness_error is not None:
         st.metric(
             "Completeness error",
-            figures.percent(attribution.completeness_error, 2),
+            style.percent(attribution.completeness_error, 2),
             help="The map must sum to the difference of the answers to picture and baseline; this is missing.",
         )
 
@@ -188,7 +190,7 @@ def panels(
     if beside == "models":
         runs = [
             run
-            for run in cache.runs()[0]
+            for run in cached_runs.runs()[0]
             if asked.target in run.classes and (asked.against is None or asked.against in run.classes)
         ]
         wanted = [(run.name, replace(asked, run=run)) for run in runs]
@@ -229,10 +231,10 @@ def panels(
                 said = f"{name}: largest {attribution.maximum:.3g}"
                 heat = one.heat(attribution)
                 if mask is not None:
-                    said += f", {figures.percent(energy_inside(heat, mask))} inside"
+                    said += f", {style.percent(energy_inside(heat, mask))} inside"
                 if beside != "methods":
-                    p = cache.predict(one.run.name, one.picture.image).probabilities[one.run.classes.index(one.target)]
-                    said += f", probability {figures.percent(float(p))}"
+                    p = cached_runs.predict(one.run, one.picture.image).probabilities[one.run.classes.index(one.target)]
+                    said += f", probability {style.percent(float(p))}"
                 st.image(lines(shown), width="stretch", alt=f"{name} over the picture", caption=said)
     what = (
         "in multiples of each map's mean, as their units differ; what is more looks like the end"
@@ -251,7 +253,7 @@ def panels(
         )
     )
     if by_spread:
-        ranks = cache_explanation.agreement([a for _, _, a in found])
+        ranks = explanations.agreement([a for _, _, a in found])
         st.dataframe(
             pd.DataFrame(ranks, index=[n for n, _, _ in found], columns=[n for n, _, _ in found]).round(2),
             alt="Rank agreement of every two methods",

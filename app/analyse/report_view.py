@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app import explanation
+from app.analyse.history import malignant_share
 from app.components import outline
-from app.history import malignant_share
-from lesion_core.imaging.lesion import Mask
+from app.explain import explanation
+from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.labels import diagnosis
 from lesion_core.reports.picture import Report
 
@@ -24,11 +23,14 @@ if TYPE_CHECKING:
     from lesion_core.runs.segmenter import SegmenterRun
     from lesion_core.serving.classifier import Prediction
 
-Pixels = NDArray[np.uint8]
 
 FOUND = (230, 159, 0)
 """The contour's orange, as on the page Segment."""
 NO_POLICY = "This run has no rejection policy, so nothing was rejected."
+UNUSABLE_POLICY = (
+    "The run's rejection policy cannot be read, so nothing was rejected: no answer here was checked for pictures that "
+    "the model does not know."
+)
 CAVEAT = "An outline means something only on a dermoscopic picture of a lesion, and this picture was rejected."
 DATA_SETS = {"ham10000": "HAM10000", "isic2017": "ISIC 2017", "bcn20000": "BCN20000", "msk": "MSK"}
 """The parts of ISIC 2019 by the name in a run's table."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesion_core.explain.methods import METHODS
+from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.geometry import to_original
 from lesion_core.imaging.preprocess import Pipeline
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lesion_core.explain.attribution import Attribution
     from lesion_core.runs.classifier import Run
 
-Pixels = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
 BLUE, VERMILION = (0, 84, 147), (196, 72, 0)

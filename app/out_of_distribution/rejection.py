@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from app.threshold import Mark, ThresholdBins, threshold_bins
+from app.widgets.threshold import Mark, ThresholdBins, threshold_bins
+from lesion_core.analysis.conformal import Conformal, conformal
 from lesion_core.analysis.intervals import share_intervals, wilson
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.predictions import predict
@@ -17,9 +18,9 @@ from lesion_core.analysis.subgroups import UNKNOWN, age_bands
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import LesionError, RunError
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
-from lesion_core.ood.policy import THRESHOLD_RULES, Policy, TuningGoal, keeps, tune
-from lesion_core.ood.risk_control import Conformal, conformal
+from lesion_core.ood.policy import Policy, keeps
 from lesion_core.ood.scores import Score, Scorer, score
+from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, tune
 from lesion_core.ood.thresholds import one_a_group
 from lesion_core.runs.classifier import Run
 

@@ -7,10 +7,11 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from app import cache, figures
-from app.figures import percent
-from app.lessons import budget
-from app.rejection import EvaluatedScore
+from app.cache import results as cached_results
+from app.compare.lessons import budget
+from app.figures import shares as share_figures
+from app.figures.style import percent
+from app.out_of_distribution.rejection import EvaluatedScore
 from lesion_core.analysis.intervals import wilson
 from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.experiments import EXPERIMENTS
@@ -68,7 +69,7 @@ def something_wrong(judged: EvaluatedScore, at: float) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.plotly_chart(
-            figures.share_dots(found, "dermoscopy rejected"),
+            share_figures.share_dots(found, "dermoscopy rejected"),
             config={"displayModeBar": False},
             alt="Rejected share of test dermoscopy by what is wrong with it, with 95 % intervals",
         )
@@ -99,7 +100,7 @@ def something_wrong(judged: EvaluatedScore, at: float) -> None:
 
 def left_out() -> None:
     """The study of diagnoses that were never taught."""
-    finding = cache.finding("left_out")
+    finding = cached_results.finding("left_out")
     if finding is None:
         return
     entry = EXPERIMENTS["left_out"]

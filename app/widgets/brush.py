@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from app.wipe import data_uri
+from app.widgets.comparison_slider import data_uri
 
 GRID = 64
 """Cells a side of the mask that comes back from the browser."""

@@ -1,4 +1,4 @@
-"""Ways to run a trunk beside eager float32, speed and answers: python -m benchmarks.trunks [RUN [MOST [WAY ...]]]
+"""Ways to run a trunk beside eager float32, speed and answers: python -m benchmarks.backends [RUN [MOST [WAY ...]]]
 
 One process, the ways in turn, medians. Predictions and maps are compared on the run's own test pictures where
 LESION_DATA has them (the first MOST), else on synthetic lesions.
@@ -45,7 +45,7 @@ def main() -> None:
     engines: dict[str, Engine] = {}
     for name in dict.fromkeys(["eager", *(sys.argv[3:] or BACKENDS)]):
         try:
-            engines[name] = Engine.open(folder, trunk=name)
+            engines[name] = Engine.open(folder, backend=name)
         except ModelError as error:
             print(f"{name}: {error}")
     image = make_lesion("MEL", 0, 300).image
@@ -55,7 +55,7 @@ def main() -> None:
             x = engine._input(image)
             start = time.perf_counter()
             with torch.no_grad():
-                engine._trunk(x)
+                engine._backend(x)
             if turn >= 5:
                 spent[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(times) for name, times in spent.items()}

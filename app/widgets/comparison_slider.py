@@ -8,11 +8,9 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
+from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.preprocess import Box, Step
-
-Pixels = NDArray[np.uint8]
 
 SIDE = 900
 """Longest side, in pixels, of a picture that is sent to the browser."""

@@ -1,88 +1,20 @@
-"""The charts of the pages of results: data in, a Plotly figure out. No Streamlit, no files, no model.
-
-Diagnoses have the colours of `lesion_core.labels`. Right, wrong and strange differ in lightness as well as in
-hue, and what is a threshold or a reference is a line with words on it, so that no chart needs colour to be read.
-"""
+"""Charts of a run's results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
-from lesion_core.labels import diagnosis
+from app.figures.style import ACCENT, GRID, INK, MUTED, PALE, SHARES, colour_of, lengths, name_of, styled, swatch
 
 if TYPE_CHECKING:
-    from lesion_core.explain.faithfulness import Curve
-
-INK, MUTED, GRID, PALE = "#1C2B2D", "#6B7A7C", "#E3E8E6", "#B9C4C3"
-ACCENT = "#0B6E75"
-RIGHT, WRONG, STRANGE = "#8CC0C2", "#1C2B2D", "#8561A8"
-"""Pictures with a correct answer, with a wrong one, and pictures that are no lesion."""
-SHARES = [[0.0, "#F4F7F6"], [0.25, "#BFDCDD"], [0.5, "#74B3B6"], [0.75, "#2F868B"], [1.0, "#064A50"]]
-"""Shares from 0 to 1 in one hue, light to dark."""
-SIDES = {"benign": "#2C6E9B", "malignant": "#9C3D00"}
-
-SMALLEST = 20
-"""Pictures of a group under which its share says little."""
-
-
-def colour_of(code: str) -> str:
-    """The colour of a diagnosis, or of a side of benign against malignant.
-
-    Raises:
-        DataError: The code is unknown.
-    """
-    return SIDES[code] if code in SIDES else diagnosis(code).colour
-
-
-def name_of(code: str) -> str:
-    """The plain name of a diagnosis, or of a side of benign against malignant."""
-    return code if code in SIDES else diagnosis(code).name
-
-
-def percent(value: float, digits: int = 0) -> str:
-    """A share as text: 0.873 is '87 %', NaN is 'none'."""
-    return f"{100 * value:.{digits}f} %" if np.isfinite(value) else "none"
-
-
-def _swatch(code: str) -> str:
-    return f'<span style="color:{colour_of(code)}">■</span> {code}'
-
-
-def _styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
-    figure.update_layout(
-        **{
-            "height": height,
-            "margin": {"l": 56, "r": 16, "t": 32, "b": 48},
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "font": {"color": INK, "size": 13},
-            "hoverlabel": {"font": {"size": 13}},
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None},
-            **layout,
-        }
-    )
-    figure.update_xaxes(gridcolor=GRID, zeroline=False, title_font_color=MUTED)
-    figure.update_yaxes(gridcolor=GRID, zeroline=False, title_font_color=MUTED)
-    return figure
-
-
-def _lengths(low: NDArray[np.float64], value: NDArray[np.float64], high: NDArray[np.float64]) -> dict[str, Any]:
-    """Error bars from interval ends, as the lengths that Plotly wants."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": high - value,
-        "arrayminus": value - low,
-        "thickness": 1.5,
-        "width": 0,
-    }
+    pass
 
 
 def confusion_matrix(
@@ -137,7 +69,7 @@ def confusion_matrix(
         )
     )
     ticks = list(range(k))
-    _styled(
+    styled(
         figure,
         height,
         showlegend=False,
@@ -147,7 +79,7 @@ def confusion_matrix(
     )
     figure.update_xaxes(
         tickvals=ticks,
-        ticktext=[_swatch(c) for c in classes],
+        ticktext=[swatch(c) for c in classes],
         side="top",
         range=[-0.5, k - 0.5],
         showgrid=False,
@@ -161,7 +93,7 @@ def confusion_matrix(
         showgrid=False,
         title="the truth is",
         scaleanchor="x",
-        ticktext=[f"{_swatch(c)}, n {int(t):,}" for c, t in zip(classes, totals, strict=True)],
+        ticktext=[f"{swatch(c)}, n {int(t):,}" for c, t in zip(classes, totals, strict=True)],
         constrain="domain",
         fixedrange=True,
     )
@@ -200,7 +132,7 @@ def per_class(table: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
                     mode="markers",
                     showlegend=False,
                     marker={"size": 9, "color": colour_of(code)},
-                    error_x={**_lengths(low[one], value[one], high[one]), "color": colour_of(code)},
+                    error_x={**lengths(low[one], value[one], high[one]), "color": colour_of(code)},
                     customdata=[[low[i], high[i], name_of(code)]],
                     hovertemplate=f"{name}, %{{customdata[2]}}: %{{x:.3f}} (%{{customdata[0]:.3f}} to "
                     "%{customdata[1]:.3f})<extra></extra>",
@@ -208,10 +140,10 @@ def per_class(table: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
                 row=1,
                 col=column,
             )
-    _styled(figure, 80 + 36 * len(classes), margin={"l": 96, "r": 16, "t": 32, "b": 32})
+    styled(figure, 80 + 36 * len(classes), margin={"l": 96, "r": 16, "t": 32, "b": 32})
     figure.update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.5, 1], fixedrange=True)
     figure.update_yaxes(categoryorder="array", categoryarray=list(classes)[::-1], fixedrange=True)
-    figure.update_yaxes(tickvals=list(classes), ticktext=[_swatch(c) for c in classes], col=1)
+    figure.update_yaxes(tickvals=list(classes), ticktext=[swatch(c) for c in classes], col=1)
     return figure
 
 
@@ -246,7 +178,7 @@ def runs_side_by_side(
                     showlegend=False,
                     cliponaxis=False,
                     marker={"size": 10, "color": colour, "symbol": "circle" if run == chosen else "circle-open"},
-                    error_x={**_lengths(low, value, high), "color": colour},
+                    error_x={**lengths(low, value, high), "color": colour},
                     customdata=[[run, name, low[0], high[0]]],
                     hovertemplate="%{customdata[0]}, %{customdata[1]}: %{x:.3f} (%{customdata[2]:.3f} to "
                     "%{customdata[3]:.3f})<extra></extra>",
@@ -257,7 +189,7 @@ def runs_side_by_side(
                 x=1.03, xref="paper", y=row, text=text, showarrow=False, xanchor="left", font={"color": colour}
             )
         row += 1.3
-    _styled(figure, height, margin={"l": 8, "r": 48, "t": 8, "b": 32})
+    styled(figure, height, margin={"l": 8, "r": 48, "t": 8, "b": 32})
     figure.update_xaxes(range=[lowest - 0.04, 1.0], dtick=0.1, fixedrange=True)
     figure.update_yaxes(
         tickvals=list(ticks),
@@ -299,7 +231,7 @@ def roc_by_class(curves: pd.DataFrame, auroc: Mapping[str, float]) -> go.Figure:
                 hovertemplate=f"{name_of(str(code))}: finds %{{y:.1%}}, false alarms %{{x:.1%}}<extra></extra>",
             )
         )
-    _styled(figure, 460, legend={"orientation": "v", "x": 1.02, "y": 1, "title": "class, AUROC"})
+    styled(figure, 460, legend={"orientation": "v", "x": 1.02, "y": 1, "title": "class, AUROC"})
     figure.update_xaxes(title="false alarms (1 - specificity)", range=[-0.01, 1.01], tickformat=".0%")
     figure.update_yaxes(title="found (sensitivity)", range=[-0.01, 1.01], tickformat=".0%")
     return figure
@@ -335,12 +267,12 @@ def reliability_diagram(before: pd.DataFrame, after: pd.DataFrame) -> go.Figure:
                 name=name,
                 marker={"size": 9, "symbol": symbol},
                 line={"color": colour, "width": 1.5},
-                error_y=_lengths(low, value, high),
+                error_y=lengths(low, value, high),
                 customdata=rows["n"],
                 hovertemplate="confidence %{x:.2f}, right %{y:.1%}, n = %{customdata}<extra></extra>",
             )
         )
-    _styled(figure, 440)
+    styled(figure, 440)
     figure.update_xaxes(title="the model's confidence (mean of a bin)", range=[0, 1.02], tickformat=".0%")
     figure.update_yaxes(title="share that is right", range=[0, 1.02], tickformat=".0%")
     return figure
@@ -375,129 +307,6 @@ def training_history(history: pd.DataFrame, best_epoch: int | None) -> go.Figure
             )
     if best_epoch is not None:
         figure.add_vline(x=best_epoch + 1, line={"color": INK, "dash": "dot", "width": 1})
-    _styled(figure, 380, legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0})
+    styled(figure, 380, legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0})
     figure.update_xaxes(title="epoch", dtick=1 if history["epoch"].nunique() <= 20 else None)
-    return figure
-
-
-def share_dots(
-    table: pd.DataFrame, title: str, smallest: int = SMALLEST, colours: Mapping[str, str] | None = None
-) -> go.Figure:
-    """Shares of groups as dots with intervals; groups under `smallest` pictures are grey.
-
-    Args:
-        table: group, n, share, low, high, from top to bottom; groups that are NaN have no dot.
-        title: What the share is, on the axis.
-        smallest: Pictures under which a share says little.
-        colours: By group; the others have the accent.
-    """
-    groups = table["group"].astype(str).tolist()
-    value, low, high = (table[c].to_numpy(np.float64) for c in ("share", "low", "high"))
-    n = table["n"].to_numpy(np.int64)
-    figure = go.Figure()
-    for i, group in enumerate(groups):
-        colour = PALE if n[i] < smallest else (colours or {}).get(group, ACCENT)
-        one = slice(i, i + 1)
-        figure.add_trace(
-            go.Scatter(
-                x=value[one],
-                y=[i],
-                mode="markers",
-                showlegend=False,
-                cliponaxis=False,
-                marker={"size": 10, "color": colour},
-                error_x={**_lengths(low[one], value[one], high[one]), "color": colour},
-                customdata=[[group, n[i], low[i], high[i]]],
-                hovertemplate="%{customdata[0]}: %{x:.1%} (%{customdata[2]:.1%} to %{customdata[3]:.1%}), "
-                "n = %{customdata[1]}<extra></extra>",
-            )
-        )
-    _styled(figure, 90 + 28 * max(len(groups), 1), margin={"l": 200, "r": 24, "t": 8, "b": 48})
-    figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title=title, fixedrange=True)
-    labels = [
-        f'<span style="color:{MUTED}">{g}, n {c:,}</span>' if c < smallest else f"{g}, n {c:,}"
-        for g, c in zip(groups, n, strict=True)
-    ]
-    figure.update_yaxes(
-        tickvals=list(range(len(groups))), ticktext=labels, range=[len(groups) - 0.5, -0.5], fixedrange=True
-    )
-    return figure
-
-
-def answer_curves(curves: Mapping[str, Curve]) -> go.Figure:
-    """The answer while pixels are deleted or inserted, each with its area.
-
-    Args:
-        curves: By ``deletion`` and ``insertion``.
-    """
-    figure = go.Figure()
-    for kind, curve in curves.items():
-        figure.add_trace(
-            go.Scatter(
-                x=curve.share,
-                y=curve.answer,
-                mode="lines+markers",
-                name=f"{kind}, area {curve.area:.3f}",
-                line={
-                    "color": WRONG if kind == "deletion" else ACCENT,
-                    "dash": "solid" if kind == "deletion" else "dash",
-                },
-                hovertemplate="%{x:.0%} of the pixels: %{y:.1%}<extra></extra>",
-            )
-        )
-    _styled(figure, 320)
-    figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title="pixels changed, the most important first")
-    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", title="probability of the class")
-    return figure
-
-
-def jaccard_histogram(jaccard: ArrayLike, threshold: float, mine: float | None = None) -> go.Figure:
-    """How many pictures have a mask of each quality; those under the threshold are failures.
-
-    Args:
-        jaccard: (N,) in [0, 1].
-        threshold: Under which a mask counts as a failure.
-        mine: The Jaccard of the picture on the page, if its true mask is known.
-    """
-    values = np.asarray(jaccard, dtype=np.float64)
-    edges = np.linspace(0, 1, 41)
-    counts, _ = np.histogram(values, edges)
-    failed = edges[:-1] < threshold - 1e-9
-    figure = go.Figure(
-        go.Bar(
-            x=(edges[1:] + edges[:-1]) / 2,
-            y=counts,
-            width=0.022,
-            marker={"color": np.where(failed, WRONG, RIGHT).tolist(), "line": {"width": 0}},
-            customdata=np.stack([edges[:-1], edges[1:]], axis=1),
-            hovertemplate="Jaccard %{customdata[0]:.3f} to %{customdata[1]:.3f}: %{y} pictures<extra></extra>",
-        )
-    )
-    _styled(figure, 320, showlegend=False, bargap=0)
-    figure.add_vline(x=threshold, line={"color": ACCENT, "width": 2})
-    share = float((values < threshold).mean()) if len(values) else float("nan")
-    figure.add_annotation(
-        x=threshold,
-        y=1,
-        yref="paper",
-        text=f"failures under {threshold:g}: {percent(share, 1)} ",
-        showarrow=False,
-        xanchor="right",
-        yanchor="top",
-        font={"color": ACCENT},
-    )
-    if mine is not None:
-        figure.add_vline(x=mine, line={"color": MUTED, "width": 1.5, "dash": "dot"})
-        figure.add_annotation(
-            x=mine,
-            y=0.86,
-            yref="paper",
-            text=" this picture ",
-            showarrow=False,
-            yanchor="top",
-            xanchor="right" if mine > 0.5 else "left",
-            font={"color": MUTED},
-        )
-    figure.update_xaxes(title="Jaccard with the expert's mask", range=[0, 1], fixedrange=True)
-    figure.update_yaxes(title="pictures", rangemode="tozero", fixedrange=True)
     return figure

@@ -17,7 +17,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 
-from app.figures import ACCENT, GRID, INK, PALE, RIGHT, STRANGE, WRONG
+from app.figures.style import ACCENT, GRID, INK, PALE, RIGHT, STRANGE, WRONG
 from lesion_core.errors import ConfigError, DataError
 
 Counts = NDArray[np.int64]

@@ -12,13 +12,20 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from app import cache, cache_explanation, explanation, figures, state
-from app.brush import brush
+from app import state
+from app.cache import explanation as explanations
+from app.cache import images as cached_images
+from app.cache import runs as cached_runs
 from app.components import badges, link_to, open_tabs, problem
-from app.evidence import PASSES, Asked, Mask, Pixels, StoppedError, progress, resume
+from app.explain import explanation
+from app.explain.evidence import PASSES, Asked, StoppedError, progress, resume
+from app.figures import shares as share_figures
+from app.figures import style
+from app.widgets.brush import brush
 from lesion_core.config import DarkCorner, HairRemoval
 from lesion_core.explain.maps import energy_inside, peak_inside
 from lesion_core.explain.methods import METHODS
+from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.geometry import dark_ring, to_original
@@ -54,12 +61,10 @@ def faithfulness(asked: Asked, attribution: Attribution) -> None:
     place = chart.empty()
     curves = {}
     for kind in ("deletion", "insertion"):
-        for curve in cache_explanation.curve(
-            asked.run.name, asked.picture.image, asked.target, asked.against, attribution, kind
-        ):
+        for curve in explanations.curve(asked.run, asked.picture.image, asked.target, asked.against, attribution, kind):
             curves[kind] = curve
             place.plotly_chart(
-                figures.answer_curves(curves),
+                share_figures.answer_curves(curves),
                 config={"displayModeBar": False},
                 key=f"{kind}{len(curve.share)}",
                 alt="The probability of the class while pixels are deleted or inserted by importance",
@@ -98,8 +103,8 @@ def sanity(asked: Asked) -> None:
 
 def _stages(asked: Asked, on_pass: Callable[[int], None] | None) -> None:
     columns = st.columns(7)
-    stages = cache_explanation.sanity(
-        asked.run.name,
+    stages = explanations.sanity(
+        asked.run,
         asked.picture.image,
         asked.target,
         asked.against,
@@ -152,28 +157,26 @@ def ask_back(asked: Asked) -> None:
         else:
             strength = st.slider("How much", 0.1, 1.0, 0.6, 0.1, key="strength")
             changed, added = add_artefact(shown, change.removeprefix("add_"), seed=0, strength=strength)
-    before, after = cache.predict(asked.run.name, shown), cache.predict(asked.run.name, changed)
+    before, after = cached_runs.predict(asked.run, shown), cached_runs.predict(asked.run, changed)
     with right:
         columns = st.columns(3)
         index = asked.run.classes.index(asked.target)
         for column, picture, found, words in zip(
             columns, (shown, changed), (before, after), ("before", "after"), strict=False
         ):
-            map_of = cache_explanation.explain(asked.run.name, picture, asked.target)
+            map_of = explanations.explain(asked.run, picture, asked.target)
             scale = max(
-                explanation.peak(cache_explanation.explain(asked.run.name, p, asked.target), signed=False)
+                explanation.peak(explanations.explain(asked.run, p, asked.target), signed=False)
                 for p in (shown, changed)
             )
-            said = (
-                f"{words}: {asked.target} {figures.percent(float(found.probabilities[index]), 1)}, answer {found.code}"
-            )
+            said = f"{words}: {asked.target} {style.percent(float(found.probabilities[index]), 1)}, answer {found.code}"
             if added is not None and added.any() and words == "after":
                 heat = to_original(
                     map_of.heatmap, picture.shape, Pipeline(asked.run.config.settings.preprocessing).frame(picture)
                 )
                 said += (
-                    f"; {figures.percent(energy_inside(heat, added))} of the evidence is on what was added, which "
-                    f"covers {figures.percent(float(added.mean()))}"
+                    f"; {style.percent(energy_inside(heat, added))} of the evidence is on what was added, which "
+                    f"covers {style.percent(float(added.mean()))}"
                 )
             with column:
                 values = explanation.lay(map_of, asked.run, picture, scale)
@@ -187,7 +190,7 @@ def ask_back(asked: Asked) -> None:
             table = pd.DataFrame(
                 {"before": before.probabilities, "after": after.probabilities}, index=list(asked.run.classes)
             )
-            st.dataframe(table.map(lambda p: figures.percent(p, 1)), alt="Probabilities before and after the change")
+            st.dataframe(table.map(lambda p: style.percent(p, 1)), alt="Probabilities before and after the change")
     st.caption(
         "Grad-CAM of the same class before and after, on one scale; the model is given the middle square. If "
         "the answer hangs on a hair or a ruler, the model learned the wrong thing."
@@ -196,7 +199,7 @@ def ask_back(asked: Asked) -> None:
 
 def test_set(asked: Asked) -> None:
     """Where the model looks on all test pictures with a mask."""
-    table = cache_explanation.survey(asked.run.name)
+    table = explanations.survey(asked.run)
     if table is None:
         st.caption(
             "Not measured for this run yet: `python -m lesion_core explain checkpoints/"
@@ -212,15 +215,15 @@ def test_set(asked: Asked) -> None:
     left, right = st.columns(2, gap="large")
     for column, by, words in ((left, "label", "diagnosis"), (right, "result", "right and wrong answers")):
         with column:
-            found = cache_explanation.survey_summary(asked.run.name, key, by)
+            found = explanations.survey_summary(asked.run, key, by)
             colours = {code: diagnosis(code).colour for code in found["group"]} if by == "label" else None
             st.plotly_chart(
-                figures.share_dots(found, "evidence inside the lesion", colours=colours),
+                share_figures.share_dots(found, "evidence inside the lesion", colours=colours),
                 config={"displayModeBar": False},
                 alt=f"Share of evidence inside the lesion by {words}",
             )
     mean = {
-        name: figures.percent(float(rows[name].mean()), digits)
+        name: style.percent(float(rows[name].mean()), digits)
         for name, digits in (("area", 0), ("peak", 0), ("hair", 1), ("dark", 1))
     }
     at = " at the last layer" if METHODS[key].layered else ""
@@ -237,7 +240,7 @@ def test_set(asked: Asked) -> None:
     )
     st.markdown("**Where it looked elsewhere, first**")
     root = state.data_root()
-    here = cache.all_real_samples(root) if root else {}
+    here = cached_images.all_real_samples(root) if root else {}
     elsewhere = rows.assign(gain=rows["inside"] - rows["area"]).nsmallest(12, "gain")
     if not any(image_id in here for image_id in elsewhere["image_id"]):
         st.caption("The pictures are not on this machine (see *Dataset*); these are their numbers.")
@@ -248,11 +251,11 @@ def test_set(asked: Asked) -> None:
         sample = here.get(str(row.image_id))
         if sample is not None:
             with columns[i % 6]:
-                st.image(cache.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
+                st.image(cached_images.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
                 link_to(
                     "explain",
-                    f"{figures.percent(float(row.inside))} inside, {row.label}",
-                    ":material/search:",  # type: ignore[arg-type]
+                    f"{style.percent(float(row.inside))} inside, {row.label}",  # type: ignore[arg-type]
+                    ":material/search:",
                     image=str(row.image_id),
                     run=asked.run.name,
                 )
@@ -266,12 +269,12 @@ def _of_all() -> None:
             "method": METHODS[found["group"]].name,
             "n": found["n"],
             "inside the lesion": f"{found['share']:.3f} ({found['low']:.3f} to {found['high']:.3f})",
-            "maximum inside": figures.percent(found["peak"]),
+            "maximum inside": style.percent(found["peak"]),
             "lesion's share": f"{found['area']:.3f}",
         }
-        for run in cache.runs()[0]
-        if cache_explanation.survey(run.name) is not None
-        for found in cache_explanation.survey_summary(run.name, None, "method").to_dict("records")
+        for run in cached_runs.runs()[0]
+        if explanations.survey(run) is not None
+        for found in explanations.survey_summary(run, None, "method").to_dict("records")
     ]
     if len(rows) > 1:
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Evidence inside the lesion for each model and method")
@@ -290,7 +293,7 @@ def download(
         "and not": asked.against or "",
         "layer": attribution.layer or "",
         "largest evidence": attribution.maximum,
-        "on hair": energy_inside(heat, cache_explanation.hair(image)),
+        "on hair": energy_inside(heat, explanations.hair(image)),
         "on dark corners": energy_inside(heat, dark_ring(image, DarkCorner())),
     }
     if asked.method == "integrated_gradients":

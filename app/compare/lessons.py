@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, figures
-from app.figures import percent
+from app.cache import results as cached_results
+from app.figures import results as result_figures
+from app.figures.style import percent
 from lesion_core.analysis.intervals import Interval
 from lesion_core.config import RunSettings
 from lesion_core.experiments import DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN
@@ -45,7 +46,7 @@ COMPARED = ("balanced_accuracy", "accuracy")
 
 def lessons() -> None:
     """Every study that was made: its question, the chart, what it says, and all figures."""
-    made = {key: found for key in ("leakage", "files", "imbalance") if (found := cache.finding(key))}
+    made = {key: found for key in ("leakage", "files", "imbalance") if (found := cached_results.finding(key))}
     if not made:
         st.caption("No study was made yet: `python -m lesion_core study leakage --data DATA --settings FILE`.")
         return
@@ -57,7 +58,7 @@ def lessons() -> None:
         wanted = drawn(found.table)
         with left:
             st.plotly_chart(
-                figures.runs_side_by_side(
+                result_figures.runs_side_by_side(
                     chart_tables(found.table, names),
                     wanted,
                     next(iter(names.values())),

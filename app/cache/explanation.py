@@ -11,23 +11,24 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from app import cache
+from app.cache import runs
+from app.cache.runs import BY_CONTENT, BY_FINGERPRINT
 from lesion_core.config import HairRemoval
 from lesion_core.explain.survey import FILE as SURVEY
 from lesion_core.explain.survey import read_survey, summary
+from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.hair import hair_mask
+from lesion_core.runs.classifier import Run
 from lesion_core.serving.single_flight import SingleFlightCache
 
 if TYPE_CHECKING:
     from lesion_core.explain.attribution import Attribution
     from lesion_core.explain.faithfulness import Curve
 
-Pixels = NDArray[np.uint8]
-
 
 def explain(
-    name: str,
+    run: Run,
     image: Pixels,
     target: str,
     layer: str = "layer4",
@@ -38,7 +39,7 @@ def explain(
     on_pass: Callable[[int], None] | None = None,
 ) -> Attribution:
     """What in a picture speaks for a class, as `Engine.explain` gives it; the engine remembers it for all visitors."""
-    return cache.engine(name).explain(
+    return runs.engine(run).explain(
         image,
         target,
         against=against,
@@ -46,11 +47,11 @@ def explain(
         layer=layer,
         baseline=baseline,
         on_pass=on_pass,
-        prediction=cache.predict(name, image),
+        prediction=runs.predict(run, image),
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=cache.BY_CONTENT)
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
 def hair(image: Pixels) -> NDArray[np.bool_]:
     """What the hair finder takes for hair, (H, W)."""
     return hair_mask(image, HairRemoval(enabled=True))
@@ -71,7 +72,7 @@ def _curves() -> SingleFlightCache[list[Curve]]:
 
 
 def curve(
-    name: str,
+    run: Run,
     image: Pixels,
     target: str,
     against: str | None,
@@ -82,7 +83,7 @@ def curve(
     from lesion_core.explain.attribution import baseline_square
     from lesion_core.explain.faithfulness import perturbed_curve
 
-    model = cache.engine(name)
+    model = runs.engine(run)
     square = model.pipeline.apply(image)
     of = content_hash(square), content_hash(attribution.raw.view(np.uint8))
     key = (model.run.fingerprint, *of, target, against, kind)
@@ -101,7 +102,7 @@ def curve(
 
 
 def sanity(
-    name: str,
+    run: Run,
     image: Pixels,
     target: str,
     against: str | None,
@@ -114,44 +115,44 @@ def sanity(
     from lesion_core.explain.faithfulness import rank_agreement
     from lesion_core.explain.sanity import STAGES
 
-    true = explain(name, image, target, layer, against=against, method=method, baseline=baseline)
+    true = explain(run, image, target, layer, against=against, method=method, baseline=baseline)
     yield "as trained", "nothing", true, 1.0
-    for stage, found in cache.engine(name).sanity(
+    for stage, found in runs.engine(run).sanity(
         image, target, against=against, method=method, layer=layer, baseline=baseline, on_pass=on_pass
     ):
         yield stage, STAGES[stage], found, rank_agreement(true.raw, found.raw)
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
-def _survey(name: str, fingerprint: str, changed: int) -> pd.DataFrame | None:  # noqa: ARG001
-    return read_survey(cache.run(name))
-
-
-def _changed(name: str) -> int:
-    """When the run's survey was written; 0 where there is none."""
-    path = cache.run(name).folder / SURVEY
+def _changed(run: Run) -> int:
+    """When the run's table of attributions was written; 0 where there is none."""
+    path = run.folder / SURVEY
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
-def survey(name: str) -> pd.DataFrame | None:
+@st.cache_data(show_spinner=False, max_entries=16, hash_funcs=BY_FINGERPRINT)
+def _survey(run: Run, changed: int) -> pd.DataFrame | None:  # noqa: ARG001
+    return read_survey(run)
+
+
+def survey(run: Run) -> pd.DataFrame | None:
     """Where a run looks on its test pictures, as `read_survey` gives it."""
-    changed = _changed(name)
-    return _survey(name, cache.run(name).fingerprint, changed) if changed else None
+    changed = _changed(run)
+    return _survey(run, changed) if changed else None
 
 
-@st.cache_data(show_spinner="Measuring, with intervals …", max_entries=32)
-def _survey_summary(name: str, fingerprint: str, changed: int, method: str | None, by: str) -> pd.DataFrame:
-    table = _survey(name, fingerprint, changed)
+@st.cache_data(show_spinner="Measuring, with intervals …", max_entries=32, hash_funcs=BY_FINGERPRINT)
+def _survey_summary(run: Run, changed: int, method: str | None, by: str) -> pd.DataFrame:
+    table = _survey(run, changed)
     assert table is not None
     return summary(table[table["method"] == method] if method else table, by)
 
 
-def survey_summary(name: str, method: str | None, by: str) -> pd.DataFrame:
+def survey_summary(run: Run, method: str | None, by: str) -> pd.DataFrame:
     """The evidence inside the lesion in groups of test pictures, as `explain.survey.summary` gives it.
 
     Args:
-        name: The run's.
+        run: The run.
         method: Key of `METHODS`; None for all, by method.
         by: As in `summary`.
     """
-    return _survey_summary(name, cache.run(name).fingerprint, _changed(name), method, by)
+    return _survey_summary(run, _changed(run), method, by)

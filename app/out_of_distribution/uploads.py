@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import cache, cache_rejection, state
+from app import state
+from app.cache import runs as cached_runs
 from app.components import problem
-from app.rejection import EvaluatedScore
+from app.out_of_distribution.rejection import EvaluatedScore
 from lesion_core.errors import LesionError
 from lesion_core.imaging.decode import decode
 from lesion_core.ood.scores import SCORES
@@ -46,10 +47,10 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
                 )
                 break
             try:
-                kept[run.fingerprint, file.file_id] = file.name, cache.predict(run.name, decode(file.getvalue()))
+                kept[run.fingerprint, file.file_id] = file.name, cached_runs.predict(run, decode(file.getvalue()))
             except LesionError as error:
                 problem(error)
-    scorer = cache_rejection.scorer(run.name)
+    scorer = cached_runs.scorer(run)
     return [
         (name, prediction.code, SCORES[key].to_display(float(scorer(key, prediction.outputs)[0])))
         for (fingerprint, _), (name, prediction) in kept.items()

@@ -1,0 +1,187 @@
+"""Data sets, samples and pixels, read once for all visitors; caches of pixels are bounded in bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.cache.runs import BY_CONTENT, BY_FINGERPRINT
+from app.dataset.facts import Facts
+from app.dataset.facts import facts as count
+from app.state import OOD_SAMPLES, data_root
+from lesion_core.config import Preprocessing
+from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
+from lesion_core.data.samples import (
+    Picture,
+    Sample,
+    folder_strangers,
+    load,
+    real_samples,
+    stranger_samples,
+    synthetic_samples,
+)
+from lesion_core.data.synthetic.lesions import SyntheticLesion, gallery, make_lesion
+from lesion_core.errors import LesionError
+from lesion_core.imaging.arrays import Pixels
+from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import Pipeline, Preprocessed
+from lesion_core.runs.classifier import Run
+from lesion_core.serving.single_flight import SingleFlightCache
+
+THUMBNAIL = 200
+"""Pixels of the longer side of a small picture."""
+KEPT_PIXELS = 256 * 2**20
+"""Bytes of samples' pixels and masks that are kept: about 300 pictures of 600x450, or 20 of 2,048x2,048."""
+
+
+def data_sets() -> dict[str, Path]:
+    """The data sets that are on this machine: layout to folder; empty where there is no data folder."""
+    root = data_root()
+    return _discover(root) if root else {}
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _discover(root: Path) -> dict[str, Path]:
+    return discover(root)
+
+
+def catalog(layout: str) -> Catalog:
+    """The table of a data set in `data_sets`. The challenges share pictures: those of the other sets count as found."""
+    found = data_sets()
+    shares = layout in ("isic2018_task3", "isic2019")
+    return _catalog(layout, found[layout], tuple(f for f in found.values() if f != found[layout]) if shares else ())
+
+
+@st.cache_data(show_spinner="Reading the tables …", max_entries=8)
+def _catalog(layout: str, root: Path, others: tuple[Path, ...]) -> Catalog:
+    return read(layout, root, image_roots=(root, *others), mask_roots=(root, *others))
+
+
+@st.cache_data(show_spinner="Counting …", max_entries=8)
+def facts(layout: str, root: Path | None) -> Facts:
+    """A data set of `data_sets` in numbers; the synthetic one where it is in no folder."""
+    if root is None:
+        return count(synthetic_table())
+    found = catalog(layout)
+    return count(found.table, found.missing)
+
+
+@st.cache_data(show_spinner=False, max_entries=1)
+def _synthetic_lesions() -> dict[str, SyntheticLesion]:
+    """The synthetic samples, small, with their made-up patients."""
+    made = {}
+    for sample in synthetic_samples():
+        _, code, seed = sample.id.split("-")
+        made[sample.id] = make_lesion(code, int(seed), THUMBNAIL)
+    return made
+
+
+@st.cache_data(show_spinner=False, max_entries=1)
+def synthetic_table() -> pd.DataFrame:
+    """The synthetic samples as a catalog's table; there are no files."""
+    rows = [
+        {
+            "image_id": name,
+            "lesion_id": name,
+            "dataset": "synthetic",
+            "diagnosis": lesion.diagnosis,
+            "dx_type": "synthetic",
+            "age": float(lesion.age),
+            "sex": lesion.sex,
+            "site": lesion.site,
+        }
+        for name, lesion in _synthetic_lesions().items()
+    ]
+    return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+
+
+@st.cache_data(show_spinner=False, max_entries=2048)
+def thumbnail(sample: Sample) -> bytes:
+    """A small JPEG of a sample, at most `THUMBNAIL` pixels a side.
+
+    Raises:
+        ImageError: The file cannot be decoded.
+    """
+    image = decode(sample.path) if sample.path else _synthetic_lesions()[sample.id].image
+    scale = min(1.0, THUMBNAIL / max(image.shape))
+    if scale < 1:
+        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1])
+
+
+@st.cache_data(show_spinner=False, max_entries=8, hash_funcs={**BY_CONTENT, Preprocessing: Preprocessing.fingerprint})
+def preprocess(settings: Preprocessing, image: Pixels) -> Preprocessed:
+    """Every step of some settings on a picture."""
+    return Pipeline(settings).run(image)
+
+
+@st.cache_data(show_spinner="Reading the tables …", max_entries=2)
+def _training_table(root: Path) -> pd.DataFrame:
+    return training_table(root).table
+
+
+# Of cached functions that call each other, the outermost one's spinner is shown, and no other.
+@st.cache_data(show_spinner="Reading the tables …", max_entries=8, hash_funcs=BY_FINGERPRINT)
+def samples(run: Run | None, root: Path | None) -> dict[str, Sample]:
+    """Samples by id: real ones of the run's test split where the data is, synthetic lesions, OOD images.
+
+    Args:
+        run: Without a run there are no real samples.
+        root: The data folder, if there is one.
+    """
+    found: list[Sample] = []
+    if run and root:
+        everything = all_real_samples(root)
+        test = [everything[name] for name in run.part("test")["image_id"] if name in everything]
+        test.sort(key=lambda sample: (sample.mask_path is None, sample.id))
+        # As many of each diagnosis, those with a mask first, so that a list of real pictures is no list of nevi.
+        taken: Counter[str | None] = Counter()
+        for sample in test:
+            taken[sample.truth] += 1
+            if taken[sample.truth] <= 6:
+                found.append(sample)
+    found += synthetic_samples()
+    found += stranger_samples(OOD_SAMPLES)
+    return {sample.id: sample for sample in found}
+
+
+@st.cache_resource(show_spinner="Reading the tables …", max_entries=2)
+def all_real_samples(root: Path) -> dict[str, Sample]:
+    """Every picture of the data folder by id, those that are no lesion too, for links to any; for reading only.
+
+    Data sets that cannot be read are left out.
+    """
+    tables = []
+    for layout in data_sets():
+        with suppress(LesionError):
+            tables.append(catalog(layout).present)
+    # Last, so that they win: the rows of the training table know more, such as the mask.
+    with suppress(LesionError):
+        tables.append(_training_table(root))
+    found = {sample.id: sample for table in tables for sample in real_samples(table)}
+    return found | {sample.id: sample for sample in folder_strangers(root)}
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _pictures() -> SingleFlightCache[Picture]:
+    return SingleFlightCache(
+        lambda found: found.image.nbytes + (0 if found.mask is None else found.mask.nbytes), KEPT_PIXELS
+    )
+
+
+def picture(sample: Sample) -> Picture:
+    """A sample's pixels and mask, for reading only."""
+    return _pictures().get(sample, lambda: load(sample))
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def gallery_pictures(n: int) -> list[SyntheticLesion]:
+    """Synthetic lesions of every diagnosis and skin tone."""
+    return gallery(n, seed=1, size=192)

@@ -1,0 +1,92 @@
+"""What the page Out of distribution computes once for all visitors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from app.cache.runs import BOTH, BY_FINGERPRINT, predict, scorer
+from app.out_of_distribution.rejection import (
+    ChosenThreshold,
+    EvaluatedScore,
+    learned_sets,
+    line,
+    read_evaluated,
+    sets,
+    ways,
+)
+from app.widgets.threshold import Mark, ThresholdBins
+from lesion_core.analysis.conformal import Conformal
+from lesion_core.imaging.arrays import Pixels
+from lesion_core.ood.benchmark import scoreboard
+from lesion_core.ood.scores import SCORES
+from lesion_core.ood.threshold_rules import TuningGoal
+from lesion_core.runs.classifier import Run
+
+
+# A resource, for reading only: a million rows are not copied.
+@st.cache_resource(show_spinner="Scoring …", max_entries=32, hash_funcs=BY_FINGERPRINT)
+def judged(run: Run, key: str) -> EvaluatedScore:
+    """A run's pictures under a score."""
+    return read_evaluated(run, scorer(run), key)
+
+
+@st.cache_data(show_spinner=False, max_entries=32, hash_funcs=BY_FINGERPRINT)
+def _threshold_bins(run: Run, key: str, split: str, marks: tuple[Mark, ...]) -> ThresholdBins:
+    return line(judged(run, key), split, marks)
+
+
+def bins(run: Run, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...] = ()) -> ThresholdBins:
+    """What the threshold line of a score shows, with a visitor's own values as ticks."""
+    return replace(_threshold_bins(run, key, split, marks), own=own)
+
+
+@st.cache_data(show_spinner="Trying every way to choose …", max_entries=32, hash_funcs=BY_FINGERPRINT)
+def ways_to_choose(run: Run, key: str, goal: TuningGoal) -> list[ChosenThreshold]:
+    """Every way to choose a threshold on a score, and what each does on test."""
+    return ways(run, scorer(run), key, goal)
+
+
+@st.cache_data(show_spinner="Comparing the scores …", max_entries=8, hash_funcs=BY_FINGERPRINT)
+def all_scores(run: Run) -> pd.DataFrame:
+    """Every score's figures on test, as `scoreboard` gives them."""
+    return scoreboard(run, scorer(run), n=200)
+
+
+@st.cache_data(show_spinner="Learning sets …", max_entries=16, hash_funcs=BY_FINGERPRINT)
+def conformal_sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
+    """What sets of diagnoses do on test, as `sets` gives it."""
+    return sets(run, level, by_class)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_FINGERPRINT)
+def _learned(run: Run, level: float, by_class: bool) -> Conformal:
+    return learned_sets(run, level, by_class)
+
+
+def set_of(run: Run, probabilities: NDArray[np.float64], level: float = 0.9, *, by_class: bool = True) -> str:
+    """The conformal set of one picture, in words.
+
+    Raises:
+        DataError: Calibrate has too few pictures for the level.
+    """
+    found = _learned(run, level, by_class).predict(probabilities[None])[0]
+    return ", ".join(code for code, inside in zip(run.classes, found, strict=True) if inside) or "none fits"
+
+
+@st.cache_data(show_spinner="Scoring the picture …", max_entries=64, hash_funcs=BOTH)
+def scores_of(run: Run, image: Pixels) -> pd.DataFrame:
+    """Every score of one picture: name, quantity, value, and the share of calibrate pictures that lie beyond it."""
+    own, outputs = scorer(run), predict(run, image).outputs
+    rows = []
+    for key, measure in SCORES.items():
+        value = float(own(key, outputs)[0])
+        known = judged(run, key).of("calibrate")["score"].to_numpy(float)
+        rows.append(
+            (measure.name, measure.quantity.rstrip(","), measure.to_display(value), float((known > value).mean()))
+        )
+    return pd.DataFrame(rows, columns=["score", "quantity", "value", "beyond it"])

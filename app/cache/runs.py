@@ -1,0 +1,183 @@
+"""The runs and their models, opened once for all visitors.
+
+Models are loaded on first use. A run's files are checked whenever one of them changed on the disk: what does not fit
+its `config.json` is told, and the other runs go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app.state import POLICY, backend, runs_root
+from lesion_core.errors import LesionError, RunError
+from lesion_core.imaging.arrays import Pixels
+from lesion_core.imaging.decode import content_hash
+from lesion_core.ood.policy import Policy, policy_state, read_policy
+from lesion_core.ood.rejector import Rejector
+from lesion_core.ood.scores import Scorer
+from lesion_core.runs.classifier import Run, list_runs
+from lesion_core.runs.folder import folder_state
+from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
+
+if TYPE_CHECKING:  # the engines import torch; the pages of tables open without it
+    from lesion_core.serving.classifier import Engine, Prediction
+    from lesion_core.serving.segmenter import Segmentation, SegmenterEngine
+
+Hashes = dict[str | type[Any], Callable[[Any], Any]]
+BY_FINGERPRINT: Hashes = {Run: lambda run: run.fingerprint, SegmenterRun: lambda run: run.fingerprint}
+"""How a cached function tells runs apart: by what their `config.json` says, the hashes of all files among it."""
+BY_CONTENT: Hashes = {np.ndarray: content_hash}
+"""How it tells arrays apart: by all of their bytes. Streamlit's own way looks at a sample of a large one."""
+BOTH: Hashes = {**BY_FINGERPRINT, **BY_CONTENT}
+
+State = tuple[tuple[str, int, int, int], ...]
+
+
+@st.cache_resource(show_spinner="Checking the runs …", max_entries=4)
+def _runs(root: Path, state: State) -> tuple[list[Run], dict[str, RunError]]:  # noqa: ARG001
+    return list_runs(root)
+
+
+def runs() -> tuple[list[Run], dict[str, RunError]]:
+    """All classifiers' runs, and the folders that cannot be opened with the reason. What changes on the disk is seen
+    at once."""
+    root = runs_root()
+    return _runs(root, folder_state(root))
+
+
+@st.cache_resource(show_spinner="Checking the runs …", max_entries=4)
+def _segmenters(root: Path, state: State) -> tuple[list[SegmenterRun], dict[str, RunError]]:  # noqa: ARG001
+    return list_segmenters(root)
+
+
+def segmenters() -> tuple[list[SegmenterRun], dict[str, RunError]]:
+    """All segmenters, and the folders that cannot be opened with the reason."""
+    root = runs_root()
+    return _segmenters(root, folder_state(root))
+
+
+def run(name: str) -> Run:
+    """The run of a name.
+
+    Raises:
+        RunError: There is none.
+    """
+    found, broken = runs()
+    for candidate in found:
+        if candidate.name == name:
+            return candidate
+    if name in broken:
+        raise broken[name].again()
+    raise RunError(f"There is no run '{name}'.", "Choose one in the sidebar.")
+
+
+def segmenter(name: str) -> SegmenterRun:
+    """The segmenter of a name.
+
+    Raises:
+        RunError: There is none.
+    """
+    found, broken = segmenters()
+    for candidate in found:
+        if candidate.name == name:
+            return candidate
+    if name in broken or (broken and not name):
+        raise (broken.get(name) or next(iter(broken.values()))).again()
+    raise RunError(
+        f"There is no segmenter '{name}'." if name else "There is no segmenter yet.",
+        "Train one: `python -m lesion_core segment train --help`.",
+    )
+
+
+@st.cache_resource(show_spinner="Loading the model …", max_entries=4, hash_funcs=BY_FINGERPRINT)
+def engine(run: Run) -> Engine:
+    """The run's model, loaded on first use, one for all visitors."""
+    from lesion_core.serving.classifier import Engine
+
+    return Engine(run, backend=backend())
+
+
+@st.cache_data(show_spinner=False, max_entries=2048, hash_funcs=BOTH)
+def _predict(run: Run, image: Pixels, _model: Engine) -> Prediction:  # noqa: ARG001
+    return _model.predict(image)
+
+
+@st.cache_resource(show_spinner="Fitting the scores …", max_entries=8, hash_funcs=BY_FINGERPRINT)
+def scorer(run: Run) -> Scorer:
+    """The OOD scores of a run, each fitted when it is first asked for, one for all visitors."""
+    return Scorer.of(run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs={**BY_FINGERPRINT, Policy: Policy.fingerprint})
+def rejector(run: Run, policy: Policy) -> Rejector:
+    """A policy at work on a run."""
+    return Rejector(run, policy, scorer(run))
+
+
+@st.cache_data(show_spinner=False, max_entries=32, hash_funcs=BY_FINGERPRINT)
+def _own_policy(run: Run, state: tuple[int, ...]) -> tuple[Policy | None, tuple[str, str] | None]:  # noqa: ARG001
+    try:
+        return read_policy(run), None
+    except LesionError as error:
+        return None, (error.problem, error.remedy)
+
+
+def own_policy(run: Run) -> Policy | None:
+    """The policy that a run ships with, None where it has none. A new file counts at once; the model stays loaded.
+
+    Raises:
+        RunError: The file is there and cannot be used.
+    """
+    policy, error = _own_policy(run, policy_state(run))
+    if error:
+        raise RunError(*error)
+    return policy
+
+
+def policy_of(run: Run) -> Policy | None:
+    """The policy that holds for this visitor: their own for this run, else the run's.
+
+    Raises:
+        RunError: The run's is there and cannot be used.
+    """
+    chosen: Policy | None = st.session_state.get(POLICY)
+    return chosen if chosen is not None and chosen.run == run.fingerprint else own_policy(run)
+
+
+def predict(run: Run, image: Pixels) -> Prediction:
+    """What the run says of a picture, whether or not it should answer."""
+    return _predict(run, image, engine(run))  # loaded here: inside of a cached function no spinner would be shown
+
+
+def decided(run: Run, found: Prediction) -> Prediction:
+    """A prediction with the decision of the policy that holds for this visitor, None where there is none.
+
+    Raises:
+        RunError: The run's policy is there and cannot be used.
+    """
+    policy = policy_of(run)
+    return replace(found, decision=None if policy is None else rejector(run, policy).decide(found.outputs)[0])
+
+
+@st.cache_resource(show_spinner="Loading the segmenter …", max_entries=2, hash_funcs=BY_FINGERPRINT)
+def segmenter_engine(run: SegmenterRun) -> SegmenterEngine:
+    """The segmenter's model, loaded on first use, one for all visitors."""
+    from lesion_core.serving.segmenter import SegmenterEngine
+
+    return SegmenterEngine(run)
+
+
+@st.cache_data(show_spinner=False, max_entries=1024, hash_funcs=BOTH)
+def _segment(run: SegmenterRun, image: Pixels, _model: SegmenterEngine) -> Segmentation:  # noqa: ARG001
+    return _model.segment(image)
+
+
+def segment(run: SegmenterRun, image: Pixels) -> Segmentation:
+    """What a segmenter finds on a picture."""
+    return _segment(run, image, segmenter_engine(run))

@@ -1,0 +1,86 @@
+"""Charts of shares: who is rejected, and how an answer changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.figures.style import ACCENT, MUTED, PALE, SMALLEST, WRONG, lengths, styled
+
+if TYPE_CHECKING:
+    from lesion_core.explain.faithfulness import Curve
+
+
+def share_dots(
+    table: pd.DataFrame, title: str, smallest: int = SMALLEST, colours: Mapping[str, str] | None = None
+) -> go.Figure:
+    """Shares of groups as dots with intervals; groups under `smallest` pictures are grey.
+
+    Args:
+        table: group, n, share, low, high, from top to bottom; groups that are NaN have no dot.
+        title: What the share is, on the axis.
+        smallest: Pictures under which a share says little.
+        colours: By group; the others have the accent.
+    """
+    groups = table["group"].astype(str).tolist()
+    value, low, high = (table[c].to_numpy(np.float64) for c in ("share", "low", "high"))
+    n = table["n"].to_numpy(np.int64)
+    figure = go.Figure()
+    for i, group in enumerate(groups):
+        colour = PALE if n[i] < smallest else (colours or {}).get(group, ACCENT)
+        one = slice(i, i + 1)
+        figure.add_trace(
+            go.Scatter(
+                x=value[one],
+                y=[i],
+                mode="markers",
+                showlegend=False,
+                cliponaxis=False,
+                marker={"size": 10, "color": colour},
+                error_x={**lengths(low[one], value[one], high[one]), "color": colour},
+                customdata=[[group, n[i], low[i], high[i]]],
+                hovertemplate="%{customdata[0]}: %{x:.1%} (%{customdata[2]:.1%} to %{customdata[3]:.1%}), "
+                "n = %{customdata[1]}<extra></extra>",
+            )
+        )
+    styled(figure, 90 + 28 * max(len(groups), 1), margin={"l": 200, "r": 24, "t": 8, "b": 48})
+    figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title=title, fixedrange=True)
+    labels = [
+        f'<span style="color:{MUTED}">{g}, n {c:,}</span>' if c < smallest else f"{g}, n {c:,}"
+        for g, c in zip(groups, n, strict=True)
+    ]
+    figure.update_yaxes(
+        tickvals=list(range(len(groups))), ticktext=labels, range=[len(groups) - 0.5, -0.5], fixedrange=True
+    )
+    return figure
+
+
+def answer_curves(curves: Mapping[str, Curve]) -> go.Figure:
+    """The answer while pixels are deleted or inserted, each with its area.
+
+    Args:
+        curves: By ``deletion`` and ``insertion``.
+    """
+    figure = go.Figure()
+    for kind, curve in curves.items():
+        figure.add_trace(
+            go.Scatter(
+                x=curve.share,
+                y=curve.answer,
+                mode="lines+markers",
+                name=f"{kind}, area {curve.area:.3f}",
+                line={
+                    "color": WRONG if kind == "deletion" else ACCENT,
+                    "dash": "solid" if kind == "deletion" else "dash",
+                },
+                hovertemplate="%{x:.0%} of the pixels: %{y:.1%}<extra></extra>",
+            )
+        )
+    styled(figure, 320)
+    figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title="pixels changed, the most important first")
+    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", title="probability of the class")
+    return figure

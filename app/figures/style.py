@@ -1,0 +1,114 @@
+"""The charts of the pages of results: data in, a Plotly figure out. No Streamlit, no files, no model.
+
+Diagnoses have the colours of `lesion_core.labels`. Right, wrong and strange differ in lightness as well as in
+hue, and what is a threshold or a reference is a line with words on it, so that no chart needs colour to be read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from lesion_core.labels import AKIEC, DIAGNOSES, diagnosis
+
+if TYPE_CHECKING:
+    pass
+
+INK, MUTED, GRID, PALE = "#1C2B2D", "#6B7A7C", "#E3E8E6", "#B9C4C3"
+ACCENT = "#0B6E75"
+RIGHT, WRONG, STRANGE = "#8CC0C2", "#1C2B2D", "#8561A8"
+"""Pictures with a correct answer, with a wrong one, and pictures that are no lesion."""
+SHARES = [[0.0, "#F4F7F6"], [0.25, "#BFDCDD"], [0.5, "#74B3B6"], [0.75, "#2F868B"], [1.0, "#064A50"]]
+"""Shares from 0 to 1 in one hue, light to dark."""
+SIDES = {"benign": "#2C6E9B", "malignant": "#9C3D00"}
+
+SMALLEST = 20
+"""Pictures of a group under which its share says little."""
+UNKNOWN = "unknown"
+SOFT = "#A9C6C4"
+NOTHING = "#D9DFDD"
+SEXES = {"female": ACCENT, "male": SOFT, UNKNOWN: NOTHING}
+CONFIRMATIONS: dict[str, tuple[str, str]] = {
+    "histo": ("histopathology", "#0B6E75"),
+    "confocal": ("confocal microscopy", "#4C9296"),
+    "follow_up": ("follow-up without change", "#8AB6B6"),
+    "consensus": ("consensus of experts", "#C2D8D6"),
+    "clinical": ("one clinician", "#E8D9B5"),
+    "synthetic": ("made by code", "#B9A3D0"),
+    UNKNOWN: (UNKNOWN, NOTHING),
+}
+"""How a diagnosis was confirmed: name and colour, the surest first."""
+CODES = (*DIAGNOSES, AKIEC.code)
+MARGIN = {"l": 0, "r": 8, "t": 8, "b": 8}
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None, "traceorder": "normal"}
+
+
+def colour_of(code: str) -> str:
+    """The colour of a diagnosis, or of a side of benign against malignant.
+
+    Raises:
+        DataError: The code is unknown.
+    """
+    return SIDES[code] if code in SIDES else diagnosis(code).colour
+
+
+def name_of(code: str) -> str:
+    """The plain name of a diagnosis, or of a side of benign against malignant."""
+    return code if code in SIDES else diagnosis(code).name
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """A share as text: 0.873 is '87 %', NaN is 'none'."""
+    return f"{100 * value:.{digits}f} %" if np.isfinite(value) else "none"
+
+
+def swatch(code: str) -> str:
+    return f'<span style="color:{colour_of(code)}">■</span> {code}'
+
+
+def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
+    figure.update_layout(
+        **{
+            "height": height,
+            "margin": {"l": 56, "r": 16, "t": 32, "b": 48},
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": INK, "size": 13},
+            "hoverlabel": {"font": {"size": 13}},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None},
+            **layout,
+        }
+    )
+    figure.update_xaxes(gridcolor=GRID, zeroline=False, title_font_color=MUTED)
+    figure.update_yaxes(gridcolor=GRID, zeroline=False, title_font_color=MUTED)
+    return figure
+
+
+def lengths(low: NDArray[np.float64], value: NDArray[np.float64], high: NDArray[np.float64]) -> dict[str, Any]:
+    """Error bars from interval ends, as the lengths that Plotly wants."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": high - value,
+        "arrayminus": value - low,
+        "thickness": 1.5,
+        "width": 0,
+    }
+
+
+def axis_name(code: str) -> str:
+    """A diagnosis as it is written at an axis."""
+    return (
+        "without diagnosis"
+        if code == UNKNOWN
+        else f"{diagnosis(code).name} ({code})"
+        if code != "AKIEC"
+        else "actinic k. or squamous cell c. (AKIEC)"
+    )
+
+
+def axis_colour(code: str) -> str:
+    return NOTHING if code == UNKNOWN else diagnosis(code).colour

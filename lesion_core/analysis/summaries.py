@@ -1,0 +1,125 @@
+"""The tables of figures with intervals that cards, pages and the command line show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from lesion_core.analysis.intervals import _draws, _lesions, check_level, group_codes
+from lesion_core.analysis.metrics import METRICS, binary_figures, class_figures, two_sided
+from lesion_core.analysis.predictions import Scored, check_classes
+
+
+def summary(
+    truth: ArrayLike,
+    probabilities: ArrayLike,
+    groups: ArrayLike,
+    classes: Sequence[str],
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """All of `METRICS` with intervals over lesions: metric, value, low, high, n_images, n_groups; one row each.
+
+    Args:
+        truth: (N,) class indices.
+        probabilities: (N, K), rows sum to 1.
+        groups: (N,) lesion ids.
+        classes: K names.
+        n_boot: Resamples.
+        seed: The same seed draws the same lesions.
+        level: In (0, 1).
+
+    Raises:
+        DataError: The arrays are empty, do not fit, or a lesion id is missing.
+        ConfigError: `n_boot` or `level` is out of range.
+    """
+    check_level(level)
+    scored = Scored.of(truth, probabilities)
+    check_classes(classes, scored.probabilities.shape[1])
+    codes = group_codes(groups, len(scored.truth))
+    draws = _draws(lambda w: {key: m.statistic(scored, w) for key, m in METRICS.items()}, codes, n_boot, seed)
+    counts = len(codes), _lesions(codes)
+    return pd.DataFrame(
+        [
+            {
+                "metric": key,
+                **asdict(
+                    draws[key][0].interval(level, *counts, share=key == "accuracy", noise_adds=m.noise_adds, low=m.low)
+                ),
+            }
+            for key, m in METRICS.items()
+        ]
+    )
+
+
+def per_class_summary(
+    truth: ArrayLike,
+    probabilities: ArrayLike,
+    groups: ArrayLike,
+    classes: Sequence[str],
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Figures of each class with intervals, long form: class, metric, value, low, high, n_images, n_groups.
+
+    The metrics are sensitivity, specificity, precision, f1, auroc and auprc. `n_images` and `n_groups` count
+    what a share is of (the pictures of the class, of the others, or called the class), and the pictures of
+    the class otherwise. Arguments and errors as in `summary`.
+    """
+    check_level(level)
+    scored = Scored.of(truth, probabilities)
+    names = check_classes(classes, scored.probabilities.shape[1])
+    codes = group_codes(groups, len(scored.truth))
+    draws = _draws(lambda w: class_figures(scored, w), codes, n_boot, seed)
+    rows = []
+    for k, name in enumerate(names):
+        is_class, says_class = scored.truth == k, scored.predicted == k
+        shares = {"sensitivity": is_class, "specificity": ~is_class, "precision": says_class}
+        for metric, each in draws.items():
+            among = shares.get(metric, is_class)
+            interval = each[k].interval(level, int(among.sum()), _lesions(codes, among), share=metric in shares)
+            rows.append({"class": name, "metric": metric, **asdict(interval)})
+    return pd.DataFrame(rows)
+
+
+def binary_summary(
+    truth_malignant: ArrayLike,
+    p_malignant: ArrayLike,
+    groups: ArrayLike,
+    threshold: float = 0.5,
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """The figures of `metrics.binary_view` with intervals: metric, value, low, high, n_images, n_groups.
+
+    Args:
+        truth_malignant: (N,) bool.
+        p_malignant: (N,) probability of malignant, in [0, 1].
+        groups: (N,) lesion ids.
+        threshold: A picture is called malignant iff its probability is at or over this.
+        n_boot: Resamples.
+        seed: The same seed draws the same lesions.
+        level: In (0, 1).
+
+    Raises:
+        DataError: The arrays are empty, do not fit, or a lesion id is missing.
+        ConfigError: `n_boot` or `level` is out of range.
+    """
+    check_level(level)
+    scored = two_sided(truth_malignant, p_malignant, threshold)
+    codes = group_codes(groups, len(scored.truth))
+    draws = _draws(lambda w: binary_figures(scored, w), codes, n_boot, seed)
+    malignant, called = scored.truth == 1, scored.predicted == 1
+    shares = {"accuracy": malignant | ~malignant, "precision": called, "recall": malignant, "specificity": ~malignant}
+    rows = []
+    for metric, each in draws.items():
+        among = shares.get(metric, malignant)
+        interval = each[0].interval(level, int(among.sum()), _lesions(codes, among), share=metric in shares)
+        rows.append({"metric": metric, **asdict(interval)})
+    return pd.DataFrame(rows)

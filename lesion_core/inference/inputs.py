@@ -1,0 +1,73 @@
+"""What a model is shown: squares of images, one at a time or in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lesion_core.config import Preprocessing
+from lesion_core.errors import DataError, ImageError, RunError
+from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import Pipeline, normalize
+
+SEEN = 256
+"""Train pictures that the weights are rounded with regard to."""
+
+
+Progress = Callable[[int, int], None]
+
+
+Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+
+class ModelInputs(Dataset[Tensor | RunError]):
+    """The model's square of each picture, uint8 (S, S, 3), exactly as one uploaded picture becomes it."""
+
+    def __init__(
+        self, paths: Sequence[str], preprocessing: Preprocessing, changes: Mapping[int, Changed] | None = None
+    ) -> None:
+        self.paths, self.pipeline, self.changes = paths, Pipeline(preprocessing), changes or {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor | RunError:
+        # The error is an answer, not raised: a worker process would wrap it into a traceback.
+        try:
+            image = decode(Path(self.paths[index]))
+            if index in self.changes:
+                image = self.changes[index](image)
+            return torch.from_numpy(self.pipeline.apply(image))
+        except (ImageError, DataError) as error:
+            return RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy)
+
+
+def stack(squares: list[Tensor | RunError]) -> Tensor | RunError:
+    """A batch of `ModelInputs`: (N, S, S, 3), or the first error."""
+    good = [square for square in squares if isinstance(square, Tensor)]
+    return torch.stack(good) if len(good) == len(squares) else next(s for s in squares if isinstance(s, RunError))
+
+
+def train_batches(table: pd.DataFrame, preprocessing: Preprocessing) -> Iterator[Tensor]:
+    """Some pictures of the train split, for storing weights with regard to what the layers see.
+
+    Args:
+        table: Catalog rows with their role.
+        preprocessing: The run's.
+
+    Yields:
+        (N, 3, S, S) float32, normalised; `SEEN` pictures in all, the same ones each time, or as many as there are.
+    """
+    paths = table["path"][(table["role"] == "train") & table["path"].notna()].astype(str).sort_values()
+    chosen = paths.sample(min(SEEN, len(paths)), random_state=0).tolist()
+    pipeline = Pipeline(preprocessing)
+    for start in range(0, len(chosen), 8):
+        squares = [pipeline.apply(decode(Path(path))) for path in chosen[start : start + 8]]
+        yield torch.from_numpy(normalize(np.stack(squares), preprocessing))

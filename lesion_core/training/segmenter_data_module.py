@@ -1,0 +1,88 @@
+"""The images and masks that a U-Net is trained on, as Lightning asks for them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from lesion_core.config import SegmenterRunSettings
+from lesion_core.errors import DataError
+from lesion_core.training.loop import RepeatableLoader
+from lesion_core.training.masked_pictures import MaskedPictures, make_store, transform
+
+MARGIN = 1.15
+"""Training pictures are stored this much larger than the network reads them: augmentation crops from them."""
+
+log = logging.getLogger(__name__)
+
+
+class SegmenterData(lightning.LightningDataModule):
+    """Train and select pictures that have a mask.
+
+    Args:
+        table: Catalog rows with a column `role`.
+        settings: The run's settings.
+        folder: For the preprocessed pictures.
+
+    Raises:
+        DataError: The train, select or test split has no picture with a mask.
+    """
+
+    def __init__(self, table: pd.DataFrame, settings: SegmenterRunSettings, folder: Path) -> None:
+        super().__init__()
+        self.prepare_data_per_node = False  # the folder is shared
+        self.settings, self.folder = settings, folder
+        self.pictures: dict[str, list[tuple[str, str]]] = {}
+        self.stores: dict[str, NDArray[np.uint8]] = {}
+        # Test is not read here, but a training that cannot be measured should not start.
+        for role in ("train", "select", "test"):
+            part = table[(table["role"] == role) & table["path"].notna() & table["mask_path"].notna()]
+            if part.empty:
+                raise DataError(
+                    f"The {role} split has no picture with a mask.",
+                    "Give a data set with masks, such as HAM10000 with HAM10000_segmentations.",
+                )
+            self.pictures[role] = list(zip(part["path"].astype(str), part["mask_path"].astype(str), strict=True))
+
+    def make_stores(self) -> None:
+        """Decode and preprocess all pictures; a second time it only opens the files."""
+        size, preprocessing = self.settings.preprocessing.resize.size, self.settings.preprocessing
+        self.stores = {
+            role: make_store(self.pictures[role], preprocessing, side, self.folder)
+            for role, side in (("train", round(MARGIN * size)), ("select", size))
+        }
+
+    def prepare_data(self) -> None:
+        """Make the stores: only the first of several processes is asked, and the others wait for it."""
+        log.info("Reading %d pictures and masks.", sum(len(self.pictures[role]) for role in ("train", "select")))
+        self.make_stores()
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        if not self.stores:
+            self.make_stores()
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        training, preprocessing = self.settings.training, self.settings.preprocessing
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        change = transform(training, preprocessing, training.size(epoch, preprocessing.resize.size), augment=True)
+        return RepeatableLoader(
+            MaskedPictures(self.stores["train"], change),
+            batch_size=training.batch_size,
+            shuffle=True,
+            generator=torch.Generator().manual_seed(training.seed * 1000 + epoch),
+            num_workers=training.workers,
+            drop_last=len(self.stores["train"]) > training.batch_size,
+        )
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        training, preprocessing = self.settings.training, self.settings.preprocessing
+        change = transform(training, preprocessing, preprocessing.resize.size, augment=False)
+        return DataLoader(MaskedPictures(self.stores["select"], change), batch_size=32)
