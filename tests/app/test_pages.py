@@ -397,7 +397,7 @@ def test_who_pays_compares_data_sets() -> None:
 
 
 @pytest.mark.usefixtures("with_run")
-def test_a_picture_has_a_set_and_every_score() -> None:
+def test_a_picture_has_a_set_and_every_score(small_run: Run) -> None:
     from app.cache.rejection import set_of
 
     sure = np.array([0.98, 0.005, 0.004, 0.003, 0.002, 0.002, 0.002, 0.002])
