@@ -279,8 +279,9 @@ def _strangeness(run: Run, n: int = 1000) -> pd.DataFrame:
 def _by_image(table: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
     """The table with its roles dealt picture by picture; the official test set stays what it is."""
     own = table["dataset"] != OFFICIAL_TEST
-    alone = table[own].assign(group=table.loc[own, "image_id"])
-    return table.assign(role=assign_roles(alone, settings.split).reindex(table.index).fillna(table["role"]))
+    return table.assign(
+        role=assign_roles(table.loc[own, "image_id"], settings.split).reindex(table.index).fillna(table["role"])
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from lesion_core.analysis.evaluation_sets import view_summary
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.data.collection import collect
+from lesion_core.data.splits import Manifest
 from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN, read_study
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
@@ -208,9 +209,9 @@ def test_its_card_is_what_the_program_writes(shipped: Run) -> None:
 
 @pytest.mark.real
 @pytest.mark.skipif(not os.environ.get("LESION_DATA"), reason="LESION_DATA is not set")
-def test_the_split_is_still_the_one_it_was_trained_on(shipped: Run) -> None:
-    collection = collect(Path(os.environ["LESION_DATA"]), shipped.config.settings.split)
-    assert collection.manifest.fingerprint == shipped.config.split_fingerprint
-    roles = collection.table.set_index("image_id")["role"]
-    stored = shipped.predictions.set_index("image_id")["split"]
-    assert (roles.loc[stored.index].to_numpy(str) == stored.to_numpy(str)).all()
+def test_its_roles_are_those_of_its_table(shipped: Run) -> None:
+    known = Manifest.of_run(shipped.predictions)
+    assert known.fingerprint == shipped.config.split_fingerprint
+    collection = collect(Path(os.environ["LESION_DATA"]), None, known=known)
+    assert collection.manifest.fingerprint == shipped.config.split_fingerprint and collection.unseen.empty
+    assert collection.compared(shipped.name, shipped.predictions) == ()

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -28,6 +28,9 @@ from lesion_core.cli.options import (
     tell,
 )
 from lesion_core.errors import ConfigError, LesionError, RunError
+
+if TYPE_CHECKING:
+    from lesion_core.runs.classifier import Run
 
 # Heavy imports wait inside the commands: `--help` and `runs` need no torch.
 
@@ -102,7 +105,9 @@ def synthesize(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    data: Annotated[Path | None, typer.Option(help="Score these pictures anew and rewrite the run's tables.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Score these pictures anew; see above for what becomes of the run.")
+    ] = None,
     flips: Annotated[
         bool,
         typer.Option("--flips", help="With --data: read each test picture in four mirrorings; the run stays as it is."),
@@ -118,9 +123,13 @@ def evaluate(
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
 ) -> None:
     """Print a run's metrics with 95 % intervals, on its test sets and, last, on the splits that it was chosen on; with
-    --data, score the pictures again first and rewrite the run."""
+    --data, score the pictures again first.
+
+    Roles are those of the run's own table, whatever folder is given: new pictures of its lesions take these lesions'
+    roles, and pictures of lesions that it never saw are counted and left out. Where all of the run's pictures are there
+    the run is rewritten; where some are missing, the test pictures that are there are measured and the run stays."""
     from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_summary
-    from lesion_core.runs.classifier import HASHED, open_run
+    from lesion_core.runs.classifier import open_run
 
     if flips and detail:
         raise ConfigError("--flips changes nothing, --detail changes the run.", "Give one after the other.")
@@ -132,53 +141,13 @@ def evaluate(
                 "--devices, --nodes and --strategy share the scoring, and nothing is scored here.",
                 "Give --data, or leave them out.",
             )
-        opened = open_run(run)
+        opened, notes = open_run(run), ()
     else:
-        # What is scored anew may be missing or damaged before.
-        opened = open_run(run, needed=HASHED if flips else ("model.safetensors", "history.csv"))
-        from lesion_core import distributed
-        from lesion_core.data.collection import NEAR_PICTURES, collect
-        from lesion_core.inference.classifier import with_flips, write_run
-        from lesion_core.reports.classifier_card import write_card
-
-        if (devices, nodes, strategy) != ("auto", 1, "auto"):
-            from lesion_core.training.processes import launch
-
-            launch(devices, nodes, strategy)
-        distributed.join()
-        settings = opened.config.settings
-        collection = collect(data, settings.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
-        if collection.manifest.fingerprint != opened.config.split_fingerprint:
-            raise RunError(
-                f"The pictures in {data} are split otherwise than those that {opened.name} was trained on: it would be "
-                "tested on lesions that it learned from.",
-                "Score it on the data that it was trained on.",
-            )
-        with bar("Scoring") as progress:
-            if flips:
-                opened = with_flips(opened, collection.table, progress)
-            else:
-                added = detail and not settings.preprocessing.detail.enabled
-                if added:
-                    settings = settings.with_detail()
-                opened = write_run(
-                    run,
-                    settings,
-                    None,
-                    collection.table,
-                    collection.ood,
-                    split_fingerprint=collection.manifest.fingerprint,
-                    history=opened.history,
-                    initial_weights=opened.config.initial_weights,
-                    earlier=opened,
-                    detail_added=added or opened.config.detail_added,
-                    on_progress=progress,
-                )
-        if not distributed.first():
+        found = _score_again(run, data, flips, detail, devices, nodes, strategy)
+        if found is None:
             return
-        if not flips:
-            write_card(opened)
-    result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "views": {}}
+        opened, notes = found
+    result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "views": {}, "notes": list(notes)}
     for key, view in EVALUATION_SETS.items():
         summary = view_summary(opened, key, n_boot=resamples)
         if summary is None:
@@ -204,6 +173,82 @@ def evaluate(
             out.print(table)
     if as_json:
         print_json(result)
+
+
+def _score_again(
+    folder: Path, data: Path, flips: bool, detail: bool, devices: str, nodes: int, strategy: str
+) -> tuple[Run, tuple[str, ...]] | None:
+    """A run with its pictures scored again, and sentences on the pictures; None in all processes but the first.
+
+    It is rewritten where all its pictures are there, unless they are read with flips: a run's table is what remembers
+    the roles, and loses none.
+
+    Raises:
+        ConfigError: The run was to get equal detail, and some of its pictures are missing.
+        RunError: The table of its roles is missing, and they cannot be dealt again as they were.
+    """
+    from lesion_core import distributed
+    from lesion_core.data.collection import NEAR_PICTURES, collect
+    from lesion_core.data.splits import Manifest
+    from lesion_core.inference.classifier import rescored, write_run
+    from lesion_core.reports.classifier_card import write_card
+    from lesion_core.runs.classifier import HASHED, open_run
+
+    # What is scored anew may be missing or damaged before, but for the table that holds the roles.
+    kept = (folder / "predictions.parquet").is_file()
+    needed = ("model.safetensors", "history.csv", *(["predictions.parquet"] if kept else []))
+    opened = open_run(folder, needed=HASHED if flips else needed)
+    if (devices, nodes, strategy) != ("auto", 1, "auto"):
+        from lesion_core.training.processes import launch
+
+        launch(devices, nodes, strategy)
+    distributed.join()
+    settings = opened.config.settings
+    known = Manifest.of_run(opened.predictions) if kept else None
+    dealt = None if kept else settings.split
+    collection = collect(data, dealt, known=known, strangers=Path("ood_samples"), near=NEAR_PICTURES)
+    if not kept and collection.manifest.fingerprint != opened.config.split_fingerprint:
+        raise RunError(
+            f"Run {opened.name} lacks predictions.parquet, which tells what it was trained on, and {data} is split "
+            "otherwise than what it was trained on.",
+            "Copy the folder again, or give the data that it was trained on.",
+        )
+    listed = opened.predictions if kept else collection.table.rename(columns={"role": "split"})
+    notes = collection.compared(opened.name, listed)
+    whole = set(listed["image_id"]) <= set(collection.table["image_id"])
+    if detail and not whole:
+        raise ConfigError(
+            " ".join(("--detail changes the run, and needs all its pictures.", *notes)),
+            "Give all the data that it was trained and tested on.",
+        )
+    if not whole:
+        notes = (*notes, "The run stays as it is; what follows is of the test pictures that are here.")
+    if distributed.first():
+        for note in notes:
+            tell(note)
+    with bar("Scoring") as progress:
+        if flips or not whole:
+            opened = rescored(opened, collection.table, progress, flips=flips)
+        else:
+            added = detail and not settings.preprocessing.detail.enabled
+            opened = write_run(
+                folder,
+                settings.with_detail() if added else settings,
+                None,
+                collection.table,
+                collection.ood,
+                split_fingerprint=opened.config.split_fingerprint,
+                history=opened.history,
+                initial_weights=opened.config.initial_weights,
+                earlier=opened,
+                detail_added=added or opened.config.detail_added,
+                on_progress=progress,
+            )
+    if not distributed.first():
+        return None
+    if whole and not flips:
+        write_card(opened)
+    return opened, notes
 
 
 @app.command()
@@ -270,15 +315,23 @@ def explain(
     methods: Annotated[list[str] | None, typer.Option("--method", help="Of the page Explain; may be repeated.")] = None,
     most: Annotated[int, typer.Option(min=1, help="Test pictures at most, drawn by lesion with seed 0.")] = 10**9,
 ) -> None:
-    """Measure where a model looks on the test pictures with a lesion mask, and keep it beside the run."""
+    """Measure where a model looks on the test pictures with a lesion mask, and keep it beside the run.
+
+    Test pictures are those of the run's own test lesions, whatever folder is given; pictures of lesions that it never
+    saw are counted and left out."""
     from lesion_core.data.collection import collect
+    from lesion_core.data.splits import Manifest
+    from lesion_core.data.tables import OFFICIAL_TEST
     from lesion_core.explain.survey import summary, survey, write_survey
     from lesion_core.serving.classifier import Engine
 
     engine = Engine.open(run)
-    own = engine.run.config.settings
-    table = collect(data, own.split).table
-    test = table[table["image_id"].isin(engine.run.part("test")["image_id"]) & table["mask_path"].notna()]
+    listed = engine.run.predictions
+    collection = collect(data, None, known=Manifest.of_run(listed))
+    for note in collection.compared(engine.run.name, listed):
+        tell(note)
+    table = collection.table
+    test = table[(table["role"] == "test") & (table["dataset"] != OFFICIAL_TEST) & table["mask_path"].notna()]
     order = test.sample(frac=1, random_state=0).sort_values("group", key=lambda ids: ids.duplicated(), kind="stable")
     with bar("Explaining") as progress:
         found = survey(engine, order.head(most), methods or ["gradcam"], progress)

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lesion_core.data.splits import Manifest
 
 out, err = Console(), Console(stderr=True)
 
@@ -57,6 +60,37 @@ def writable(folder: Path) -> None:
         raise ConfigError(
             f"The folder {folder} cannot be written to ({error.strerror}).", "Name another one with --runs."
         ) from None
+
+
+SplitOfOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--split-of",
+        help="Keep the roles of a classifier's run folder, or of a split.csv that a training wrote; only lesions that "
+        "are not in it are dealt anew.",
+    ),
+]
+
+
+def read_split(path: Path) -> Manifest:
+    """The split of a classifier's run, or of a file that `train` wrote.
+
+    Raises:
+        ConfigError: It is a segmenter: its table does not tell what it was trained on.
+        RunError, DataError: It is no run, or the file is missing or altered.
+    """
+    from lesion_core.data.splits import Manifest
+    from lesion_core.runs.classifier import open_run
+    from lesion_core.runs.folder import is_segmenter
+
+    if not path.is_dir():
+        return Manifest.read(path)
+    if is_segmenter(path):
+        raise ConfigError(
+            f"{path.name} is a segmenter: its table does not tell which lesions it was trained on.",
+            "Name a classifier's run of the same split, or the split.csv that its training wrote.",
+        )
+    return Manifest.of_run(open_run(path, needed=("predictions.parquet",)).predictions)
 
 
 def read_settings(file: Path, name: str, kind: type[S]) -> S:

@@ -20,6 +20,7 @@ from lesion_core.cli.options import (
     NodesOption,
     RunsOption,
     SettingsOption,
+    SplitOfOption,
     StrategyOption,
     WeightsFolderOption,
     WorkOption,
@@ -28,12 +29,13 @@ from lesion_core.cli.options import (
     out,
     print_json,
     read_settings,
+    read_split,
     say,
     tell,
     writable,
 )
 from lesion_core.config import SegmenterRunSettings
-from lesion_core.errors import ConfigError, LesionError, RunError
+from lesion_core.errors import ConfigError, LesionError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +57,7 @@ def train(
     weights_folder: WeightsFolderOption = None,
     runs: RunsOption = Path("checkpoints"),
     work: WorkOption = Path("scratch"),
+    split_of: SplitOfOption = None,
     fresh: FreshOption = False,
     devices: DevicesOption = "auto",
     nodes: NodesOption = 1,
@@ -73,7 +76,7 @@ def train(
     )
     writable(runs)
     tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {chosen.training.epochs} epochs.")
-    collection = collect(data, chosen.split)
+    collection = collect(data, chosen.split, known=split_of and read_split(split_of))
     for note in collection.notes:
         tell(note)
     scored = collection.table[collection.table["role"].isin(["calibrate", "test"])].dropna(subset=["path", "mask_path"])
@@ -116,7 +119,10 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A segmenter's run folder.")],
-    data: Annotated[Path | None, typer.Option(help="With --changed: the data that it was trained on.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="With --changed: pictures with masks, some of the run's test lesions among them."),
+    ] = None,
     changed: Annotated[
         bool,
         typer.Option(
@@ -135,7 +141,10 @@ def evaluate(
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
 ) -> None:
     """Print a segmenter's figures on its test split with 95 % intervals, cleaned up and as found; with --changed, on
-    test pictures that something was done to."""
+    test pictures that something was done to.
+
+    Test pictures are those of the run's own test lesions, whatever folder is given; pictures of other lesions, which it
+    learned from or never saw, are counted and left out."""
     from lesion_core.analysis.segmentation import mask_summary
     from lesion_core.runs.segmenter import VARIANTS, open_segmenter
 
@@ -172,22 +181,16 @@ def evaluate(
 def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: int, as_json: bool) -> None:
     """Print a segmenter's figures on test pictures as they are and changed.
 
-    Raises:
-        RunError: The pictures are split otherwise than the run's.
+    Roles are those of the run's own table; pictures that are not in it belong to no test lesion and are left out.
     """
     from lesion_core.analysis.segmentation import MASK_METRICS, mask_differences, mask_summary
     from lesion_core.data.collection import collect
     from lesion_core.data.corruptions import CORRUPTIONS
+    from lesion_core.data.splits import Manifest
     from lesion_core.inference.segmenter import HIDES, UNCHANGED, count_changed, seen_in_training
 
-    collection = collect(data, run.config.settings.split)
-    if collection.manifest.fingerprint != run.config.split_fingerprint:
-        raise RunError(
-            f"The pictures in {data} are split otherwise than those that {run.name} was trained on: it would be tested "
-            "on lesions that it learned from.",
-            "Measure it on the data that it was trained on.",
-        )
-    for note in collection.notes:
+    collection = collect(data, None, known=Manifest.of_run(run.masks))
+    for note in (*collection.notes, *(notes := collection.compared(run.name, run.masks, all_listed=False))):
         tell(note)
     with bar("Measuring") as progress:
         rows, counts = count_changed(run, collection.table, pictures, on_progress=progress)
@@ -233,6 +236,7 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
                 "split": "test",
                 "masks": "clean",
                 "says": description,
+                "notes": list(notes),
                 "changes": found,
             }
         )

@@ -18,12 +18,14 @@ from lesion_core.cli.options import (
     NodesOption,
     RunsOption,
     SettingsOption,
+    SplitOfOption,
     StrategyOption,
     WeightsFolderOption,
     WorkOption,
     bar,
     detail_was_added,
     read_settings,
+    read_split,
     say,
     tell,
     writable,
@@ -64,6 +66,7 @@ def train(
     seed: Annotated[int | None, typer.Option()] = None,
     runs: RunsOption = Path("checkpoints"),
     work: WorkOption = Path("scratch"),
+    split_of: SplitOfOption = None,
     fresh: FreshOption = False,
     devices: DevicesOption = "auto",
     nodes: NodesOption = 1,
@@ -104,7 +107,8 @@ def train(
     known_architecture(chosen.model.architecture)
     writable(runs)
     tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
-    collection = collect(data, chosen.split, strangers=Path("ood_samples"), near=NEAR_PICTURES)
+    known = split_of and read_split(split_of)
+    collection = collect(data, chosen.split, known=known, strangers=Path("ood_samples"), near=NEAR_PICTURES)
     for note in collection.notes:
         tell(note)
     if distributed.starts():

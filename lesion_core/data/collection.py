@@ -13,7 +13,7 @@ from lesion_core.data.catalog import discover, read, training_table
 from lesion_core.data.corruptions import near_pictures
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.data.splits import Manifest, split
-from lesion_core.data.tables import IMAGE_SUFFIXES, OFFICIAL_TEST, read_csv
+from lesion_core.data.tables import IMAGE_SUFFIXES, OFFICIAL_TEST, read_csv, some
 from lesion_core.errors import DataError
 from lesion_core.imaging.decode import decode_listed
 
@@ -31,33 +31,72 @@ class Collection:
         ood: Columns image_id, kind, source, path, mask_path: pictures that are no dermoscopy, and changed test
             pictures (source `NEAR`, see `data.near`), which are changed when they are read.
         manifest: The split of the rows that are not official.
+        unseen: Catalog rows that are left out, because their lesion has no role in the split that was asked for.
         notes: Sentences on what was left out.
     """
 
     table: pd.DataFrame
     ood: pd.DataFrame
     manifest: Manifest
+    unseen: pd.DataFrame
     notes: tuple[str, ...]
 
+    def compared(self, name: str, listed: pd.DataFrame, *, all_listed: bool = True) -> tuple[str, ...]:
+        """Sentences, with n, on how these pictures differ from those of a run; none where they do not.
 
-def collect(root: Path, settings: SplitSettings, *, strangers: Path | None = None, near: int = 0) -> Collection:
-    """Read a data folder and split it.
+        Args:
+            name: The run's name.
+            listed: Its table, columns image_id and split.
+            all_listed: Whether that lists what the run was trained on too; a segmenter's does not.
+        """
+        here, known = set(self.table["image_id"]), set(listed["image_id"])
+        said = []
+        if len(self.unseen):
+            lesions = self.unseen["lesion_id"].fillna(self.unseen["image_id"]).nunique()
+            why = f"{name} never saw" if all_listed else f"{name} learned from or never saw (its table lists neither)"
+            said.append(f"{len(self.unseen)} pictures of {lesions} lesions that {why} are left out.")
+        new = self.table[~self.table["image_id"].isin(known) & (self.table["dataset"] != OFFICIAL_TEST)]
+        if len(new):
+            counts = ", ".join(f"{n} {role}" for role, n in new["role"].value_counts().items())
+            said.append(f"{len(new)} new pictures of lesions that {name} knows take these lesions' roles: {counts}.")
+        gone = listed[~listed["image_id"].isin(here)]
+        if len(gone):
+            counts = ", ".join(f"{n} {role}" for role, n in gone["split"].value_counts().items())
+            said.append(
+                f"{len(gone)} of the {len(listed)} pictures of {name} are not in this folder ({counts}), such as "
+                f"{some(gone['image_id'].sort_values())}."
+            )
+        return tuple(said)
+
+
+def collect(
+    root: Path,
+    settings: SplitSettings | None,
+    *,
+    known: Manifest | None = None,
+    strangers: Path | None = None,
+    near: int = 0,
+) -> Collection:
+    """Read a data folder and give each lesion its role.
 
     Args:
         root: Such as LESION_DATA names: data sets one level down, ``ood/<kind>/`` for strangers.
-        settings: Shares and seed of the split.
+        settings: Shares and seed by which lesions without a role are dealt; None, to measure what was trained
+            before: they are left out.
+        known: An earlier split, such as a run's (`Manifest.of_run`): its lesions keep their roles.
         strangers: A folder with a ``manifest.csv`` of further pictures that are no lesions, such as `ood_samples/`.
         near: Test pictures that are changed in each way of `data.near`.
 
     Raises:
-        DataError: There is no data set, or none of its pictures.
+        DataError: There is no data set, none of its pictures, or none of a lesion with a role.
     """
     catalog = training_table(root)
     table = catalog.table[catalog.table["path"].notna()].reset_index(drop=True)
-    manifest = split(table, settings)
+    manifest = split(table, settings, known)
     roles = manifest.table.set_index("image_id")
     table = table.assign(role=table["image_id"].map(roles["role"]), group=table["image_id"].map(roles["group"]))
-    notes = list(catalog.notes)
+    unseen = table[table["role"].isna()].drop(columns=["role", "group"]).reset_index(drop=True)
+    table = table[table["role"].notna()].reset_index(drop=True)
     official = _official_test(root)
     if official is not None:
         shared = set(official["image_id"]) & set(table["image_id"])
@@ -70,7 +109,7 @@ def collect(root: Path, settings: SplitSettings, *, strangers: Path | None = Non
     ood = _strangers(root, strangers)
     if near:
         ood = pd.concat([ood, near_pictures(table, near)], ignore_index=True)
-    return Collection(table, ood, manifest, tuple(notes))
+    return Collection(table, ood, manifest, unseen, tuple(catalog.notes))
 
 
 def check_pictures(

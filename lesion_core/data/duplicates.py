@@ -1,18 +1,19 @@
-"""Which pictures show the same lesion: by lesion id where there is one, else by perceptual hash."""
+"""Which pictures show the same lesion: by what a run knows, by lesion id, else by perceptual hash."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import imagehash
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.fft import dct
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from lesion_core.data.tables import ROLES
 from lesion_core.imaging.decode import decode
 
 HASH_SIDE = 16
@@ -25,11 +26,19 @@ not taken from the same image are at 110 in the median, as far apart as stranger
 def perceptual_hash(path: Path) -> NDArray[np.uint8]:
     """The low frequencies of a picture's cosine transform against their median (Zauner, 2010), 256 bits as 32 bytes.
 
+    The bits are those of ImageHash's `phash` on the same 64x64 pixels, so that groups made with it stay as they are.
+
     Raises:
         ImageError: The picture cannot be decoded.
     """
     small = Image.fromarray(decode(path)).resize((4 * HASH_SIDE, 4 * HASH_SIDE), Image.Resampling.BOX)
-    return np.packbits(imagehash.phash(small, hash_size=HASH_SIDE).hash.ravel())
+    return np.packbits(_low_frequencies_over_median(np.asarray(small.convert("L"))).ravel())
+
+
+def _low_frequencies_over_median(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(HASH_SIDE, HASH_SIDE) bool of a square (4 HASH_SIDE, 4 HASH_SIDE) of grey levels."""
+    low = dct(dct(grey.astype(np.float64), axis=0), axis=1)[:HASH_SIDE, :HASH_SIDE]
+    return np.asarray(low > np.median(low))
 
 
 def near_pairs(hashes: NDArray[np.uint8], rows: NDArray[np.intp], distance: int = NEAR) -> NDArray[np.intp]:
@@ -51,44 +60,103 @@ def near_pairs(hashes: NDArray[np.uint8], rows: NDArray[np.intp], distance: int 
     return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.intp)
 
 
-def group_ids(table: pd.DataFrame, distance: int = NEAR) -> pd.Series[str]:
-    """A group a lesion: the lesion id where it is known, near-duplicates for the rest.
+def group_ids(table: pd.DataFrame, distance: int = NEAR, known: pd.DataFrame | None = None) -> pd.Series[str]:
+    """A group a lesion: what a run knows, else the lesion id, else near-duplicates.
 
-    A near-duplicate of a picture with a lesion id joins that lesion. A row without lesion id and without picture
-    is a group of its own. A table in which every row has a lesion id needs no picture.
+    A picture without lesion id joins the lesion of its nearest near-duplicate; near-duplicates that have none are a
+    group named by its smallest image id. A row without lesion id and without picture is a group of its own. Two lesion
+    ids are never joined: a hash does not overrule who examined the lesions, and so the group of a picture with a
+    lesion id does not depend on any other picture. Without a run, a table in which every row has a lesion id needs no
+    picture.
+
+    With `known`, its pictures keep their groups. Another picture joins the known group of its lesion id, or that of a
+    near-duplicate; where several would do, that which the run saw most of (train before select, calibrate, test) wins,
+    so that nothing near to what was learned from counts as new.
+
+    Limit: groups of pictures that all lack a lesion id are known by their pictures alone. One more picture can give
+    such a group another name (one with a smaller id; ISIC's grow with time) or join two of them, or bring it a lesion
+    id. Only a run's table remembers: with `known`, groups that are in it do not change.
 
     Args:
         table: Catalog rows with columns image_id, lesion_id, path.
         distance: Largest distance of near-duplicates in bits, of 256.
+        known: Columns image_id, group, role of an earlier split.
 
     Returns:
-        A group's name a row, the smallest lesion or image id in it, with the table's index.
+        A group's name a row, with the table's index.
 
     Raises:
         ImageError: A picture that must be hashed cannot be decoded.
     """
-    n = len(table)
     own = table["image_id"].to_numpy(str)
     lesion = table["lesion_id"].to_numpy(object)
-    known = table["lesion_id"].notna().to_numpy()
+    labelled = table["lesion_id"].notna().to_numpy()
     there = table["path"].notna().to_numpy()
-    codes, _ = pd.factorize(table["lesion_id"])
-    first = {code: i for i, code in reversed(list(enumerate(codes))) if code >= 0}
-    links = [(i, first[code]) for i, code in enumerate(codes) if code >= 0]
-    orphans = np.flatnonzero(~known & there)
-    if len(orphans):
-        hashed = np.flatnonzero(there)
-        hashes = _hashes(table["path"].iloc[hashed].tolist())
-        pairs = near_pairs(hashes, np.searchsorted(hashed, orphans), distance)
-        links += [(int(hashed[a]), int(hashed[b])) for a, b in pairs]
-    edges = np.asarray(links, dtype=np.intp).reshape(-1, 2)
-    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(n, n))
+    name = np.where(labelled, lesion, None)
+    seen = np.full(len(table), len(ROLES))  # how near the run came to it: 0 is train, `len(ROLES)` not at all
+    if known is not None:
+        name, seen = _known_groups(table, name, known)
+    wanted = there & (~labelled & (seen == len(ROLES)) if known is None else seen == len(ROLES))
+    orphans = np.flatnonzero(~labelled & (seen == len(ROLES)))
+    near = _contacts(table, np.flatnonzero(wanted), there, distance)
+    if known is not None and len(near):
+        # A lesion that the run does not know by its id, but of which it knows a copy.
+        own_near = near[labelled[near["a"]]]
+        copies = _nearest(own_near.assign(unit=lesion[own_near["a"]]), name, seen, seen < len(ROLES))
+        found = pd.Series(lesion).where(seen == len(ROLES)).map(copies["b"]).to_numpy(float)
+        for i in np.flatnonzero(~np.isnan(found)):
+            name[i], seen[i] = name[int(found[i])], seen[int(found[i])]
+    edges = near[np.isin(near["a"], orphans) & np.isin(near["b"], orphans)]
+    graph = coo_array((np.ones(len(edges)), (edges["a"], edges["b"])), shape=(len(table), len(table)))
     _, component = connected_components(graph, directed=False)
-    name = np.where(known, lesion, own).astype(str)
-    # A lesion's id names the group before an image's does.
-    order = np.lexsort((name, ~known))
-    names = pd.Series(name[order]).groupby(component[order], sort=False).first()
-    return pd.Series(names.reindex(component).to_numpy(str), index=table.index, name="group", dtype="str")
+    of_orphans = near[np.isin(near["a"], orphans)]
+    joined = _nearest(
+        of_orphans.assign(unit=component[of_orphans["a"]]), name, seen, np.array([n is not None for n in name], bool)
+    )["b"]
+    smallest = pd.Series(own[orphans]).groupby(component[orphans]).min()
+    for i in orphans:
+        unit = component[i]
+        name[i] = name[joined[unit]] if unit in joined.index else smallest[unit]
+    return pd.Series(name.astype(str), index=table.index, name="group", dtype="str")
+
+
+def _known_groups(
+    table: pd.DataFrame, name: NDArray[np.object_], known: pd.DataFrame
+) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
+    """Names of groups, and their role's place in `ROLES` (`len(ROLES)`: none): a known picture's group, then the most
+    seen group of its lesion id's known pictures, then the known group of that name."""
+    place = {role: i for i, role in enumerate(ROLES)}
+    of_image = known.set_index("image_id")["group"]
+    seen_group = known.drop_duplicates("group").set_index("group")["role"].map(place)
+    group = table["image_id"].map(of_image)
+    linked = pd.DataFrame({"lesion": table["lesion_id"], "group": group, "seen": group.map(seen_group)}).dropna()
+    best = linked.sort_values(["seen", "group"]).drop_duplicates("lesion").set_index("lesion")["group"]
+    by_name = table["lesion_id"].where(table["lesion_id"].isin(seen_group.index))
+    found = group.fillna(table["lesion_id"].map(best)).fillna(by_name)
+    seen = found.map(seen_group).fillna(len(ROLES)).to_numpy(np.intp)
+    return np.where(found.notna().to_numpy(), found.to_numpy(object), name), seen
+
+
+def _contacts(table: pd.DataFrame, rows: NDArray[np.intp], there: NDArray[np.bool_], distance: int) -> pd.DataFrame:
+    """Near-duplicates of `rows`: places a (of `rows`) and b, and their bits apart. Nothing is read where none is
+    wanted."""
+    if not len(rows):
+        return pd.DataFrame({"a": [], "b": [], "bits": []}, dtype=np.intp)
+    hashed = np.flatnonzero(there)
+    hashes = _hashes(table["path"].iloc[hashed].tolist())
+    pairs = near_pairs(hashes, np.searchsorted(hashed, rows), distance)
+    bits = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(axis=1)
+    return pd.DataFrame({"a": hashed[pairs[:, 0]], "b": hashed[pairs[:, 1]], "bits": bits})
+
+
+def _nearest(
+    near: pd.DataFrame, name: NDArray[np.object_], seen: NDArray[np.intp], usable: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """By unit the contact with the most seen, then nearest, then first-named of the usable pictures."""
+    near = near[usable[near["b"].to_numpy(np.intp)]]
+    places = near["b"].to_numpy(np.intp)
+    ranked = near.assign(seen=seen[places], name=name[places]).sort_values(["seen", "bits", "name"])
+    return ranked.drop_duplicates("unit").set_index("unit")
 
 
 def _hashes(paths: Sequence[str]) -> NDArray[np.uint8]:

@@ -1,4 +1,8 @@
-"""Who sees which image: four roles, dealt by lesion, in a manifest with a fingerprint."""
+"""Who sees which image: four roles, dealt by lesion, in a manifest with a fingerprint.
+
+A role belongs to a lesion and hangs on nothing but its id and the seed; what a run was trained with is in its own table
+(`Manifest.of_run`), and whatever measures the run takes roles from there.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import pandas as pd
 
 from lesion_core.config import SplitSettings
 from lesion_core.data.duplicates import group_ids
-from lesion_core.data.tables import ROLES, read_csv, some
+from lesion_core.data.tables import OFFICIAL_TEST, ROLES, read_csv, some
 from lesion_core.errors import DataError
 
 
@@ -49,6 +53,21 @@ class Manifest:
         rows = sorted(self.table[["image_id", "group", "role"]].itertuples(index=False, name=None))
         return hashlib.sha256("\n".join(",".join(row) for row in rows).encode()).hexdigest()[:16]
 
+    @classmethod
+    def of_run(cls, table: pd.DataFrame) -> Self:
+        """The split that a run's own table tells.
+
+        Args:
+            table: A row a picture with columns image_id, lesion_id, dataset, split, such as `Run.predictions` or
+                `SegmenterRun.masks`; the official test set has no part in a split.
+
+        Raises:
+            DataError: The table is empty, or a lesion is in two roles.
+        """
+        rows = table[table["dataset"] != OFFICIAL_TEST]
+        own = pd.DataFrame({"image_id": rows["image_id"], "group": rows["lesion_id"], "role": rows["split"]})
+        return cls(own.sort_values("image_id", ignore_index=True))
+
     def write(self, path: Path) -> None:
         """Write a CSV, and its fingerprint into a file of the same name that ends in ``.fingerprint``."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,52 +98,62 @@ def roles_fingerprint(table: pd.DataFrame) -> str:
     return hashlib.sha256(repr(sorted(zip(table["image_id"], table["role"], strict=True))).encode()).hexdigest()[:16]
 
 
-def assign_roles(table: pd.DataFrame, settings: SplitSettings) -> pd.Series[str]:
-    """Deal the groups to the four roles, stratified by diagnosis and data set.
+def assign_roles(groups: pd.Series[str], settings: SplitSettings) -> pd.Series[str]:
+    """Deal groups to the four roles: each by a hash of its name, keyed with the seed, and by nothing else.
 
-    The groups are taken stratum by stratum (a group's rarest diagnosis and its data set), shuffled within it, and each
-    goes to the role that is furthest behind its share of the images dealt so far. So shares hold for images in every
-    stratum, a group is never divided, and its role does not depend on how many images it has.
+    So a group's role is the same in every table that holds it. What a rule gains by balancing (every diagnosis at its
+    shares to a picture) it pays with lesions that change their role when others are added; a rule that looks at one
+    lesion alone deals independently, and the shares of n lesions vary as a binomial's do: about sqrt(p (1 - p) / n).
+    The diagnosis is no part of the key: it would make nothing more even, and a corrected diagnosis would move the
+    lesion. test takes the lowest numbers, so that other shares for the rest do not change who is in it.
 
     Args:
-        table: Columns image_id, group, diagnosis, dataset.
+        groups: A group's name a row.
         settings: Shares and seed.
 
     Returns:
-        A role a row, with the table's index. The same for any order of the rows.
+        A role a row, with the index of `groups`.
 
     Raises:
-        DataError: The table is empty.
+        DataError: There is no row.
     """
-    if table.empty:
+    if groups.empty:
         raise DataError("There is no picture to split.", "Check that the data set's pictures are there.")
-    share = {"select": settings.select, "calibrate": settings.calibrate, "test": settings.test}
-    shares = np.array([1 - sum(share.values()), *(share[role] for role in ROLES[1:])])
-    frequency = table["diagnosis"].value_counts()
-    rows = table.assign(rarity=table["diagnosis"].map(frequency).fillna(0)).sort_values(["rarity", "image_id"])
-    groups = rows.groupby("group", sort=True).agg(
-        diagnosis=("diagnosis", "first"), dataset=("dataset", "first"), size=("image_id", "size")
-    )
-    role = pd.Series(index=groups.index, dtype="str")
-    generator = np.random.default_rng(settings.seed)
-    filled = np.zeros(len(ROLES))
-    for _, stratum in groups.groupby(["dataset", "diagnosis"], sort=True, dropna=False):
-        for i in generator.permutation(len(stratum)):
-            # By the images dealt so far, never by this group's own size: a rule that looks at it deals the
-            # lesions of many images to train and leaves single images to the rest.
-            chosen = int(np.argmax(shares * filled.sum() - filled))
-            filled[chosen] += stratum["size"].iloc[i]
-            role[stratum.index[i]] = ROLES[chosen]
-    return pd.Series(role.loc[table["group"]].to_numpy(str), index=table.index, name="role", dtype="str")
+    bounds = np.cumsum([settings.test, settings.calibrate, settings.select])
+    names = np.array(["test", "calibrate", "select", "train"])
+    codes, unique = pd.factorize(groups)
+    dealt = names[np.searchsorted(bounds, [_uniform(str(name), settings.seed) for name in unique], side="right")]
+    return pd.Series(dealt[codes], index=groups.index, name="role", dtype="str")
 
 
-def split(table: pd.DataFrame, settings: SplitSettings) -> Manifest:
-    """Group the pictures of a catalog table by lesion and deal the groups to the roles.
+def _uniform(name: str, seed: int) -> float:
+    """A number in [0, 1) of 53 random bits: the same on every machine for a name and a seed."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8, key=str(seed).encode()).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+def split(table: pd.DataFrame, settings: SplitSettings | None, known: Manifest | None = None) -> Manifest:
+    """Group the pictures of a catalog table by lesion and give every group its role.
+
+    Args:
+        table: Catalog rows.
+        settings: By which lesions are dealt that have no role yet; None: they get none and are left out.
+        known: An earlier split: its pictures keep their groups and roles, and new pictures of its lesions inherit.
 
     Raises:
-        DataError: The table is empty.
+        DataError: The table is empty, or none of its lesions has a role.
         ImageError: A picture without lesion id cannot be decoded.
     """
-    grouped = table.assign(group=group_ids(table))
-    rows = grouped.assign(role=assign_roles(grouped, settings))[["image_id", "group", "role"]]
+    group = group_ids(table, known=None if known is None else known.table)
+    role = pd.Series(pd.NA, index=table.index, dtype="str")
+    if known is not None:
+        role = group.map(known.table.drop_duplicates("group").set_index("group")["role"])
+    if settings is not None:
+        role = role.fillna(assign_roles(group, settings))
+    rows = table[["image_id"]].assign(group=group, role=role).dropna(subset=["role"])
+    if rows.empty and not table.empty:
+        raise DataError(
+            f"None of the {len(table)} pictures shows a lesion with a known role.",
+            "Give a folder that holds some of the pictures of that split.",
+        )
     return Manifest(rows.sort_values("image_id", ignore_index=True))

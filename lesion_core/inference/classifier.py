@@ -143,6 +143,12 @@ def _score(
     return result
 
 
+OF_CATALOG = dict(
+    zip(FACTS, ("image_id", "group", "dataset", "role", "diagnosis", "age", "sex", "site", "dx_type"), strict=True)
+)
+"""The facts of a run's table and the columns of a catalog table with roles that hold them."""
+
+
 def _with_logits(
     table: pd.DataFrame, columns: dict[str, str], logits: NDArray[np.float32], classes: Sequence[str]
 ) -> pd.DataFrame:
@@ -212,18 +218,7 @@ def write_run(
         workers=settings.training.workers,
         on_progress=on_progress,
     )
-    columns = {
-        "image_id": "image_id",
-        "lesion_id": "group",
-        "dataset": "dataset",
-        "split": "role",
-        "label": "diagnosis",
-        "age": "age",
-        "sex": "sex",
-        "site": "site",
-        "dx_type": "dx_type",
-    }
-    predictions = _with_logits(table, columns, scored.logits[:n], classes)
+    predictions = _with_logits(table, OF_CATALOG, scored.logits[:n], classes)
     strangers = _with_logits(ood, {name: name for name in ("image_id", "kind", "source")}, scored.logits[n:], classes)
 
     calibrate = (table["role"] == "calibrate").to_numpy()
@@ -272,37 +267,35 @@ def write_run(
     return run
 
 
-def with_flips(run: Run, table: pd.DataFrame, on_progress: Progress | None = None) -> Run:
-    """The run with its test splits scored over `FLIPS`, in memory: nothing is written. Temperature and policy stay as
-    they were chosen, without flips.
+def rescored(run: Run, table: pd.DataFrame, on_progress: Progress | None = None, *, flips: bool = False) -> Run:
+    """The run with the test pictures of a table scored anew, in memory: nothing is written. Temperature and policy stay
+    as they were chosen, without flips.
 
     Args:
         run: A run.
-        table: Catalog rows with their role.
+        table: Catalog rows with role and group, of the run's own split: some of its test pictures, and new ones.
         on_progress: As in `score`.
+        flips: Score each picture over `FLIPS`.
+
+    Returns:
+        A run whose predictions are these pictures and no others.
 
     Raises:
-        RunError: A picture cannot be scored, or one of the run's test pictures is not in the table.
+        RunError: A picture cannot be scored, or the table has no test picture.
     """
-    known = run.predictions[run.predictions["split"] == "test"].reset_index(drop=True)
-    paths = known["image_id"].map(table.drop_duplicates("image_id").set_index("image_id")["path"])
-    if paths.isna().any():
-        raise RunError(
-            f"{int(paths.isna().sum())} test pictures of {run.name} are not there, such as "
-            f"{known['image_id'][paths.isna()].iloc[0]}.",
-            "Give the data that it was trained on.",
-        )
+    test = table[table["role"] == "test"].reset_index(drop=True)
+    if test.empty:
+        raise RunError(f"No test picture of {run.name} is there.", "Give data with lesions that it was tested on.")
     settings = run.config.settings
-    model = trained(settings.model, run.weights)
     scored = score(
-        model,
+        trained(settings.model, run.weights),
         settings.preprocessing,
-        paths.astype(str).tolist(),
+        test["path"].astype(str).tolist(),
         workers=settings.training.workers,
-        flips=True,
+        flips=flips,
         on_progress=on_progress,
     )
-    return run.with_predictions(_with_logits(known, {name: name for name in FACTS}, scored.logits, run.classes))
+    return run.with_predictions(_with_logits(test, OF_CATALOG, scored.logits, run.classes))
 
 
 def _changes(ood: pd.DataFrame, first: int) -> dict[int, Changed]:

@@ -240,11 +240,38 @@ def test_evaluate_switches_equal_detail_on(
     assert "before equal detail" not in again.card
 
 
-def test_evaluate_refuses_other_pictures(call: Any, run_copy: Path, tmp_path: Path) -> None:
+def without(root: Path, target: Path, gone: list[str]) -> Path:
+    """A copy of a data folder without some pictures."""
+    copied = Path(shutil.copytree(root, target))
+    for image_id in gone:
+        (path,) = copied.glob(f"synthetic/*/{image_id}.jpg")
+        path.unlink()
+    return copied
+
+
+def test_evaluate_measures_what_is_there_and_keeps_the_run(
+    call: Any, run_copy: Path, data_root: Path, small_run: Run, tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in run_copy.iterdir()}
+    test, train = small_run.part("test")["image_id"].to_list(), small_run.part("train")["image_id"].to_list()
+    some = without(data_root, tmp_path / "some", [test[0], *train[:3]])
+    code, out, err = call("evaluate", run_copy, "--data", some, "--json", "--resamples", 100)
+    found = json.loads(out)
+    assert code == 0 and found["views"]["test"]["n"] == len(test) - 1
+    assert f"4 of the {len(small_run.predictions)} pictures of small are not in this folder" in err
+    assert "3 train" in err and "1 test" in err and "The run stays as it is" in " ".join(found["notes"])
+    assert {path.name: path.read_bytes() for path in run_copy.iterdir()} == before
+    refused(call("evaluate", run_copy, "--data", some, "--detail"), "needs all its pictures", "4 of the")
+
+
+def test_evaluate_refuses_pictures_of_no_known_lesion(call: Any, run_copy: Path, tmp_path: Path) -> None:
     code, _, _ = call("synthesize", tmp_path / "other" / "set", "--per-class", 8, "--size", 32, "--seed", 5)
     assert code == 0
+    table = tmp_path / "other"
+    for path in table.rglob("*.csv"):
+        path.write_text(path.read_text().replace("SYNTH", "OTHER"))
     before = (run_copy / "config.json").read_bytes()
-    refused(call("evaluate", run_copy, "--data", tmp_path / "other"), "tested on lesions that it learned from")
+    call("evaluate", run_copy, "--data", tmp_path / "other")
     assert (run_copy / "config.json").read_bytes() == before
 
 

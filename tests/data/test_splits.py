@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import imagehash
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,7 +34,7 @@ def lesions(sizes: list[int], codes: list[str], datasets: list[str]) -> pd.DataF
 
 
 def roles(table: pd.DataFrame, settings: SplitSettings) -> pd.Series[str]:
-    return assign_roles(table.assign(group=group_ids(table)), settings)
+    return assign_roles(group_ids(table), settings)
 
 
 tables = st.builds(
@@ -64,16 +65,85 @@ def test_every_row_has_one_role_every_lesion_one_and_row_order_none(
 @pytest.mark.parametrize(
     "settings", [SplitSettings(), SplitSettings(select=0.05, calibrate=0.2, test=0.3, seed=3)], ids=str
 )
-def test_shares_hold_in_each_diagnosis_and_data_set(settings: SplitSettings) -> None:
-    sizes = np.random.default_rng(1).integers(1, 5, 1500).tolist()
-    table = lesions(sizes, ["NV", "MEL", "NV", "BCC", "NV"], ["a", "a", "b"])
+def test_shares_of_lesions_are_within_binomial_bounds(settings: SplitSettings) -> None:
+    table = lesions([1] * 6000, ["NV", "MEL", "NV", "BCC", "NV"], ["a", "a", "b"])
     table["role"] = roles(table, settings)
     asked = {"select": settings.select, "calibrate": settings.calibrate, "test": settings.test}
     asked["train"] = 1 - sum(asked.values())
     for _, stratum in [("all", table), *table.groupby(["dataset", "diagnosis"])]:
         shares = stratum["role"].value_counts(normalize=True)
         for role, share in asked.items():
-            assert abs(shares[role] - share) <= 4 / len(stratum) + 0.01
+            assert abs(shares[role] - share) <= 4 * np.sqrt(share * (1 - share) / len(stratum))
+
+
+@hypothesis_settings(max_examples=30, deadline=None)
+@given(table=tables, data=st.data())
+def test_more_or_fewer_pictures_never_move_a_lesion(table: pd.DataFrame, data: st.DataObject) -> None:
+    kept = data.draw(st.lists(st.booleans(), min_size=len(table), max_size=len(table)).filter(any))
+    whole = split(table, SplitSettings()).table.set_index("image_id")
+    part = split(table[kept].assign(diagnosis="DF"), SplitSettings()).table.set_index("image_id")
+    pd.testing.assert_frame_equal(part, whole.loc[part.index])
+
+
+def of_run(rows: list[tuple[str, str, str]]) -> Manifest:
+    table = pd.DataFrame(rows, columns=["image_id", "lesion_id", "split"])
+    return Manifest.of_run(table.assign(dataset=["isic2018_test" if i == "O" else "a" for i in table["image_id"]]))
+
+
+def test_a_runs_roles_hold_and_are_inherited(tmp_path: Path) -> None:
+    known = of_run([("a", "L1", "test"), ("b", "b", "train"), ("c", "L3", "select"), ("O", "O", "test")])
+    assert "O" not in set(known.table["image_id"])
+    table = pictured(
+        tmp_path,
+        [
+            ("a", "L1", 1),
+            ("a2", "L1", 2),  # a new picture of a known lesion
+            ("b", None, 3),
+            ("b2", None, 3),  # a copy of a picture that was trained on, without a lesion id
+            ("b3", "L9", 3),  # and one with an id that the run does not know
+            ("x", "L1", 3),  # an id decides before a copy does
+            ("new", "L7", 5),
+            ("alone", None, 6),
+        ],
+    )
+    found = split(table, None, known).table.set_index("image_id")["role"]
+    assert found.to_dict() == {"a": "test", "a2": "test", "b": "train", "b2": "train", "b3": "train", "x": "test"}
+    whole = split(table, SplitSettings(), known).table.set_index("image_id")["role"]
+    assert whole.loc[found.index].equals(found) and {"new", "alone"} < set(whole.index)
+    with pytest.raises(DataError, match="None of the 1 pictures"):
+        split(table[table["image_id"] == "new"], None, known)
+
+
+def test_a_copy_of_two_known_lesions_counts_as_seen(tmp_path: Path) -> None:
+    known = of_run([("a", "L1", "test"), ("b", "L2", "train")])
+    table = pictured(tmp_path, [("a", "L1", 1), ("b", "L2", 1), ("c", None, 1)])
+    found = split(table, None, known).table.set_index("image_id")
+    assert found["role"].to_dict() == {"a": "test", "b": "train", "c": "train"} and found["group"]["c"] == "L2"
+    assert group_ids(table).to_list()[:2] == ["L1", "L2"], "a copy joins no two lesion ids"
+
+
+@hypothesis_settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), side=st.integers(20, 300))
+def test_the_hash_is_that_of_imagehash(tmp_path_factory: pytest.TempPathFactory, seed: int, side: int) -> None:
+    path = tmp_path_factory.mktemp("hash") / "a.png"
+    picture(seed).resize((side, 90)).save(path)
+    with Image.open(path) as image:
+        small = image.resize((64, 64), Image.Resampling.BOX)
+    expected = imagehash.phash(small, hash_size=16).hash
+    assert np.array_equal(np.unpackbits(perceptual_hash(path)).reshape(16, 16).astype(bool), expected)
+
+
+@pytest.mark.real
+def test_real_roles_hold_with_fewer_pictures() -> None:
+    if not (root := os.environ.get("LESION_DATA")):
+        pytest.skip("LESION_DATA is not set")
+    table = training_table(Path(root)).table
+    run = pd.read_parquet(Path(__file__).parents[2] / "checkpoints" / "resnet50-isic2019" / "predictions.parquet")
+    own = run.set_index("image_id")["split"]
+    known = Manifest.of_run(run)
+    for part in (table, table.sample(frac=0.3, random_state=0)):
+        found = split(part, None, known).table.set_index("image_id")["role"]
+        assert len(found) == len(part) and (found == own.loc[found.index]).all()
 
 
 def test_another_seed_is_another_split() -> None:
@@ -90,7 +160,7 @@ def test_an_unknown_diagnosis_gets_a_role_too() -> None:
 def test_an_empty_table_is_refused() -> None:
     table = lesions([1], ["NV"], ["a"]).iloc[:0]
     with pytest.raises(DataError):
-        assign_roles(table.assign(group=pd.Series(dtype="str")), SplitSettings())
+        assign_roles(group_ids(table), SplitSettings())
 
 
 def picture(seed: int) -> Image.Image:

@@ -16,7 +16,7 @@ from lesion_core.data.tables import NEAR
 from lesion_core.errors import RunError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.classifier import score, with_flips, write_run
+from lesion_core.inference.classifier import rescored, score, write_run
 from lesion_core.models.checkpoints import load_weights
 from lesion_core.models.classifiers import build
 from lesion_core.reports.classifier_card import card
@@ -100,12 +100,12 @@ def test_flips_are_the_mean_of_four_mirrorings(small_run: Run, trained: Any) -> 
     np.testing.assert_allclose(found.logits, torch.stack(each).mean(0).numpy(), atol=1e-4)
     assert np.abs(found.logits - each[0].numpy()).max() > 1e-3
     before = small_run.predictions.copy()
-    other = with_flips(small_run, table)
+    other = rescored(small_run, table, flips=True)
     known = other.part("test").set_index("image_id").loc[table["image_id"][table["role"] == "test"][:3]]
     np.testing.assert_allclose(other.logits(known), found.logits, atol=1e-4)
     pd.testing.assert_frame_equal(small_run.predictions, before)
-    with pytest.raises(RunError, match=r"test pictures of .* are not there"):
-        with_flips(small_run, table[table["role"] != "test"])
+    with pytest.raises(RunError, match="No test picture of small is there"):
+        rescored(small_run, table[table["role"] != "test"])
 
 
 def test_no_picture_is_no_problem(small_run: Run) -> None:

@@ -287,11 +287,6 @@ class TestCommand:
         shutil.rmtree(bare / "synthetic" / "HAM10000_segmentations")
         code, out, err = call("segment", "evaluate", segmenter_copy, "--data", bare, "--changed")
         assert code == 1 and out == "" and "No test picture has a mask" in err and "Traceback" not in err
-        config = json.loads((segmenter_copy / "config.json").read_text())
-        config["split_fingerprint"] = "0" * 16
-        (segmenter_copy / "config.json").write_text(json.dumps(config))
-        code, out, err = call("segment", "evaluate", segmenter_copy, "--data", data_root, "--changed")
-        assert code == 1 and out == "" and "are split otherwise" in err and "Traceback" not in err
 
     def test_a_damaged_picture_is_named(self, trained_segmenter: Any, tmp_path: Path) -> None:
         table = trained_segmenter.collection.table
