@@ -141,7 +141,8 @@ def evaluate(
                 "--devices, --nodes and --strategy share the scoring, and nothing is scored here.",
                 "Give --data, or leave them out.",
             )
-        opened, notes = open_run(run), ()
+        opened = open_run(run)
+        notes: tuple[str, ...] = ()
     else:
         found = _score_again(run, data, flips, detail, devices, nodes, strategy)
         if found is None:

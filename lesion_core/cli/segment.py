@@ -76,7 +76,7 @@ def train(
     )
     writable(runs)
     tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {chosen.training.epochs} epochs.")
-    collection = collect(data, chosen.split, known=split_of and read_split(split_of))
+    collection = collect(data, chosen.split, known=read_split(split_of) if split_of else None)
     for note in collection.notes:
         tell(note)
     scored = collection.table[collection.table["role"].isin(["calibrate", "test"])].dropna(subset=["path", "mask_path"])

@@ -107,7 +107,7 @@ def train(
     known_architecture(chosen.model.architecture)
     writable(runs)
     tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
-    known = split_of and read_split(split_of)
+    known = read_split(split_of) if split_of else None
     collection = collect(data, chosen.split, known=known, strangers=Path("ood_samples"), near=NEAR_PICTURES)
     for note in collection.notes:
         tell(note)

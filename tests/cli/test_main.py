@@ -264,17 +264,6 @@ def test_evaluate_measures_what_is_there_and_keeps_the_run(
     refused(call("evaluate", run_copy, "--data", some, "--detail"), "needs all its pictures", "4 of the")
 
 
-def test_evaluate_refuses_pictures_of_no_known_lesion(call: Any, run_copy: Path, tmp_path: Path) -> None:
-    code, _, _ = call("synthesize", tmp_path / "other" / "set", "--per-class", 8, "--size", 32, "--seed", 5)
-    assert code == 0
-    table = tmp_path / "other"
-    for path in table.rglob("*.csv"):
-        path.write_text(path.read_text().replace("SYNTH", "OTHER"))
-    before = (run_copy / "config.json").read_bytes()
-    call("evaluate", run_copy, "--data", tmp_path / "other")
-    assert (run_copy / "config.json").read_bytes() == before
-
-
 def test_predict_goes_on_after_a_bad_picture(call: Any, small_run: Run, data_root: Path, tmp_path: Path) -> None:
     good = next((data_root / "synthetic" / "HAM10000_images").iterdir())
     folder = tmp_path / "some [pictures] [/b]"
