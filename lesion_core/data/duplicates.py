@@ -93,7 +93,9 @@ def group_ids(table: pd.DataFrame, distance: int = NEAR, known: pd.DataFrame | N
     labelled = table["lesion_id"].notna().to_numpy()
     there = table["path"].notna().to_numpy()
     name = np.where(labelled, lesion, None)
-    seen = np.full(len(table), len(ROLES))  # how near the run came to it: 0 is train, `len(ROLES)` not at all
+    seen: NDArray[np.intp] = np.full(
+        len(table), len(ROLES), np.intp
+    )  # how near the run came to it: 0 is train, `len(ROLES)` not at all
     if known is not None:
         name, seen = _known_groups(table, name, known)
     wanted = there & (~labelled & (seen == len(ROLES)) if known is None else seen == len(ROLES))
