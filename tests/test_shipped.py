@@ -1,4 +1,4 @@
-"""What ships: it opens, gives its known answer, and the README says what it measures."""
+"""What ships: it opens, gives its known answer, and README and docs say what it measures."""
 
 from __future__ import annotations
 
@@ -41,6 +41,10 @@ def first() -> Run:
     return open_run(CLASSIFIERS[0])
 
 
+def said(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
 def named(run: Run) -> str:
     return run.config.settings.model.architecture.replace("resnet", "ResNet-")
 
@@ -58,7 +62,7 @@ def test_the_segmenter_gives_its_known_answer_and_has_its_card(unet: SegmenterRu
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_readme_says_what_the_segmenter_measures(unet: SegmenterRun, variant: str) -> None:
+def test_the_docs_say_what_the_segmenter_measures(unet: SegmenterRun, variant: str) -> None:
     table, counts = unet.counts("test", variant)
     rows = mask_summary(counts, table["lesion_id"]).set_index("metric")
     cells = [
@@ -68,7 +72,7 @@ def test_the_readme_says_what_the_segmenter_measures(unet: SegmenterRun, variant
     fail = rows.loc["failures"]
     cells.append(f"{100 * fail['value']:.1f} % ({100 * fail['low']:.1f} to {100 * fail['high']:.1f})")
     line = f"| {VARIANTS[variant]} | {' | '.join(cells)} |"
-    assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
+    assert line in said("docs/results.md"), line
 
 
 def test_it_gives_its_known_answer_and_has_its_own_policy(shipped: Run) -> None:
@@ -108,29 +112,29 @@ def test_the_readme_says_what_the_run_measures(shipped: Run, view: str) -> None:
     rows = summary.table.set_index("metric").loc[["balanced_accuracy", "macro_auroc", "accuracy"]]
     cells = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" for r in rows.itertuples()]
     line = f"| {named(shipped)} | {summary.n_images:,} ({summary.n_groups:,}) | " + " | ".join(cells) + " |"
-    assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
+    assert line in said("README.md") and line in said("docs/results.md"), line
 
 
-def test_the_readme_says_what_the_binary_view_measures(shipped: Run) -> None:
+def test_the_docs_say_what_the_binary_view_measures(shipped: Run) -> None:
     summary = view_summary(shipped, "binary")
     assert summary
     rows = summary.table.set_index("metric").loc[["accuracy", "precision", "recall", "f1"]]
     cells = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" for r in rows.itertuples()]
     line = f"| {named(shipped)} | {' | '.join(cells)} |"
-    assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
+    assert line in said("docs/results.md"), line
 
 
-def test_the_readme_says_what_8_bits_cost(shipped: Run) -> None:
+def test_the_docs_say_what_8_bits_cost(shipped: Run) -> None:
     cost = shipped.config.quantization
     line = (
         f"| {named(shipped)} | {cost['balanced_accuracy_fp32']:.4f} | {cost['balanced_accuracy_8bit']:.4f} | "
         f"{100 * cost['same_decision']:.2f} % |"
     )
-    assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
+    assert line in said("docs/results.md"), line
 
 
 @pytest.mark.parametrize("variant", EXPERIMENTS["imbalance"].variants)
-def test_the_readme_says_what_ways_with_rare_diagnoses_do(variant: str) -> None:
+def test_the_docs_say_what_ways_with_rare_diagnoses_do(variant: str) -> None:
     found = read_study("imbalance", ROOT / "studies")
     assert found
     own = found.table[found.table["variant"] == variant]
@@ -144,7 +148,7 @@ def test_the_readme_says_what_ways_with_rare_diagnoses_do(variant: str) -> None:
         *(f"{100 * recalls[code]:.0f}" for code in ISIC2019),
     ]
     line = f"| {EXPERIMENTS['imbalance'].variants[variant].name} | {' | '.join(cells)} |"
-    assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
+    assert line in said("docs/experiments.md"), line
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,7 @@ def test_the_readme_says_what_ways_with_rare_diagnoses_do(variant: str) -> None:
         ("isic2018", "macro_auroc", "| | mean AUROC |"),
     ],
 )
-def test_the_readme_says_what_leakage_buys(view: str, metric: str, start: str) -> None:
+def test_the_docs_say_what_leakage_buys(view: str, metric: str, start: str) -> None:
     found = read_study("leakage", ROOT / "studies")
     assert found
     cells = []
@@ -170,7 +174,7 @@ def test_the_readme_says_what_leakage_buys(view: str, metric: str, start: str) -
             + (f", n = {row['n_images']:.0f}, {where}" if view == "several" else "")
         )
     line = f"{start} {' | '.join(cells)} |"
-    assert line in (ROOT / "README.md").read_text(encoding="utf-8"), line
+    assert line in said("docs/experiments.md"), line
 
 
 @pytest.mark.parametrize(
@@ -185,7 +189,7 @@ def test_the_readme_says_what_leakage_buys(view: str, metric: str, start: str) -
         (0.99, "residual", "Residual (penultimate features)"),
     ],
 )
-def test_the_readme_says_whom_a_policy_turns_away(first: Run, share: float, key: str, name: str) -> None:
+def test_the_docs_say_whom_a_policy_turns_away(first: Run, share: float, key: str, name: str) -> None:
     scorer = Scorer.of(first)
     policy = tune(first, key, goal=TuningGoal(share=share), scorer=scorer)
     assert share != 0.95 or key != DEFAULT or policy == read_policy(first)
@@ -198,9 +202,7 @@ def test_the_readme_says_whom_a_policy_turns_away(first: Run, share: float, key:
         of = (first.strangers["kind"] == kind).to_numpy()
         gone = wilson(int((~stays[of]).sum()), int(of.sum()))
         cells.append(" to ".join([f"{100 * gone.value:.1f} ({100 * gone.low:.1f}", f"{100 * gone.high:.1f})"]))
-    assert f"| {share:.0%} | {name} | {' | '.join(cells)} |".replace("%", " %") in (ROOT / "README.md").read_text(
-        encoding="utf-8"
-    )
+    assert f"| {share:.0%} | {name} | {' | '.join(cells)} |".replace("%", " %") in said("docs/results.md")
 
 
 def test_its_card_is_what_the_program_writes(shipped: Run) -> None:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lesion_core.cli import ood, segment, train
+from lesion_core.cli.dashboard import dashboard
 from lesion_core.cli.options import (
     DataOption,
     DevicesOption,
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 app.command()(train.train)
 app.command()(train.study)
+app.command()(dashboard)
 app.add_typer(segment.app, name="segment")
 app.add_typer(ood.app, name="ood")
 

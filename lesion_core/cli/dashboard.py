@@ -1,0 +1,66 @@
+"""The command `dashboard`: Streamlit on the dashboard, from any folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lesion_core.errors import ConfigError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+PLACES = (PACKAGE.parent, PACKAGE.parent / "lesion_lab")
+"""Where `app/` and `pages/` may lie: beside the library in a checkout, in a folder of their own when installed, because
+top-level modules named `app` and `pages` would get in the way of others."""
+
+
+def entrypoint() -> Path:
+    """The script that Streamlit runs.
+
+    Raises:
+        ConfigError: The dashboard was not installed, or Streamlit is not there.
+    """
+    found = [place / "app" / "Home.py" for place in PLACES if (place / "app" / "Home.py").is_file()]
+    if not found:
+        raise ConfigError("The dashboard is not installed.", "Install it with `pip install .` in the repository.")
+    if importlib.util.find_spec("streamlit") is None:
+        raise ConfigError("Streamlit is not installed.", "Install it with `pip install streamlit`.")
+    return found[0]
+
+
+def dashboard_command(
+    script: Path, data: Path | None, runs: Path | None, *, save_policies: bool, port: int | None, browser: bool
+) -> list[str]:
+    """What is started: Streamlit's own options, the script, and behind ``--`` the dashboard's.
+
+    Runs are looked for beside the script, as a checkout has them, and else in `checkpoints/` of the current folder; a
+    folder that is named by ``--runs`` or the variable LESION_RUNS comes first.
+    """
+    command = [sys.executable, "-m", "streamlit", "run", str(script)]
+    command += [f"--server.port={port}"] if port else []
+    command += [] if browser else ["--server.headless=true"]
+    if runs is None and "LESION_RUNS" not in os.environ and not (script.parents[1] / "checkpoints").is_dir():
+        runs = Path("checkpoints")
+    own = ["--data", str(data.resolve())] if data else []
+    own += ["--runs", str(runs.resolve())] if runs else []
+    own += ["--save-policies"] if save_policies else []
+    return [*command, "--", *own] if own else command
+
+
+def dashboard(
+    data: Annotated[Path | None, typer.Option(help="Folder with the data sets.", exists=True, file_okay=False)] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder of run folders.", exists=True, file_okay=False)] = None,
+    save_policies: Annotated[
+        bool, typer.Option("--save-policies", help="Visitors may write a policy into a run, for everybody.")
+    ] = False,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; the first free one from 8501.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Start the dashboard on this machine."""
+    command = dashboard_command(entrypoint(), data, runs, save_policies=save_policies, port=port, browser=browser)
+    sys.stdout.flush()
+    os.execv(command[0], command)
