@@ -169,7 +169,7 @@ def tune(
         run: The run.
         key: Of `SCORES`.
         how: Of `THRESHOLD_RULES`.
-        wish: What the threshold is to do.
+        goal: What the threshold is to do.
         on: The split to choose on, calibrate or select.
         scorer: The run's, where it is already fitted.
 

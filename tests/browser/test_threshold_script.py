@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from app import threshold
-from app.threshold import Mark, ThresholdBins, threshold_bins
+from app.widgets import threshold
+from app.widgets.threshold import Mark, ThresholdBins, threshold_bins
 
 SCRIPT = Path(threshold.__file__).with_suffix(".js")
 INSIDE = "return { percent, niceStep, ticks, decimalsOf, series, ThresholdLine };"
