@@ -6,6 +6,7 @@ contain the two sides of benign against malignant.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -224,3 +225,25 @@ def convert_codes(codes: ArrayLike, target: tuple[str, ...]) -> NDArray[np.str_]
         else {code: code for code in source}
     )
     return np.asarray([renamed[code] for code in source], dtype=np.str_)[inverse].reshape(found.shape)
+
+
+UNKNOWN_LABEL = -2
+"""The index of a label that is none of the classes: not -1, which is an undecided answer, and the two must differ."""
+
+
+def class_indices(codes: Iterable[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """Labels as class indices.
+
+    Args:
+        codes: N class codes; one that is missing or unknown is none of the classes.
+        classes: Codes in the order of the logits.
+
+    Returns:
+        (N,) int64 in 0 to K - 1, `UNKNOWN_LABEL` where the code is none of the classes.
+
+    Example:
+        >>> class_indices(["MEL", "scar"], ("NV", "MEL")).tolist()
+        [1, -2]
+    """
+    places = {code: place for place, code in enumerate(classes)}
+    return np.array([places.get(code, UNKNOWN_LABEL) for code in codes], dtype=np.int64)

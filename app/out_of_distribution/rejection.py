@@ -17,6 +17,7 @@ from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.subgroups import UNKNOWN, age_bands
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import LesionError, RunError
+from lesion_core.labels import class_indices
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
 from lesion_core.ood.policy import Policy, keeps
 from lesion_core.ood.scores import Score, Scorer, score
@@ -79,7 +80,7 @@ def read_evaluated(run: Run, scorer: Scorer, key: str) -> EvaluatedScore:
         raise RunError(f"Run {run.name} has no test images.", "Score it with `evaluate`, or choose another run.")
     outputs = outputs_of(run, table, reduced=measure.distances)
     answer = predict(softmax(outputs.logits))
-    truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
+    truth = run.truth(table)
     values = scorer(key, outputs)
     facts = table.reset_index(drop=True)  # its columns as they are: a million texts are not copied
     dermoscopy = facts[["image_id", "lesion_id", "split"]].assign(
@@ -118,7 +119,7 @@ def _near(run: Run, dermoscopy: pd.DataFrame) -> pd.DataFrame:
             "image_id": of.to_numpy(str),
             "kind": run.near["kind"].to_numpy(str),
             "diagnosis": diagnoses,
-            "correct": answer == pd.Index(run.classes).get_indexer(pd.Index(diagnoses)),
+            "correct": answer == class_indices(diagnoses, run.classes),
             "correct_before": known["correct"].reindex(of).to_numpy(bool),
         }
     )
@@ -157,7 +158,7 @@ def outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, object]:
     own = scorer if policy.temperature == scorer.known.temperature else Scorer.of(run, policy.temperature)
     kept = keeps(policy, own.all(outputs, policy.parts))
     strange = keeps(policy, own.all(stranger_outputs(run), policy.parts))
-    truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
+    truth = run.truth(table)
     correct = predict(softmax(outputs.logits)) == truth
     melanoma = (table["label"] == "MEL").to_numpy()
     lesions = table["lesion_id"].to_numpy(str)
@@ -209,7 +210,7 @@ def _one_a_lesion(run: Run, split: str) -> tuple[pd.DataFrame, NDArray[np.float6
     """Rows, probabilities and class indices of a split, one picture a lesion."""
     table = run.part(split)
     table = table.iloc[one_a_group(table["lesion_id"].to_numpy(str))]
-    truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"])).astype(np.int64)
+    truth = run.truth(table)
     return table, softmax(run.logits(table), run.calibration.temperature), truth
 
 

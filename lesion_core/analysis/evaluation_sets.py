@@ -16,7 +16,7 @@ from lesion_core.analysis.predictions import Scored
 from lesion_core.analysis.summaries import binary_summary, summary
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, RunError
-from lesion_core.labels import BINARY, HAM10000, convert_codes, convert_probabilities
+from lesion_core.labels import BINARY, HAM10000, class_indices, convert_codes, convert_probabilities
 from lesion_core.runs.classifier import Run
 
 
@@ -130,7 +130,7 @@ def view_data(run: Run, key: str) -> EvaluationData | None:
         codes = convert_codes(table["label"].to_numpy(str), classes)
     except ConfigError:
         return None
-    truth = pd.Index(classes).get_indexer(pd.Index(codes)).astype(np.int64)
+    truth = class_indices(codes, classes)
     return EvaluationData(table, truth, merged, table["lesion_id"].to_numpy(str), classes)
 
 

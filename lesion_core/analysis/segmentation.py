@@ -18,9 +18,8 @@ from lesion_core.analysis.intervals import bootstrap_all, paired_intervals, shar
 from lesion_core.analysis.predictions import Floats
 from lesion_core.analysis.ranking import Weights
 from lesion_core.errors import DataError
+from lesion_core.runs.segmenter import COUNTS
 
-COUNTS = ("tp", "fp", "fn", "tn")
-"""Columns of counts, in this order."""
 THRESHOLD = 0.65
 """A Jaccard under this counts as a failure, as 0: experts agree with each other better than that (ISIC 2018)."""
 

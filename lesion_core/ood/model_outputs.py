@@ -173,7 +173,7 @@ class FitData:
             RunError: The run has no train or select pictures, a train picture of an unknown class, or a damaged file.
         """
         train, select = run.part("train"), run.part("select")
-        labels = pd.Index(run.classes).get_indexer(pd.Index(train["label"])).astype(np.int64)
+        labels = run.truth(train)
         if train.empty or select.empty or (labels < 0).any():
             raise RunError(
                 f"Run {run.name} has no train or no select pictures, or some of no class of its own.",

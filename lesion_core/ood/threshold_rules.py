@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.analysis.metrics import softmax
@@ -58,7 +57,7 @@ def split_scores(run: Run, scorer: Scorer, key: str, split: str) -> SplitScores:
     if table.empty:
         raise RunError(f"Run {run.name} has no {split} pictures.", "Score it again with `evaluate --data`.")
     outputs = outputs_of(run, table)
-    truth = pd.Index(run.classes).get_indexer(pd.Index(table["label"]))
+    truth = run.truth(table)
     correct = predict(softmax(outputs.logits)) == truth
     melanoma = (table["label"] == "MEL").to_numpy()
     return SplitScores(split, scorer(key, outputs), correct, melanoma & ~correct, table["lesion_id"].to_numpy(str))

@@ -28,6 +28,7 @@ from safetensors.numpy import load_file, save_file
 from lesion_core.config import RunSettings, Settings
 from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
 from lesion_core.errors import ConfigError, RunError
+from lesion_core.labels import class_indices
 from lesion_core.runs.folder import (
     INCOMPLETE,
     SCHEMA_VERSION,
@@ -211,6 +212,10 @@ class Run:
     def logits(self, table: pd.DataFrame) -> NDArray[np.float64]:
         """(N, K) of rows of `predictions` or `ood`."""
         return table[[f"logit_{code}" for code in self.classes]].to_numpy(np.float64)
+
+    def truth(self, table: pd.DataFrame) -> NDArray[np.int64]:
+        """(N,) class index of rows of `predictions`, `UNKNOWN_LABEL` where the label is no class of the model."""
+        return class_indices(table["label"], self.classes)
 
     def part(self, split: str, dataset: str | None = None) -> pd.DataFrame:
         """The images of a role, of one data set if named; the official test set is only had by its name."""

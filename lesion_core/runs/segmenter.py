@@ -20,7 +20,6 @@ from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from lesion_core.analysis.segmentation import COUNTS
 from lesion_core.config import SegmenterRunSettings, Settings
 from lesion_core.errors import RunError
 from lesion_core.runs.classifier import FACTS
@@ -28,6 +27,8 @@ from lesion_core.runs.folder import SCHEMA_VERSION, check_name, is_segmenter, re
 
 INCOMPLETE = "Copy the folder again, or train the segmenter again."
 HASHED = ("model.safetensors", "golden.safetensors", "masks.parquet", "history.csv")
+COUNTS = ("tp", "fp", "fn", "tn")
+"""Counts of pixels in each variant's columns, in this order."""
 VARIANTS = {"clean": "largest part, holes filled", "raw": "as found"}
 """Masks that were measured, by the prefix of their counts in `masks.parquet`."""
 MEASURED_AT = 0.5

@@ -269,3 +269,15 @@ def test_the_scoreboard(small_run: Run, scorer: Scorer) -> None:
         hair = near[(small_run.near["kind"] == "hair").to_numpy()]
         assert board.loc[(key, "hair", "rejected"), "value"] == hair.mean()
         assert board.loc[(key, "noise", "rejected"), "value"] == float(rejected[0])
+
+
+def test_an_undecided_answer_to_an_unknown_label_is_not_correct(small_run: Run, scorer: Scorer) -> None:
+    from lesion_core.labels import UNKNOWN_LABEL
+
+    table = small_run.predictions.copy()
+    row = table.index[table["split"] == "calibrate"][0]
+    table.loc[row, "label"] = "no such diagnosis"
+    table.loc[row, [f"logit_{code}" for code in small_run.classes]] = 0.0  # all alike: undecided, -1
+    run = small_run.with_predictions(table)
+    assert not split_scores(run, scorer, "confidence", "calibrate").correct[0]
+    assert run.truth(table.loc[[row]]).tolist() == [UNKNOWN_LABEL] != [-1]
