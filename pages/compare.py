@@ -134,7 +134,8 @@ with main:
         on_select=take_click,
         selection_mode="points",
         config={"displayModeBar": False},
-        alt=f"Confusion matrix of {run.name}, {EVALUATION_SETS[view].name}: rows are the truth, columns what the model says.",
+        alt=f"Confusion matrix of {run.name}, {EVALUATION_SETS[view].name}: rows are the truth, columns what the "
+        "model says.",
     )
 names = [found.name for found in everything if found.name == run.name or found.name in further]
 with side:
@@ -163,8 +164,8 @@ with side:
                 metric_with_interval(METRIC_NAMES[key] + reference, own.T[key])
 undecided = n_images - int(counts.sum())
 caption.caption(
-    f"**{EVALUATION_SETS[view].name}.** {EVALUATION_SETS[view].description} A row is a true class, a cell its pictures and their share of the "
-    "row; darker is more. "
+    f"**{EVALUATION_SETS[view].name}.** {EVALUATION_SETS[view].description} A row is a true class, a cell its "
+    "pictures and their share of the row; darker is more. "
     + ("Dots further right are better; their lines" if beside else "Small figures")
     + ": 95 % interval, resampled by lesion."
     + (f" {undecided} undecided pictures are in no column." if undecided else "")

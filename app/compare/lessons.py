@@ -75,8 +75,8 @@ def lessons() -> None:
             st.dataframe(recall_table(found.table, names), alt="Recall of each diagnosis. A row a training.")
             st.caption("Recall of each diagnosis on the own test split, with its number of pictures.")
         st.caption(
-            f"Further right is better; bars are 95 % intervals by lesion. {entry.description} One training each: another seed "
-            f"moves the dots too, which the bars do not show. {budget(found.settings)}"
+            f"Further right is better; bars are 95 % intervals by lesion. {entry.description} One training each: "
+            f"another seed moves the dots too, which the bars do not show. {budget(found.settings)}"
         )
         with st.expander("All figures"):
             st.dataframe(study_table(key, found.table), alt=f"{entry.question} A column a training.")
@@ -183,8 +183,8 @@ def study_table(key: str, table: pd.DataFrame) -> pd.DataFrame:
         table: `studies.COLUMNS`.
 
     Returns:
-        A row a figure: `METRICS` in every view of `EVALUATION_SETS`, and where ways with rare classes are compared also each
-        class's recall; cells are the value, its interval and n, or "none".
+        A row a figure: `METRICS` in every view of `EVALUATION_SETS`, and where ways with rare classes are compared also
+        each class's recall; cells are the value, its interval and n, or "none".
     """
     shown = {view: where for view, where in EVALUATION_SETS.items() if key == "leakage" or view not in (SEEN, UNSEEN)}
     wanted = [

@@ -92,7 +92,8 @@ def group_ids(table: pd.DataFrame, distance: int = NEAR, known: pd.DataFrame | N
     lesion = table["lesion_id"].to_numpy(object)
     labelled = table["lesion_id"].notna().to_numpy()
     there = table["path"].notna().to_numpy()
-    name = np.where(labelled, lesion, None)
+    name = lesion.copy()
+    name[~labelled] = None
     seen: NDArray[np.intp] = np.full(
         len(table), len(ROLES), np.intp
     )  # how near the run came to it: 0 is train, `len(ROLES)` not at all
@@ -136,7 +137,7 @@ def _known_groups(
     by_name = table["lesion_id"].where(table["lesion_id"].isin(seen_group.index))
     found = group.fillna(table["lesion_id"].map(best)).fillna(by_name)
     seen = found.map(seen_group).fillna(len(ROLES)).to_numpy(np.intp)
-    return np.where(found.notna().to_numpy(), found.to_numpy(object), name), seen
+    return found.astype(object).where(found.notna(), pd.Series(name, table.index)).to_numpy(object), seen
 
 
 def _contacts(table: pd.DataFrame, rows: NDArray[np.intp], there: NDArray[np.bool_], distance: int) -> pd.DataFrame:

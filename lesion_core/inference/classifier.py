@@ -28,6 +28,7 @@ from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
 from lesion_core.errors import RunError
 from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.inference.identity import check_same_images
 from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.classifiers import pool, stages, trained
@@ -218,6 +219,8 @@ def write_run(
         workers=settings.training.workers,
         on_progress=on_progress,
     )
+    if earlier is not None:
+        _check_known(earlier, table["image_id"], scored.logits[:n])
     predictions = _with_logits(table, OF_CATALOG, scored.logits[:n], classes)
     strangers = _with_logits(ood, {name: name for name in ("image_id", "kind", "source")}, scored.logits[n:], classes)
 
@@ -295,7 +298,16 @@ def rescored(run: Run, table: pd.DataFrame, on_progress: Progress | None = None,
         flips=flips,
         on_progress=on_progress,
     )
+    check_same_images(run, test["image_id"], scored.logits)
     return run.with_predictions(_with_logits(test, OF_CATALOG, scored.logits, run.classes))
+
+
+def _check_known(earlier: Run, image_ids: pd.Series[str], logits: NDArray[np.float32]) -> None:
+    try:
+        earlier.predictions  # noqa: B018
+    except RunError:
+        return  # the very table that is to be written anew is missing or damaged: there is nothing to compare with
+    check_same_images(earlier, image_ids, logits)
 
 
 def _changes(ood: pd.DataFrame, first: int) -> dict[int, Changed]:

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lesion_core.analysis.segmentation import COUNTS, MASK_METRICS, count
+from lesion_core.analysis.segmentation import MASK_METRICS, count
 from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining
 from lesion_core.data.corruptions import CORRUPTIONS, change
 from lesion_core.data.masks import check_frame, read_mask
@@ -33,7 +33,14 @@ from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.models.segmenters import trained_segmenter
 from lesion_core.runs.classifier import FACTS
-from lesion_core.runs.segmenter import MEASURED_AT, VARIANTS, SegmenterConfig, SegmenterRun, write_segmenter_config
+from lesion_core.runs.segmenter import (
+    COUNTS,
+    MEASURED_AT,
+    VARIANTS,
+    SegmenterConfig,
+    SegmenterRun,
+    write_segmenter_config,
+)
 
 SCORED = ("select", "calibrate", "test")
 """Splits that are measured: on train a segmenter has seen the answer."""

@@ -249,6 +249,14 @@ def without(root: Path, target: Path, gone: list[str]) -> Path:
     return copied
 
 
+def test_evaluate_refuses_other_pictures_under_the_same_ids(call: Any, run_copy: Path, tmp_path: Path) -> None:
+    code, _, _ = call("synthesize", tmp_path / "other" / "set", "--per-class", 8, "--size", 64, "--seed", 5)
+    assert code == 0
+    before = {path.name: path.read_bytes() for path in run_copy.iterdir()}
+    refused(call("evaluate", run_copy, "--data", tmp_path / "other"), "are other images")
+    assert {path.name: path.read_bytes() for path in run_copy.iterdir()} == before
+
+
 def test_evaluate_measures_what_is_there_and_keeps_the_run(
     call: Any, run_copy: Path, data_root: Path, small_run: Run, tmp_path: Path
 ) -> None:
