@@ -128,9 +128,9 @@ def evaluate(
         typer.Option(
             "--changed",
             help=(
-                "With --data: segment test pictures again, as they are and with hair, ink, dark corners, another light, "
-                "blur and so on; the run stays as it is. A stand-in for other cameras, no other hospital: most of these "
-                "were drawn in the training too."
+                "With --data: segment test pictures again, as they are and with hair, ink, dark corners, another "
+                "light, blur and so on; the run stays as it is. A stand-in for other cameras, no other hospital: most of "
+                "these were drawn in the training too."
             ),
         ),
     ] = False,

@@ -137,7 +137,9 @@ def _known_groups(
     by_name = table["lesion_id"].where(table["lesion_id"].isin(seen_group.index))
     found = group.fillna(table["lesion_id"].map(best)).fillna(by_name)
     seen = found.map(seen_group).fillna(len(ROLES)).to_numpy(np.intp)
-    return found.astype(object).where(found.notna(), pd.Series(name, table.index)).to_numpy(object), seen
+    names = name.copy()
+    names[found.notna().to_numpy()] = found.dropna().to_numpy(object)
+    return names, seen  # type: ignore[return-value]
 
 
 def _contacts(table: pd.DataFrame, rows: NDArray[np.intp], there: NDArray[np.bool_], distance: int) -> pd.DataFrame:
