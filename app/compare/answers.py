@@ -72,8 +72,8 @@ def shares_by(groups: pd.Series[str], yes: NDArray[np.bool_], lesions: NDArray[n
     Args:
         groups: (N,) name of each case's group.
         yes: (N,) bool.
-        lesions: (N,) lesion ids: the interval is then over lesions (200 resamples), else Wilson's over cases. A share
-            of 0 or 1, of which no resample differs, and all among more than `RESAMPLED` cases have Wilson's with as
+        lesions: (N,) lesion ids: the interval is then over lesions, else Wilson's over cases. All shares
+            among more than `RESAMPLED` cases have Wilson's with as
             many cases as there are lesions.
 
     Returns:
@@ -82,7 +82,7 @@ def shares_by(groups: pd.Series[str], yes: NDArray[np.bool_], lesions: NDArray[n
     names = groups.to_numpy(str)
     asked = {str(group): (yes, names == group) for group in np.unique(names)}
     if lesions is not None and len(yes) <= RESAMPLED:
-        shares = share_intervals(asked, lesions, 200)
+        shares = share_intervals(asked, lesions)
     else:
         shares = {}
         for group, (_, among) in asked.items():

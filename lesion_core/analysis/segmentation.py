@@ -155,7 +155,7 @@ def mask_summary(counts: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed:
     table = figures(counts)
     failed = (table["jaccard"] < THRESHOLD).to_numpy(np.bool_)
     found = bootstrap_all(_means(table), groups, n_boot, seed)
-    found["failures"] = share_interval(failed, np.ones_like(failed), groups, n_boot, seed)
+    found["failures"] = share_interval(failed, np.ones_like(failed), groups)
     return pd.DataFrame([{"metric": key, **asdict(interval)} for key, interval in found.items()])
 
 

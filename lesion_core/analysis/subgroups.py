@@ -30,13 +30,11 @@ def group_names(table: pd.DataFrame, by: str) -> NDArray[np.object_]:
     return names.where(names.notna(), UNKNOWN).astype(str).to_numpy(object)
 
 
-def subgroups(data: EvaluationData, n: int = 1000, seed: int = 0) -> pd.DataFrame:
+def subgroups(data: EvaluationData) -> pd.DataFrame:
     """Accuracy, and the share of melanomas that are found, in each group of people.
 
     Args:
         data: A view's images, with `sex`, `age` and `site` in its table.
-        n: Resamples of lesions.
-        seed: The same seed draws the same lesions.
 
     Returns:
         by (key of `GROUPED_BY`), group, metric (accuracy or melanoma_recall), value, low, high, n_images, n_groups;
@@ -52,6 +50,6 @@ def subgroups(data: EvaluationData, n: int = 1000, seed: int = 0) -> pd.DataFram
         for group in pd.Series(groups).value_counts().index:
             own = groups == group
             asked |= {(group, "accuracy"): (correct, own), (group, "melanoma_recall"): (correct, own & melanoma)}
-        for (group, metric), i in share_intervals(asked, lesions, n, seed).items():
+        for (group, metric), i in share_intervals(asked, lesions).items():
             rows.append((by, group, metric, i.value, i.low, i.high, i.n_images, i.n_groups))
     return pd.DataFrame(rows, columns=["by", "group", "metric", "value", "low", "high", "n_images", "n_groups"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lesion_core.analysis.intervals import _draws, _lesions, check_level, group_codes
+from lesion_core.analysis.intervals import _draws, _lesions, check_level, group_codes, share_interval, share_intervals
 from lesion_core.analysis.metrics import METRICS, binary_figures, class_figures, two_sided
 from lesion_core.analysis.predictions import Scored, check_classes
 
@@ -43,17 +44,11 @@ def summary(
     codes = group_codes(groups, len(scored.truth))
     draws = _draws(lambda w: {key: m.statistic(scored, w) for key, m in METRICS.items()}, codes, n_boot, seed)
     counts = len(codes), _lesions(codes)
-    return pd.DataFrame(
-        [
-            {
-                "metric": key,
-                **asdict(
-                    draws[key][0].interval(level, *counts, share=key == "accuracy", noise_adds=m.noise_adds, low=m.low)
-                ),
-            }
-            for key, m in METRICS.items()
-        ]
-    )
+    found = {
+        key: draws[key][0].interval(level, *counts, noise_adds=m.noise_adds, low=m.low) for key, m in METRICS.items()
+    }
+    found["accuracy"] = share_interval(scored.correct, np.ones_like(scored.correct), codes, level)
+    return pd.DataFrame([{"metric": key, **asdict(interval)} for key, interval in found.items()])
 
 
 def per_class_summary(
@@ -79,10 +74,14 @@ def per_class_summary(
     rows = []
     for k, name in enumerate(names):
         is_class, says_class = scored.truth == k, scored.predicted == k
-        shares = {"sensitivity": is_class, "specificity": ~is_class, "precision": says_class}
+        asked = {
+            "sensitivity": (says_class, is_class),
+            "specificity": (~says_class, ~is_class),
+            "precision": (is_class, says_class),
+        }
+        shares, counts = share_intervals(asked, codes, level), (int(is_class.sum()), _lesions(codes, is_class))
         for metric, each in draws.items():
-            among = shares.get(metric, is_class)
-            interval = each[k].interval(level, int(among.sum()), _lesions(codes, among), share=metric in shares)
+            interval = shares[metric] if metric in shares else each[k].interval(level, *counts)
             rows.append({"class": name, "metric": metric, **asdict(interval)})
     return pd.DataFrame(rows)
 
@@ -116,10 +115,15 @@ def binary_summary(
     codes = group_codes(groups, len(scored.truth))
     draws = _draws(lambda w: binary_figures(scored, w), codes, n_boot, seed)
     malignant, called = scored.truth == 1, scored.predicted == 1
-    shares = {"accuracy": malignant | ~malignant, "precision": called, "recall": malignant, "specificity": ~malignant}
+    asked = {
+        "accuracy": (scored.correct, np.ones_like(malignant)),
+        "precision": (malignant, called),
+        "recall": (called, malignant),
+        "specificity": (~called, ~malignant),
+    }
+    shares, counts = share_intervals(asked, codes, level), (int(malignant.sum()), _lesions(codes, malignant))
     rows = []
     for metric, each in draws.items():
-        among = shares.get(metric, malignant)
-        interval = each[0].interval(level, int(among.sum()), _lesions(codes, among), share=metric in shares)
+        interval = shares[metric] if metric in shares else each[0].interval(level, *counts)
         rows.append({"metric": metric, **asdict(interval)})
     return pd.DataFrame(rows)

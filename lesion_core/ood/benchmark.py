@@ -56,7 +56,7 @@ def scoreboard(
         test = split_scores(run, scorer, key, "test")
         threshold = keep_share_threshold(split_scores(run, scorer, key, "calibrate").scores, share)
         out = scorer(key, strangers)
-        point = operating_point(test.scores <= threshold, test.correct, out <= threshold, test.lesions, n, seed)
+        point = operating_point(test.scores <= threshold, test.correct, out <= threshold, test.lesions)
 
         def add(kind: str, figures: dict[str, Interval], key: str = key) -> None:
             rows.extend(

@@ -44,8 +44,6 @@ def operating_point(
     correct: ArrayLike,
     kept_out: ArrayLike,
     groups: ArrayLike | None = None,
-    n: int = 1000,
-    seed: int = 0,
     level: float = 0.95,
 ) -> OperatingPoint:
     """Coverage, accuracy of the kept and OOD pictures rejected, whatever the scores and thresholds were.
@@ -55,13 +53,11 @@ def operating_point(
         correct: (N,) bool, whether the prediction of each is correct.
         kept_out: (M,) bool, the OOD pictures that are kept; M may be 0.
         groups: (N,) lesion ids for intervals over lesions; None takes each picture as a case (Wilson's intervals).
-        n: Resamples of lesions.
-        seed: The same seed draws the same lesions.
         level: Of the intervals, in (0, 1).
 
     Raises:
         DataError: The arrays do not fit, or a lesion id is missing.
-        ConfigError: `n` or `level` is out of range.
+        ConfigError: `level` is out of range.
     """
     k, out = check_results(kept, np.size(kept)), check_results(kept_out, np.size(kept_out))
     r = check_results(correct, len(k))
@@ -70,7 +66,7 @@ def operating_point(
         coverage = wilson(int(k.sum()), len(k), level)
         accuracy = wilson(int(r[k].sum()), int(k.sum()), level)
     else:
-        shares = share_intervals({"coverage": (k, np.ones_like(k)), "accuracy": (r, k)}, groups, n, seed, level)
+        shares = share_intervals({"coverage": (k, np.ones_like(k)), "accuracy": (r, k)}, groups, level)
         coverage, accuracy = shares["coverage"], shares["accuracy"]
     return OperatingPoint(coverage, accuracy, rejected)
 

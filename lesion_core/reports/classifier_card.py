@@ -51,7 +51,7 @@ def card(run: Run) -> str:
         "",
         "## Figures",
         "",
-        "95 % intervals by bootstrap over lesions.",
+        "95 % intervals over lesions: of shares by Korn and Graubard, else by bootstrap.",
     ]
     for key, view in EVALUATION_SETS.items():
         summary = view_summary(run, key) if view.split == "test" else None

@@ -30,7 +30,7 @@ def test_ages_fall_into_bands() -> None:
 def test_each_group_is_what_pandas_counts(small_run: Run) -> None:
     data = view_data(small_run, "test")
     assert data is not None
-    found = subgroups(data, n=100)
+    found = subgroups(data)
     facts = data.table.assign(
         right=data.probabilities.argmax(1) == data.truth,
         melanoma=data.table["label"] == "MEL",

@@ -122,3 +122,8 @@ def test_intervals_of_areas():
         rows = np.concatenate([np.flatnonzero(groups == g) for g in rng.choice(np.unique(groups), len(set(groups)))])
         drawn.append(aurc(s[rows], correct[rows]))
     assert (found["aurc"].low, found["aurc"].high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
+
+
+def test_exactly_95_percent_of_ood_is_enough_for_its_threshold():
+    out = np.arange(20, 40.0)  # 19 of 20 are at or over 21, exactly 95 %
+    assert measure("fpr95", np.array([20.5, 21.0, 1.0, 2.0]), out) == 0.25

@@ -14,7 +14,7 @@ from lesion_core.ood.benchmark import scoreboard
 from lesion_core.ood.model_outputs import Outputs, outputs_of, stranger_outputs
 from lesion_core.ood.policy import Limit, Policy, PolicyFile, decide, keeps, read_policy, write_policy
 from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
-from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, split_scores, tune
+from lesion_core.ood.threshold_rules import THRESHOLD_RULES, SplitScores, TuningGoal, split_scores, tune
 from lesion_core.runs.classifier import Run, open_run
 
 
@@ -281,3 +281,26 @@ def test_an_undecided_answer_to_an_unknown_label_is_not_correct(small_run: Run, 
     run = small_run.with_predictions(table)
     assert not split_scores(run, scorer, "confidence", "calibrate").correct[0]
     assert run.truth(table.loc[[row]]).tolist() == [UNKNOWN_LABEL] != [-1]
+
+
+def _repeated(times: int) -> SplitScores:
+    """400 lesions with as many pictures each; low scores are right, and a tenth of the wrong are melanomas missed."""
+    scores = np.tile(np.arange(400) / 400, times)
+    wrong = scores > 0.8
+    missed = wrong & (np.arange(len(scores)) % 10 == 0)
+    return SplitScores("calibrate", scores, ~wrong, missed, np.tile(np.arange(400).astype(str), times))
+
+
+def test_a_guarantee_counts_one_picture_a_lesion() -> None:
+    goal = TuningGoal(error=0.1)
+    rule = THRESHOLD_RULES["guarantee"]
+    once, thrice = (rule.choose(_repeated(times), _repeated(1), goal) for times in (1, 3))
+    assert once == thrice and "400 calibration pictures" in thrice[1]
+
+
+def test_the_cost_rule_counts_the_melanomas_that_are_missed() -> None:
+    part = _repeated(1)
+    _, sentence = THRESHOLD_RULES["cost"].choose(part, None, TuningGoal(cost=1000))
+    assert f"0 of {int(part.missed.sum())} melanomas" in sentence
+    first = part.scores[part.missed].min()
+    assert f"{int((part.scores >= first).sum())} are referred" in sentence
