@@ -129,8 +129,8 @@ def evaluate(
             "--changed",
             help=(
                 "With --data: segment test pictures again, as they are and with hair, ink, dark corners, another "
-                "light, blur and so on; the run stays as it is. A stand-in for other cameras, no other hospital: most of "
-                "these were drawn in the training too."
+                "light, blur and so on; the run stays as it is. A stand-in for other cameras, not another hospital: "
+                "most of these were drawn in the training too."
             ),
         ),
     ] = False,
