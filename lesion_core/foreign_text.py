@@ -72,9 +72,9 @@ def for_people(table: pd.DataFrame) -> pd.DataFrame:
     guarded = table.copy()
     for at, dtype in enumerate(table.dtypes):
         if pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype):
-            guarded.isetitem(at, table.iloc[:, at].astype(object).map(cell))
+            guarded.isetitem(at, table.iloc[:, at].astype(object).map(cell).array)
         elif isinstance(dtype, pd.CategoricalDtype):
-            guarded.isetitem(at, table.iloc[:, at].astype(object).map(cell).astype("category"))
+            guarded.isetitem(at, table.iloc[:, at].astype(object).map(cell).astype("category").array)
     guarded.columns = table.columns.map(cell)
     if table.index.inferred_type in ("string", "mixed", "categorical"):
         guarded.index = table.index.map(cell)
