@@ -43,11 +43,12 @@ def literal(text: str) -> str:
     escaped = "".join([*parts, _escaped(shown[end:])])
     if listed := _LIST.match(escaped):
         escaped = f"{listed[1]}{listed[3] or ''}\\{listed[2] or listed[4]}{escaped[listed.end() :]}"
-    inner = escaped.strip(" ")
-    before = len(escaped) - len(escaped.lstrip(" "))
-    after = len(escaped) - len(inner) - before
     # A blank at an end would end bold type, and four at the start would make code.
-    return "&#32;" * before + inner + "&#32;" * after
+    inner = escaped.strip()
+    start = escaped.index(inner) if inner else len(escaped)
+    ends = escaped[:start], escaped[start + len(inner) :]
+    before, after = ("".join(f"&#{ord(blank)};" for blank in blanks) for blanks in ends)
+    return before + inner + after
 
 
 def _escaped(text: str) -> str:
