@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from app import state
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
+from app.foreign_text import literal
 from lesion_core.data.samples import Picture, reduced
 from lesion_core.errors import ImageError, LesionError
+from lesion_core.foreign_text import visible
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import decode
 from lesion_core.labels import diagnosis
@@ -38,7 +40,7 @@ LINE_SIDE = 450
 
 def problem(error: LesionError) -> None:
     """What is wrong and what to do, calmly."""
-    st.warning(f"**{error.problem}** {error.remedy}", icon=":material/info:")
+    st.warning(f"**{literal(error.problem.strip())}** {literal(error.remedy)}", icon=":material/info:")
 
 
 def sidebar() -> None:
@@ -51,9 +53,9 @@ def sidebar() -> None:
         else:
             st.info("No run is here yet. Train one: `python -m lesion_core train --help`.", icon=":material/info:")
         for name, error in broken.items():
-            st.caption(f":material/warning: Run {name} cannot be opened. {error.problem}")
+            st.caption(f":material/warning: Run {literal(name)} cannot be opened. {literal(error.problem)}")
         for name, error in cached_runs.segmenters()[1].items():
-            st.caption(f":material/warning: Segmenter {name} cannot be opened. {error.problem}")
+            st.caption(f":material/warning: Segmenter {literal(name)} cannot be opened. {literal(error.problem)}")
         st.caption(DISCLAIMER)
 
 
@@ -74,15 +76,15 @@ def page_title(question: str, answer: str = "") -> None:
 
 
 def link_to(stem: str, label: str, icon: str, **query: str) -> None:
-    """A link to another page, with a state in it."""
-    st.page_link(f"../pages/{stem}.py", label=label, icon=icon, query_params=query or None)
+    """A link to another page, with a state in it; the label is plain text."""
+    st.page_link(f"../pages/{stem}.py", label=literal(label), icon=icon, query_params=query or None)
 
 
 def badges(*labels: tuple[str, str]) -> None:
-    """What must not be confused: origin, split, n. Each a text and a colour."""
+    """What must not be confused: origin, split, n. Each a plain text and a colour."""
     with st.container(horizontal=True, gap="small"):
         for text, colour in labels:
-            st.badge(text, color=colour)  # type: ignore[arg-type]
+            st.badge(literal(text), color=colour)  # type: ignore[arg-type]
 
 
 def metric_with_interval(label: str, row: pd.Series[float]) -> None:
@@ -181,7 +183,7 @@ def pick_picture() -> Picture:
             except ImageError as error:
                 problem(error)
             else:
-                st.session_state[state.UPLOAD] = Picture("upload", file.name, "upload", image, frame=frame)
+                st.session_state[state.UPLOAD] = Picture("upload", visible(file.name), "upload", image, frame=frame)
                 st.session_state[state.IMAGE] = "upload"
                 st.rerun()
     with left:

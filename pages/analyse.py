@@ -37,7 +37,9 @@ from app.components import (
     problem,
 )
 from app.explain import explanation
+from app.foreign_text import literal
 from lesion_core.errors import LesionError
+from lesion_core.foreign_text import for_people
 from lesion_core.imaging.lesion import suggested_crop
 from lesion_core.labels import diagnosis
 from lesion_core.reports.picture import Report, report_html, report_pdf
@@ -56,13 +58,16 @@ if policy is not None:
 top = diagnosis(prediction.code)
 said = words(prediction)
 with title:
-    page_title("What does the model say about this picture?", f"**{said.answer}**{said.verdict} {said.reason}")
+    page_title(
+        "What does the model say about this picture?",
+        f"**{literal(said.answer)}**{literal(said.verdict)} {literal(said.reason)}",
+    )
 
 own_policy = st.session_state.get(state.POLICY)
 if own_policy is not None and own_policy.run == run.fingerprint:
     with st.container(horizontal=True, vertical_alignment="center"):
         badges(("your own policy", "orange"))
-        st.caption(own_policy.chosen)
+        st.caption(literal(own_policy.chosen))
         if st.button("Back to the run's policy"):
             del st.session_state[state.POLICY]
             st.rerun()
@@ -85,8 +90,9 @@ if segmenters:
         if mask is None:
             st.caption(":material/info: The U-Net found no lesion on this picture: the mask is empty.")
     except LesionError as error:  # the diagnosis does not hang on the mask
-        st.caption(f":material/warning: No mask: {error}")
+        st.caption(f":material/warning: No mask: {literal(str(error))}")
 
+name = literal(picture.title)
 opacity = float(st.session_state.get(state.OPACITY, 60)) / 100
 left, middle, right = st.columns([5, 5, 5], gap="medium")
 with left:
@@ -98,20 +104,20 @@ with left:
     )
     with place:
         if mask is None:
-            st.image(picture.image, width="stretch", alt=f"The picture: {picture.title}", caption=picture.title)
+            st.image(picture.image, width="stretch", alt=f"The picture: {picture.title}", caption=name)
         elif view == "mask":
             st.image(
                 black_and_white(mask),
                 width="stretch",
                 alt=f"The mask of the picture: {picture.title}",
-                caption=f"{picture.title}, the U-Net's mask, lesion in white",
+                caption=f"{name}, the U-Net's mask, lesion in white",
             )
         else:
             st.image(
                 outline(picture.image, mask, FOUND),
                 width="stretch",
                 alt=f"The picture: {picture.title}",
-                caption=f"{picture.title}, the U-Net's contour in orange",
+                caption=f"{name}, the U-Net's contour in orange",
             )
         if mask is not None and said.rejected:
             st.caption(f":material/info: {CAVEAT}")
@@ -145,7 +151,7 @@ with right:
     try:
         held = rejections.set_of(run, prediction.probabilities)
         st.markdown(
-            f"**A set in place of one answer:** {held}",
+            f"**A set in place of one answer:** {literal(held)}",
             help="It holds the true diagnosis in 90 % of the cases of each diagnosis, for pictures like those "
             "of the calibrate split; a diagnosis with too few of them there is always in it.",
         )
@@ -180,21 +186,23 @@ columns = st.columns(6)
 for i, seen in enumerate(history[:6]):
     with columns[i]:
         st.image(seen.thumbnail, width="stretch", alt=seen.title)
-        st.caption(f"**{seen.answer}**, {100 * seen.confidence:.0f} %  \n{seen.title}, {seen.run}")
+        st.caption(f"**{seen.answer}**, {100 * seen.confidence:.0f} %  \n{literal(seen.title)}, {literal(seen.run)}")
 if len(history) > 1:
     st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "picture": h.title,
-                    "run": h.run,
-                    "answer": h.answer,
-                    "most probable": h.guess,
-                    "confidence": round(h.confidence, 3),
-                    "malignant or premalignant": round(h.malignant, 3),
-                }
-                for h in history
-            ]
+        for_people(
+            pd.DataFrame(
+                [
+                    {
+                        "picture": h.title,
+                        "run": h.run,
+                        "answer": h.answer,
+                        "most probable": h.guess,
+                        "confidence": round(h.confidence, 3),
+                        "malignant or premalignant": round(h.malignant, 3),
+                    }
+                    for h in history
+                ]
+            )
         ),
         hide_index=True,
     )
@@ -227,7 +235,7 @@ how_to_read(
     "UNKNOWN means that the rejection policy turned the picture away. A stranger can still get a sure answer: "
     "the page *Out of distribution* shows how often.",
     "The map shows where the evidence for the answer lies in the last block. It does not show why, and it is no proof.",
-    f"Run {run.name} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px, "
+    f"Run {literal(run.name)} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px, "
     f"{prediction.milliseconds:.0f} ms in the model when it was first asked.",
 )
 

@@ -12,6 +12,7 @@ from app.components import badges, choose, how_to_read, outline, page_title
 from app.dataset.facts import codes, headline, lesions, roles_table
 from app.figures.data import age_histogram, diagnosis_bars, share_bars, site_bars
 from app.figures.style import CONFIRMATIONS, SEXES, UNKNOWN, axis_name
+from app.foreign_text import literal
 from lesion_core.data.catalog import LAYOUTS
 from lesion_core.data.samples import Sample, real_samples
 from lesion_core.errors import ImageError, LesionError
@@ -49,7 +50,9 @@ def picture_link(sample: Sample, label: str) -> None:
     query = {state.IMAGE: sample.id}
     if run_name := st.session_state.get(state.RUN):
         query[state.RUN] = str(run_name)
-    st.page_link(state.ROOT / "pages" / "analyse.py", label=label, query_params=query, help=sample.title)
+    st.page_link(
+        state.ROOT / "pages" / "analyse.py", label=literal(label), query_params=query, help=literal(sample.title)
+    )
 
 
 def chart(figure: object, alt: str, description: str) -> None:
@@ -112,7 +115,7 @@ if not sets:
         icon=":material/info:",
     )
 for note in notes:
-    st.caption(f":material/info: {note}")
+    st.caption(f":material/info: {literal(note)}")
 
 
 # The detail ----------------------------------------------------------------------------------------------------
@@ -216,7 +219,7 @@ def draw_gallery() -> None:
                 try:
                     st.image(cached_images.thumbnail(sample), width="stretch", alt=f"Thumbnail: {sample.title}")
                 except ImageError as error:
-                    st.caption(f":material/broken_image: {error.problem}")
+                    st.caption(f":material/broken_image: {literal(error.problem)}")
                 number = sample.id.rpartition("-" if chosen == SYNTHETIC else "_")[2]
                 picture_link(sample, f"{sample.truth or '?'} {number}")
 
@@ -245,7 +248,7 @@ def draw_lesion() -> None:
         first["sex"] if isinstance(first["sex"], str) else "sex unknown",
         first["site"] if isinstance(first["site"], str) else "site unknown",
     ]
-    st.markdown(" · ".join(facts))
+    st.markdown(" · ".join(map(literal, facts)))
     samples, masks = samples_of(images), 0
     for start in range(0, len(samples), 4):
         for place, sample in zip(st.columns(4), samples[start : start + 4], strict=False):
@@ -253,7 +256,7 @@ def draw_lesion() -> None:
                 try:
                     picture = cached_images.picture(sample)
                 except LesionError as error:
-                    st.caption(f":material/broken_image: {error.problem}")
+                    st.caption(f":material/broken_image: {literal(error.problem)}")
                     continue
                 masks += picture.mask is not None
                 drawn = outline(picture.image, picture.mask) if outlined and picture.mask is not None else picture.image
@@ -274,11 +277,11 @@ def draw_roles() -> None:
     run = cached_runs.run(str(run_name))
     roles = roles_table(rows, run.predictions, run.classes)
     if roles.empty:
-        st.info(f"Run {run.name} has none of these images. Choose another data set or run.")
+        st.info(f"Run {literal(run.name)} has none of these images. Choose another data set or run.")
         return
     st.dataframe(roles, hide_index=True, width="stretch", alt="Images by diagnosis and role in the run")
     st.caption(
-        f"Images of this data set that run {run.name} knows, in its own {len(run.classes)} diagnoses. A model "
+        f"Images of this data set that run {literal(run.name)} knows, in its own {len(run.classes)} diagnoses. A model "
         "learns from train; select picks the epoch; calibrate the temperature and thresholds; test is only "
         "shown. A lesion is in one role with all its images."
     )

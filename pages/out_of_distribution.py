@@ -17,6 +17,7 @@ from app.figures import results as result_figures
 from app.figures import shares as share_figures
 from app.figures import style
 from app.figures.style import percent
+from app.foreign_text import literal
 from app.out_of_distribution.corrupted_images import left_out, something_wrong
 from app.out_of_distribution.rejection import EvaluatedScore
 from app.out_of_distribution.uploads import show_uploads, your_pictures
@@ -312,7 +313,7 @@ def scores(key: str, at: float) -> None:
     shown.insert(0, "name", [("▶ " if k == key else "") + SCORES[str(k)].name for k in shown.index])
     st.dataframe(shown, hide_index=True, height="content", alt="Every score with its figures and 95 % intervals")
     st.caption(
-        f"Run {name}, thresholds that keep 95 % of calibrate, shown on test. ▶ is the score above. Positive is "
+        f"Run {literal(name)}, thresholds that keep 95 % of calibrate, shown on test. ▶ is the score above. Positive is "
         "a picture that is no lesion. AURC and AUGRC (lower is better) ask whether mistakes score high."
     )
     kinds = wide[~wide["kind"].isin(["", "all", *CORRUPTIONS])]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from lesion_core.foreign_text import people_csv
 from lesion_core.imaging.decode import content_hash
 from lesion_core.labels import diagnosis
 
@@ -80,14 +80,22 @@ def remember(history: Sequence[Analysed], record: Analysed) -> list[Analysed]:
     return [record, *(old for old in history if old.key != record.key)][:LONGEST]
 
 
-def as_csv(history: Sequence[Analysed]) -> str:
-    """The history as a table, the newest first; what a person typed cannot become a formula in a spreadsheet."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["picture", "run", "answer", "most_probable", "confidence", "malignant_or_premalignant", "reason"])
-    for row in history:
-        title = f"'{row.title}" if row.title[:1] in ("=", "+", "-", "@", "\t", "\r") else row.title
-        writer.writerow(
-            [title, row.run, row.answer, row.guess, f"{row.confidence:.4f}", f"{row.malignant:.4f}", row.reason]
+def as_csv(history: Sequence[Analysed]) -> bytes:
+    """The history as a table for a spreadsheet, the newest first; what a person typed cannot become a formula."""
+    return people_csv(
+        pd.DataFrame(
+            [
+                (r.title, r.run, r.answer, r.guess, f"{r.confidence:.4f}", f"{r.malignant:.4f}", r.reason)
+                for r in history
+            ],
+            columns=[
+                "picture",
+                "run",
+                "answer",
+                "most_probable",
+                "confidence",
+                "malignant_or_premalignant",
+                "reason",
+            ],
         )
-    return out.getvalue()
+    )

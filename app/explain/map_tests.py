@@ -25,6 +25,7 @@ from app.widgets.brush import brush
 from lesion_core.config import DarkCorner, HairRemoval
 from lesion_core.explain.maps import energy_inside, peak_inside
 from lesion_core.explain.methods import METHODS
+from lesion_core.foreign_text import people_csv
 from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.imaging.decode import content_hash
@@ -318,7 +319,7 @@ def download(
             for label, content, name, kind in (
                 ("Picture", png, f"{stem}.png", "image/png"),
                 ("Array", raw.getvalue(), f"{stem}.npy", "application/octet-stream"),
-                ("Figures", table.to_csv(index=False), f"{stem}.csv", "text/csv"),
+                ("Figures", people_csv(table), f"{stem}.csv", "text/csv"),
             ):
                 st.download_button(label, content, name, kind, on_click="ignore", icon=":material/download:")
     with right:

@@ -10,6 +10,7 @@ from app.cache import runs as cached_runs
 from app.components import problem
 from app.out_of_distribution.rejection import EvaluatedScore
 from lesion_core.errors import LesionError
+from lesion_core.foreign_text import for_people, visible
 from lesion_core.imaging.decode import decode
 from lesion_core.ood.scores import SCORES
 from lesion_core.runs.classifier import Run
@@ -47,7 +48,10 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
                 )
                 break
             try:
-                kept[run.fingerprint, file.file_id] = file.name, cached_runs.predict(run, decode(file.getvalue()))
+                kept[run.fingerprint, file.file_id] = (
+                    visible(file.name),
+                    cached_runs.predict(run, decode(file.getvalue())),
+                )
             except LesionError as error:
                 problem(error)
     scorer = cached_runs.scorer(run)
@@ -69,16 +73,18 @@ def show_uploads(uploaded: list[tuple[str, str, float]], judged: EvaluatedScore,
     if uploaded:
         beyond = judged.rejected(pd.Series([value for _, _, value in uploaded], dtype=float), at)
         st.dataframe(
-            pd.DataFrame(
-                [
-                    {
-                        "picture": name,
-                        "answer": "UNKNOWN" if out else code,
-                        "most probable": code,
-                        judged.measure.quantity.rstrip(","): round(value, 4),
-                    }
-                    for (name, code, value), out in zip(uploaded, beyond, strict=True)
-                ]
+            for_people(
+                pd.DataFrame(
+                    [
+                        {
+                            "picture": name,
+                            "answer": "UNKNOWN" if out else code,
+                            "most probable": code,
+                            judged.measure.quantity.rstrip(","): round(value, 4),
+                        }
+                        for (name, code, value), out in zip(uploaded, beyond, strict=True)
+                    ]
+                )
             ),
             hide_index=True,
         )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from lesion_core.cli import ood, segment, train
 from lesion_core.cli.dashboard import dashboard
@@ -21,8 +21,10 @@ from lesion_core.cli.options import (
     JsonOption,
     NodesOption,
     StrategyOption,
+    as_it_is,
     bar,
     err,
+    never_fail_on_letters,
     out,
     print_json,
     say,
@@ -63,23 +65,24 @@ def main() -> None:
     trains = sys.argv[1:2] in (["train"], ["study"]) or sys.argv[1:3] == ["segment", "train"]
     if trains or (sys.argv[1:2] == ["evaluate"] and "--data" in sys.argv):
         _tune_allocator()
+    never_fail_on_letters()
     try:
         app()
     except LesionError as error:
-        err.print(f"[bold]{escape(error.problem)}[/bold] {escape(error.remedy)}", highlight=False, soft_wrap=True)
+        _tell_problem(error.problem, error.remedy)
         sys.exit(1)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        err.print(
-            f"[bold]{escape(what)}.[/bold] Check the path, its permissions and the space left.",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _tell_problem(f"{what}.", "Check the path, its permissions and the space left.")
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             err.print("Stopped. A training that is started again goes on from its last finished epoch.", soft_wrap=True)
         raise
+
+
+def _tell_problem(problem: str, remedy: str) -> None:
+    err.print(Text(" ").join((as_it_is(problem, "bold"), as_it_is(remedy))), highlight=False, soft_wrap=True)
 
 
 def _tune_allocator() -> None:
@@ -301,10 +304,10 @@ def predict(
         table = Table("picture", "answer", "confidence", "why")
         for row in rows:
             table.add_row(
-                escape(row["picture"]),
+                as_it_is(row["picture"]),
                 row.get("answer", "-"),
                 str(row.get("confidence", "")),
-                escape(row.get("error") or row.get("reason") or ""),
+                as_it_is(row.get("error") or row.get("reason") or ""),
             )
         out.print(table)
     if any("error" in row for row in rows):
@@ -397,7 +400,7 @@ def list_all(
         table = Table("run", "model", "made", "test images", "fingerprint")
         for r in found:
             table.add_row(
-                r.name,
+                as_it_is(r.name),
                 r.config.settings.model.architecture,
                 r.config.created,
                 str(r.config.counts.get("test", 0)),
@@ -405,7 +408,7 @@ def list_all(
             )
         for s in segmenters:
             table.add_row(
-                s.name,
+                as_it_is(s.name),
                 f"U-Net on {s.config.settings.model.encoder}",
                 s.config.created,
                 str(s.config.counts.get("test", 0)),

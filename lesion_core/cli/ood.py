@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from lesion_core.cli.options import bar, out, print_json
+from lesion_core.cli.options import as_it_is, bar, out, print_json
 from lesion_core.data.tables import picture_files
 from lesion_core.errors import LesionError
 
@@ -63,7 +62,7 @@ def fit(
     # What fits a terminal; kinds, intervals and the other measures are in the JSON.
     measures = ("auroc", "rejected", "coverage", "risk", "augrc")
     shown = board[board["kind"].isin(["", "all"])].pivot(index="score", columns="measure", values="value")
-    table = Table("score", *measures, title=f"{opened.name}, test split")
+    table = Table("score", *measures, title=as_it_is(f"{opened.name}, test split", "table.title"))
     for key in SCORES:
         table.add_row(key, *(f"{shown[name].get(key, float('nan')):.3f}" for name in measures))
     out.print(table)
@@ -111,7 +110,7 @@ def score_pictures(
         table = Table("picture", "rejected", *SCORES)
         for row in rows:
             values = [f"{value:.3f}" for value in row.get("scores", {}).values()]
-            table.add_row(escape(row["picture"]), escape(row.get("error") or str(row["rejected"])), *values)
+            table.add_row(as_it_is(row["picture"]), as_it_is(row.get("error") or str(row["rejected"])), *values)
         out.print(table)
     if any("error" in row for row in rows):
         raise typer.Exit(1)

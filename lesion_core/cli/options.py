@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import tempfile
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError
+from lesion_core.foreign_text import visible
 
 if TYPE_CHECKING:
     from lesion_core.data.splits import Manifest
 
-out, err = Console(), Console(stderr=True)
+# Names are drawn as they are: rich would make an emoji of `:x:`, even where markup is off.
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 
 DataOption = Annotated[
     Path,
@@ -143,9 +147,21 @@ def print_json(value: Any) -> None:
 
 def tell(text: str) -> None:
     """A sentence on standard error, as it is: paths may hold what rich takes for markup."""
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
+    err.print(as_it_is(text), highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
     """A sentence on standard output, as it is."""
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    out.print(as_it_is(text), highlight=False, soft_wrap=True)
+
+
+def as_it_is(text: str, style: str = "") -> Text:
+    """A name, path or sentence for rich, letter by letter: no markup, no emoji, what cannot be seen escaped."""
+    return Text(visible(text), style)
+
+
+def never_fail_on_letters() -> None:
+    """Let standard output and error escape what their encoding lacks, in place of ending after hours of work."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from lesion_core.cli.options import (
@@ -24,6 +23,7 @@ from lesion_core.cli.options import (
     StrategyOption,
     WeightsFolderOption,
     WorkOption,
+    as_it_is,
     bar,
     err,
     out,
@@ -202,7 +202,7 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
         "n (lesions)",
         *(MASK_METRICS[key].name for key in shown),
         "Jaccard, less unchanged",
-        title=f"{run.name}, test split, masks cleaned up, 95 % intervals by lesion",
+        title=as_it_is(f"{run.name}, test split, masks cleaned up, 95 % intervals by lesion", "table.title"),
     )
     found: list[dict[str, Any]] = []
     for kind, own in counts.items():
@@ -287,8 +287,10 @@ def predict(
         while name in taken or (masks / name).exists():
             name, number = f"{path.stem}_{number}_segmentation.png", number + 1
         taken.add(name)
-        if not cv2.imwrite(str(masks / name), found.astype("uint8") * 255):
-            rows.append({"picture": str(path), "error": f"{masks / name} cannot be written."})
+        try:  # OpenCV's own writing knows names of UTF-8 only; a name can get too long by the ending
+            (masks / name).write_bytes(cv2.imencode(".png", found.astype("uint8") * 255)[1].tobytes())
+        except OSError as error:
+            rows.append({"picture": str(path), "error": f"{masks / name} cannot be written ({error.strerror})."})
             continue
         rows.append({"picture": str(path), "mask": str(masks / name), "area": round(float(found.mean()), 4)})
     if as_json:
@@ -296,7 +298,7 @@ def predict(
     else:
         table = Table("picture", "mask", "area")
         for row in rows:
-            table.add_row(escape(row["picture"]), escape(row.get("mask") or row["error"]), str(row.get("area", "")))
+            table.add_row(as_it_is(row["picture"]), as_it_is(row.get("mask") or row["error"]), str(row.get("area", "")))
         out.print(table)
     if any("error" in row for row in rows):
         err.print("Some pictures could not be read.", highlight=False)

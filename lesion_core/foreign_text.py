@@ -1,0 +1,90 @@
+"""Text that is not ours: names of files and folders, ids, cells of somebody's table. It is shown letter by letter and
+never the reason that something is lost; what reads markup (Streamlit, Plotly) has its own escapes in `app`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pandas as pd
+
+BYTE_ORDER_MARK = "\ufeff"
+"""What tells a spreadsheet that a CSV file is UTF-8; as bytes EF BB BF."""
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that letters of some scripts, and emoji, are made with."""
+_SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
+_COMPUTED = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What a spreadsheet takes for the beginning of a formula, full width too."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?( ?%)?", re.IGNORECASE | re.ASCII)
+
+
+def visible(text: str) -> str:
+    r"""Text in one line whose every character can be seen and written: what cannot is escaped.
+
+    Control characters, line breaks, marks that turn the direction of writing, unassigned and private characters, and
+    the bytes of a file name that are not UTF-8 (Python keeps them as lone surrogates) become ``\n``, ``\x1b``,
+    ``\u202e`` or, for such a byte, ``\xe9``.
+
+    Example:
+        >>> visible("mole\n\u202e.png")
+        'mole\\n\\u202e.png'
+        >>> visible(b"na\xe9vus.jpg".decode("utf-8", "surrogateescape"))
+        'na\\xe9vus.jpg'
+    """
+    return "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    seen = unicodedata.category(character)[0] != "C" or character in _JOINERS
+    if seen and character not in "\u2028\u2029":
+        return character
+    if character in _SHORT:
+        return _SHORT[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def spreadsheet_cell(text: str) -> str:
+    """A text that no spreadsheet computes: with an apostrophe before what looks like a formula. Numbers stay.
+
+    Example:
+        >>> spreadsheet_cell("=SUM(A1)"), spreadsheet_cell("-0.5"), spreadsheet_cell("nevus")
+        ("'=SUM(A1)", '-0.5', 'nevus')
+    """
+    shown = visible(text)
+    computed = text.lstrip(" ").startswith(_COMPUTED) and not _NUMBER.fullmatch(text)
+    return f"'{shown}" if computed else shown
+
+
+def for_people(table: pd.DataFrame) -> pd.DataFrame:
+    """A table to show or to hand out: the names of its columns, its index and its texts guarded by `spreadsheet_cell`.
+
+    Args:
+        table: Any table; it is not changed. Numbers, dates and NaN are passed through.
+    """
+
+    def cell(value: object) -> object:
+        return spreadsheet_cell(value) if isinstance(value, str) else value
+
+    guarded = table.copy()
+    for at, dtype in enumerate(table.dtypes):
+        if pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype):
+            guarded.isetitem(at, table.iloc[:, at].astype(object).map(cell).array)
+        elif isinstance(dtype, pd.CategoricalDtype):
+            guarded.isetitem(at, table.iloc[:, at].astype(object).map(cell).astype("category").array)
+    guarded.columns = table.columns.map(cell)
+    if table.index.inferred_type in ("string", "mixed", "categorical"):
+        guarded.index = table.index.map(cell)
+    return guarded
+
+
+def people_csv(table: pd.DataFrame) -> bytes:
+    """A table as the CSV file that a spreadsheet opens right: UTF-8 with a byte-order mark, nothing computed.
+
+    Args:
+        table: Any table; its index is left out.
+    """
+    return (BYTE_ORDER_MARK + for_people(table).to_csv(index=False, lineterminator="\r\n")).encode()

@@ -1,0 +1,61 @@
+"""Foreign text in sentences and tables: everything can be seen, nothing is computed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import unicodedata
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lesion_core.foreign_text import for_people, people_csv, spreadsheet_cell, visible
+
+ANYTHING = st.text(st.characters(codec=None, categories=None) | st.sampled_from("=+-@\t\r\n '\"\u202e\udce9"))
+
+
+@given(ANYTHING)
+def test_visible_text_is_one_line_that_can_be_written(text: str) -> None:
+    shown = visible(text)
+    shown.encode("utf-8")
+    assert len(shown.splitlines()) <= 1
+    assert all(unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") for c in shown)
+    assert visible(shown) == shown, "what is shown is shown as it is"
+
+
+def test_letters_stay() -> None:
+    for text in ("病変 Übersicht.png", "مول‌ها", "👩‍⚕️", "a  b", "*_`$<&\\", "é"):
+        assert visible(text) == text
+    assert visible("a\r\n\t\x7f\u2028\u200e\udc80\U000e0041") == r"a\r\n\t\x7f\u2028\u200e\x80\U000e0041"
+    assert sum(visible(chr(i)) == chr(i) for i in range(0x20, 0x7F)) == 95 and sys.maxunicode == 0x10FFFF
+
+
+@given(st.lists(ANYTHING, min_size=1), st.lists(st.floats(), min_size=1))
+def test_no_cell_is_computed(texts: list[str], numbers: list[float]) -> None:
+    n = min(len(texts), len(numbers))
+    texts = [text.encode("utf-8", "replace").decode() for text in texts[:n]]  # pandas holds no lone surrogates
+    table = pd.DataFrame({"=head": texts, "n": numbers[:n], "kind": pd.Categorical(texts)}, index=texts)
+    data = people_csv(table)
+    assert data.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    assert len(rows) == n + 1
+    for cell in (cell for row in rows for cell in row):
+        if cell[:1] in tuple("=+-@\t\r\n") and cell:
+            float(cell)  # only numbers may begin so
+    guarded = for_people(table)
+    assert all(str(i)[:1] not in tuple("=@\t\r") for i in guarded.index if str(i))
+    np.testing.assert_array_equal(guarded["n"], numbers[:n])
+
+
+def test_what_is_guarded() -> None:
+    for text in ("=1+1", "@SUM(1)", "+A1", "-A1", "--1", "  =1", "\t=1", "-1+2", "＝1", "-1 %x", "+", "-"):
+        assert spreadsheet_cell(text) == f"'{visible(text)}"
+    for text in ("-0.5", "+1e-3", "- a"[2:], "nevus", "a=b", "", "-.5", "-12 %"):
+        assert spreadsheet_cell(text) == text
+    given = pd.DataFrame({"text": ["=1", None], "number": [-1, 2]})
+    assert for_people(given)["text"].tolist()[0] == "'=1" and given["text"].tolist()[0] == "=1"
+    assert for_people(given)["text"].isna().tolist() == [False, True]
+    assert for_people(given)["number"].tolist() == [-1, 2]
