@@ -21,13 +21,13 @@ from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, split_s
 from lesion_core.reports.classifier_card import card
 from lesion_core.reports.segmenter_card import segmenter_card
 from lesion_core.runs.classifier import Run, open_run
-from lesion_core.runs.folder import is_segmenter, run_folders
+from lesion_core.runs.folder import kind_of, run_folders
 from lesion_core.runs.segmenter import VARIANTS, SegmenterRun, open_segmenter
 from lesion_core.serving.classifier import Engine
 from lesion_core.serving.segmenter import SegmenterEngine
 
 ROOT = Path(__file__).parent.parent
-CLASSIFIERS = [folder for folder in run_folders(ROOT / "checkpoints") if not is_segmenter(folder)]
+CLASSIFIERS = [folder for folder in run_folders(ROOT / "checkpoints") if kind_of(folder) == "classifier"]
 
 
 @pytest.fixture(scope="module", params=CLASSIFIERS, ids=[folder.name for folder in CLASSIFIERS])

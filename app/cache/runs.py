@@ -22,7 +22,7 @@ from lesion_core.ood.policy import Policy, policy_state, read_policy
 from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run, list_runs
-from lesion_core.runs.folder import folder_state
+from lesion_core.runs.folder import FileState, folder_state
 from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
 
 if TYPE_CHECKING:  # the engines import torch; the pages of tables open without it
@@ -36,7 +36,7 @@ BY_CONTENT: Hashes = {np.ndarray: content_hash}
 """How it tells arrays apart: by all of their bytes. Streamlit's own way looks at a sample of a large one."""
 BOTH: Hashes = {**BY_FINGERPRINT, **BY_CONTENT}
 
-State = tuple[tuple[str, int, int, int], ...]
+State = tuple[tuple[str, FileState], ...]
 
 
 @st.cache_resource(show_spinner="Checking the runs …", max_entries=4)

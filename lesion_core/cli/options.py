@@ -85,11 +85,11 @@ def read_split(path: Path) -> Manifest:
     """
     from lesion_core.data.splits import Manifest
     from lesion_core.runs.classifier import open_run
-    from lesion_core.runs.folder import is_segmenter
+    from lesion_core.runs.folder import kind_of
 
     if not path.is_dir():
         return Manifest.read(path)
-    if is_segmenter(path):
+    if kind_of(path) == "segmenter":
         raise ConfigError(
             f"{path.name} is a segmenter: its table does not tell which lesions it was trained on.",
             "Name a classifier's run of the same split, or the split.csv that its training wrote.",

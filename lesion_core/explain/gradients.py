@@ -56,7 +56,7 @@ def gradient_shap(evidence: TargetFunction, image: Tensor, baselines: Tensor, se
         (S, S), summed over the channels.
     """
     total = torch.zeros_like(image[0])
-    with seeded(seed):
+    with seeded(seed, evidence.on_pass):
         for _ in range(SAMPLES // BATCH):
             found = GradientShap(evidence).attribute(
                 image.detach().clone(), baselines, n_samples=BATCH, stdevs=0.05 * float(image.max() - image.min())
@@ -73,7 +73,7 @@ def smoothgrad(evidence: TargetFunction, image: Tensor, seed: int = 0) -> Tensor
     Returns:
         (S, S), not negative.
     """
-    with seeded(seed):
+    with seeded(seed, evidence.on_pass):
         found: Tensor = NoiseTunnel(Saliency(evidence)).attribute(
             image.detach().clone().requires_grad_(True),
             nt_type="smoothgrad",

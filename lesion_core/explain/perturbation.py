@@ -85,7 +85,7 @@ def kernel_shap(
         patches add together.
     """
     mask = torch.from_numpy(patches)[None, None].expand_as(image)
-    with seeded(seed), torch.no_grad():
+    with seeded(seed, evidence.on_pass), torch.no_grad():
         found: Tensor = KernelShap(evidence).attribute(
             image, baselines=baseline, feature_mask=mask, n_samples=SHAP_SAMPLES, perturbations_per_eval=BATCH
         )

@@ -82,19 +82,31 @@ def check_request(model: ResNet, image: Tensor, target: Target) -> None:
 
 
 _DRAWING = threading.Lock()
+PATIENCE = 0.3
+"""Seconds between two calls of `OnPass` while another draws."""
 
 
 @contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int, on_pass: OnPass | None = None) -> Iterator[None]:
     """Torch's and NumPy's global streams, which Captum draws from, at a seed, and as they were afterwards.
 
     One at a time in the whole process: two who draw from one stream would both get other maps.
+
+    Args:
+        seed: Of both streams.
+        on_pass: Called now and then with 0 while another draws; it may raise to stop waiting.
     """
-    with _DRAWING, torch.random.fork_rng(devices=[]):
-        before = np.random.get_state()  # noqa: NPY002
-        torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            np.random.set_state(before)  # noqa: NPY002
+    while not _DRAWING.acquire(timeout=PATIENCE if on_pass else -1):
+        assert on_pass
+        on_pass(0)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            before = np.random.get_state()  # noqa: NPY002
+            torch.manual_seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            try:
+                yield
+            finally:
+                np.random.set_state(before)  # noqa: NPY002
+    finally:
+        _DRAWING.release()

@@ -27,6 +27,7 @@ from lesion_core.data.corruptions import change
 from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
 from lesion_core.errors import RunError
+from lesion_core.files import aside
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.identity import check_same_images
 from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
@@ -202,7 +203,8 @@ def write_run(
     """
     classes = settings.model.classes
     # A run that is there stays whole until everything is known.
-    weights, new = folder / "model.safetensors", folder / "model.new.safetensors"
+    weights = folder / "model.safetensors"
+    new = Path(distributed.gather(str(aside(weights)))[0])  # one name for those who share this work, and nobody else's
     if model is not None and distributed.first():
         learned = settings.with_detail(False) if detail_added else settings
         grams = gram_matrices(model, train_batches(table, learned.preprocessing)) if bits == 8 else None

@@ -33,6 +33,7 @@ from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.models.segmenters import trained_segmenter
 from lesion_core.runs.classifier import FACTS
+from lesion_core.runs.folder import written_whole
 from lesion_core.runs.segmenter import (
     COUNTS,
     MEASURED_AT,
@@ -247,43 +248,40 @@ def write_segmenter_run(
     test = (rows["role"] == "test").to_numpy()
     if not test.any():
         raise RunError("No test picture has a mask.", "Give a data set with masks.")
-    folder.mkdir(parents=True, exist_ok=True)
-    grams = gram_matrices(model, train_batches(masked, settings.preprocessing))
-    # A run that is there stays whole until everything is known.
-    new = folder / "model.new.safetensors"
-    save_weights(new, model.state_dict(), bits=8, grams=grams)
-    stored = trained_segmenter(settings.model, new)
-    pictures = list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True))
-    workers = settings.training.workers
-    counts = count_pixels(stored, settings.preprocessing, pictures, workers=workers, on_progress=on_progress)
-    tested = [picture for picture, is_test in zip(pictures, test, strict=True) if is_test]
-    exact = count_pixels(model, settings.preprocessing, tested, workers=workers)
-    new.replace(folder / "model.safetensors")
-    jaccard = MASK_METRICS["jaccard"]
-    facts = pd.DataFrame(
-        {
-            "image_id": rows["image_id"],
-            "lesion_id": rows["group"],
-            "dataset": rows["dataset"],
-            "split": rows["role"],
-            "label": rows["diagnosis"],
-            "age": rows["age"],
-            "sex": rows["sex"],
-            "site": rows["site"],
-            "dx_type": rows["dx_type"],
-        }
-    )[list(FACTS)]
-    columns = [
-        pd.DataFrame(counts[variant].astype(np.int32), columns=[f"{variant}_{name}" for name in COUNTS])
-        for variant in VARIANTS
-    ]
-    pd.concat([facts, *columns], axis=1).to_parquet(folder / "masks.parquet", index=False, compression="zstd")
-    history.to_csv(folder / "history.csv", index=False, float_format="%.6g")
-    image = make_lesion("MEL", seed=0, size=256).image
-    save_file(
-        {"image": image, "probabilities": probabilities_of(stored, settings.preprocessing, image)},
-        folder / "golden.safetensors",
-    )
+    names = ("model.safetensors", "masks.parquet", "history.csv", "golden.safetensors")
+    with written_whole(folder, names) as files:  # a run that is there stays whole until everything is known
+        grams = gram_matrices(model, train_batches(masked, settings.preprocessing))
+        new = files["model.safetensors"]
+        save_weights(new, model.state_dict(), bits=8, grams=grams)
+        stored = trained_segmenter(settings.model, new)
+        pictures = list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True))
+        workers = settings.training.workers
+        counts = count_pixels(stored, settings.preprocessing, pictures, workers=workers, on_progress=on_progress)
+        tested = [picture for picture, is_test in zip(pictures, test, strict=True) if is_test]
+        exact = count_pixels(model, settings.preprocessing, tested, workers=workers)
+        jaccard = MASK_METRICS["jaccard"]
+        facts = pd.DataFrame(
+            {
+                "image_id": rows["image_id"],
+                "lesion_id": rows["group"],
+                "dataset": rows["dataset"],
+                "split": rows["role"],
+                "label": rows["diagnosis"],
+                "age": rows["age"],
+                "sex": rows["sex"],
+                "site": rows["site"],
+                "dx_type": rows["dx_type"],
+            }
+        )[list(FACTS)]
+        columns = [
+            pd.DataFrame(counts[variant].astype(np.int32), columns=[f"{variant}_{name}" for name in COUNTS])
+            for variant in VARIANTS
+        ]
+        image = make_lesion("MEL", seed=0, size=256).image
+        probabilities = probabilities_of(stored, settings.preprocessing, image)
+        pd.concat([facts, *columns], axis=1).to_parquet(files["masks.parquet"], index=False, compression="zstd")
+        history.to_csv(files["history.csv"], index=False, float_format="%.6g")
+        save_file({"image": image, "probabilities": probabilities}, files["golden.safetensors"])
     return write_segmenter_config(
         folder,
         SegmenterConfig(

@@ -20,7 +20,7 @@ from lesion_core.config import Settings
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.ood.scores import SCORES
 from lesion_core.runs.classifier import Run
-from lesion_core.runs.folder import POLICY, file_state
+from lesion_core.runs.folder import POLICY, FileState, file_state
 
 RULES = ("keep", "cost", "guarantee", "eye", "published")
 """The keys of `threshold_rules.THRESHOLD_RULES`: how a threshold was chosen."""
@@ -93,7 +93,7 @@ def write_policy(policy: Policy, path: Path) -> None:
         aside.replace(path)
 
 
-def policy_state(run: Run) -> tuple[int, int, int]:
+def policy_state(run: Run) -> FileState:
     """Changes with the run's `policy.json`, which a person may replace at any time."""
     return file_state(run.folder / POLICY)
 

@@ -10,6 +10,7 @@ from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_data, vie
 from lesion_core.analysis.metrics import METRIC_NAMES
 from lesion_core.analysis.subgroups import GROUPED_BY, subgroups
 from lesion_core.analysis.summaries import per_class_summary
+from lesion_core.reports.disclaimer import DISCLAIMER
 from lesion_core.runs.classifier import Run
 
 SMALLEST = 20
@@ -32,7 +33,7 @@ def card(run: Run) -> str:
         f"{settings.model.architecture}, "
         f"{len(run.classes)} diagnoses ({', '.join(run.classes)}). {settings.preprocessing.sentence}",
         "",
-        "**For research and teaching. Not a medical device: never use it to decide about a person.**",
+        f"**{DISCLAIMER}**",
         "",
         "## Data",
         "",

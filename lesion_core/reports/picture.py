@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesion_core.labels import diagnosis
+from lesion_core.reports.disclaimer import DISCLAIMER
 
-WARNING = "For research and teaching. Not a medical device: never use it to decide about a person."
 LONGEST_SIDE = 640
 """Pixels of a picture in a report: enough to see, small enough to send."""
 TALLEST = 52
@@ -88,7 +88,7 @@ th {{ color: #56676A; }}
 .n {{ text-align: right; }} .b {{ width: 40%; }} .b i {{ display: block; height: .7rem; }}
 </style></head><body>
 <h1>{html.escape(report.title)}</h1><p class=made>{html.escape(report.made)}</p>
-<p class=warning><strong>{html.escape(WARNING)}</strong></p>
+<p class=warning><strong>{html.escape(DISCLAIMER)}</strong></p>
 <h2>{html.escape(report.answer)}</h2>{sentences}
 <div class=pictures>{pictures}</div>
 <h2>Probabilities</h2><table>
@@ -137,7 +137,7 @@ def report_pdf(report: Report) -> bytes:
     story = [
         text(report.title, styles["Title"]),
         text(report.made, small),
-        text(WARNING, box),
+        text(DISCLAIMER, box),
         text(report.answer, styles["Heading2"]),
         *([text(report.reason)] if report.reason else []),
         text(report.plain),

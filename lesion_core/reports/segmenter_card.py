@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lesion_core.analysis.segmentation import MASK_METRICS, mask_summary
 from lesion_core.analysis.subgroups import GROUPED_BY, group_names
 from lesion_core.reports.classifier_card import SMALLEST, initial_weights
+from lesion_core.reports.disclaimer import DISCLAIMER
 from lesion_core.runs.segmenter import VARIANTS, SegmenterRun
 
 
@@ -31,7 +32,7 @@ def segmenter_card(run: SegmenterRun) -> str:
         f"U-Net on {settings.model.encoder} (depth {settings.model.depth}), one mask. "
         f"{settings.preprocessing.sentence}",
         "",
-        "**For research and teaching. Not a medical device: never use it to decide about a person.**",
+        f"**{DISCLAIMER}**",
         "",
         "## Data",
         "",

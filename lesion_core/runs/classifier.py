@@ -19,25 +19,15 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from lesion_core.config import RunSettings, Settings
 from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.labels import class_indices
-from lesion_core.runs.folder import (
-    INCOMPLETE,
-    SCHEMA_VERSION,
-    check_name,
-    is_segmenter,
-    read_config,
-    run_folders,
-    sha256,
-)
+from lesion_core.runs.folder import INCOMPLETE, RunKind, StoredConfig, StoredRun, written_whole
 
 HASHED = (
     "model.safetensors",
@@ -68,54 +58,25 @@ class Calibration(Settings):
     ece_after: float
 
 
-class RunConfig(Settings):
+class RunConfig(StoredConfig[RunSettings]):
     """`config.json`: what the run was made with."""
 
     kind: Literal["classifier"] = "classifier"
-    schema_version: int = SCHEMA_VERSION
-    settings: RunSettings
-    split_fingerprint: str
-    initial_weights: str = Field(description="one sentence: what the weights started from")
     detail_added: bool = Field(
         default=False,
         description="equal detail was switched on after the training: the pictures it learned from were "
         "as their files are",
     )
-    created: str = Field(description="date, ISO 8601")
-    versions: dict[str, str]
-    counts: dict[str, int] = Field(description="images a split")
-    quantization: dict[str, float] = Field(default={}, description="largest differences of the 8-bit weights from fp32")
-    files: dict[str, str] = Field(description="SHA-256 of the other files")
 
 
 @dataclass(frozen=True)
-class Run:
-    """An opened run. Its settings are in memory; tables are read when first asked for.
-
-    Attributes:
-        folder: Where it is.
-        config: What it was made with.
-        fingerprint: 16 hex digits of `config.json`; they change with any file that it lists.
-    """
-
-    folder: Path
-    config: RunConfig
-    fingerprint: str
-
-    @property
-    def name(self) -> str:
-        """The run's name in links and lists."""
-        return self.config.settings.name
+class Run(StoredRun[RunConfig]):
+    """An opened classifier, as `StoredRun` describes it."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class codes in the order of the logits."""
         return self.config.settings.model.classes
-
-    @property
-    def weights(self) -> Path:
-        """The weights file."""
-        return self._file("model.safetensors")
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -148,26 +109,14 @@ class Run:
     def calibration(self) -> Calibration:
         """The temperature and what it did."""
         try:
-            return Calibration.read(self._file("calibration.json"))
+            return Calibration.read(self.file("calibration.json"))
         except ConfigError as error:
             raise RunError(f"Run {self.name}: {error.problem}", "Score the run again with `evaluate`.") from None
 
     @cached_property
-    def history(self) -> pd.DataFrame:
-        """Long form: epoch, phase, metric, value."""
-        try:
-            table = pd.read_csv(self._file("history.csv"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"history.csv of {self.name} is damaged ({error}).", "Copy the folder again.") from None
-        missing = {"epoch", "phase", "metric", "value"} - set(table.columns)
-        if missing:
-            raise RunError(f"history.csv of {self.name} lacks {', '.join(sorted(missing))}.", "Train the run again.")
-        return table
-
-    @cached_property
     def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """A picture (H, W, 3) and its logits (K,)."""
-        tensors = self._tensors("golden.safetensors", ("image", "logits"))
+        tensors = self.read_tensors("golden.safetensors", ("image", "logits"))
         image, logits = tensors["image"], tensors["logits"]
         if image.dtype != np.uint8 or image.ndim != 3 or logits.shape != (len(self.classes),):
             raise RunError(
@@ -189,7 +138,7 @@ class Run:
             for name in ("reduced", "residual", "layer3_residual")
         }
         names = (*rows, *(prefix + name for prefix in ("", "layer3_") for name in ("mean", "components")))
-        stored = self._tensors("features.safetensors", names)
+        stored = self.read_tensors("features.safetensors", names)
         # The rows stay as they are: of a million pictures only the train split's are ever needed wider.
         tensors: dict[str, NDArray[np.floating]] = {
             name: t.astype(np.float16, copy=False) if name in rows else t.astype(np.float32)
@@ -200,14 +149,6 @@ class Run:
                 f"features.safetensors of {self.name} has not one row an image.", "Score the run again with `evaluate`."
             )
         return tensors
-
-    @property
-    def card(self) -> str:
-        """The run's card in Markdown."""
-        try:
-            return self._file("card.md").read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise RunError(f"card.md of {self.name} is no text.", "Copy the folder again.") from None
 
     def logits(self, table: pd.DataFrame) -> NDArray[np.float64]:
         """(N, K) of rows of `predictions` or `ood`."""
@@ -234,24 +175,9 @@ class Run:
         """The rows of `ood` that are changed test pictures; ``image_id`` is ``kind/image``."""
         return self.ood[self.ood["source"] == NEAR]
 
-    def _file(self, name: str) -> Path:
-        path = self.folder / name
-        if not path.is_file():
-            raise RunError(f"Run {self.folder.name} lacks {name}.", INCOMPLETE)
-        return path
-
     def _table(self, name: str, facts: tuple[str, ...]) -> pd.DataFrame:
-        path = self._file(name)
-        try:
-            table = pd.read_parquet(path)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise RunError(f"{name} of {self.name} is damaged ({error}).", "Copy the folder again.") from None
         wanted = [*facts, *(f"logit_{code}" for code in self.classes)]
-        missing = [column for column in wanted if column not in table.columns]
-        if missing:
-            raise RunError(
-                f"{name} of {self.name} lacks the column {missing[0]}.", "Score the run again with `evaluate`."
-            )
+        table = self.read_table(name, wanted)
         texts = [column for column in wanted[len(facts) :] if not pd.api.types.is_numeric_dtype(table[column])]
         if texts:
             raise RunError(f"{name} of {self.name}: column {texts[0]} holds no numbers.", "Copy the folder again.")
@@ -263,51 +189,26 @@ class Run:
             )
         return table
 
-    def _tensors(self, name: str, wanted: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
-        path = self._file(name)
-        try:
-            tensors: dict[str, NDArray[np.generic]] = load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise RunError(f"{name} of {self.name} is damaged ({error}).", "Copy the folder again.") from None
-        missing = [n for n in wanted if n not in tensors]
-        if missing:
-            raise RunError(
-                f"{name} of {self.name} lacks the tensor {missing[0]}.", "Score the run again with `evaluate`."
-            )
-        return tensors
+
+CLASSIFIER = RunKind(
+    key="classifier",
+    config=RunConfig,
+    hashed=HASHED,
+    make=Run,
+    incomplete=INCOMPLETE,
+    other_kind=("holds a segmenter, no classifier.", "Name a classifier's run folder."),
+)
+"""The kind of run that this module holds."""
 
 
 def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HASHED) -> Run:
-    """Open a classifier's run folder.
-
-    Args:
-        folder: The run folder.
-        verify: Compare every needed file's SHA-256 with the one in `config.json`.
-        needed: Files that must be there; fewer than all for who will write the others anew.
-
-    Raises:
-        RunError: The folder or a file is missing, `config.json` is not valid, a file was altered, or it is a segmenter.
-    """
-    if is_segmenter(folder):
-        raise RunError(f"{folder.name} holds a segmenter, no classifier.", "Name a classifier's run folder.")
-    config, fingerprint = read_config(folder, RunConfig, verify=verify, needed=needed)
-    return Run(folder, config, fingerprint)
+    """Open a classifier's run folder; arguments and errors as in `RunKind.open`."""
+    return CLASSIFIER.open(folder, verify=verify, needed=needed)
 
 
 def list_runs(root: Path, *, verify: bool = True) -> tuple[list[Run], dict[str, RunError]]:
     """All classifiers' runs below a folder, by name, and the folders that cannot be opened, with the reason."""
-    runs: list[Run] = []
-    broken: dict[str, RunError] = {}
-    for folder in run_folders(root):
-        if is_segmenter(folder):
-            continue
-        try:
-            run = open_run(folder, verify=verify)
-            check_name(run.name, folder, runs)
-            runs.append(run)
-        except RunError as error:
-            broken[folder.name] = error
-    return runs, broken
+    return CLASSIFIER.list(root, verify=verify)
 
 
 def write_tables(
@@ -320,26 +221,18 @@ def write_tables(
     golden: tuple[NDArray[np.uint8], NDArray[np.float32]],
 ) -> None:
     """Write everything but weights, config, policy and card; without a history the one that is there stays."""
-    folder.mkdir(parents=True, exist_ok=True)
-    predictions.to_parquet(folder / "predictions.parquet", index=False, compression="zstd")
-    ood.to_parquet(folder / "ood.parquet", index=False, compression="zstd")
-    save_file({n: np.ascontiguousarray(t) for n, t in features.items()}, folder / "features.safetensors")
-    (folder / "calibration.json").write_text(calibration.to_json())
-    if history is not None:
-        history.to_csv(folder / "history.csv", index=False, float_format="%.6g")
-    image, logits = golden
-    save_file({"image": np.ascontiguousarray(image), "logits": logits}, folder / "golden.safetensors")
+    names = ("predictions.parquet", "ood.parquet", "features.safetensors", "calibration.json", "golden.safetensors")
+    with written_whole(folder, (*names, *(() if history is None else ("history.csv",)))) as new:
+        predictions.to_parquet(new["predictions.parquet"], index=False, compression="zstd")
+        ood.to_parquet(new["ood.parquet"], index=False, compression="zstd")
+        save_file({n: np.ascontiguousarray(t) for n, t in features.items()}, new["features.safetensors"])
+        new["calibration.json"].write_text(calibration.to_json(), encoding="utf-8")
+        if history is not None:
+            history.to_csv(new["history.csv"], index=False, float_format="%.6g")
+        image, logits = golden
+        save_file({"image": np.ascontiguousarray(image), "logits": logits}, new["golden.safetensors"])
 
 
 def write_config(folder: Path, config: RunConfig) -> Run:
-    """Write `config.json` last, with the hashes of the files that are there, and open the run.
-
-    Raises:
-        RunError: A file that belongs to a run is missing.
-    """
-    missing = [name for name in HASHED if not (folder / name).is_file()]
-    if missing:
-        raise RunError(f"The run {folder.name} cannot be closed: {missing[0]} was not written.", "Score it again.")
-    files = {name: sha256(folder / name) for name in HASHED}
-    (folder / "config.json").write_text(config.model_copy(update={"files": files}).to_json())
-    return open_run(folder)
+    """Close a run with its `config.json`; errors as in `RunKind.close`."""
+    return CLASSIFIER.close(folder, config)

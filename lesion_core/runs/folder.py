@@ -1,108 +1,350 @@
-"""What the folders of classifiers and segmenters have in common: a `config.json` that names its files' SHA-256."""
+"""What every kind of run has in common: a folder whose `config.json` names the SHA-256 of its other files.
+
+A kind (`RunKind`) says what is its own: its settings, the files that never change, what to do where one is missing.
+Opening, listing and writing are the same for all.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Collection, Sequence
-from functools import lru_cache
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
-from lesion_core.config import Settings
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from lesion_core.config import RunSettings, SegmenterRunSettings, Settings
 from lesion_core.errors import ConfigError, RunError
+from lesion_core.files import aside, kept_if_complete
 
 SCHEMA_VERSION = 1
 POLICY = "policy.json"
 """The one file of a run that may be replaced: it names its run itself, and no hash of it is kept."""
 INCOMPLETE = "Copy the folder again, or score the run again with `evaluate --data`."
+DAMAGED = "Copy the folder again."
+SETTLED = 2 * 10**9
+"""Nanoseconds after which a change shows in a file's times: an older hash is kept, a younger one is made again."""
+KEPT_HASHES = 4096
 
-Config = TypeVar("Config", bound=Settings)
+FileState = tuple[int, int, int, int]
+"""Inode, size, time of writing and of change in nanoseconds: one of them differs after a file was altered."""
+
+AnySettings = TypeVar("AnySettings", bound=RunSettings | SegmenterRunSettings)
 
 
-def file_state(path: Path) -> tuple[int, int, int]:
-    """What changes with a file's content: inode, size, and time of the last change in nanoseconds; zeros where it is
-    not there."""
+class StoredConfig(Settings, Generic[AnySettings]):
+    """`config.json`: what a run of any kind was made with."""
+
+    kind: str
+    schema_version: int = SCHEMA_VERSION
+    settings: AnySettings
+    split_fingerprint: str
+    initial_weights: str = Field(description="one sentence: what the weights started from")
+    created: str = Field(description="date, ISO 8601")
+    versions: dict[str, str]
+    counts: dict[str, int] = Field(description="images in each split")
+    quantization: dict[str, float] = Field(default={}, description="what 8 bits a weight cost, against fp32")
+    files: dict[str, str] = Field(description="SHA-256 of the other files")
+
+
+Config = TypeVar("Config", bound=StoredConfig[RunSettings] | StoredConfig[SegmenterRunSettings])
+
+
+@dataclass(frozen=True)
+class StoredRun(Generic[Config]):
+    """An opened run folder. Its settings are in memory; tables are read when first asked for.
+
+    Attributes:
+        folder: Where it is.
+        config: What it was made with.
+        fingerprint: 16 hex digits of `config.json`; they change with any file that it lists.
+        verify: A file is compared with its SHA-256 before it is read, also long after the run was opened.
+    """
+
+    folder: Path
+    config: Config
+    fingerprint: str
+    verify: bool = True
+
+    @property
+    def name(self) -> str:
+        """The run's name in links and lists."""
+        return self.config.settings.name
+
+    @property
+    def weights(self) -> Path:
+        """The weights file; errors as in `file`."""
+        return self.file("model.safetensors")
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Long form: epoch, phase, metric, value.
+
+        Raises:
+            RunError: The file is missing, altered, damaged, or lacks a column.
+        """
+        try:
+            table = pd.read_csv(self.file("history.csv"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"history.csv of {self.name} is damaged ({error}).", DAMAGED) from None
+        missing = {"epoch", "phase", "metric", "value"} - set(table.columns)
+        if missing:
+            raise RunError(f"history.csv of {self.name} lacks {', '.join(sorted(missing))}.", "Train the run again.")
+        return table
+
+    @property
+    def card(self) -> str:
+        """The run's card in Markdown."""
+        try:
+            return self.file("card.md").read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise RunError(f"card.md of {self.name} is no text.", DAMAGED) from None
+
+    def file(self, name: str) -> Path:
+        """A file of the run.
+
+        Raises:
+            RunError: It is missing, or not the one that `config.json` lists.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            raise RunError(f"Run {self.folder.name} lacks {name}.", INCOMPLETE)
+        if self.verify and name in self.config.files:
+            _check_hash(path, self.config.files)
+        return path
+
+    def read_table(self, name: str, wanted: Sequence[str]) -> pd.DataFrame:
+        """A Parquet table with the columns that are wanted.
+
+        Raises:
+            RunError: It is missing, altered, damaged, or lacks a column.
+        """
+        try:
+            table = pd.read_parquet(self.file(name))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise RunError(f"{name} of {self.name} is damaged ({error}).", DAMAGED) from None
+        missing = [column for column in wanted if column not in table.columns]
+        if missing:
+            raise RunError(f"{name} of {self.name} lacks the column {missing[0]}.", INCOMPLETE)
+        return table
+
+    def read_tensors(self, name: str, wanted: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """The tensors of a file by name; errors as in `read_table`."""
+        try:
+            tensors: dict[str, NDArray[np.generic]] = load_file(self.file(name))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise RunError(f"{name} of {self.name} is damaged ({error}).", DAMAGED) from None
+        missing = [tensor for tensor in wanted if tensor not in tensors]
+        if missing:
+            raise RunError(f"{name} of {self.name} lacks the tensor {missing[0]}.", INCOMPLETE)
+        return tensors
+
+
+class Named(Protocol):
+    """A run, of any kind."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def name(self) -> str: ...
+
+
+AnyRun = TypeVar("AnyRun", bound=Named)
+
+
+@dataclass(frozen=True)
+class RunKind(Generic[Config, AnyRun]):
+    """What is a kind of run's own.
+
+    Attributes:
+        key: The field `kind` of its `config.json`.
+        config: What `config.json` is read as.
+        hashed: Files that never change after they are written, with `config.json` closing them.
+        make: The run of a folder, its config, its fingerprint and `verify`.
+        incomplete: What to do where a file is missing, one sentence.
+        other_kind: Problem and remedy where a folder holds another kind; the problem goes on from the folder's name.
+    """
+
+    key: str
+    config: type[Config]
+    hashed: tuple[str, ...]
+    make: Callable[[Path, Config, str, bool], AnyRun]
+    incomplete: str
+    other_kind: tuple[str, str]
+
+    def open(self, folder: Path, *, verify: bool = True, needed: Collection[str] | None = None) -> AnyRun:
+        """Open a run folder.
+
+        Args:
+            folder: The run folder.
+            verify: Compare every needed file's SHA-256 with the one in `config.json`; each state of a file is hashed
+                once (about 0.1 s for 30 MB), so that opening the run again costs next to nothing.
+            needed: Files that must be there; fewer than `hashed` for who will write the others anew.
+
+        Raises:
+            RunError: The folder or a file is missing, `config.json` is not valid, a file was altered, or the folder
+                holds another kind of run.
+        """
+        path = folder / "config.json"
+        if not path.is_file():
+            raise RunError(
+                f"{folder.name} is no run: it has no config.json.", "Name a folder that `train` has written."
+            )
+        if kind_of(folder) != self.key:
+            problem, remedy = self.other_kind
+            raise RunError(f"{folder.name} {problem}", remedy)
+        text = path.read_bytes()
+        try:
+            version = json.loads(text).get("schema_version")
+        except (ValueError, AttributeError, RecursionError):
+            raise RunError(f"config.json of {folder.name} is no JSON object.", DAMAGED) from None
+        if version != SCHEMA_VERSION:
+            raise RunError(
+                f"Run {folder.name} has schema version {version}, this program reads {SCHEMA_VERSION}.",
+                "Open it with the version that wrote it, or train it again with this one.",
+            )
+        try:
+            config = cast("Config", self.config.from_json(text, f"config.json of {folder.name}"))
+        except ConfigError as error:
+            raise RunError(error.problem, "The run was altered or made by another version; train it again.") from None
+        for name in self.hashed if needed is None else needed:
+            if not (folder / name).is_file():
+                raise RunError(f"Run {folder.name} lacks {name}.", self.incomplete)
+            if verify:
+                _check_hash(folder / name, config.files)
+        return self.make(folder, config, hashlib.sha256(text).hexdigest()[:16], verify)
+
+    def list(self, root: Path, *, verify: bool = True) -> tuple[list[AnyRun], dict[str, RunError]]:
+        """All runs of this kind below a folder, by name, and the folders that cannot be opened, with the reason."""
+        found: list[AnyRun] = []
+        broken: dict[str, RunError] = {}
+        for folder in run_folders(root):
+            if kind_of(folder) != self.key:
+                continue
+            try:
+                run = self.open(folder, verify=verify)
+                check_name(run.name, folder, found)
+                found.append(run)
+            except RunError as error:
+                broken[folder.name] = error
+        return found, broken
+
+    def close(self, folder: Path, config: Config) -> AnyRun:
+        """Write `config.json` last, with the hashes of the files that are there, and open the run.
+
+        Raises:
+            RunError: A file that belongs to a run is missing.
+        """
+        missing = [name for name in self.hashed if not (folder / name).is_file()]
+        if missing:
+            raise RunError(f"The run {folder.name} cannot be closed: {missing[0]} was not written.", self.incomplete)
+        files = {name: sha256(folder / name) for name in self.hashed}
+        with written_whole(folder, ("config.json",)) as new:
+            new["config.json"].write_text(config.model_copy(update={"files": files}).to_json(), encoding="utf-8")
+        return self.open(folder)
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hex, read anew."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_state(path: Path) -> FileState:
+    """What tells that a file was altered, without reading it; zeros where there is none.
+
+    The time of writing can be set back by whoever alters a file, the time of change cannot.
+    """
     try:
         found = path.stat()
     except OSError:
-        return 0, 0, 0
-    return found.st_ino, found.st_size, found.st_mtime_ns
+        return 0, 0, 0, 0
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def folder_state(root: Path) -> tuple[tuple[str, int, int, int], ...]:
+def folder_state(root: Path) -> tuple[tuple[str, FileState], ...]:
     """The state of every file of every run below a folder: equal exactly as long as nothing was touched."""
     return tuple(
-        (str(path.relative_to(root)), *file_state(path))
+        (str(path.relative_to(root)), file_state(path))
         for folder in run_folders(root)
         for path in sorted(folder.iterdir())
         if path.name != POLICY
     )
 
 
-@lru_cache(maxsize=1024)
-def _sha256(path: Path, state: tuple[int, int, int]) -> str:  # noqa: ARG001 (another state, another hash)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_hashes: OrderedDict[tuple[Path, FileState], str] = OrderedDict()
+_hashes_lock = threading.Lock()
 
 
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hex, computed once for each state of the file."""
-    return _sha256(path.resolve(), file_state(path))
+def known_sha256(path: Path) -> str:
+    """The file's SHA-256 in hex; each state of a file is read once.
+
+    A file that changed less than `SETTLED` ago is read anew: two changes within one tick of the clock leave the same
+    state. So is one that changes while it is read.
+    """
+    before = file_state(path)
+    key = path.resolve(), before
+    with _hashes_lock:
+        if key in _hashes:
+            _hashes.move_to_end(key)
+            return _hashes[key]
+    found = sha256(path)
+    if before == file_state(path) and time.time_ns() - max(before[2:]) > SETTLED:
+        with _hashes_lock:
+            _hashes[key] = found
+            while len(_hashes) > KEPT_HASHES:
+                _hashes.popitem(last=False)
+    return found
 
 
-def read_config(
-    folder: Path, kind: type[Config], *, verify: bool, needed: Collection[str], remedy: str = INCOMPLETE
-) -> tuple[Config, str]:
-    """`config.json` of a folder, and its fingerprint, with its files checked.
+def _check_hash(path: Path, files: Mapping[str, str]) -> None:
+    if files.get(path.name) != known_sha256(path):
+        raise RunError(
+            f"{path.name} of run {path.parent.name} was altered: its SHA-256 is not the one in config.json.",
+            "Take the whole folder from one source again.",
+        )
+
+
+@contextmanager
+def written_whole(folder: Path, names: Sequence[str]) -> Iterator[dict[str, Path]]:
+    """Write files of a folder aside and rename them when all are complete: nobody reads a torn one.
 
     Args:
-        folder: The run folder.
-        kind: What to read it as; it has the field `files`.
-        verify: Compare every needed file's SHA-256 with the one in `config.json` (about 0.1 s for 30 MB).
-        needed: Files that must be there.
-        remedy: What to do where one is not.
+        folder: Made if it is not there.
+        names: The files.
 
-    Raises:
-        RunError: The folder or a file is missing, `config.json` is not valid, or a file was altered.
+    Yields:
+        Where to write each, by name. After a failure nothing of it is left, and the old files are as they were.
     """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise RunError(f"{folder.name} is no run: it has no config.json.", "Name a folder that `train` has written.")
-    text = path.read_bytes()
-    try:
-        version = json.loads(text).get("schema_version")
-    except (ValueError, AttributeError, RecursionError):
-        raise RunError(f"config.json of {folder.name} is no JSON object.", "Copy the folder again.") from None
-    if version != SCHEMA_VERSION:
-        raise RunError(
-            f"Run {folder.name} has schema version {version}, this program reads {SCHEMA_VERSION}.",
-            "Open it with the version that wrote it, or train it again with this one.",
-        )
-    try:
-        config = kind.from_json(text, f"config.json of {folder.name}")
-    except ConfigError as error:
-        raise RunError(error.problem, "The run was altered or made by another version; train it again.") from None
-    files: dict[str, str] = getattr(config, "files")  # noqa: B009
-    for name in needed:
-        if not (folder / name).is_file():
-            raise RunError(f"Run {folder.name} lacks {name}.", remedy)
-        if verify and files.get(name) != sha256(folder / name):
-            raise RunError(
-                f"{name} of run {folder.name} was altered: its SHA-256 is not the one in config.json.",
-                "Take the whole folder from one source again.",
-            )
-    return config, hashlib.sha256(text).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    new = {name: aside(folder / name) for name in names}
+    with kept_if_complete(*new.values()):
+        yield new
+        for name, path in new.items():
+            path.replace(folder / name)
 
 
-def is_segmenter(folder: Path) -> bool:
-    """Whether the folder's `config.json` says that it holds a segmenter."""
+def kind_of(folder: Path) -> str:
+    """The kind of run that the folder's `config.json` names: segmenter, or classifier for all else."""
     try:
         found = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and found.get("kind") == "segmenter"
+        return "classifier"
+    return "segmenter" if isinstance(found, dict) and found.get("kind") == "segmenter" else "classifier"
 
 
 def run_folders(root: Path) -> list[Path]:
@@ -116,15 +358,6 @@ def run_folders(root: Path) -> list[Path]:
             (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)
         ],
     )
-
-
-class Named(Protocol):
-    """A run, of either kind."""
-
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def name(self) -> str: ...
 
 
 def check_name(name: str, folder: Path, known: Sequence[Named]) -> None:

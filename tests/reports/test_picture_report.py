@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lesion_core.reports.picture import LONGEST_SIDE, WARNING, Report, report_html, report_pdf
+from lesion_core.reports.disclaimer import DISCLAIMER
+from lesion_core.reports.picture import LONGEST_SIDE, Report, report_html, report_pdf
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
 REPORT = Report(
@@ -48,7 +49,7 @@ def test_the_page_says_everything_and_needs_nothing_else() -> None:
     for said in (
         REPORT.title,
         REPORT.made,
-        WARNING,
+        DISCLAIMER,
         REPORT.answer,
         REPORT.reason,
         REPORT.plain,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from lesion_core.data.tables import ROLES
 from lesion_core.errors import LesionError, RunError
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.policy import read_policy
+from lesion_core.runs import folder
 from lesion_core.runs.classifier import FACTS, HASHED, OOD_FACTS, Run, list_runs, open_run, write_config
 from lesion_core.runs.folder import run_folders, sha256
 
@@ -29,8 +32,8 @@ def read_all(run: Run) -> None:
         getattr(run, name)
 
 
-def rewrite_config(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = folder / "config.json"
+def rewrite_config(run_folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = run_folder / "config.json"
     value = json.loads(path.read_text())
     change(value)
     path.write_text(json.dumps(value))
@@ -197,9 +200,9 @@ def test_a_config_that_is_wrong_names_the_field(run_copy: Path, change: Any, mes
 
 
 def test_no_run_at_all(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "none"):
+    for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(RunError, match=r"is no run: it has no config\.json"):
-            open_run(folder)
+            open_run(path)
 
 
 def test_the_fingerprint_changes_with_any_file(run_copy: Path, small_run: Run) -> None:
@@ -230,6 +233,7 @@ def test_the_list_tells_the_broken_and_gives_the_others(run_copy: Path) -> None:
     assert [run.name for run in runs] == ["small"] and list(broken) == ["notes", "torn"]
     assert all(isinstance(error, RunError) and str(error) for error in broken.values())
     (run_copy / "ood.parquet").write_bytes(b"")
+    assert [run.name for run in list_runs(root, verify=False)[0]] == ["small"], "found only by verifying"
     assert list(list_runs(root)[1]) == ["notes", "small", "torn"]
     assert list_runs(root / "none") == ([], {})
 
@@ -247,3 +251,82 @@ def test_runs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
         "resnet152",
         "²",
     ]
+
+
+def the_truth(run: Run) -> pd.DataFrame:
+    """The run's predictions with logits that name the true diagnosis of every picture."""
+    hit = run.predictions["label"].to_numpy()[:, None] == np.array(run.classes)
+    return run.predictions.assign(
+        **{f"logit_{code}": 20 * hit[:, i].astype(np.float32) for i, code in enumerate(run.classes)}
+    )
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_predictions_that_were_replaced_by_the_truth_are_found_while_the_run_is_open(
+    settled: bool, run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if settled:
+        monkeypatch.setattr("lesion_core.runs.folder.SETTLED", -1)  # every hash is kept from here on
+    before = open_run(run_copy)
+    opened, state = open_run(run_copy), folder.folder_state(run_copy.parent)
+    truth = the_truth(opened)
+    assert (truth[[f"logit_{c}" for c in opened.classes]].to_numpy().argmax(1) == opened.logits(truth).argmax(1)).all()
+    truth.to_parquet(run_copy / "predictions.parquet", index=False)
+    assert folder.folder_state(run_copy.parent) != state
+    with pytest.raises(RunError, match=r"predictions\.parquet of run small was altered"):
+        open_run(run_copy)
+    with pytest.raises(RunError, match=r"predictions\.parquet of run small was altered"):
+        _ = before.predictions
+    assert list(list_runs(run_copy.parent)[1]) == ["small"]
+
+
+def test_a_file_of_the_same_size_and_time_of_writing_is_found(run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lesion_core.runs.folder.SETTLED", -1)
+    open_run(run_copy)
+    path = run_copy / "model.safetensors"
+    times, data = path.stat(), bytearray(path.read_bytes())
+    data[-1] ^= 1
+    time.sleep(0.02)  # a tick of the file system's clock
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(RunError, match=r"model\.safetensors of run small was altered"):
+        open_run(run_copy)
+
+
+def test_a_run_that_is_opened_again_is_not_read_again(run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    plain = folder.sha256
+    monkeypatch.setattr(folder, "SETTLED", -1)
+    monkeypatch.setattr(folder, "sha256", lambda path: read.append(path.name) or plain(path))
+    open_run(run_copy)
+    assert sorted(read) == sorted(HASHED)
+    read.clear()
+    open_run(run_copy)
+    assert not read
+    (run_copy / "history.csv").touch()
+    open_run(run_copy)
+    assert read == ["history.csv"]
+
+
+def test_a_file_that_was_just_written_is_hashed_each_time(run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    plain = folder.sha256
+    monkeypatch.setattr(folder, "sha256", lambda path: read.append(path.name) or plain(path))
+    (run_copy / "history.csv").touch()
+    for _ in range(2):
+        open_run(run_copy, needed=("history.csv",))
+    assert read == ["history.csv"] * 2, "two changes within one tick of the clock would leave the same state"
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("old")
+    with pytest.raises(OSError, match="full"), folder.written_whole(tmp_path, ("a.csv", "b.csv")) as new:
+        new["a.csv"].write_text("new")
+        assert (tmp_path / "a.csv").read_text() == "old"
+        raise OSError("the disk is full")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"] and (tmp_path / "a.csv").read_text() == "old"
+    with folder.written_whole(tmp_path, ("a.csv", "b.csv")) as new, folder.written_whole(tmp_path, ("a.csv",)) as other:
+        assert new["a.csv"] != other["a.csv"], "two who write never share a name"
+        for path in (*new.values(), *other.values()):
+            path.write_text("new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "new", "b.csv": "new"}
