@@ -273,7 +273,7 @@ def scores(key: str, at: float) -> None:
             kept = ~own.rejected(test["shown"], at)
             lesions, strange = test["lesion_id"].to_numpy(str), own.rejected(own.strangers["shown"], at)
             own_shares = share_intervals(
-                {"answered": (kept, np.ones_like(kept)), "right": (test["correct"].to_numpy(bool), kept)}, lesions, 200
+                {"answered": (kept, np.ones_like(kept)), "right": (test["correct"].to_numpy(bool), kept)}, lesions
             )
             rows.append(
                 {
@@ -313,8 +313,8 @@ def scores(key: str, at: float) -> None:
     shown.insert(0, "name", [("▶ " if k == key else "") + SCORES[str(k)].name for k in shown.index])
     st.dataframe(shown, hide_index=True, height="content", alt="Every score with its figures and 95 % intervals")
     st.caption(
-        f"Run {literal(name)}, thresholds that keep 95 % of calibrate, shown on test. ▶ is the score above. Positive is "
-        "a picture that is no lesion. AURC and AUGRC (lower is better) ask whether mistakes score high."
+        f"Run {literal(name)}, thresholds that keep 95 % of calibrate, shown on test. ▶ is the score above. Positive "
+        "is a picture that is no lesion. AURC and AUGRC (lower is better) ask whether mistakes score high."
     )
     kinds = wide[~wide["kind"].isin(["", "all", *CORRUPTIONS])]
     if not kinds.empty:
