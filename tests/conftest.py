@@ -7,6 +7,8 @@ import os
 # For networks this small an accelerator and more threads cost more than they give; read when torch is imported.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A page that some test serves by itself has no settings file beside it.
+os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
 
 import shutil
 import sys
