@@ -202,7 +202,9 @@ def test_the_mask_is_a_click_away_and_the_history_a_table(
 
     assert not [b for b in app.download_button if b.label == CSV], "one picture is no table"
     app.selectbox(key="image").set_value("synthetic-NV-1").run()
-    rows = list(csv.DictReader(io.StringIO(download(app, CSV).decode())))
+    table = download(app, CSV)
+    assert table.startswith(b"\xef\xbb\xbf"), "a spreadsheet reads it as UTF-8"
+    rows = list(csv.DictReader(io.StringIO(table.decode("utf-8-sig"))))
     assert [row["picture"] for row in rows] == ["Synthetic melanocytic nevus 1", PICTURE.title]
     assert all(row["answer"] == row["most_probable"] and row["reason"] for row in rows)
     assert next(f.value["picture"].tolist() for f in app.dataframe) == [row["picture"] for row in rows]

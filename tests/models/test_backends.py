@@ -16,7 +16,6 @@ from torchvision.models import ResNet
 from lesion_core.config import ModelSettings
 from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import ModelError
-from lesion_core.explain.faithfulness import rank_agreement
 from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import build, stages
 from lesion_core.runs.classifier import Run
@@ -54,7 +53,8 @@ def test_an_engine_on_another_trunk_says_the_same(small_run: Run, name: str, tmp
         image = make_lesion(code, seed, size=96).image
         a, b = plain.predict(image), other.predict(image)
         np.testing.assert_allclose(b.probabilities, a.probabilities, atol=0.02)
-        assert rank_agreement(a.maps[0], b.maps[0]) > 0.95
+        # Not by ranks: of the four cells of so small a map two can be equal but for rounding.
+        assert np.corrcoef(a.maps[0].ravel(), b.maps[0].ravel())[0, 1] > 0.95
     paths = []
     for i in range(AT_ONCE + 3):  # a whole batch and a shorter one
         paths.append(tmp_path / f"{i}.png")

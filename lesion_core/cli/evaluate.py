@@ -1,0 +1,173 @@
+"""The command evaluate: a run's figures, and a run scored again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from lesion_core.cli.options import (
+    DevicesOption,
+    JsonOption,
+    NodesOption,
+    StrategyOption,
+    bar,
+    out,
+    print_json,
+    tell,
+)
+from lesion_core.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from lesion_core.runs.classifier import Run
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Score these pictures anew; see above for what becomes of the run.")
+    ] = None,
+    flips: Annotated[
+        bool,
+        typer.Option("--flips", help="With --data: read each test picture in four mirrorings; the run stays as it is."),
+    ] = False,
+    detail: Annotated[
+        bool,
+        typer.Option("--detail", help="With --data: bring every picture to one sharpness and compression from now on."),
+    ] = False,
+    devices: DevicesOption = "auto",
+    nodes: NodesOption = 1,
+    strategy: StrategyOption = "auto",
+    as_json: JsonOption = False,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
+) -> None:
+    """Print a run's metrics with 95 % intervals, on its test sets and, last, on the splits that it was chosen on; with
+    --data, score the pictures again first.
+
+    Roles are those of the run's own table, whatever folder is given: new pictures of its lesions take these lesions'
+    roles, and pictures of lesions that it never saw are counted and left out. Where all of the run's pictures are there
+    the run is rewritten; where some are missing, the test pictures that are there are measured and the run stays."""
+    from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_summary
+    from lesion_core.runs.classifier import open_run
+
+    if flips and detail:
+        raise ConfigError("--flips changes nothing, --detail changes the run.", "Give one after the other.")
+    if data is None:
+        if flips or detail:
+            raise ConfigError("--flips and --detail read the pictures again.", "Say where they are with --data.")
+        if (devices, nodes, strategy) != ("auto", 1, "auto"):
+            raise ConfigError(
+                "--devices, --nodes and --strategy share the scoring, and nothing is scored here.",
+                "Give --data, or leave them out.",
+            )
+        opened = open_run(run)
+        notes: tuple[str, ...] = ()
+    else:
+        found = _score_again(run, data, flips, detail, devices, nodes, strategy)
+        if found is None:
+            return
+        opened, notes = found
+    result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "views": {}, "notes": list(notes)}
+    for key, view in EVALUATION_SETS.items():
+        summary = view_summary(opened, key, n_boot=resamples)
+        if summary is None:
+            continue
+        # JSON has no NaN: what is not defined, such as an interval of one lesion, is null.
+        rows = summary.table.round(4).astype(object).where(summary.table.notna(), None)
+        result["views"][key] = {
+            "n": summary.n_images,
+            "lesions": summary.n_groups,
+            "metrics": rows.to_dict("records"),
+        }
+        if not as_json:
+            table = Table(
+                "metric",
+                "value",
+                "95 % interval",
+                title=(
+                    f"{view.name} ({view.split} split), n = {summary.n_images} images of {summary.n_groups} lesions"
+                ),
+            )
+            for row in summary.table.itertuples():
+                table.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
+            out.print(table)
+    if as_json:
+        print_json(result)
+
+
+def _score_again(
+    folder: Path, data: Path, flips: bool, detail: bool, devices: str, nodes: int, strategy: str
+) -> tuple[Run, tuple[str, ...]] | None:
+    """A run with its pictures scored again, and sentences on the pictures; None in all processes but the first.
+
+    It is rewritten where all its pictures are there, unless they are read with flips: a run's table is what remembers
+    the roles, and loses none.
+
+    Raises:
+        ConfigError: The run was to get equal detail, and some of its pictures are missing.
+        RunError: The table of its roles is missing, and they cannot be dealt again as they were.
+    """
+    from lesion_core import distributed
+    from lesion_core.data.collection import NEAR_PICTURES, collect
+    from lesion_core.data.splits import Manifest
+    from lesion_core.inference.classifier import rescored, write_run
+    from lesion_core.reports.classifier_card import write_card
+    from lesion_core.runs.classifier import HASHED, open_run
+
+    # What is scored anew may be missing or damaged before, but for the table that holds the roles.
+    kept = (folder / "predictions.parquet").is_file()
+    needed = ("model.safetensors", "history.csv", *(["predictions.parquet"] if kept else []))
+    opened = open_run(folder, needed=HASHED if flips else needed)
+    if (devices, nodes, strategy) != ("auto", 1, "auto"):
+        from lesion_core.training.processes import launch
+
+        launch(devices, nodes, strategy)
+    distributed.join()
+    settings = opened.config.settings
+    known = Manifest.of_run(opened.predictions) if kept else None
+    dealt = None if kept else settings.split
+    collection = collect(data, dealt, known=known, strangers=Path("ood_samples"), near=NEAR_PICTURES)
+    if not kept and collection.manifest.fingerprint != opened.config.split_fingerprint:
+        raise RunError(
+            f"Run {opened.name} lacks predictions.parquet, which tells what it was trained on, and {data} is split "
+            "otherwise than what it was trained on.",
+            "Copy the folder again, or give the data that it was trained on.",
+        )
+    listed = opened.predictions if kept else collection.table.rename(columns={"role": "split"})
+    notes = collection.compared(opened.name, listed)
+    whole = set(listed["image_id"]) <= set(collection.table["image_id"])
+    if detail and not whole:
+        raise ConfigError(
+            " ".join(("--detail changes the run, and needs all its pictures.", *notes)),
+            "Give all the data that it was trained and tested on.",
+        )
+    if not whole:
+        notes = (*notes, "The run stays as it is; what follows is of the test pictures that are here.")
+    if distributed.first():
+        for note in notes:
+            tell(note)
+    with bar("Scoring") as progress:
+        if flips or not whole:
+            opened = rescored(opened, collection.table, progress, flips=flips)
+        else:
+            added = detail and not settings.preprocessing.detail.enabled
+            opened = write_run(
+                folder,
+                settings.with_detail() if added else settings,
+                None,
+                collection.table,
+                collection.ood,
+                split_fingerprint=opened.config.split_fingerprint,
+                history=opened.history,
+                initial_weights=opened.config.initial_weights,
+                earlier=opened,
+                detail_added=added or opened.config.detail_added,
+                on_progress=progress,
+            )
+    if not distributed.first():
+        return None
+    if whole and not flips:
+        write_card(opened)
+    return opened, notes
