@@ -183,7 +183,9 @@ def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
 
 
 KNOWN_FAULTS = {
-    "test_one_changed_picture_s_dice_is_the_literal_one[dark_corner]": "no ring hides a lesion among the few test pictures since splits are by hash; the Dice itself agrees",
+    "test_one_changed_picture_s_dice_is_the_literal_one[dark_corner]": (
+        "no ring hides a lesion among the few test pictures since splits are by hash; the Dice itself agrees"
+    ),
 }
 """Tests that fail and are yet to be mended, with what is known of the cause."""
 

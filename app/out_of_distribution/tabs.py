@@ -73,19 +73,21 @@ def borderline(run: Run, judged: EvaluatedScore, table: pd.DataFrame, at: float,
             if near.empty:
                 st.caption("None.")
                 continue
-            for column, row in zip(st.columns(BORDER), near.itertuples(), strict=False):
+            for column, row in zip(st.columns(BORDER), near.to_dict("records"), strict=False):
                 with column:
-                    description = row.kind if title == "No lesion" else f"{row.diagnosis}, answer {row.answer}"
-                    if row.id in known:
+                    description = row["kind"] if title == "No lesion" else f"{row['diagnosis']}, answer {row['answer']}"
+                    if row["id"] in known:
                         st.image(
-                            cached_images.thumbnail(known[row.id]),
+                            cached_images.thumbnail(known[row["id"]]),
                             width="stretch",
-                            alt=f"{row.image_id}, {description}",
+                            alt=f"{row['image_id']}, {description}",
                         )
-                        link_to("analyse", f"{row.shown:.3f}", ":material/search:", image=str(row.id), run=run.name)
+                        link_to(
+                            "analyse", f"{row['shown']:.3f}", ":material/search:", image=str(row["id"]), run=run.name
+                        )
                     else:
-                        st.markdown(f"{row.shown:.3f}")
-                    st.caption(f"{description}  \n{row.image_id}")
+                        st.markdown(f"{row['shown']:.3f}")
+                    st.caption(f"{description}  \n{row['image_id']}")
     st.caption(
         f"The nearest to the line on each side, {split} split; the number is the quantity on its axis. Pictures "
         "show where they are on this machine."
@@ -105,7 +107,8 @@ def sets_of_diagnoses(run: Run) -> None:
             "diagnosis": table["diagnosis"],
             "n": table["n"],
             "holds the truth": [
-                f"{percent(r.covered)} ({100 * r.low:.0f} to {100 * r.high:.0f})" for r in table.itertuples()
+                f"{percent(r['covered'])} ({100 * r['low']:.0f} to {100 * r['high']:.0f})"
+                for r in table.to_dict("records")
             ],
             "diagnoses in a set": table["size"].round(2),
             "just one": [percent(v) for v in table["one"]],
