@@ -75,7 +75,8 @@ def borderline(run: Run, judged: EvaluatedScore, table: pd.DataFrame, at: float,
                 continue
             for column, row in zip(st.columns(BORDER), near.to_dict("records"), strict=False):
                 with column:
-                    description = row["kind"] if title == "No lesion" else f"{row['diagnosis']}, answer {row['answer']}"
+                    seen = title == "Dermoscopy"
+                    description = f"{row['diagnosis']}, answer {row['answer']}" if seen else row["kind"]
                     if row["id"] in known:
                         st.image(
                             cached_images.thumbnail(known[row["id"]]),
