@@ -23,9 +23,9 @@ from lesion_core.foreign_text import visible
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import decode
 from lesion_core.labels import diagnosis
+from lesion_core.reports.disclaimer import DISCLAIMER as DISCLAIMER
 from lesion_core.runs.classifier import Run
 
-DISCLAIMER = "For research and teaching. Not a medical device: never use it to decide about a person."
 ORIGIN_BADGES = {
     "real": ("real dermoscopy", "blue"),
     "synthetic": ("synthetic picture", "violet"),

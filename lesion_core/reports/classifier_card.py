@@ -109,7 +109,8 @@ def card(run: Run) -> str:
         "## Make it again",
         "",
         "```",
-        f"python -m lesion_core train --settings {own} --data $LESION_DATA {start}--runs new",
+        f"python -m lesion_core train --settings {own} --split-of {own.removesuffix('/config.json')} "
+        f"--data $LESION_DATA {start}--runs new",
         "```",
         "",
         *where,

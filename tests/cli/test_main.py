@@ -249,6 +249,20 @@ def without(root: Path, target: Path, gone: list[str]) -> Path:
     return copied
 
 
+def test_a_training_takes_the_split_of_a_run(call: Any, small_run: Run, data_root: Path, tmp_path: Path) -> None:
+    own = small_run.config.settings
+    settings = own.model_copy(update={"name": "again", "split": own.split.model_copy(update={"seed": 1})})
+    assert collect(data_root, settings.split).manifest.fingerprint != small_run.config.split_fingerprint
+    (tmp_path / "again.json").write_text(settings.to_json())
+    code, _, err = call(
+        "train", "--settings", tmp_path / "again.json", "--split-of", small_run.folder, "--data", data_root,
+        "--runs", tmp_path / "runs", "--work", tmp_path / "work",
+    )  # fmt: skip
+    assert code == 0, err
+    made = open_run(tmp_path / "runs" / "again").predictions.set_index("image_id")["split"]
+    assert made.to_dict() == small_run.predictions.set_index("image_id")["split"].to_dict()
+
+
 def test_evaluate_refuses_other_pictures_under_the_same_ids(call: Any, run_copy: Path, tmp_path: Path) -> None:
     code, _, _ = call("synthesize", tmp_path / "other" / "set", "--per-class", 8, "--size", 64, "--seed", 5)
     assert code == 0
