@@ -167,7 +167,7 @@ caption.caption(
     f"**{EVALUATION_SETS[view].name}.** {EVALUATION_SETS[view].description} A row is a true class, a cell its "
     "pictures and their share of the row; darker is more. "
     + ("Dots further right are better; their lines" if beside else "Small figures")
-    + ": 95 % interval, resampled by lesion."
+    + ": 95 % interval, by lesion."
     + (f" {undecided} undecided pictures are in no column." if undecided else "")
     + (
         " The reference is an earlier project's; its split was by image, so pictures of one lesion were on both sides, "
@@ -243,7 +243,7 @@ if tabs[0].open:
             metrics["reference"] = pd.Series({key: f"{value:.3f}" for key, value in REFERENCE.items()})
         metrics.insert(0, "metric", [METRIC_NAMES[key] for key in metrics.index])
         st.dataframe(metrics.fillna("none"), hide_index=True, alt="Metrics with 95 % intervals, a column a run")
-        st.caption(f"{source}. In brackets the 95 % interval, resampled by lesion.")
+        st.caption(f"{source}. In brackets the 95 % interval, by lesion.")
         if data.classes != BINARY:
             with st.expander("What each metric says"):  # in the table it would be cut beside three runs
                 st.markdown(

@@ -53,7 +53,7 @@ with right:
                 metric_with_interval("Balanced accuracy", figures.loc["balanced_accuracy"])
             with columns[1]:
                 metric_with_interval("Mean AUROC", figures.loc["macro_auroc"])
-        st.caption("Small figures: 95 % interval, resampled by lesion.")
+        st.caption("Small figures: 95 % interval, by lesion.")
     st.markdown("**Where to go**")
     link_to("analyse", "Try one picture", ":material/search:")
     link_to("compare", "See what it confuses", ":material/bar_chart:")
