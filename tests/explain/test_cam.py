@@ -200,3 +200,27 @@ def test_grad_cam_pp_agrees_with_pytorch_grad_cam(model: ResNet, layer: str) -> 
     model.zero_grad(set_to_none=True)
     assert np.corrcoef(ours.ravel(), expected.ravel())[0, 1] > 0.99
     assert not getattr(model, layer)._forward_hooks
+
+
+@pytest.mark.parametrize("layer", ["layer4", "layer3"])
+def test_grad_cam_pp_is_the_formula_of_the_paper(model: ResNet, image: Tensor, layer: str) -> None:
+    """In float64 and cell by cell; unnormalised, so that a factor of all weights shows too."""
+    slow = build(SETTINGS).double().eval()
+    slow.load_state_dict(model.state_dict())
+    kept: list[Tensor] = []
+    getattr(slow, layer).register_forward_hook(lambda _m, _i, out: kept.append(out))
+    y = slow(image.double().requires_grad_(True))[0, 1]
+    gradient = torch.autograd.grad(y, kept[0])[0][0].numpy()
+    a = kept[0].detach()[0].numpy()
+    expected = np.zeros(a.shape[1:])
+    for k in range(len(a)):
+        weight = 0.0
+        for i in range(a.shape[1]):
+            for j in range(a.shape[2]):
+                g = gradient[k, i, j]
+                below = 2 * g**2 + a[k].sum() * g**3
+                weight += (g**2 / below if below else 0.0) * max(g, 0.0)
+        expected += weight * a[k]
+    found = cam.grad_cam_pp(TargetFunction(model, Target(1)), image, layer).detach().numpy()
+    np.testing.assert_allclose(found, np.maximum(expected, 0), rtol=2e-3, atol=1e-5 * np.abs(expected).max())
+    assert expected.max() > 0

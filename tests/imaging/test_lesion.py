@@ -159,3 +159,36 @@ def test_a_mask_too_thin_to_be_reduced_is_measured_as_it_is() -> None:
     mask = np.zeros((2000, 3), bool)
     mask[:, 1] = True
     assert shape_of(mask, painted(mask)) is not None
+
+
+def test_asymmetry_is_the_mean_over_both_axes() -> None:
+    """A half disc mirrors itself across one axis only, so mean and maximum are far apart."""
+    mask = ellipse((70, 70))
+    mask[:, :100] = False
+    shape = shape_of(mask, painted(mask))
+    rows, columns = np.nonzero(mask)
+    outside = []
+    for points, centre in ((rows, rows.mean()), (columns, columns.mean())):
+        mirrored = np.rint(2 * centre - points).astype(int)
+        pair = (mirrored, columns) if points is rows else (rows, mirrored)
+        inside = [0 <= y < 200 and 0 <= x < 200 and mask[y, x] for y, x in zip(*pair, strict=True)]
+        outside.append(1 - np.mean(inside))
+    assert min(outside) < 0.03 and max(outside) > 0.1
+    assert shape is not None and shape.asymmetry == pytest.approx(np.mean(outside), abs=0.02)
+
+
+def test_colours_are_measured_by_their_means() -> None:
+    """Half of the lesion and half of the skin are of another colour: no pixel has the mean of either."""
+    mask = ellipse((50, 50))
+    image = painted(mask)
+    left = np.arange(200)[None, :] < 100
+    image[mask & left], image[~mask & left] = (150, 110, 90), (235, 205, 190)
+    shape = shape_of(mask, image)
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).astype(float)
+    lesion = [lab[y, x] for y, x in np.argwhere(mask)]
+    ring = ellipse((50 + 13, 50 + 13)) & ~mask  # 0.15 of the lesion's root area is 13 pixels
+    skin = [lab[y, x] for y, x in np.argwhere(ring)]
+    middle = sum(lesion) / len(lesion)
+    spread = (sum(((colour - middle) ** 2).sum() for colour in lesion) / len(lesion)) ** 0.5
+    assert shape is not None and shape.variegation == pytest.approx(spread, rel=1e-4)
+    assert shape.contrast == pytest.approx(float(np.linalg.norm(middle - sum(skin) / len(skin))), rel=0.02)
