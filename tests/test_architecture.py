@@ -80,8 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     "runs": FOUNDATION | {"data", "files"},
     "analysis": FOUNDATION | {"data", "runs"},
     "ood": FOUNDATION | {"analysis", "files", "runs"},
-    # analysis, data and runs: `explain.survey` alone, whose measuring, file and summary are still one module.
-    "explain": {"analysis", "config", "data", "errors", "imaging", "models", "runs"},
+    "explain": {"config", "errors", "imaging", "models"},
     "training": FOUNDATION | {"data", "distributed", "files", "imaging", "models"},
     "inference": FOUNDATION
     | {"analysis", "data", "distributed", "explain", "files", "imaging", "models", "ood", "runs"},

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from app.cache import runs
 from app.cache.runs import BY_CONTENT, BY_FINGERPRINT
+from lesion_core.analysis.attribution import attribution_summary
 from lesion_core.config import HairRemoval
-from lesion_core.explain.survey import FILE as SURVEY
-from lesion_core.explain.survey import read_survey, summary
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.hair import hair_mask
+from lesion_core.runs.attribution import FILE, read_attribution
 from lesion_core.runs.classifier import Run
 from lesion_core.serving.single_flight import SingleFlightCache
 
@@ -125,34 +125,34 @@ def sanity(
 
 def _changed(run: Run) -> int:
     """When the run's table of attributions was written; 0 where there is none."""
-    path = run.folder / SURVEY
+    path = run.folder / FILE
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 @st.cache_data(show_spinner=False, max_entries=16, hash_funcs=BY_FINGERPRINT)
-def _survey(run: Run, changed: int) -> pd.DataFrame | None:  # noqa: ARG001
-    return read_survey(run)
+def _evaluation(run: Run, changed: int) -> pd.DataFrame | None:  # noqa: ARG001
+    return read_attribution(run)
 
 
-def survey(run: Run) -> pd.DataFrame | None:
-    """Where a run looks on its test pictures, as `read_survey` gives it."""
+def evaluation(run: Run) -> pd.DataFrame | None:
+    """Where a run looks on its test images, as `read_attribution` gives it."""
     changed = _changed(run)
-    return _survey(run, changed) if changed else None
+    return _evaluation(run, changed) if changed else None
 
 
 @st.cache_data(show_spinner="Measuring, with intervals …", max_entries=32, hash_funcs=BY_FINGERPRINT)
-def _survey_summary(run: Run, changed: int, method: str | None, by: str) -> pd.DataFrame:
-    table = _survey(run, changed)
+def _evaluation_summary(run: Run, changed: int, method: str | None, by: str) -> pd.DataFrame:
+    table = _evaluation(run, changed)
     assert table is not None
-    return summary(table[table["method"] == method] if method else table, by)
+    return attribution_summary(table[table["method"] == method] if method else table, by)
 
 
-def survey_summary(run: Run, method: str | None, by: str) -> pd.DataFrame:
-    """The evidence inside the lesion in groups of test pictures, as `explain.survey.summary` gives it.
+def evaluation_summary(run: Run, method: str | None, by: str) -> pd.DataFrame:
+    """The evidence inside the lesion in groups of test images, as `attribution_summary` gives it.
 
     Args:
-        run: The run.
-        method: Key of `METHODS`; None for all, by method.
-        by: As in `summary`.
+        run: A run that was evaluated.
+        method: A key of `METHODS`; None for all, by method.
+        by: As in `attribution_summary`.
     """
-    return _survey_summary(run, _changed(run), method, by)
+    return _evaluation_summary(run, _changed(run), method, by)

@@ -200,7 +200,7 @@ def ask_back(asked: Asked) -> None:
 
 def test_set(asked: Asked) -> None:
     """Where the model looks on all test pictures with a mask."""
-    table = explanations.survey(asked.run)
+    table = explanations.evaluation(asked.run)
     if table is None:
         st.caption(
             "Not measured for this run yet: `python -m lesion_core explain checkpoints/"
@@ -216,7 +216,7 @@ def test_set(asked: Asked) -> None:
     left, right = st.columns(2, gap="large")
     for column, by, words in ((left, "label", "diagnosis"), (right, "result", "right and wrong answers")):
         with column:
-            found = explanations.survey_summary(asked.run, key, by)
+            found = explanations.evaluation_summary(asked.run, key, by)
             colours = {code: diagnosis(code).colour for code in found["group"]} if by == "label" else None
             st.plotly_chart(
                 share_figures.share_dots(found, "evidence inside the lesion", colours=colours),
@@ -274,8 +274,8 @@ def _of_all() -> None:
             "lesion's share": f"{found['area']:.3f}",
         }
         for run in cached_runs.runs()[0]
-        if explanations.survey(run) is not None
-        for found in explanations.survey_summary(run, None, "method").to_dict("records")
+        if explanations.evaluation(run) is not None
+        for found in explanations.evaluation_summary(run, None, "method").to_dict("records")
     ]
     if len(rows) > 1:
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Evidence inside the lesion for each model and method")

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -28,9 +28,6 @@ from lesion_core.cli.options import (
     tell,
 )
 from lesion_core.errors import ConfigError, LesionError
-
-if TYPE_CHECKING:
-    pass
 
 # Heavy imports wait inside the commands: `--help` and `runs` need no torch.
 
@@ -173,25 +170,27 @@ def explain(
 
     Test pictures are those of the run's own test lesions, whatever folder is given; pictures of lesions that it never
     saw are counted and left out."""
+    from lesion_core.analysis.attribution import attribution_summary
     from lesion_core.data.collection import collect
     from lesion_core.data.splits import Manifest
     from lesion_core.data.tables import OFFICIAL_TEST
-    from lesion_core.explain.survey import summary, survey, write_survey
-    from lesion_core.serving.classifier import Engine
+    from lesion_core.inference.attribution import evaluate_attribution
+    from lesion_core.runs.attribution import write_attribution
+    from lesion_core.runs.classifier import open_run
 
-    engine = Engine.open(run)
-    listed = engine.run.predictions
+    opened = open_run(run)
+    listed = opened.predictions
     collection = collect(data, None, known=Manifest.of_run(listed))
-    for note in collection.compared(engine.run.name, listed):
+    for note in collection.compared(opened.name, listed):
         tell(note)
     table = collection.table
     test = table[(table["role"] == "test") & (table["dataset"] != OFFICIAL_TEST) & table["mask_path"].notna()]
     order = test.sample(frac=1, random_state=0).sort_values("group", key=lambda ids: ids.duplicated(), kind="stable")
     with bar("Explaining") as progress:
-        found = survey(engine, order.head(most), methods or ["gradcam"], progress)
-    path = write_survey(engine.run, found)
+        found = evaluate_attribution(opened, order.head(most), methods or ["gradcam"], progress)
+    path = write_attribution(opened, found)
     for key, rows in found.groupby("method"):
-        for line in summary(rows, "result").itertuples():
+        for line in attribution_summary(rows, "result").itertuples():
             say(
                 f"{key}, {line.group} answers, n {line.n}: {line.share:.3f} ({line.low:.3f} to {line.high:.3f}) of the "
                 f"evidence inside the lesion, which is {line.area:.3f} of what is seen."
@@ -210,12 +209,8 @@ def list_all(
 
     if not runs.is_dir():
         raise ConfigError(f"There is no folder {runs}.", "Name the folder that --runs of `train` named.")
-    found, broken = list_runs(
-        runs,
-    )
-    segmenters, broken_segmenters = list_segmenters(
-        runs,
-    )
+    found, broken = list_runs(runs)
+    segmenters, broken_segmenters = list_segmenters(runs)
     broken |= broken_segmenters
     if as_json:
         print_json(

@@ -529,13 +529,12 @@ def test_a_changed_picture_is_asked_about_again(change: str) -> None:
 
 @pytest.mark.usefixtures("with_run")
 def test_the_whole_test_set_is_shown_where_it_was_measured(small_run: Run, trained: Any) -> None:
-    from lesion_core.explain.survey import FILE, survey, write_survey
-    from lesion_core.serving.classifier import Engine
+    from lesion_core.inference.attribution import evaluate_attribution
+    from lesion_core.runs.attribution import FILE, write_attribution
 
     table = trained.collection.table
-    write_survey(
-        small_run, survey(Engine(small_run), table[table["role"] == "test"].head(5), ["gradcam", "gradcam_pp"])
-    )
+    test = table[table["role"] == "test"].head(5)
+    write_attribution(small_run, evaluate_attribution(small_run, test, ["gradcam", "gradcam_pp"]))
     try:
         app = open_page("explain", image="synthetic-MEL-1", tab="The whole test set")
         assert not app.exception and "Where it looked elsewhere" in text(app)

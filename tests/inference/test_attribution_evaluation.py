@@ -1,4 +1,4 @@
-"""The survey of a test set: its rows against the engine's own maps, its table's ways to be wrong, the command."""
+"""The attribution evaluation: its rows against the engine's own maps, its table's ways to be wrong, the command."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lesion_core.analysis.attribution import attribution_summary
 from lesion_core.data.masks import read_mask
 from lesion_core.errors import ConfigError, DataError, RunError
-from lesion_core.explain.survey import COLUMNS, FILE, read_survey, summary, survey, write_survey
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.geometry import to_original
+from lesion_core.inference.attribution import evaluate_attribution
+from lesion_core.runs.attribution import COLUMNS, FILE, read_attribution, write_attribution
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.serving.classifier import Engine
 
@@ -27,7 +29,7 @@ def test_table(trained: Any) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def found(small_run: Run, test_table: pd.DataFrame) -> pd.DataFrame:
-    return survey(Engine(small_run), test_table, ["gradcam", "gradcam_pp"])
+    return evaluate_attribution(small_run, test_table, ["gradcam", "gradcam_pp"])
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_a_summary_is_a_mean_by_group(found: pd.DataFrame) -> None:
     rows = found[found["method"] == "gradcam"]
     result = np.where(rows["label"] == rows["answer"], "right", "wrong")
     for by, groups in (("label", rows["label"]), ("result", result)):
-        told = summary(rows, by, n=200).set_index("group")
+        told = attribution_summary(rows, by, n=200).set_index("group")
         for group, own in rows.groupby(np.asarray(groups)):
             assert told.loc[group, "share"] == pytest.approx(own["inside"].mean())
             assert told.loc[group, "n"] == len(own) and told.loc[group, "peak"] == own["peak"].mean()
@@ -62,11 +64,11 @@ def test_a_summary_is_a_mean_by_group(found: pd.DataFrame) -> None:
 
 
 def test_it_is_kept_beside_the_run_and_methods_replace_each_other(run_copy: Run, found: pd.DataFrame) -> None:
-    assert read_survey(run_copy) is None
-    write_survey(run_copy, found)
+    assert read_attribution(run_copy) is None
+    write_attribution(run_copy, found)
     newer = found[found["method"] == "gradcam"].assign(inside=0.5)
-    write_survey(run_copy, newer)
-    table = read_survey(run_copy)
+    write_attribution(run_copy, newer)
+    table = read_attribution(run_copy)
     assert table is not None and len(table) == len(found)
     assert (table.loc[table["method"] == "gradcam", "inside"] == 0.5).all()
     assert open_run(run_copy.folder).fingerprint == run_copy.fingerprint, "the run itself stays what it was"
@@ -74,33 +76,33 @@ def test_it_is_kept_beside_the_run_and_methods_replace_each_other(run_copy: Run,
 
 def test_a_table_of_another_run_is_no_answer(run_copy: Run, found: pd.DataFrame) -> None:
     found.assign(run="0123456789abcdef").to_parquet(run_copy.folder / FILE)
-    assert read_survey(run_copy) is None
+    assert read_attribution(run_copy) is None
 
 
 def test_damaged_tables_are_told(run_copy: Run, found: pd.DataFrame) -> None:
     path = run_copy.folder / FILE
     found.drop(columns="peak").to_parquet(path)
     with pytest.raises(RunError, match=r"lacks the column peak.*explain"):
-        read_survey(run_copy)
+        read_attribution(run_copy)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RunError, match="is damaged"):
-        read_survey(run_copy)
-    write_survey(run_copy, found)
-    again = read_survey(run_copy)
+        read_attribution(run_copy)
+    write_attribution(run_copy, found)
+    again = read_attribution(run_copy)
     assert again is not None and len(again) == len(found), "the remedy helps"
 
 
-def test_what_cannot_be_surveyed_is_told(small_run: Run, test_table: pd.DataFrame) -> None:
+def test_what_cannot_be_evaluated_is_told(small_run: Run, test_table: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="No test picture"):
-        survey(Engine(small_run), test_table.head(0), ["gradcam"])
+        evaluate_attribution(small_run, test_table.head(0), ["gradcam"])
     with pytest.raises(ConfigError, match="no method"):
-        survey(Engine(small_run), test_table, ["lime"])
+        evaluate_attribution(small_run, test_table, ["lime"])
 
 
 def test_the_command_measures_and_says(call: Any, run_copy: Run, data_root: Path) -> None:
     code, out, err = call("explain", run_copy.folder, "--data", data_root, "--most", "4")
     assert code == 0, err
     assert "of the evidence inside the lesion" in out and FILE in out
-    table = read_survey(run_copy)
+    table = read_attribution(run_copy)
     assert table is not None and len(table) == 4 and table["lesion_id"].is_unique
     assert set(table["image_id"]) <= set(run_copy.part("test")["image_id"])
