@@ -22,6 +22,7 @@ from lesion_core.errors import ImageError, LesionError
 from lesion_core.foreign_text import visible
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import decode
+from lesion_core.imaging.formats import UPLOAD_TYPES
 from lesion_core.labels import diagnosis
 from lesion_core.reports.disclaimer import DISCLAIMER as DISCLAIMER
 from lesion_core.runs.classifier import Run
@@ -172,7 +173,7 @@ def pick_picture() -> Picture:
         file = st.file_uploader(
             "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 20 MB",
             key="upload_file",
-            type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"],
+            type=UPLOAD_TYPES,
         )
         st.caption("It stays in memory for this visit, never on disk. Remove what identifies a person first.")
         if file is not None and st.session_state.get("upload_seen") != file.file_id:

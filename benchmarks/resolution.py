@@ -14,7 +14,7 @@ import numpy as np
 
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.metrics import softmax
-from lesion_core.data.tables import IMAGE_SUFFIXES
+from lesion_core.data.pictures import is_picture
 from lesion_core.inference.classifier import score
 from lesion_core.models.classifiers import trained
 from lesion_core.runs.classifier import open_run
@@ -26,9 +26,7 @@ def main() -> None:
     run = open_run(folder)
     settings = run.config.settings
     model = trained(settings.model, run.weights)
-    names = sorted(
-        path.name for path in large.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and (small / path.name).is_file()
-    )
+    names = sorted(path.name for path in large.iterdir() if is_picture(path) and (small / path.name).is_file())
     role = run.predictions.drop_duplicates("image_id").set_index("image_id")["split"]
     roles = Counter(str(role.get(Path(name).stem, "not of the run")) for name in names)
     print(f"{run.name}, n {len(names)} pictures: {', '.join(f'{n} {split}' for split, n in roles.most_common())}")

@@ -12,6 +12,7 @@ from app.out_of_distribution.rejection import EvaluatedScore
 from lesion_core.errors import LesionError
 from lesion_core.foreign_text import for_people, visible
 from lesion_core.imaging.decode import decode
+from lesion_core.imaging.formats import UPLOAD_TYPES
 from lesion_core.ood.scores import SCORES
 from lesion_core.runs.classifier import Run
 
@@ -68,7 +69,7 @@ def show_uploads(uploaded: list[tuple[str, str, float]], judged: EvaluatedScore,
         f"Your own pictures, up to {MOST_PICTURES} at a time: each is a mark on the axis of the strangers",
         key=uploader(),
         accept_multiple_files=True,
-        type=["jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp"],
+        type=UPLOAD_TYPES,
     )
     if uploaded:
         beyond = judged.rejected(pd.Series([value for _, _, value in uploaded], dtype=float), at)

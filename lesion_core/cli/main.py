@@ -113,7 +113,7 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Classify pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
-    from lesion_core.data.tables import picture_files
+    from lesion_core.data.pictures import picture_files
     from lesion_core.ood.rejector import Rejector
     from lesion_core.serving.classifier import Engine
 

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from lesion_core.cli.options import as_it_is, bar, out, print_json
-from lesion_core.data.tables import picture_files
+from lesion_core.data.pictures import picture_files
 from lesion_core.errors import LesionError
 
 app = typer.Typer(

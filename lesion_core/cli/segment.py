@@ -266,7 +266,7 @@ def predict(
     """Segment pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
     import cv2
 
-    from lesion_core.data.tables import picture_files
+    from lesion_core.data.pictures import picture_files
     from lesion_core.imaging.decode import decode
     from lesion_core.serving.segmenter import SegmenterEngine
 

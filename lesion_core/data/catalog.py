@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lesion_core.data.pictures import is_hidden
 from lesion_core.data.readers import ham10000, isic_archive, isic_challenges
 from lesion_core.data.readers.ham10000 import read_ham10000
 from lesion_core.data.readers.image_folder import folder_diagnosis, read_image_folder
@@ -158,7 +159,7 @@ def discover(root: Path) -> dict[str, Path]:
     if not root.is_dir():
         raise DataError(f"There is no folder {root}.", "Check the path.")
     try:
-        folders = [root, *sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))]
+        folders = [root, *sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))]
     except OSError as error:
         raise DataError(f"The folder {root} cannot be read ({error.strerror}).", "Check its permissions.") from None
     folders = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]  # such as lost+found

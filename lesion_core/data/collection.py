@@ -12,8 +12,9 @@ from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import discover, read, training_table
 from lesion_core.data.corruptions import near_pictures
 from lesion_core.data.masks import check_frame, read_mask
+from lesion_core.data.pictures import ood_pictures
 from lesion_core.data.splits import Manifest, split
-from lesion_core.data.tables import IMAGE_SUFFIXES, OFFICIAL_TEST, read_csv, some
+from lesion_core.data.tables import OFFICIAL_TEST, read_csv, some
 from lesion_core.errors import DataError
 from lesion_core.imaging.decode import decode_listed
 
@@ -148,11 +149,10 @@ def _official_test(root: Path) -> pd.DataFrame | None:
 
 
 def _strangers(root: Path, shipped: Path | None) -> pd.DataFrame:
-    rows: list[tuple[str, str, str, str, None]] = []
-    if (root / "ood").is_dir():
-        for path in sorted((root / "ood").glob("*/*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                rows.append((f"{path.parent.name}/{path.stem}", path.parent.name, "data folder", str(path), None))
+    rows: list[tuple[str, str, str, str, None]] = [
+        (f"{path.parent.name}/{path.stem}", path.parent.name, "data folder", str(path), None)
+        for path in ood_pictures(root)
+    ]
     if shipped and (shipped / "manifest.csv").is_file():
         listed = read_csv(shipped / "manifest.csv", ("path", "kind"))
         rows += [

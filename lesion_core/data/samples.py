@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.data.masks import read_mask
+from lesion_core.data.pictures import ood_pictures
 from lesion_core.data.synthetic.lesions import make_lesion
-from lesion_core.data.tables import IMAGE_SUFFIXES, read_csv
+from lesion_core.data.tables import read_csv
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import reduce_large
@@ -100,8 +101,7 @@ def folder_strangers(root: Path) -> list[Sample]:
             "stranger",
             path=path,
         )
-        for path in sorted((root / "ood").glob("*/*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        for path in ood_pictures(root)
     ]
 
 

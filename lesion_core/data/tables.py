@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import get_args
 import pandas as pd
 
 from lesion_core.config import Role
-from lesion_core.errors import ConfigError, DataError
+from lesion_core.data.pictures import MASK_ENDING, is_image, is_picture, listing
+from lesion_core.errors import DataError
 from lesion_core.labels import parse_diagnosis
 
 COLUMNS: tuple[str, ...] = (
@@ -38,9 +38,6 @@ OFFICIAL_TEST = "isic2018_test"
 NEAR = "changed test dermoscopy"
 """The source of test images that something is wrong with (`data.corruptions`): they are dermoscopy."""
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-MASK_ENDING = "_segmentation"
-NOT_IMAGES = (MASK_ENDING, "_superpixels")
 DOWNSAMPLED_ENDING = "_downsampled"
 OLDEST = 120.0
 
@@ -129,16 +126,15 @@ def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Se
     Raises:
         DataError: A folder is not there.
     """
-    listings = {root: _listing(Path(root).absolute()) for root in dict.fromkeys((*roots, *image_roots, *mask_roots))}
+    listings = {root: listing(Path(root).absolute()) for root in dict.fromkeys((*roots, *image_roots, *mask_roots))}
     everything = [path for root in roots for path in listings[root]]
-    tables = tuple(Path(path) for path in everything if not _is_image(path))
-    pictures = [path for root in image_roots or roots for path in listings[root] if _is_image(path)]
-    pictures = [path for path in pictures if not _stem(path).endswith(NOT_IMAGES)]
+    tables = tuple(Path(path) for path in everything if not is_image(path))
+    pictures = [path for root in image_roots or roots for path in listings[root] if is_picture(path)]
     images: dict[str, str] = {}
     for path in pictures:
         images.setdefault(isic_id(_stem(path)), path)
     masks: dict[str, str] = {}
-    for path in (path for root in mask_roots or roots for path in listings[root] if _is_image(path)):
+    for path in (path for root in mask_roots or roots for path in listings[root] if is_image(path)):
         if _stem(path).endswith(MASK_ENDING):
             masks.setdefault(isic_id(_stem(path).removesuffix(MASK_ENDING)), path)
     return Files(
@@ -148,43 +144,6 @@ def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Se
 
 def _stem(path: str) -> str:
     return path[path.rfind("/") + 1 : path.rfind(".")]
-
-
-def picture_files(given: Sequence[Path]) -> list[Path]:
-    """The files that were named, and the pictures below the folders that were, in order.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    files = [
-        path
-        for one in given
-        for path in (sorted(p for p in one.rglob("*") if _is_image(p.name)) if one.is_dir() else [one])
-    ]
-    if not files:
-        raise ConfigError("There is no picture in what was given.", "Name picture files, or a folder that holds some.")
-    return files
-
-
-def _is_image(path: str) -> bool:
-    return path[path.rfind(".") :].lower() in IMAGE_SUFFIXES
-
-
-def _listing(root: Path) -> list[str]:
-    """All files under a folder, in order, links followed."""
-    if not root.is_dir():
-        raise DataError(f"There is no folder {root}.", "Check the path.")
-    paths: list[str] = []
-    seen: set[str] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # a link that leads back up would otherwise never end
-            subfolders.clear()
-            continue
-        seen.add(real)
-        subfolders.sort()
-        paths += [Path(folder, name).as_posix() for name in sorted(names) if not name.startswith(".")]
-    return paths
 
 
 def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:

@@ -23,16 +23,7 @@ from lesion_core.errors import (
     NotAnImageError,
     TruncatedImageError,
 )
-
-SIGNATURES: dict[str, tuple[bytes, ...]] = {
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "TIFF": (b"II*\0", b"MM\0*"),
-    "BMP": (b"BM",),
-    "GIF": (b"GIF87a", b"GIF89a"),
-    "WEBP": (b"RIFF",),
-}
-"""The formats that are read, by Pillow's names, and how their files begin."""
+from lesion_core.imaging.formats import SIGNATURES, signature
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF document"),
@@ -99,7 +90,7 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         raise _too_many_bytes(name, len(data), limits)
     if not data:
         raise NotAnImageError(f"{name} is empty (0 bytes).", "Choose another file, or copy it again.")
-    known = _signature(data)
+    known = signature(data)
     if known is None:
         kind = next((text for at, magic, text in _FOREIGN if data[at : at + len(magic)] == magic), "no known picture")
         raise NotAnImageError(f"{name} is {kind}.", f"Give one of {', '.join(SIGNATURES)}.")
@@ -185,14 +176,6 @@ def _too_many_pixels(name: str, found: str, limits: Limits) -> ImageTooLargeErro
         f"{name} has {found} pixels, the limit is {limits.max_pixels / 1e6:g} million.",
         "Scale it down, for example to 2000 pixels a side.",
     )
-
-
-def _signature(data: bytes) -> str | None:
-    """The format that the bytes begin like, or None."""
-    for name, beginnings in SIGNATURES.items():
-        if data.startswith(beginnings) and (name != "WEBP" or data[8:12] == b"WEBP"):
-            return name
-    return None
 
 
 def _orientation(picture: Image.Image) -> int:
