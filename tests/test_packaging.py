@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,24 @@ def test_every_lower_bound_has_its_reason(name: str) -> None:
     for requirement, reason in listed(name).items():
         assert re.fullmatch(r"[\w.-]+>=[\d.]+", requirement), requirement
         assert len(reason) >= 4, requirement
+
+
+def test_the_product_imports_what_it_requires_and_nothing_else() -> None:
+    """Also inside of functions: what only the tests compare with is not installed for a user."""
+    trees = [
+        ast.parse(p.read_text(encoding="utf-8"))
+        for d in ("lesion_core", "app", "pages")
+        for p in (ROOT / d).rglob("*.py")
+    ]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    outside = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"lesion_core", "app", "pages"}
+    optional = PROJECT["optional-dependencies"]["openvino"]
+    required = {re.sub("[>=].*", "", line).lower() for line in (*PROJECT["dependencies"], *optional)}
+    packages = packages_distributions()
+    missing = [n for n in outside if not {d.lower().replace("_", "-") for d in packages.get(n, [n])} & required]
+    assert not missing
 
 
 def test_the_lock_file_holds_what_is_required() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.metrics import ECE_BINS, bin_index, calibration_error, softmax
@@ -20,7 +21,7 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
     """The temperature T that makes ``softmax(logits / T)`` most likely, to about 10 digits.
 
     Minimises ``-mean log softmax(z / T)_y``. This is convex in 1 / T, so its slope
-    ``mean(sum_k p_k z_k - z_y)`` has at most one root; it is bisected in log T between `TEMPERATURES`.
+    ``mean(sum_k p_k z_k - z_y)`` has at most one root; it is searched in log T between `TEMPERATURES` (Brent's method).
     Where no T between them is best the nearer end is returned: the lowest when every picture is right,
     the highest when guessing would be better. Logits that are the same for all classes give 1.
 
@@ -52,10 +53,7 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
         return TEMPERATURES[0]
     if slope(high) >= 0:
         return TEMPERATURES[1]
-    while high - low > 1e-11:
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    return float(np.exp((low + high) / 2))
+    return float(np.exp(brentq(slope, low, high, xtol=1e-12)))
 
 
 def _check_pairs(confidence: ArrayLike, correct: ArrayLike, bins: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

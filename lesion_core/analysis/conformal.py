@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from lesion_core.analysis.intervals import check_level
 from lesion_core.analysis.predictions import Floats, check_probabilities, check_truth
@@ -17,25 +14,8 @@ from lesion_core.errors import DataError
 Sets = NDArray[np.bool_]
 """(N, K): the diagnoses in each image's set."""
 
-
-class _Stored(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier whose inputs are its own stored probabilities: what MAPIE asks for."""
-
-    def __init__(self, classes: int = 2) -> None:
-        self.classes = classes
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    @property
-    def classes_(self) -> NDArray[np.int64]:
-        return np.arange(self.classes)
-
-    def predict_proba(self, x: Floats) -> Floats:
-        return np.asarray(x)
-
-    def predict(self, x: Floats) -> NDArray[np.int64]:
-        return np.asarray(np.argmax(x, axis=1), dtype=np.int64)
+_HAIR = 1e-9
+"""Rounding in ``(n + 1) level``: 100 * 0.55 is 55.00000000000001, and not to be rounded up to 56."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +23,40 @@ class Conformal:
     """Sets of diagnoses that hold the true one with a chosen chance.
 
     Attributes:
-        predict: Probabilities (N, K) to sets (N, K) bool; a set can be empty: no diagnosis fits.
-        unbounded: Classes with too few calibration pictures to say anything: they are in every set.
+        thresholds: (K,) the probability that each class must reach to be in a set; minus infinity: it is always in.
+        unbounded: Classes with too few calibration images to say anything: they are in every set.
         level: The chance that the true diagnosis is in the set.
     """
 
-    predict: Callable[[ArrayLike], Sets]
+    thresholds: Floats
     unbounded: tuple[int, ...]
     level: float
 
+    def predict(self, probabilities: ArrayLike) -> Sets:
+        """The set of each image, (N, K) bool from probabilities (N, K); it can be empty: no diagnosis fits.
+
+        Raises:
+            DataError: They are not probabilities.
+        """
+        return check_probabilities(probabilities) >= self.thresholds
+
 
 def fewest(level: float) -> int:
-    """Pictures that MAPIE asks for: the smallest n with ``1 / n <= 1 - level`` and ``1 / n <= level``.
+    """The fewest calibration images that sets are learned from: the smallest n with ``1 / n <= min(level, 1 - level)``.
 
-    For level 0.9 that is 10, one more than ``ceil((n + 1) level) <= n`` needs.
+    10 for level 0.9. ``ceil((n + 1) level) <= n`` holds from 9, where the threshold is the lowest of all n; MAPIE,
+    which the tests compare with, asks for this one more too.
     """
-    return int(np.ceil(max(1 / (1 - level), 1 / level) - 1e-9))
+    return int(np.ceil(1 / min(level, 1 - level) - _HAIR))
 
 
 def conformal(probabilities: ArrayLike, truth: ArrayLike, level: float = 0.9, *, by_class: bool = False) -> Conformal:
-    """Learn sets of diagnoses from calibration pictures, one a lesion.
+    """Learn sets of diagnoses from calibration images, one per lesion.
 
-    A class is in the set iff ``1 - p_k`` is at most the ``ceil((n + 1) level) / n`` quantile of ``1 - p_truth`` over
-    the calibration pictures (*least ambiguous sets*). That holds on average over all pictures: rare diagnoses may
-    be left out far more often. By class (*Mondrian*), the quantile of class k is over its own pictures, and the
-    chance holds within each diagnosis; the sets are larger.
+    A class is in the set iff ``1 - p_k`` is at most the ``ceil((n + 1) level)``-th smallest ``1 - p_truth`` of the n
+    calibration images (split conformal prediction with *least ambiguous sets*). That holds on average over all images:
+    rare diagnoses may be left out far more often. By class (*Mondrian*), the order is among the images of class k, and
+    the chance holds within each diagnosis; the sets are larger.
 
     Args:
         probabilities: (N, K) of the calibrate split.
@@ -91,33 +80,15 @@ def conformal(probabilities: ArrayLike, truth: ArrayLike, level: float = 0.9, *,
             f"It takes {fewest(level)}; lower the level.",
         )
     if not by_class:
-        return Conformal(_learned(p, y, level), (), level)
-    enough = [j for j in range(k) if (y == j).sum() >= fewest(level)]
-    learned = {j: _learned(p[y == j], y[y == j], level) for j in enough}
-
-    def predict(new: ArrayLike) -> Sets:
-        asked = check_probabilities(new)
-        sets = np.ones(asked.shape, dtype=bool)
-        for j, of_class in learned.items():
-            sets[:, j] = of_class(asked)[:, j]
-        return sets
-
-    return Conformal(predict, tuple(j for j in range(k) if j not in learned), level)
+        return Conformal(np.full(k, _threshold(p, y, level)), (), level)
+    unbounded = tuple(j for j in range(k) if (y == j).sum() < fewest(level))
+    # Minus infinity: rounding may leave a probability a hair under 0.
+    thresholds = [-np.inf if j in unbounded else _threshold(p[y == j], y[y == j], level) for j in range(k)]
+    return Conformal(np.array(thresholds), unbounded, level)
 
 
-def _learned(p: Floats, y: NDArray[np.int64], level: float) -> Callable[[ArrayLike], Sets]:
-    """MAPIE's split conformal sets on stored probabilities."""
-    from mapie.classification import SplitConformalClassifier
-
-    classifier = SplitConformalClassifier(_Stored(p.shape[1]), confidence_level=level, conformity_score="lac")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # classes without calibration pictures
-        classifier.conformalize(p, y)
-
-    def predict(new: ArrayLike) -> Sets:
-        asked = check_probabilities(new)
-        if not len(asked):
-            return np.zeros(asked.shape, dtype=bool)
-        return np.asarray(classifier.predict_set(asked)[1][:, :, 0], dtype=bool)
-
-    return predict
+def _threshold(p: Floats, y: NDArray[np.int64], level: float) -> float:
+    """The probability that a class must reach to be in a set: the k-th highest that a true class got,
+    ``k = ceil((n + 1) level)``."""
+    rank = max(int(np.ceil((len(y) + 1) * level - _HAIR)), 1)
+    return float(np.sort(p[np.arange(len(y)), y])[len(y) - rank])

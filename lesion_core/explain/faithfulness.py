@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import spearmanr
 
 from lesion_core.errors import DataError
 
@@ -97,5 +97,4 @@ def rank_agreement(first: ArrayLike, second: ArrayLike) -> float:
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if a.shape != b.shape:
         raise DataError(f"Maps of {a.shape} and {b.shape} are not one frame.", "Bring both to one size.")
-    r, s = (pd.Series(values.ravel()).rank().to_numpy(np.float64) for values in (a, b))
-    return float(np.corrcoef(r, s)[0, 1]) if np.ptp(r) and np.ptp(s) else float("nan")
+    return float(spearmanr(a.ravel(), b.ravel()).statistic) if np.ptp(a) and np.ptp(b) else float("nan")

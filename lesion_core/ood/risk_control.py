@@ -1,7 +1,7 @@
-"""Answers with a guarantee, by MAPIE on stored outputs: a bounded error among the kept, and sets of diagnoses.
+"""A bounded error among the images that are kept (risk control, Learn then Test).
 
-Both hold for pictures drawn as the calibration pictures were, one a lesion; not for another clinic, and not for
-pictures that are no dermoscopy.
+It holds for images drawn as the calibration images were, one per lesion; not for another clinic, and not for images
+that show no lesion.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binom
 
 from lesion_core.analysis.intervals import check_level
-from lesion_core.analysis.predictions import check_results, check_scores
-
-# MAPIE is imported where it is used: it takes a second, and most pages promise nothing.
+from lesion_core.analysis.predictions import Floats, check_results, check_scores
 
 GRID = 60
 """Thresholds that are tried, at even shares of the learning pictures."""
@@ -42,6 +41,48 @@ class RiskControl:
     description: str
 
 
+def risk_p_values(wrong: NDArray[np.intp], kept: NDArray[np.intp], error: float) -> Floats:
+    """The p-value of "the risk is over `error`" from `wrong` mistakes among `kept` images; 1 where none are kept.
+
+    The Hoeffding-Bentkus p-value of a loss that is 0 or 1: Bentkus' bound is then the binomial tail
+    ``P(Bin(kept, error) <= wrong)`` itself, and Hoeffding's bound (Chernoff's) never lies under that tail.
+
+    Args:
+        wrong: (T,) counts, 0 to `kept`.
+        kept: (T,) counts.
+        error: The bound on the risk, in (0, 1).
+
+    Returns:
+        (T,) in [0, 1].
+
+    Papers: Bates et al. 2021 (arXiv:2101.02703); Angelopoulos et al. 2021 (arXiv:2110.01052).
+    """
+    return np.where(kept > 0, binom.cdf(wrong, kept, error), 1.0)
+
+
+def fixed_sequence(p_values: Floats, level: float, starts: int) -> NDArray[np.bool_]:
+    """Which hypotheses are rejected by testing them in their order, from several evenly spaced starts.
+
+    From each start the tests go on to the first that fails, each at ``level / starts``, so the chance of any false
+    rejection is at most `level`.
+
+    Args:
+        p_values: (T,) in the order of the tests.
+        level: Family-wise error rate, in (0, 1).
+        starts: Number of starts, 1 to T.
+
+    Returns:
+        (T,) bool.
+
+    Paper: fixed sequence testing in Angelopoulos et al. 2021 (arXiv:2110.01052).
+    """
+    passes = p_values <= level / starts
+    rejected = np.zeros_like(passes)
+    for start in np.arange(starts) * (len(passes) // starts):
+        rejected[start:] |= np.logical_and.accumulate(passes[start:])
+    return rejected
+
+
 def control_risk(
     learn_scores: ArrayLike,
     scores: ArrayLike,
@@ -51,10 +92,9 @@ def control_risk(
 ) -> RiskControl:
     """The threshold that keeps most while the error among the kept is bounded: Learn then Test.
 
-    For each of `GRID` thresholds the hypothesis that the error is over the bound is tested by MAPIE's p-value
-    (Hoeffding-Bentkus on the kept). From each of `STARTS` places the thresholds are tested from strict to loose
-    until one fails (*fixed sequence*), each place at its part of the level. The thresholds come from other pictures:
-    taken from those that are tested they would void the promise.
+    For each of `GRID` thresholds the hypothesis that the error is over the bound is tested on the images that it keeps
+    (`risk_p_values`), from strict to loose until one fails (`fixed_sequence` with `STARTS` starts). The thresholds come
+    from other images: taken from those that are tested they would void the guarantee.
 
     Args:
         learn_scores: (L,) scores of the pictures that the thresholds are taken from: select.
@@ -69,9 +109,6 @@ def control_risk(
 
     Paper: Angelopoulos et al. 2021, Learn then Test (arXiv:2110.01052).
     """
-    from mapie.risk_control.fwer_control import FWERFixedSequenceTesting, control_fwer
-    from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
-
     learn, s = (check_scores(x, "calibration", some=True) for x in (learn_scores, scores))
     right = check_results(correct, len(s))
     check_level(error, "bound")
@@ -79,14 +116,8 @@ def control_risk(
     thresholds = np.unique(np.quantile(learn, np.linspace(1 / GRID, 1, GRID), method="inverted_cdf"))
     kept = np.array([(s <= t).sum() for t in thresholds])
     wrong = np.array([(~right[s <= t]).sum() for t in thresholds])
-    some = kept > 0
-    p_values = np.ones(len(thresholds))  # where nothing is kept nothing is shown
-    if some.any():
-        # MAPIE counts mistakes as ceil(kept * risk): a risk that is rounded up would add one.
-        risk = np.nextafter(wrong[some] / kept[some], 0)
-        p_values[some] = compute_hoeffding_bentkus_p_value(risk, kept[some], error, binary=True)[:, 0]
-    starts = FWERFixedSequenceTesting(min(STARTS, len(thresholds)))
-    valid = control_fwer(p_values, 1 - confidence, starts)
+    p_values = risk_p_values(wrong, kept, error)
+    valid = np.flatnonzero(fixed_sequence(p_values, 1 - confidence, min(STARTS, len(thresholds))))
     bound = f"the error among the kept is at most {100 * error:g} %"
     if not len(valid):
         return RiskControl(

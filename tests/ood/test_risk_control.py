@@ -1,4 +1,4 @@
-"""Guarantees: MAPIE through our wrappers against slow literal procedures, and what they promise on simulated data."""
+"""Risk control: against MAPIE, against the slow literal procedure, and what it promises on simulated data."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mapie.risk_control.fwer_control import FWERFixedSequenceTesting, control_fwer
+from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
 
-from lesion_core.analysis.conformal import conformal, fewest
 from lesion_core.errors import ConfigError, DataError
-from lesion_core.ood.risk_control import GRID, STARTS, control_risk
+from lesion_core.ood.risk_control import GRID, STARTS, control_risk, fixed_sequence, risk_p_values
 
 
 def binomial_tail(k, n, p):
@@ -41,6 +44,36 @@ def literal_promise(learn, scores, correct, error, confidence):
                 break
             passed.add(j)
     return grid[max(passed)] if passed else None
+
+
+@settings(deadline=None)
+@given(
+    counts=st.lists(
+        st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1, max_size=20
+    ),
+    error=st.floats(0.001, 0.999),
+)
+def test_p_values_against_mapie(counts: list[tuple[int, int]], error: float) -> None:
+    wrong, kept = np.array(counts).T
+    # MAPIE counts mistakes as ceil(kept * risk): a risk that is rounded up would add one.
+    risk = np.nextafter(wrong / kept, 0)
+    theirs = compute_hoeffding_bentkus_p_value(risk, kept, error, binary=True)[:, 0]
+    assert risk_p_values(wrong, kept, error) == pytest.approx(theirs, rel=1e-9, abs=1e-300)
+
+
+def test_where_nothing_is_kept_nothing_is_shown() -> None:
+    assert risk_p_values(np.array([0, 0]), np.array([0, 50]), 0.1).tolist() == [1, pytest.approx(0.9**50)]
+
+
+@given(
+    p_values=st.lists(st.sampled_from([0.0, 0.01, 0.02, 0.1, 0.5, 1.0]), min_size=1, max_size=40),
+    level=st.sampled_from([0.01, 0.05, 0.1, 0.3]),
+    starts=st.integers(1, 8),
+)
+def test_fixed_sequence_against_mapie(p_values: list[float], level: float, starts: int) -> None:
+    p, starts = np.array(p_values), min(starts, len(p_values))
+    theirs = control_fwer(p, level, FWERFixedSequenceTesting(starts))
+    assert np.flatnonzero(fixed_sequence(p, level, starts)).tolist() == sorted(theirs)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -93,9 +126,6 @@ def test_what_cannot_be_promised() -> None:
         lambda: control_risk([0.5], [np.inf], np.array([True])),
         lambda: control_risk([0.5], [0.5, 0.6], np.array([True])),
         lambda: control_risk([], [0.5], np.array([True])),
-        lambda: conformal([[0.5, 0.5]], [0]),
-        lambda: conformal([[0.5, 0.6]] * 30, [0] * 30),
-        lambda: conformal([[0.5, 0.5]] * 30, [2] * 30),
     ],
 )
 def test_bad_input_is_refused(bad) -> None:
@@ -109,49 +139,3 @@ def test_levels_out_of_range_are_refused() -> None:
             control_risk([0.5], [0.5], np.array([True]), error=level)
         with pytest.raises(ConfigError):
             control_risk([0.5], [0.5], np.array([True]), confidence=level)
-        with pytest.raises(ConfigError):
-            conformal([[0.5, 0.5]] * 30, [0] * 30, level)
-
-
-def world(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    p = rng.dirichlet([3, 1, 0.6, 0.3], n)
-    return p, np.array([rng.choice(4, p=row) for row in p])
-
-
-@pytest.mark.parametrize("by_class", [False, True])
-def test_sets_against_the_order_statistic(by_class: bool) -> None:
-    p, y = world(400, 0)
-    level, new = 0.85, world(300, 1)[0]
-
-    def quantile(misfits: list[float]) -> float:
-        return sorted(misfits)[math.ceil((len(misfits) + 1) * level - 1e-9) - 1]
-
-    found = conformal(p, y, level, by_class=by_class)
-    for k in range(4):
-        mine = [1 - p[i, y[i]] for i in range(400) if not by_class or y[i] == k]
-        assert found.predict(new)[:, k].tolist() == [1 - row[k] <= quantile(mine) + 1e-12 for row in new]
-    assert found.unbounded == () and found.predict(np.zeros((0, 4))).shape == (0, 4)
-
-
-def test_sets_hold_the_truth() -> None:
-    p, y = world(3000, 2)
-    test, truth = world(6000, 3)
-    plain, by_class = (conformal(p, y, 0.9, by_class=b).predict(test) for b in (False, True))
-    inside = [s[np.arange(6000), truth] for s in (plain, by_class)]
-    assert inside[0].mean() == pytest.approx(0.9, abs=0.02)
-    for k in range(4):
-        assert inside[1][truth == k].mean() == pytest.approx(0.9, abs=0.05)
-    assert inside[0][truth == 3].mean() < 0.8  # what the average hides
-    assert by_class.sum() > plain.sum()
-
-
-def test_a_rare_class_is_in_every_set() -> None:
-    p, y = world(200, 4)
-    y[y == 3] = 0
-    y[:3] = 3
-    found = conformal(p, y, 0.9, by_class=True)
-    assert found.unbounded == (3,) and found.predict(p)[:, 3].all() and not found.predict(p)[:, :3].all()
-    assert fewest(0.9) == 10 and fewest(0.95) == 20
-    with pytest.raises(DataError, match="9 pictures are too few"):
-        conformal(p[:9], y[:9], 0.9)
