@@ -30,6 +30,7 @@ from lesion_core.config import (
     SegmenterRunSettings,
     SegmenterSettings,
     SegmenterTraining,
+    SplitSettings,
     Training,
 )
 from lesion_core.data.collection import Collection, collect
@@ -102,6 +103,7 @@ def small_run(trained: Trained) -> Run:
 
 SMALL_SEGMENTER = SegmenterRunSettings(
     name="small-unet",
+    split=SplitSettings(seed=1),  # some of its test lesions lie so far out that a dark ring hides part of them
     model=SegmenterSettings(encoder="resnet18", decoder=(32, 16, 8)),
     preprocessing=Preprocessing(resize=Resize(size=64, fit="stretch")),
     training=SegmenterTraining(
@@ -180,18 +182,3 @@ def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         return int(end.value.code or 0), out, err
 
     return run
-
-
-KNOWN_FAULTS = {
-    "test_one_changed_picture_s_dice_is_the_literal_one[dark_corner]": (
-        "no ring hides a lesion among the few test pictures since splits are by hash; the Dice itself agrees"
-    ),
-}
-"""Tests that fail and are yet to be mended, with what is known of the cause."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the known faults: they are reported, and do not hide new ones."""
-    for item in items:
-        if item.name in KNOWN_FAULTS:
-            item.add_marker(pytest.mark.xfail(reason=KNOWN_FAULTS[item.name], strict=False))

@@ -140,8 +140,8 @@ def _span(dermoscopy: Floats, strangers: Floats, marks: Sequence[Mark]) -> tuple
 
 def _grid(low: float, high: float) -> tuple[Floats, Floats, int]:
     """Round edges over a span: of the bars that are drawn, of the bins in them, and the decimals of these."""
-    widest = max(abs(low), abs(high), 1e-300)
-    if high - low < 1e-9 * widest:
+    widest = max(abs(low), abs(high))
+    if high - low < max(1e-9 * widest, 1e-250):  # narrower, and rounding to that many decimals overflows
         low, high = low - max(widest, 1.0) / 2, high + max(widest, 1.0) / 2
     power = math.floor(math.log10((high - low) / BARS))
     for width, digit in ((digit * 10.0**power, digit) for power in (power, power + 1) for digit in (1, 2, 5, 10)):
