@@ -33,7 +33,8 @@ from lesion_core.inference.classifier import score
 from lesion_core.inference.inputs import ModelInputs, stack
 from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import trained
-from lesion_core.serving.classifier import AT_ONCE, Engine, Prediction
+from lesion_core.serving.classifier import AT_ONCE, Engine
+from lesion_core.serving.results import Prediction
 
 ROUNDS, PER_CLASS = 3, 40
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the plain loop computes on the CPU

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,9 +13,7 @@ from numpy.typing import NDArray
 from lesion_core.foreign_text import people_csv
 from lesion_core.imaging.decode import content_hash
 from lesion_core.labels import diagnosis
-
-if TYPE_CHECKING:
-    from lesion_core.serving.classifier import Prediction
+from lesion_core.serving.results import Prediction
 
 LONGEST = 30
 """Analysed pictures that are kept; the oldest goes first."""

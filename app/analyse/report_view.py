@@ -5,24 +5,21 @@ from __future__ import annotations
 import datetime
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from app.analyse.history import malignant_share
 from app.components import outline
 from app.explain import explanation
+from lesion_core.analysis.evaluation_sets import EvaluationSummary
+from lesion_core.explain.maps import Attribution
 from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.labels import diagnosis
 from lesion_core.reports.picture import Report
-
-if TYPE_CHECKING:
-    from lesion_core.analysis.evaluation_sets import EvaluationSummary
-    from lesion_core.explain.attribution import Attribution
-    from lesion_core.runs.classifier import Run
-    from lesion_core.runs.segmenter import SegmenterRun
-    from lesion_core.serving.classifier import Prediction
-
+from lesion_core.runs.classifier import Run
+from lesion_core.runs.segmenter import SegmenterRun
+from lesion_core.serving.results import Prediction
 
 FOUND = (230, 159, 0)
 """The contour's orange, as on the page Segment."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,16 +15,14 @@ from app.cache import runs
 from app.cache.runs import BY_CONTENT, BY_FINGERPRINT
 from lesion_core.analysis.attribution import attribution_summary
 from lesion_core.config import HairRemoval
+from lesion_core.explain.faithfulness import Curve, perturbed_curve, rank_agreement
+from lesion_core.explain.maps import Attribution
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.hair import hair_mask
 from lesion_core.runs.attribution import FILE, read_attribution
 from lesion_core.runs.classifier import Run
 from lesion_core.serving.single_flight import SingleFlightCache
-
-if TYPE_CHECKING:
-    from lesion_core.explain.attribution import Attribution
-    from lesion_core.explain.faithfulness import Curve
 
 
 def explain(
@@ -60,8 +58,6 @@ def hair(image: Pixels) -> NDArray[np.bool_]:
 @st.cache_data(show_spinner=False, max_entries=32)
 def agreement(attributions: list[Attribution]) -> NDArray[np.float64]:
     """Spearman's rank correlation of every two maps, (N, N)."""
-    from lesion_core.explain.faithfulness import rank_agreement
-
     maps = [cv2.resize(a.upsampled, (64, 64), interpolation=cv2.INTER_AREA) for a in attributions]
     return np.array([[rank_agreement(a, b) for b in maps] for a in maps])
 
@@ -81,7 +77,6 @@ def curve(
 ) -> Iterator[Curve]:
     """Deletion or insertion as it grows; one that was made before is given whole."""
     from lesion_core.explain.attribution import baseline_square
-    from lesion_core.explain.faithfulness import perturbed_curve
 
     model = runs.engine(run)
     square = model.pipeline.apply(image)
@@ -112,7 +107,6 @@ def sanity(
     on_pass: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[str, str, Attribution, float]]:
     """The true map, then one a stage of lost weights: what was lost, in words, the map, its agreement with the true."""
-    from lesion_core.explain.faithfulness import rank_agreement
     from lesion_core.explain.sanity import STAGES
 
     true = explain(run, image, target, layer, against=against, method=method, baseline=baseline)

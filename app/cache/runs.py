@@ -24,10 +24,11 @@ from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run, list_runs
 from lesion_core.runs.folder import FileState, folder_state
 from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
+from lesion_core.serving.results import Prediction, Segmentation
 
 if TYPE_CHECKING:  # the engines import torch; the pages of tables open without it
-    from lesion_core.serving.classifier import Engine, Prediction
-    from lesion_core.serving.segmenter import Segmentation, SegmenterEngine
+    from lesion_core.serving.classifier import Engine
+    from lesion_core.serving.segmenter import SegmenterEngine
 
 Hashes = dict[str | type[Any], Callable[[Any], Any]]
 BY_FINGERPRINT: Hashes = {Run: lambda run: run.fingerprint, SegmenterRun: lambda run: run.fingerprint}

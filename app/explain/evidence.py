@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,17 +19,14 @@ from app.figures import style
 from lesion_core.config import DarkCorner
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
-from lesion_core.explain.maps import energy_inside, peak_inside
+from lesion_core.explain.maps import Attribution, energy_inside, peak_inside
 from lesion_core.explain.methods import METHODS
 from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.imaging.geometry import dark_ring, to_original
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
-
-if TYPE_CHECKING:
-    from lesion_core.explain.attribution import Attribution
-    from lesion_core.serving.classifier import Prediction
+from lesion_core.serving.results import Prediction
 
 PASSES = {"integrated_gradients": 34, "gradient_shap": 24, "smoothgrad": 24, "occlusion": 226, "superpixels": 300}
 """Pictures that go through the network for one map, for its progress bar."""

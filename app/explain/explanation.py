@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lesion_core.explain.maps import Attribution
 from lesion_core.explain.methods import METHODS
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.geometry import to_original
 from lesion_core.imaging.preprocess import Pipeline
-
-if TYPE_CHECKING:
-    from lesion_core.explain.attribution import Attribution
-    from lesion_core.runs.classifier import Run
+from lesion_core.runs.classifier import Run
 
 Field = NDArray[np.float32]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,7 +22,7 @@ from app.figures import shares as share_figures
 from app.figures import style
 from app.widgets.brush import brush
 from lesion_core.config import DarkCorner, HairRemoval
-from lesion_core.explain.maps import energy_inside, peak_inside
+from lesion_core.explain.maps import Attribution, energy_inside, peak_inside
 from lesion_core.explain.methods import METHODS
 from lesion_core.foreign_text import people_csv
 from lesion_core.imaging.arrays import Mask, Pixels
@@ -33,9 +32,6 @@ from lesion_core.imaging.geometry import dark_ring, to_original
 from lesion_core.imaging.hair import remove_hair
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
-
-if TYPE_CHECKING:
-    from lesion_core.explain.attribution import Attribution
 
 LARGEST = 768
 """Pixels a side of a picture that is painted on: more is slow to fill, and no model here sees it."""

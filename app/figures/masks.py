@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from app.figures.style import ACCENT, MUTED, RIGHT, WRONG, percent, styled
-
-if TYPE_CHECKING:
-    pass
 
 
 def jaccard_histogram(jaccard: ArrayLike, threshold: float, mine: float | None = None) -> go.Figure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,6 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from app.figures.style import ACCENT, GRID, INK, MUTED, PALE, SHARES, colour_of, lengths, name_of, styled, swatch
-
-if TYPE_CHECKING:
-    pass
 
 
 def confusion_matrix(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from app.figures.style import ACCENT, MUTED, PALE, SMALLEST, WRONG, lengths, styled
-
-if TYPE_CHECKING:
-    from lesion_core.explain.faithfulness import Curve
+from lesion_core.explain.faithfulness import Curve
 
 
 def share_dots(

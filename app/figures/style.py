@@ -6,16 +6,13 @@ hue, and what is a threshold or a reference is a line with words on it, so that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from lesion_core.labels import AKIEC, DIAGNOSES, diagnosis
-
-if TYPE_CHECKING:
-    pass
 
 INK, MUTED, GRID, PALE = "#1C2B2D", "#6B7A7C", "#E3E8E6", "#B9C4C3"
 ACCENT = "#0B6E75"

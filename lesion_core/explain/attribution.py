@@ -16,58 +16,12 @@ from lesion_core.config import Preprocessing
 from lesion_core.errors import ConfigError, ModelError
 from lesion_core.explain.cam import class_maps, grad_cam, grad_cam_pp
 from lesion_core.explain.gradients import gradient_shap, guided_grad_cam, integrated_gradients, smoothgrad
+from lesion_core.explain.maps import Attribution, Target
 from lesion_core.explain.methods import BASELINES, method
 from lesion_core.explain.perturbation import kernel_shap, occlusion, superpixels
-from lesion_core.explain.target_function import OnPass, Target, TargetFunction, check_request, check_target
+from lesion_core.explain.target_function import OnPass, TargetFunction, check_request, check_target
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.models.classifiers import stages
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """A map of the evidence for an answer over the model's input square.
-
-    Attributes:
-        raw: (h, w) float32 at the method's own resolution; where the method is signed, the answer rises with what
-            is positive.
-        target: What was asked.
-        method: Key of `METHODS`.
-        layer: Name in `LAYERS`, None for methods that have none.
-        size: Side of the model's input square in pixels.
-        completeness_error: Of Integrated Gradients: how far the sum of the map is from the difference between the
-            answers to picture and baseline, as a share of it; None for other methods.
-    """
-
-    raw: NDArray[np.float32]
-    target: Target
-    method: str
-    layer: str | None
-    size: int
-    completeness_error: float | None = None
-
-    @property
-    def maximum(self) -> float:
-        """The largest positive evidence, in the map's own unit; a map scaled to itself hides that it is tiny."""
-        return max(0.0, float(self.raw.max()))
-
-    @property
-    def upsampled(self) -> NDArray[np.float32]:
-        """(size, size): the signed map, bilinear."""
-        return self._resized(self.raw)
-
-    @property
-    def heatmap(self) -> NDArray[np.float32]:
-        """(size, size) in [0, 1]: the positive evidence, upsampled bilinearly and divided by its maximum;
-        all zeros where nothing speaks for the answer."""
-        upsampled = self._resized(np.maximum(self.raw, 0))
-        peak = float(upsampled.max())
-        return np.asarray(upsampled / peak if peak > 0 else upsampled, dtype=np.float32)
-
-    def _resized(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        tensor, shape = torch.from_numpy(values)[None, None], (self.size, self.size)
-        if values.shape == shape:
-            return values
-        return np.asarray(torch.nn.functional.interpolate(tensor, shape, mode="bilinear")[0, 0].numpy(), np.float32)
 
 
 def from_maps(maps: NDArray[np.float32], target: Target, size: int) -> Attribution:

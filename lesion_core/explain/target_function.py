@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,22 +12,10 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from lesion_core.errors import ModelError
+from lesion_core.explain.maps import Target
 
 OnPass = Callable[[int], None]
 """Called with the pictures that went through the network so far; what it raises ends the explanation."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """The answer that is asked about.
-
-    Attributes:
-        index: Class index: its logit.
-        against: Another class: the difference of the two logits, "why this and not that". None for the logit alone.
-    """
-
-    index: int
-    against: int | None = None
 
 
 class TargetFunction(nn.Module):

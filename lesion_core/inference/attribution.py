@@ -14,9 +14,8 @@ from lesion_core.data.masks import read_mask
 from lesion_core.errors import DataError
 from lesion_core.explain.attribution import LAST, attribute, from_maps
 from lesion_core.explain.cam import class_maps
-from lesion_core.explain.maps import energy_inside, peak_inside
+from lesion_core.explain.maps import Target, energy_inside, peak_inside
 from lesion_core.explain.methods import method
-from lesion_core.explain.target_function import Target
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.geometry import dark_ring, to_original
 from lesion_core.imaging.hair import hair_mask

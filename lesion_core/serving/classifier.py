@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,20 @@ from torch.utils.data import DataLoader
 from lesion_core.analysis.metrics import softmax
 from lesion_core.config import Preprocessing
 from lesion_core.errors import LesionError, RunError
-from lesion_core.explain.attribution import LAST, Attribution, attribute, from_maps
+from lesion_core.explain.attribution import LAST, attribute, from_maps
 from lesion_core.explain.cam import class_maps
+from lesion_core.explain.maps import Attribution, Target
 from lesion_core.explain.sanity import STAGES, randomise
-from lesion_core.explain.target_function import OnPass, Target
+from lesion_core.explain.target_function import OnPass
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.inputs import ModelInputs
 from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import pool, sharing_weights, trained, untrained
 from lesion_core.ood.model_outputs import Outputs, reduce
-from lesion_core.ood.policy import Decision
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.serving.queue import BoundedLock
+from lesion_core.serving.results import Prediction
 from lesion_core.serving.single_flight import SingleFlightCache
 
 AT_ONCE = 32
@@ -38,39 +38,6 @@ KEPT_MAPS = 256 * 2**20
 """Bytes of maps that a model keeps: about 4,000 at the size of 128 pixels."""
 BESIDE_A_MAP = 1024
 """Bytes that a kept map takes beside its values."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a run says of one picture.
-
-    Attributes:
-        classes: Class codes.
-        logits: (K,) float32.
-        probabilities: (K,) after the run's temperature, summing to 1.
-        outputs: Logits and reduced features, one row: what OOD scores are computed from.
-        maps: (K, h, w) float32, Grad-CAM of every class at the last layer, signed: they come with the prediction.
-        milliseconds: Time in the model, waiting not counted.
-        decision: Whether a policy rejects the picture, and why; None where none was asked: the model knows of none.
-    """
-
-    classes: tuple[str, ...]
-    logits: NDArray[np.float32]
-    probabilities: NDArray[np.float64]
-    outputs: Outputs
-    maps: NDArray[np.float32]
-    milliseconds: float
-    decision: Decision | None = None
-
-    @property
-    def code(self) -> str:
-        """The most probable class."""
-        return self.classes[int(self.probabilities.argmax())]
-
-    @property
-    def confidence(self) -> float:
-        """Its probability."""
-        return float(self.probabilities.max())
 
 
 class Engine:

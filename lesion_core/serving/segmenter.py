@@ -3,51 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lesion_core.errors import RunError
-from lesion_core.imaging.geometry import enlarge
-from lesion_core.imaging.lesion import clean_up
 from lesion_core.inference.segmenter import probabilities_of
 from lesion_core.models.segmenters import trained_segmenter
 from lesion_core.runs.segmenter import SegmenterRun, open_segmenter
 from lesion_core.serving.queue import BoundedLock
+from lesion_core.serving.results import Segmentation
 
 GOLDEN_TOLERANCE = 0.01
 """Largest difference of a known probability that other processors' rounding explains."""
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """What a segmenter found on one picture.
-
-    Attributes:
-        probabilities: (S, S) float32 of the network's square, which is the whole frame.
-        shape: Height and width of the picture.
-        milliseconds: Time in the model, waiting not counted.
-    """
-
-    probabilities: NDArray[np.float32]
-    shape: tuple[int, int]
-    milliseconds: float
-
-    def heat(self) -> NDArray[np.float32]:
-        """The probability of each pixel of the picture, (H, W) float32 in [0, 1]."""
-        return enlarge(self.probabilities, self.shape)
-
-    def mask(self, threshold: float = 0.5, *, clean: bool = True) -> NDArray[np.bool_]:
-        """The mask in the picture's frame, (H, W): probability at or over the threshold.
-
-        Args:
-            threshold: In [0, 1].
-            clean: Keep the largest part only, with its holes filled.
-        """
-        raw = self.heat() >= threshold
-        return clean_up(raw) if clean else raw
 
 
 class SegmenterEngine:

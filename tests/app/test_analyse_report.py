@@ -29,7 +29,8 @@ from lesion_core.ood.threshold_rules import TuningGoal, tune
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
 from lesion_core.serving.classifier import Engine
-from lesion_core.serving.segmenter import Segmentation, SegmenterEngine
+from lesion_core.serving.results import Segmentation
+from lesion_core.serving.segmenter import SegmenterEngine
 
 HOME = str(Path(__file__).parents[2] / "app" / "Home.py")
 PICTURE = load(next(s for s in synthetic_samples() if s.id == "synthetic-MEL-1"))

@@ -9,8 +9,7 @@ import pytest
 
 from app.explain.explanation import BLUE, VERMILION, lay, painted, paled, peak, scale_bar, spread
 from app.widgets.brush import GRID, painted_mask
-from lesion_core.explain.attribution import Attribution
-from lesion_core.explain.target_function import Target
+from lesion_core.explain.maps import Attribution, Target
 from lesion_core.runs.classifier import Run
 
 

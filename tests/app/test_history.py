@@ -12,7 +12,7 @@ import pytest
 from app.analyse.history import LONGEST, THUMBNAIL, Analysed, analysed, as_csv, malignant_share, remember
 from lesion_core.ood.model_outputs import Outputs
 from lesion_core.ood.policy import Decision
-from lesion_core.serving.classifier import Prediction
+from lesion_core.serving.results import Prediction
 
 
 def prediction(rejected: bool | None = None) -> Prediction:

@@ -21,7 +21,8 @@ from lesion_core.ood.threshold_rules import TuningGoal, tune
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.folder import sha256
 from lesion_core.runs.segmenter import SegmenterRun
-from lesion_core.serving.segmenter import Segmentation, SegmenterEngine
+from lesion_core.serving.results import Segmentation
+from lesion_core.serving.segmenter import SegmenterEngine
 
 HOME = str(Path(__file__).parents[2] / "app" / "Home.py")
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]

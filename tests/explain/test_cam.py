@@ -11,9 +11,9 @@ from torchvision.models import ResNet
 from lesion_core.config import ModelSettings
 from lesion_core.errors import ModelError
 from lesion_core.explain import cam
-from lesion_core.explain.attribution import Attribution
 from lesion_core.explain.layers import LAYERS
-from lesion_core.explain.target_function import Target, TargetFunction, check_request
+from lesion_core.explain.maps import Attribution, Target
+from lesion_core.explain.target_function import TargetFunction, check_request
 from lesion_core.models.classifiers import ARCHITECTURES, build, stages
 
 SETTINGS = ModelSettings(architecture="resnet10", classes=("MEL", "NV", "BCC"))

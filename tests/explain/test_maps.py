@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lesion_core.errors import DataError
-from lesion_core.explain.maps import energy_inside, peak_inside
+from lesion_core.explain.maps import Attribution, Target, energy_inside, peak_inside
 
 
 def test_energy_by_hand() -> None:
@@ -36,3 +37,12 @@ def test_inside_and_outside_make_all(heat: np.ndarray, mask: np.ndarray) -> None
 def test_another_frame_is_refused() -> None:
     with pytest.raises(DataError, match="not one frame"):
         energy_inside(np.zeros((2, 2)), np.zeros((2, 3), dtype=bool))
+
+
+@pytest.mark.parametrize(("cells", "size"), [(1, 8), (4, 128), (7, 224), (12, 384), (16, 10), (32, 32)])
+def test_a_map_is_enlarged_as_torch_does(cells: int, size: int) -> None:
+    raw = np.random.default_rng(cells).normal(size=(cells, cells)).astype(np.float32)
+    bilinear = torch.nn.functional.interpolate(torch.from_numpy(raw)[None, None], (size, size), mode="bilinear")
+    found = Attribution(raw, Target(0), "gradcam", "layer4", size)
+    assert found.upsampled.dtype == np.float32
+    np.testing.assert_allclose(found.upsampled, bilinear[0, 0].numpy(), atol=1e-5)

@@ -15,9 +15,10 @@ from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import ConfigError, ModelError
 from lesion_core.explain.attribution import _MAKERS, attribute, baseline_square
 from lesion_core.explain.gradients import guided_grad_cam
+from lesion_core.explain.maps import Target
 from lesion_core.explain.methods import BASELINES, METHODS, method
 from lesion_core.explain.perturbation import PATCHES, superpixels
-from lesion_core.explain.target_function import Target, TargetFunction
+from lesion_core.explain.target_function import TargetFunction
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.labels import ISIC2019
 from lesion_core.models.classifiers import build

@@ -19,7 +19,8 @@ from lesion_core.errors import ModelError
 from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import build, stages
 from lesion_core.runs.classifier import Run
-from lesion_core.serving.classifier import AT_ONCE, Engine, Prediction
+from lesion_core.serving.classifier import AT_ONCE, Engine
+from lesion_core.serving.results import Prediction
 
 NEEDS = {
     "compiled": pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed"),

@@ -24,7 +24,8 @@ from lesion_core.ood.policy import keeps, read_policy
 from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.runs.classifier import Run, open_run, write_config
-from lesion_core.serving.classifier import AT_ONCE, Engine, Prediction
+from lesion_core.serving.classifier import AT_ONCE, Engine
+from lesion_core.serving.results import Prediction
 from lesion_core.serving.single_flight import SingleFlightCache
 
 

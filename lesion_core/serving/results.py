@@ -1,0 +1,75 @@
+"""What a model says of one image. No torch, so that a page can name it before a model is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesion_core.imaging.geometry import enlarge
+from lesion_core.imaging.lesion import clean_up
+from lesion_core.ood.model_outputs import Outputs
+from lesion_core.ood.policy import Decision
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run says of one picture.
+
+    Attributes:
+        classes: Class codes.
+        logits: (K,) float32.
+        probabilities: (K,) after the run's temperature, summing to 1.
+        outputs: Logits and reduced features, one row: what OOD scores are computed from.
+        maps: (K, h, w) float32, Grad-CAM of every class at the last layer, signed: they come with the prediction.
+        milliseconds: Time in the model, waiting not counted.
+        decision: Whether a policy rejects the picture, and why; None where none was asked: the model knows of none.
+    """
+
+    classes: tuple[str, ...]
+    logits: NDArray[np.float32]
+    probabilities: NDArray[np.float64]
+    outputs: Outputs
+    maps: NDArray[np.float32]
+    milliseconds: float
+    decision: Decision | None = None
+
+    @property
+    def code(self) -> str:
+        """The most probable class."""
+        return self.classes[int(self.probabilities.argmax())]
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return float(self.probabilities.max())
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a segmenter found on one picture.
+
+    Attributes:
+        probabilities: (S, S) float32 of the network's square, which is the whole frame.
+        shape: Height and width of the picture.
+        milliseconds: Time in the model, waiting not counted.
+    """
+
+    probabilities: NDArray[np.float32]
+    shape: tuple[int, int]
+    milliseconds: float
+
+    def heat(self) -> NDArray[np.float32]:
+        """The probability of each pixel of the picture, (H, W) float32 in [0, 1]."""
+        return enlarge(self.probabilities, self.shape)
+
+    def mask(self, threshold: float = 0.5, *, clean: bool = True) -> NDArray[np.bool_]:
+        """The mask in the picture's frame, (H, W): probability at or over the threshold.
+
+        Args:
+            threshold: In [0, 1].
+            clean: Keep the largest part only, with its holes filled.
+        """
+        raw = self.heat() >= threshold
+        return clean_up(raw) if clean else raw
