@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cv2
@@ -99,8 +99,15 @@ def metric_with_interval(label: str, row: pd.Series[float]) -> None:
     )
 
 
-def open_tabs(draw: dict[str, Callable[[], None]]) -> None:
-    """Tabs by title; only the open one is drawn, it is in the link, and its errors are told in it."""
+def open_tabs(draw: Mapping[str, Callable[[], None]], renamed: Mapping[str, str] | None = None) -> None:
+    """Tabs by title; only the open one is drawn, it is in the link, and its errors are told in it.
+
+    Args:
+        draw: Title to what draws the tab.
+        renamed: Former titles, which stand in links that people have kept, to today's.
+    """
+    if title := (renamed or {}).get(st.query_params.get(state.TAB, "")):
+        st.session_state[state.TAB] = st.query_params[state.TAB] = title
     for tab, show in zip(st.tabs(list(draw), key=state.TAB, bind="query-params"), draw.values(), strict=True):
         if tab.open:
             with tab:

@@ -1,7 +1,8 @@
-"""Each step of the preprocessing on one picture: what it changes, and whether the answer changes with it."""
+"""Each step of the preprocessing on one image: what it changes, and whether the answer changes with it."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -9,166 +10,84 @@ from streamlit.delta_generator import DeltaGenerator
 from app import state
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
-from app.components import badges, choose, how_to_read, origin_badge, page_title, pick_picture
+from app.components import badges, choose, how_to_read, open_tabs, origin_badge, page_title, pick_picture
 from app.figures.preprocessing import change_of_answer, rgb_histograms
-from app.preprocessing.steps import STEP_NAMES, step_table
+from app.foreign_text import literal
+from app.preprocessing.controls import controls, show_settings
+from app.preprocessing.steps import SHORT_NAMES, STEP_NAMES, findings, step_table
 from app.widgets.comparison_slider import in_one_frame, kept_box, wipe
 from lesion_core.config import ColorConstancy, HairRemoval, Preprocessing
-from lesion_core.imaging.preprocess import Pipeline
+from lesion_core.data.samples import Picture
+from lesion_core.foreign_text import visible
+from lesion_core.imaging.arrays import Pixels
+from lesion_core.imaging.preprocess import Preprocessed
 from lesion_core.labels import diagnosis
+from lesion_core.runs.classifier import Run
 
 PLAIN = {"displayModeBar": False}
-SHORT = {
-    "dark_corner": "Corners",
-    "hair": "Hair",
-    "color": "Colour",
-    "clahe": "Contrast",
-    "detail": "Detail",
-    "resize": "Resize",
-}
-FITS = {"crop": "Crop", "pad": "Pad", "stretch": "Stretch"}
-
-run_name = st.session_state.get(state.RUN)
-run = cached_runs.run(str(run_name)) if run_name else None
-own = (
-    run.config.settings.preprocessing
-    if run
-    else Preprocessing(hair=HairRemoval(enabled=True), color=ColorConstancy(enabled=True))
-)
-DEFAULTS = {
-    state.DARK: own.dark_corner.enabled,
-    state.DARKNESS: own.dark_corner.darkness,
-    state.HAIR: own.hair.enabled,
-    state.HAIR_KERNEL: own.hair.kernel,
-    state.HAIR_THRESHOLD: own.hair.threshold,
-    state.HAIR_RADIUS: own.hair.radius,
-    state.COLOR: own.color.enabled,
-    state.POWER: own.color.power,
-    state.CLAHE: own.clahe.enabled,
-    state.CLIP: own.clahe.clip_limit,
-    state.TILES: own.clahe.tiles,
-    state.DETAIL: own.detail.enabled,
-    state.SHORT_SIDE: own.detail.short_side,
-    state.QUALITY: own.detail.quality,
-    state.SIZE: own.resize.size,
-    state.FIT: own.resize.fit,
-}
 
 
-def reset() -> None:
-    """Every control back to the run's own settings."""
-    st.session_state.update(DEFAULTS)
+def draw(run: Run | None) -> None:
+    """The page.
 
-
-def step(label: str, key: str, description: str) -> tuple[bool, DeltaGenerator]:
-    """The switch of a step, and the popover for its settings."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
-        on = st.toggle(label, value=bool(DEFAULTS[key]), key=key, bind="query-params")
-        settings = st.popover("", icon=":material/tune:", type="tertiary", help=f"Settings. {description}")
-    settings.caption(description)
-    return on, settings
-
-
-def slider(label: str, key: str, low: float, high: float, by: float, on: bool, description: str | None = None) -> float:
-    """A slider of whole numbers or of fractions, as its default is."""
-    kind = type(DEFAULTS[key])
-    return st.slider(
-        label,
-        kind(low),
-        kind(high),
-        DEFAULTS[key],
-        kind(by),
-        key=key,
-        bind="query-params",
-        disabled=not on,
-        help=description,
-        format="%.3f" if by < 0.01 else None,
+    Args:
+        run: Whose settings the controls stand on, and who is asked; without one, some steps are shown switched on.
+    """
+    page_title("What does each step change, and does it change the answer?")
+    answer = st.container()
+    picture = pick_picture()
+    own = (
+        run.config.settings.preprocessing
+        if run
+        else Preprocessing(hair=HairRemoval(enabled=True), color=ColorConstancy(enabled=True))
     )
-
-
-def controls() -> Preprocessing:
-    """One control a step, in the order of the pipeline."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        dark, of_dark = step("Corners", state.DARK, "Crop to the bright field of the dermatoscope.")
-        hair, of_hair = step("Hair", state.HAIR, "Find thin dark lines and fill them from beside.")
-        color, of_color = step("Colour", state.COLOR, "Shades of gray: take out the colour of the light.")
-        clahe, of_clahe = step("Contrast", state.CLAHE, "CLAHE on the lightness: more contrast, tile by tile.")
-        detail, of_detail = step(
-            "Detail",
-            state.DETAIL,
-            "One sharpness and one compression for every picture: "
-            "archives differ in both, and a model learns the archive by them.",
-        )
-        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
-            label = st.container(width="content")
-            of_size = st.popover(
-                "", icon=":material/tune:", type="tertiary", help="Settings of the resize, the last step."
-            )
-    with of_dark:
-        darkness = slider("Dark is under, grey levels", state.DARKNESS, 1, 120, 1, dark)
-    with of_hair:
-        kernel = slider("Widest hair, share of the short side", state.HAIR_KERNEL, 0.01, 0.2, 0.005, hair)
-        threshold = slider("Least darkness of a hair, grey levels", state.HAIR_THRESHOLD, 1, 100, 1, hair)
-        radius = slider("Inpainting radius, share of the short side", state.HAIR_RADIUS, 0.002, 0.05, 0.001, hair)
-    with of_color:
-        power = slider(
-            "Minkowski norm",
-            state.POWER,
-            1,
-            20,
-            1,
-            color,
-            "1 is gray world; large numbers look at the brightest pixels only.",
-        )
-    with of_clahe:
-        clip = slider("Clip limit", state.CLIP, 0.5, 10.0, 0.5, clahe)
-        tiles = slider("Tiles a side", state.TILES, 1, 32, 1, clahe)
-    with of_detail:
-        short_side = slider("Short side, pixels", state.SHORT_SIDE, 16, 2048, 1, detail)
-        quality = slider("JPEG quality", state.QUALITY, 1, 100, 1, detail)
-    with of_size:
-        size = st.number_input("Pixels a side", 16, 1024, own.resize.size, 16, key=state.SIZE, bind="query-params")
-        fit = choose("Fit", FITS, state.FIT, default=own.resize.fit, buttons=True)
-        st.caption("Crop: the centre square. Pad: all of it, borders mirrored. Stretch: all of it, the aspect lost.")
-    label.markdown(f"{FITS[fit]}, {size} px")
-    return own.model_copy(
-        update={
-            "dark_corner": own.dark_corner.model_copy(update={"enabled": dark, "darkness": darkness}),
-            "hair": own.hair.model_copy(
-                update={"enabled": hair, "kernel": kernel, "threshold": threshold, "radius": radius}
-            ),
-            "color": own.color.model_copy(update={"enabled": color, "power": power}),
-            "clahe": own.clahe.model_copy(update={"enabled": clahe, "clip_limit": clip, "tiles": tiles}),
-            "detail": own.detail.model_copy(update={"enabled": detail, "short_side": short_side, "quality": quality}),
-            "resize": own.resize.model_copy(update={"size": size, "fit": fit}),
+    settings = controls(own)
+    result = cached_images.preprocess(settings, picture.image)
+    table = step_table(picture.image, result)
+    left, right = st.columns([3, 1], gap="large")
+    with left:
+        draw_wipe(picture, result, own, settings, "The run's own settings" if run else "Default settings")
+    with right:
+        verdict = st.container()
+        draw_numbers(picture, result, run is not None, settings == own)
+    open_tabs(
+        {
+            "The answer": lambda: draw_answer(run, picture, result),
+            "Hair mask": lambda: draw_hair(picture, result),
+            "Colours": lambda: draw_colours(picture, result),
+            "Steps and time": lambda: draw_times(table),
         }
     )
+    found = findings(table)
+    if run is None:
+        answer.markdown(f"{found} There is no run to ask, so nothing is known of the answer.")
+    else:  # last: it may have to load a model
+        draw_verdict(run, picture, result, answer, verdict, found)
 
 
-page_title("What does each step change, and does it change the answer?")
-answer = st.container()
-picture = pick_picture()
-settings = controls()
-result = cached_images.preprocess(settings, picture.image)
-table = step_table(picture.image, result)
+def before_resize(picture: Picture, result: Preprocessed) -> Pixels:
+    """The image after all steps but the last."""
+    return result.steps[-2].image if len(result.steps) > 1 else picture.image
 
-# The picture ---------------------------------------------------------------------------------------------------
 
-left, right = st.columns([3, 1], gap="large")
-with left:
+def draw_wipe(
+    picture: Picture, result: Preprocessed, own: Preprocessing, settings: Preprocessing, title_of_own: str
+) -> None:
+    """The image before and after the chosen step."""
     names = [step.name for step in result.steps]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         until = choose(
-            "Show the picture after",
-            {name: SHORT[name] for name in names},
+            "Show the image after",
+            {name: SHORT_NAMES[name] for name in names},
             state.AFTER,
             default=names[-1],
             buttons=True,
             label_visibility="collapsed",
         )
         st.button(
-            "The run's own settings" if run else "Default settings",
-            on_click=reset,
+            title_of_own,
+            on_click=show_settings,
+            args=(own,),
             disabled=settings == own,
             icon=":material/restart_alt:",
         )
@@ -179,71 +98,74 @@ with left:
         after,
         labels=("original", f"after {STEP_NAMES[steps[-1].name].lower()}"),
         key="wipe",
-        alts=(f"The picture as it is: {picture.title}", f"The picture after {len(steps)} steps"),
-        label="Wipe between the original and the processed picture",
+        alts=(f"The image as it is: {visible(picture.title)}", f"The image after {len(steps)} steps"),
+        label="Wipe between the original and the processed image",
     )
     st.caption(
-        "Drag the handle or use the arrow keys: the original is left of it, the picture after the chosen step "
+        "Drag the handle or use the arrow keys: the original is left of it, the image after the chosen step "
         "right. What is faded is cropped away."
     )
-with right:
-    verdict = st.container()
-    st.metric("Preprocessing", f"{table['milliseconds'].sum():.0f} ms", help="When first computed on this picture.")
+
+
+def draw_numbers(picture: Picture, result: Preprocessed, has_run: bool, as_the_run: bool) -> None:
+    """Time, hair, and the badges."""
+    milliseconds = sum(step.milliseconds for step in result.steps)
+    st.metric("Preprocessing", f"{milliseconds:.0f} ms", help="When first computed on this image.")
     hair = next((step.mask for step in result.steps if step.mask is not None), None)
     if hair is not None:
         st.metric("Covered by hair", f"{100 * hair.mean():.1f} %")
     labels = [origin_badge(picture)]
     if picture.frame:
         height, width = picture.frame
-        labels.append((f"reduced from {width} x {height} pixels before the first step", "gray"))
-    if run:
-        labels.append(("the run's own settings", "gray") if settings == own else ("not the run's settings", "orange"))
-    badges(*labels, ("n = 1 picture", "gray"))
+        labels.append((f"reduced from {width} × {height} px before the first step", "gray"))
+    if has_run:
+        labels.append(("the run's own settings", "gray") if as_the_run else ("not the run's settings", "orange"))
+    badges(*labels, ("n = 1 image", "gray"))
 
-# The detail ----------------------------------------------------------------------------------------------------
 
-answers, hairs, colours, times = st.tabs(
-    ["The answer", "Hair mask", "Colours", "Steps and time"], key=state.TAB, bind="query-params"
-)
-with hairs:
-    if hair is None:
+def draw_hair(picture: Picture, result: Preprocessed) -> None:
+    """What was taken for hair, beside what it was found on."""
+    at = next((i for i, step in enumerate(result.steps) if step.mask is not None), None)
+    if at is None:
         st.info("Hair removal is switched off. Switch it on to see what it takes for hair.")
-    else:
-        first, second = st.columns(2)
-        with first:
-            seen = (
-                next(
-                    s.image
-                    for s, after_it in zip(result.steps, result.steps[1:], strict=False)
-                    if after_it.name == "hair"
-                )
-                if names[0] != "hair"
-                else picture.image
-            )
-            st.image(seen, width="stretch", alt="The picture before hair removal", caption="Before")
-        with second:
-            st.image(
-                hair.astype("uint8") * 255,
-                width="stretch",
-                alt="The hair mask: white is taken for hair",
-                caption=f"White is taken for hair: {100 * hair.mean():.2f} % of the picture",
-            )
-        st.caption("Look for white on the lesion itself: a network or streaks taken for hair are lost to the model.")
-with colours:
+        return
+    mask = result.steps[at].mask
+    assert mask is not None
+    first, second = st.columns(2)
+    first.image(
+        result.steps[at - 1].image if at else picture.image,
+        width="stretch",
+        alt="The image before hair removal",
+        caption="Before",
+    )
+    second.image(
+        mask.astype(np.uint8) * 255,
+        width="stretch",
+        alt="The hair mask: white is taken for hair",
+        caption=f"White is taken for hair: {100 * mask.mean():.2f} % of the image",
+    )
+    st.caption("Look for white on the lesion itself: a network or streaks taken for hair are lost to the model.")
+
+
+def draw_colours(picture: Picture, result: Preprocessed) -> None:
+    """Histograms before and after."""
     st.plotly_chart(
         rgb_histograms(picture.image, result.image),
         width="stretch",
         config=PLAIN,
         key="histograms",
-        alt="Three histograms: red, green and blue of the original and of the processed picture",
+        alt="Three histograms: red, green and blue of the original and of the processed image",
     )
     st.caption(
-        "Each panel is a colour channel from dark to bright: the grey area is the original, the line the "
-        "processed picture. Colour constancy moves whole curves, local contrast widens them."
+        "Each panel is a colour channel from dark to bright: the grey area is the original, the line the processed "
+        "image. Colour constancy moves whole curves, local contrast widens them."
     )
-with times:
+
+
+def draw_times(table: pd.DataFrame) -> None:
+    """A row per step."""
     st.dataframe(
-        table.replace({"found": {"": None}}),
+        table.assign(found=table["found"].where(table["found"] != "", None)),
         hide_index=True,
         width="stretch",
         placeholder="",
@@ -258,57 +180,61 @@ with times:
             ),
         },
     )
-    st.caption("A row a step, in the order in which they are applied. Times are of the first computation here.")
+    st.caption("One row per step, in the order in which they are applied. Times are of the first computation here.")
 
-# The answer, last: it may have to load a model ----------------------------------------------------------------
 
-found = "; ".join(f"{r.step.lower()}: {r.found}" for r in table[:-1].itertuples() if r.found)
-found = f"{found[:1].upper()}{found[1:]}." if found else "No step before the resize is switched on."
-if run is None:
-    with answer:
-        st.markdown(f"{found} There is no run to ask, so nothing is known of the answer.")
-    with answers:
-        st.info("There is no run to ask. Train one: `python -m lesion_core train --help`.")
-else:
+def draw_verdict(
+    run: Run, picture: Picture, result: Preprocessed, answer: DeltaGenerator, verdict: DeltaGenerator, found: str
+) -> None:
+    """Whether the answer changes: a sentence under the title, two figures beside the image."""
     as_it_is = cached_runs.predict(run, picture.image)
-    changed = Pipeline(settings).before_resize(picture.image)
-    after_steps = cached_runs.predict(run, changed)
+    after_steps = cached_runs.predict(run, before_resize(picture, result))
     old, new = diagnosis(as_it_is.code), diagnosis(after_steps.code)
     then, now = f"{100 * as_it_is.confidence:.0f} %", f"{100 * after_steps.confidence:.0f} %"
-    with answer:
-        if old.code == new.code:
-            description = f"The answer stays **{old.name}** ({then} before the steps, {now} after them)."
-        else:
-            description = f"**The answer changes** from {old.name} ({then}) to **{new.name}** ({now})."
-        st.markdown(f"{description} {found}")
-    with verdict:
-        st.metric("As it is", f"{old.code} {then}", help=old.name)
-        st.metric("After the steps", f"{new.code} {now}", help=new.name)
-    with answers:
-        p, q = (pd.Series(x.probabilities, index=list(x.classes)) for x in (as_it_is, after_steps))
-        st.plotly_chart(
-            change_of_answer(p, q),
-            width="stretch",
-            config=PLAIN,
-            key="answers",
-            alt="The probabilities of the five most probable diagnoses, before and after the steps",
-        )
-        st.caption(
-            "Each row is a diagnosis: the open circle is the picture as it is, the full one the picture after "
-            "the steps. A long line is a large change; a single circle is none."
-        )
-        st.markdown(
-            f"Run **{run.name}** always applies its own preprocessing. The open circles are its answer to the picture "
-            "as it is. For the full ones, the picture after the chosen steps, all but the resize, was given to it as a "
-            "new picture, and its own preprocessing came on top. A model is only as good as on pictures prepared like "
-            "those it learned from: a changed answer shows how much it depends on the preparation, not that the steps "
-            "are better or worse."
-        )
+    if old.code == new.code:
+        description = f"The answer stays **{old.name}** ({then} before the steps, {now} after them)."
+    else:
+        description = f"**The answer changes** from {old.name} ({then}) to **{new.name}** ({now})."
+    answer.markdown(f"{description} {found}")
+    verdict.metric("As it is", f"{old.code} {then}", help=old.name)
+    verdict.metric("After the steps", f"{new.code} {now}", help=new.name)
+
+
+def draw_answer(run: Run | None, picture: Picture, result: Preprocessed) -> None:
+    """The probabilities before and after the steps."""
+    if run is None:
+        st.info("There is no run to ask. Train one: `python -m lesion_core train --help`.")
+        return
+    found = (cached_runs.predict(run, image) for image in (picture.image, before_resize(picture, result)))
+    before, after = (pd.Series(one.probabilities, index=list(one.classes)) for one in found)
+    st.plotly_chart(
+        change_of_answer(before, after),
+        width="stretch",
+        config=PLAIN,
+        key="answers",
+        alt="The probabilities of the five most probable diagnoses, before and after the steps",
+    )
+    st.caption(
+        "Each row is a diagnosis: the open circle is the image as it is, the full one the image after the steps. "
+        "A long line is a large change; a single circle is none."
+    )
+    st.markdown(
+        f"Run **{literal(run.name)}** always applies its own preprocessing. The open circles are its answer to the "
+        "image as it is. For the full ones, the image after the chosen steps, all but the resize, was given to it as "
+        "a new image, and its own preprocessing came on top. A model is only as good as on images prepared like "
+        "those it learned from: a changed answer shows how much it depends on the preparation, not that the steps "
+        "are better or worse."
+    )
+
+
+run_name = st.session_state.get(state.RUN)
+draw(cached_runs.run(str(run_name)) if run_name else None)
 how_to_read(
     "The steps are applied from left to right; what one takes away, no later one brings back.",
-    "A step can look better to you and be worse for the model, which learned from pictures prepared in its own way.",
-    "Where the pictures of one archive are sharper than those of another and show other diagnoses, a model learns the "
+    "A step can look better to you and be worse for the model, which learned from images prepared in its own way.",
+    "Where the images of one archive are sharper than those of another and show other diagnoses, a model learns the "
     "sharpness; equal detail takes that sign away.",
-    "The last step shrinks the picture to the square that the model reads: what you cannot see there, it cannot.",
-    "One picture proves nothing about a step: that takes a whole test split and a model trained for it.",
+    "The last step shrinks the image to the square that the model reads: what you cannot see there, the model cannot "
+    "see either.",
+    "One image proves nothing about a step: that takes a whole test split and a model trained for it.",
 )

@@ -20,8 +20,20 @@ STEP_NAMES: dict[str, str] = {
 }
 
 
+SHORT_NAMES: dict[str, str] = {
+    "reduce": "Reduction",
+    "dark_corner": "Corners",
+    "hair": "Hair",
+    "color": "Colour",
+    "clahe": "Contrast",
+    "detail": "Detail",
+    "resize": "Resize",
+}
+"""The same on a button."""
+
+
 def step_table(original: Pixels, result: Preprocessed) -> pd.DataFrame:
-    """A row a step: step, milliseconds, changed (mean difference in grey levels from the step before; NaN where the
+    """A row per step: step, milliseconds, changed (mean difference in grey levels from the step before; NaN where the
     step changes the frame), size, found (a sentence)."""
     rows, before = [], original
     for step in result.steps:
@@ -44,7 +56,7 @@ def step_table(original: Pixels, result: Preprocessed) -> pd.DataFrame:
 def _found(name: str, step: Step, before: Pixels) -> str:
     mask, gains, box = step.mask, step.gains, step.box
     if mask is not None:
-        return f"hair on {percent(mask.mean())} of the picture" if mask.any() else "no hair"
+        return f"hair on {percent(mask.mean())} of the image" if mask.any() else "no hair"
     if gains is not None:
         return "red × {:.2f}, green × {:.2f}, blue × {:.2f}".format(*gains)
     if box is not None:
@@ -57,3 +69,14 @@ def _found(name: str, step: Step, before: Pixels) -> str:
         was, now = (min(image.shape[:2]) for image in (before, step.image))
         return f"short side {was} to {now} px, compressed" if now < was else "compressed"
     return ""
+
+
+def findings(table: pd.DataFrame) -> str:
+    """What the steps before the resize found, as a sentence.
+
+    Args:
+        table: From `step_table`.
+    """
+    rows = zip(table["step"][:-1].astype(str), table["found"][:-1].astype(str), strict=True)
+    found = "; ".join(f"{step.lower()}: {what}" for step, what in rows if what)
+    return f"{found[:1].upper()}{found[1:]}." if found else "No step before the resize is switched on."
