@@ -1,4 +1,4 @@
-"""What the pages of data and preprocessing count and draw: pure functions from tables to tables and figures."""
+"""What the page Dataset says of a table, in numbers and sentences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from app.figures.style import CODES, UNKNOWN, axis_name, percent
+from app.figures.style import CODES, NOT_RECORDED, ROLE_NAMES, axis_name, percent
 from lesion_core.analysis.intervals import Interval, share_interval
 from lesion_core.labels import diagnosis
 
@@ -21,15 +21,12 @@ def lesions(table: pd.DataFrame) -> pd.Series[str]:
     return table["lesion_id"].fillna(table["image_id"])
 
 
-# A data set ----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Facts:
     """A data set in numbers.
 
     Attributes:
-        counts: A row a diagnosis, the largest first: code, images, missing, lesions.
+        counts: A row per diagnosis, the largest first: code, images, missing, lesions.
         images: Images listed.
         lesions: Different lesions; images whose lesion is not published count as one each.
         without_lesion: Images whose lesion is not published.
@@ -54,7 +51,7 @@ def facts(table: pd.DataFrame, missing: tuple[str, ...] = ()) -> Facts:
     """
     rows = pd.DataFrame(
         {
-            "code": table["diagnosis"].fillna(UNKNOWN),
+            "code": table["diagnosis"].fillna(NOT_RECORDED),
             "lesion": lesions(table),
             "missing": table["image_id"].isin(missing),
         }
@@ -66,7 +63,7 @@ def facts(table: pd.DataFrame, missing: tuple[str, ...] = ()) -> Facts:
         .reset_index()
     )
     bad = {code for code in CODES if diagnosis(code).malignancy != "benign"}
-    labelled = (rows["code"] != UNKNOWN).to_numpy(bool)
+    labelled = (rows["code"] != NOT_RECORDED).to_numpy(bool)
     malignant = share_interval(rows["code"].isin(bad).to_numpy(bool), labelled, rows["lesion"].to_numpy(str))
     return Facts(
         counts, len(table), rows["lesion"].nunique(), int(table["lesion_id"].isna().sum()), len(missing), malignant
@@ -91,7 +88,7 @@ def missing_people(table: pd.DataFrame) -> str:
 
 def headline(table: pd.DataFrame, found: Facts) -> str:
     """The answer of the page: how much, of what, and who is missing."""
-    known = found.counts[found.counts["code"] != UNKNOWN]
+    known = found.counts[found.counts["code"] != NOT_RECORDED]
     total = int(known["images"].sum())
     if not total:
         return f"**{found.images:,} images** without a diagnosis. {missing_people(table)}"
@@ -122,12 +119,10 @@ def roles_table(table: pd.DataFrame, predictions: pd.DataFrame, classes: tuple[s
     if known.empty:
         return pd.DataFrame()
     counts = pd.crosstab(known["label"], known["split"])
-    counts = counts.reindex(columns=[r for r in ("train", "select", "calibrate", "test") if r in counts])
+    counts = counts.reindex(columns=[role for role in ROLE_NAMES if role in counts])
     counts = counts.reindex([code for code in classes if code in counts.index])
+    counts = counts.rename(columns=ROLE_NAMES)
     counts["together"] = counts.sum(axis=1)
     counts.loc["together"] = counts.sum()
     counts.insert(0, "diagnosis", [c if c == "together" else axis_name(str(c)) for c in counts.index])
     return counts.reset_index(drop=True)
-
-
-# Preprocessing -------------------------------------------------------------------------------------------------

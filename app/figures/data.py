@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.figures.style import CODES, LEGEND, MARGIN, SEXES, UNKNOWN, axis_colour, axis_name
+from app.figures.style import CODES, LEGEND, MARGIN, NOT_RECORDED, SEXES, axis_colour, axis_name
+from app.foreign_text import chart_text
 
 
 def diagnosis_bars(counts: pd.DataFrame, height: int = 340) -> go.Figure:
@@ -55,7 +56,7 @@ def diagnosis_bars(counts: pd.DataFrame, height: int = 340) -> go.Figure:
 
 
 def age_histogram(table: pd.DataFrame, height: int = 320) -> go.Figure:
-    """Images by age in steps of five years, a bar a sex."""
+    """Images by age in steps of five years, a bar per sex."""
     rows = table[table["age"].notna()]
     bins = (rows["age"] // 5 * 5).astype(int)
     ages = list(range(0, max(90, int(bins.max()) + 5 if len(bins) else 90), 5))
@@ -70,7 +71,7 @@ def age_histogram(table: pd.DataFrame, height: int = 320) -> go.Figure:
                 customdata=[age + 5 for age in ages],
             )
             for value, colour in SEXES.items()
-            if ((sex := rows["sex"].fillna(UNKNOWN)) == value).any()
+            if ((sex := rows["sex"].fillna(NOT_RECORDED)) == value).any()
         ]
     )
     figure.update_layout(
@@ -90,13 +91,13 @@ def share_bars(table: pd.DataFrame, column: str, names: Mapping[str, tuple[str, 
 
     Args:
         table: A catalog's table.
-        column: Its column; NA counts as unknown.
+        column: Its column; NA counts as not recorded.
         names: Value to name and colour, in order; other values keep their own name, in grey.
         height: Pixels.
     """
-    values = table[column].fillna(UNKNOWN).astype(str)
-    counts = pd.crosstab(table["diagnosis"].fillna(UNKNOWN), values)
-    counts = counts.reindex([c for c in (UNKNOWN, *reversed(CODES)) if c in counts.index])
+    values = table[column].fillna(NOT_RECORDED).astype(str)
+    counts = pd.crosstab(table["diagnosis"].fillna(NOT_RECORDED), values)
+    counts = counts.reindex([c for c in (NOT_RECORDED, *reversed(CODES)) if c in counts.index])
     totals = counts.sum(axis=1)
     axis = [f"{axis_name(str(code))}, n = {totals[code]:,}" for code in counts.index]
     present = [str(value) for value in counts]
@@ -107,7 +108,7 @@ def share_bars(table: pd.DataFrame, column: str, names: Mapping[str, tuple[str, 
                 x=counts[value] / totals,
                 y=axis,
                 orientation="h",
-                name=names.get(value, (value, ""))[0],
+                name=chart_text(names.get(value, (value, ""))[0]),
                 marker_color=names.get(value, ("", "#8A9496"))[1],
                 customdata=counts[value],
                 hovertemplate="%{y}<br>%{fullData.name}: %{x:.1%} (%{customdata:,})<extra></extra>",
@@ -129,20 +130,23 @@ def share_bars(table: pd.DataFrame, column: str, names: Mapping[str, tuple[str, 
 
 def site_bars(table: pd.DataFrame) -> go.Figure:
     """Images by site of the body, the most frequent first, in the diagnosis colours."""
-    counts = pd.crosstab(table["site"].fillna(UNKNOWN), table["diagnosis"].fillna(UNKNOWN))
+    counts = pd.crosstab(table["site"].fillna(NOT_RECORDED), table["diagnosis"].fillna(NOT_RECORDED))
     order = counts.sum(axis=1).sort_values()
     rows = counts.loc[order.index]
+    places = list(range(len(rows)))
+    names = [chart_text(str(site)) for site in rows.index]
     figure = go.Figure(
         [
             go.Bar(
                 x=rows[code],
-                y=list(rows.index),
+                y=places,
                 orientation="h",
                 name=code,
                 marker_color=axis_colour(code),
-                hovertemplate=f"%{{y}}, {axis_name(code)}: %{{x:,}}<extra></extra>",
+                customdata=names,
+                hovertemplate=f"%{{customdata}}, {axis_name(code)}: %{{x:,}}<extra></extra>",
             )
-            for code in (*CODES, UNKNOWN)
+            for code in (*CODES, NOT_RECORDED)
             if code in rows
         ]
     )
@@ -153,6 +157,6 @@ def site_bars(table: pd.DataFrame) -> go.Figure:
         barmode="stack",
         legend=LEGEND,
         xaxis={"title": "images", "tickformat": ","},
-        yaxis={"title": None},
+        yaxis={"title": None, "tickvals": places, "ticktext": names},
     )
     return figure

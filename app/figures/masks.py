@@ -10,12 +10,12 @@ from app.figures.style import ACCENT, MUTED, RIGHT, WRONG, percent, styled
 
 
 def jaccard_histogram(jaccard: ArrayLike, threshold: float, mine: float | None = None) -> go.Figure:
-    """How many pictures have a mask of each quality; those under the threshold are failures.
+    """How many images have a mask of each quality; those under the threshold are failures.
 
     Args:
         jaccard: (N,) in [0, 1].
         threshold: Under which a mask counts as a failure.
-        mine: The Jaccard of the picture on the page, if its true mask is known.
+        mine: The Jaccard of the image on the page, if its true mask is known.
     """
     values = np.asarray(jaccard, dtype=np.float64)
     edges = np.linspace(0, 1, 41)
@@ -28,7 +28,7 @@ def jaccard_histogram(jaccard: ArrayLike, threshold: float, mine: float | None =
             width=0.022,
             marker={"color": np.where(failed, WRONG, RIGHT).tolist(), "line": {"width": 0}},
             customdata=np.stack([edges[:-1], edges[1:]], axis=1),
-            hovertemplate="Jaccard %{customdata[0]:.3f} to %{customdata[1]:.3f}: %{y} pictures<extra></extra>",
+            hovertemplate="Jaccard %{customdata[0]:.3f} to %{customdata[1]:.3f}: %{y} images<extra></extra>",
         )
     )
     styled(figure, 320, showlegend=False, bargap=0)
@@ -50,12 +50,12 @@ def jaccard_histogram(jaccard: ArrayLike, threshold: float, mine: float | None =
             x=mine,
             y=0.86,
             yref="paper",
-            text=" this picture ",
+            text=" this image ",
             showarrow=False,
             yanchor="top",
             xanchor="right" if mine > 0.5 else "left",
             font={"color": MUTED},
         )
     figure.update_xaxes(title="Jaccard with the expert's mask", range=[0, 1], fixedrange=True)
-    figure.update_yaxes(title="pictures", rangemode="tozero", fixedrange=True)
+    figure.update_yaxes(title="images", rangemode="tozero", fixedrange=True)
     return figure

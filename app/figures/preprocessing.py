@@ -53,7 +53,7 @@ def rgb_histograms(before: Pixels, after: Pixels, height: int = 260) -> go.Figur
 
 
 def change_of_answer(before: pd.Series[float], after: pd.Series[float], top: int = 5, height: int = 260) -> go.Figure:
-    """The most probable diagnoses: an open circle for the picture as it is, a full one after the steps.
+    """The most probable diagnoses: an open circle for the image as it is, a full one after the steps.
 
     Args:
         before: Probability by code.

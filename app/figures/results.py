@@ -10,7 +10,21 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
-from app.figures.style import ACCENT, GRID, INK, MUTED, PALE, SHARES, colour_of, lengths, name_of, styled, swatch
+from app.figures.style import (
+    ACCENT,
+    GRID,
+    INK,
+    MUTED,
+    PALE,
+    ROLE_NAMES,
+    SHARES,
+    colour_of,
+    lengths,
+    name_of,
+    styled,
+    swatch,
+)
+from app.foreign_text import chart_text
 
 
 def confusion_matrix(
@@ -21,12 +35,12 @@ def confusion_matrix(
     Args:
         counts: (K, K), true class by row, predicted class by column.
         classes: K codes.
-        n: (K,) pictures of each true class; more than its row adds up to where a picture is undecided.
+        n: (K,) images of each true class; more than its row adds up to where an image is undecided.
         chosen: Truth and prediction of a cell to frame.
         height: Pixels.
 
     Returns:
-        One trace of K * K points, row by row. A class without pictures has empty, uncoloured cells.
+        One trace of K * K points, row by row. A class without images has empty, uncoloured cells.
     """
     cells, totals = np.asarray(counts), np.asarray(n, dtype=np.float64)
     k = len(classes)
@@ -58,7 +72,7 @@ def confusion_matrix(
                 "line": {"color": ["#D55E00" if f else GRID for f in framed], "width": [3 if f else 1 for f in framed]},
             },
             hovertemplate="truth %{customdata[0]}, the model says %{customdata[1]}: "
-            "%{customdata[2]} pictures<extra></extra>",
+            "%{customdata[2]} images<extra></extra>",
             # A click marks the cell by its frame; the others stay readable.
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}},
@@ -106,7 +120,7 @@ CLASS_METRICS = {
 
 
 def per_class(table: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
-    """Figures of each class as dots with intervals, one panel a metric.
+    """Figures of each class as dots with intervals, one panel per metric.
 
     Args:
         table: Long form, with class, metric, value, low, high, n_images. A figure that is NaN has no dot.
@@ -146,7 +160,7 @@ def per_class(table: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
 def runs_side_by_side(
     tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], chosen: str, height: int = 470
 ) -> go.Figure:
-    """Figures of several runs as dots with intervals, under each figure a row a run.
+    """Figures of several runs as dots with intervals, under each figure a row per run.
 
     Args:
         tables: By run: value, low, high by metric. A figure that is NaN has no dot.
@@ -158,14 +172,14 @@ def runs_side_by_side(
     ticks: dict[float, str] = {}
     row, lowest = 0.0, 0.8
     for key, name in metrics.items():
-        ticks[row] = f"<b>{name}</b>"
+        ticks[row] = f"<b>{chart_text(name)}</b>"
         for run, table in tables.items():
             row += 1
             found = table.loc[key]
             value, low, high = (found[[c]].to_numpy(np.float64) for c in ("value", "low", "high"))
             lowest = float(np.nanmin([lowest, value[0], low[0]]))
             colour = ACCENT if run == chosen else MUTED
-            ticks[row] = f'<span style="color:{colour}">{run}</span>'
+            ticks[row] = f'<span style="color:{colour}">{chart_text(run)}</span>'
             figure.add_trace(
                 go.Scatter(
                     x=value,
@@ -175,7 +189,7 @@ def runs_side_by_side(
                     cliponaxis=False,
                     marker={"size": 10, "color": colour, "symbol": "circle" if run == chosen else "circle-open"},
                     error_x={**lengths(low, value, high), "color": colour},
-                    customdata=[[run, name, low[0], high[0]]],
+                    customdata=[[chart_text(run), chart_text(name), low[0], high[0]]],
                     hovertemplate="%{customdata[0]}, %{customdata[1]}: %{x:.3f} (%{customdata[2]:.3f} to "
                     "%{customdata[3]:.3f})<extra></extra>",
                 )
@@ -199,7 +213,7 @@ def runs_side_by_side(
 
 
 def roc_by_class(curves: pd.DataFrame, auroc: Mapping[str, float]) -> go.Figure:
-    """ROC curves, one a class in its colour, with the area in the legend.
+    """ROC curves, one per class in its colour, with the area in the legend.
 
     Args:
         curves: class, fpr, tpr.
@@ -275,7 +289,7 @@ def reliability_diagram(before: pd.DataFrame, after: pd.DataFrame) -> go.Figure:
 
 
 def training_history(history: pd.DataFrame, best_epoch: int | None) -> go.Figure:
-    """Loss and balanced accuracy by epoch, train and select.
+    """Loss and balanced accuracy by epoch, of the training and the validation set.
 
     Args:
         history: Long form: epoch, phase, metric, value. What is not there is not drawn.
@@ -293,7 +307,7 @@ def training_history(history: pd.DataFrame, best_epoch: int | None) -> go.Figure
                     x=rows["epoch"] + 1,
                     y=rows["value"],
                     mode="lines+markers",
-                    name=f"{panels[metric].lower()}, {phase}",
+                    name=f"{panels[metric].lower()}, {ROLE_NAMES[phase]}",
                     line={"color": colour, "dash": dash, "width": 2},
                     marker={"size": 6},
                     hovertemplate="epoch %{x}: %{y:.3f}<extra></extra>",

@@ -9,21 +9,23 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.figures.style import ACCENT, MUTED, PALE, SMALLEST, WRONG, lengths, styled
+from app.foreign_text import chart_text
 from lesion_core.explain.faithfulness import Curve
 
 
 def share_dots(
     table: pd.DataFrame, title: str, smallest: int = SMALLEST, colours: Mapping[str, str] | None = None
 ) -> go.Figure:
-    """Shares of groups as dots with intervals; groups under `smallest` pictures are grey.
+    """Shares of groups as dots with intervals; groups under `smallest` images are grey.
 
     Args:
         table: group, n, share, low, high, from top to bottom; groups that are NaN have no dot.
         title: What the share is, on the axis.
-        smallest: Pictures under which a share says little.
+        smallest: Images under which a share says little.
         colours: By group; the others have the accent.
     """
     groups = table["group"].astype(str).tolist()
+    names = [chart_text(group) for group in groups]
     value, low, high = (table[c].to_numpy(np.float64) for c in ("share", "low", "high"))
     n = table["n"].to_numpy(np.int64)
     figure = go.Figure()
@@ -39,7 +41,7 @@ def share_dots(
                 cliponaxis=False,
                 marker={"size": 10, "color": colour},
                 error_x={**lengths(low[one], value[one], high[one]), "color": colour},
-                customdata=[[group, n[i], low[i], high[i]]],
+                customdata=[[names[i], n[i], low[i], high[i]]],
                 hovertemplate="%{customdata[0]}: %{x:.1%} (%{customdata[2]:.1%} to %{customdata[3]:.1%}), "
                 "n = %{customdata[1]}<extra></extra>",
             )
@@ -47,8 +49,8 @@ def share_dots(
     styled(figure, 90 + 28 * max(len(groups), 1), margin={"l": 200, "r": 24, "t": 8, "b": 48})
     figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title=title, fixedrange=True)
     labels = [
-        f'<span style="color:{MUTED}">{g}, n {c:,}</span>' if c < smallest else f"{g}, n {c:,}"
-        for g, c in zip(groups, n, strict=True)
+        f'<span style="color:{MUTED}">{name}, n {c:,}</span>' if c < smallest else f"{name}, n {c:,}"
+        for name, c in zip(names, n, strict=True)
     ]
     figure.update_yaxes(
         tickvals=list(range(len(groups))), ticktext=labels, range=[len(groups) - 0.5, -0.5], fixedrange=True
@@ -69,7 +71,7 @@ def answer_curves(curves: Mapping[str, Curve]) -> go.Figure:
                 x=curve.share,
                 y=curve.answer,
                 mode="lines+markers",
-                name=f"{kind}, area {curve.area:.3f}",
+                name=f"{chart_text(kind)}, area {curve.area:.3f}",
                 line={
                     "color": WRONG if kind == "deletion" else ACCENT,
                     "dash": "solid" if kind == "deletion" else "dash",

@@ -1,5 +1,8 @@
 """The charts of the pages of results: data in, a Plotly figure out. No Streamlit, no files, no model.
 
+Names that are not ours (of runs, sites, kinds of images) go through `app.foreign_text.chart_text`, as Plotly reads
+tags, and stand at a place of their own on an axis, which would compute an id such as 1e5 or a date.
+
 Diagnoses have the colours of `lesion_core.labels`. Right, wrong and strange differ in lightness as well as in
 hue, and what is a threshold or a reference is a line with words on it, so that no chart needs colour to be read.
 """
@@ -17,17 +20,19 @@ from lesion_core.labels import AKIEC, DIAGNOSES, diagnosis
 INK, MUTED, GRID, PALE = "#1C2B2D", "#6B7A7C", "#E3E8E6", "#B9C4C3"
 ACCENT = "#0B6E75"
 RIGHT, WRONG, STRANGE = "#8CC0C2", "#1C2B2D", "#8561A8"
-"""Pictures with a correct answer, with a wrong one, and pictures that are no lesion."""
+"""Images with a correct answer, with a wrong one, and images that show no lesion."""
 SHARES = [[0.0, "#F4F7F6"], [0.25, "#BFDCDD"], [0.5, "#74B3B6"], [0.75, "#2F868B"], [1.0, "#064A50"]]
 """Shares from 0 to 1 in one hue, light to dark."""
 SIDES = {"benign": "#2C6E9B", "malignant": "#9C3D00"}
 
+ROLE_NAMES = {"train": "training set", "select": "validation set", "calibrate": "calibration set", "test": "test set"}
+"""The role of an image in a run to what a person reads."""
 SMALLEST = 20
-"""Pictures of a group under which its share says little."""
-UNKNOWN = "unknown"
+"""Images of a group under which its share says little."""
+NOT_RECORDED = "not recorded"
 SOFT = "#A9C6C4"
 NOTHING = "#D9DFDD"
-SEXES = {"female": ACCENT, "male": SOFT, UNKNOWN: NOTHING}
+SEXES = {"female": ACCENT, "male": SOFT, NOT_RECORDED: NOTHING}
 CONFIRMATIONS: dict[str, tuple[str, str]] = {
     "histo": ("histopathology", "#0B6E75"),
     "confocal": ("confocal microscopy", "#4C9296"),
@@ -35,7 +40,7 @@ CONFIRMATIONS: dict[str, tuple[str, str]] = {
     "consensus": ("consensus of experts", "#C2D8D6"),
     "clinical": ("one clinician", "#E8D9B5"),
     "synthetic": ("made by code", "#B9A3D0"),
-    UNKNOWN: (UNKNOWN, NOTHING),
+    NOT_RECORDED: (NOT_RECORDED, NOTHING),
 }
 """How a diagnosis was confirmed: name and colour, the surest first."""
 CODES = (*DIAGNOSES, AKIEC.code)
@@ -100,7 +105,7 @@ def axis_name(code: str) -> str:
     """A diagnosis as it is written at an axis."""
     return (
         "without diagnosis"
-        if code == UNKNOWN
+        if code == NOT_RECORDED
         else f"{diagnosis(code).name} ({code})"
         if code != "AKIEC"
         else "actinic k. or squamous cell c. (AKIEC)"
@@ -108,4 +113,4 @@ def axis_name(code: str) -> str:
 
 
 def axis_colour(code: str) -> str:
-    return NOTHING if code == UNKNOWN else diagnosis(code).colour
+    return NOTHING if code == NOT_RECORDED else diagnosis(code).colour

@@ -163,7 +163,11 @@ class TestHistory:
 
     def test_a_line_each_in_the_order_of_epochs_from_one(self) -> None:
         figure = result_figures.training_history(self.rows, 1)
-        assert [t.name for t in figure.data] == ["loss, train", "loss, select", "balanced accuracy, select"]
+        assert [t.name for t in figure.data] == [
+            "loss, training set",
+            "loss, validation set",
+            "balanced accuracy, validation set",
+        ]
         assert list(figure.data[0].x) == [1, 2] and list(figure.data[0].y) == [1, 2]
         assert {shape.x0 for shape in figure.layout.shapes} == {2}
 

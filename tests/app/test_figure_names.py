@@ -1,0 +1,149 @@
+"""Names that are not ours in charts: what Plotly draws of them is what they are, letter by letter.
+
+Plotly reads tags in titles, ticks, legends and hover texts, fills in `%{...}` in hover templates, and computes what
+stands on an axis without ticks of its own: 1e5 would be a number there, 2020-01-01 a date.
+"""
+
+from __future__ import annotations
+
+import html
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from app.figures import data, masks, preprocessing, results, shares
+from lesion_core.explain.faithfulness import Curve
+from lesion_core.foreign_text import visible
+
+NAMES = (
+    "<b>bold</b> & <script>x</script>",
+    "&lt;i&gt; &amp;",
+    "1e5",
+    "1e05",
+    "2020-01-01",
+    "%{x} %{customdata[0]}",
+    "<br>two<br>lines",
+    "$\\alpha$ _a_ *b*",
+    "line\nbreak \u202ebackwards",
+    "=SUM(1)",
+)
+"""Plotly, like a browser, would make something else of each."""
+INTERVAL = {"value": [0.5], "low": [0.4], "high": [0.6]}
+
+
+def share_dots() -> go.Figure:
+    table = pd.DataFrame({"group": NAMES, "n": np.arange(15, 15 + len(NAMES)), "share": 0.5, "low": 0.4, "high": 0.6})
+    return shares.share_dots(table, "rejected")
+
+
+def runs_side_by_side() -> go.Figure:
+    table = pd.DataFrame(INTERVAL, index=["recall"])
+    return results.runs_side_by_side(dict.fromkeys(NAMES, table), {"recall": "Recall"}, NAMES[0])
+
+
+def catalog() -> pd.DataFrame:
+    """A catalog's table whose texts are the names."""
+    n = len(NAMES)
+    return pd.DataFrame(
+        {"diagnosis": ["MEL", "NV"] * n, "site": NAMES * 2, "dx_type": NAMES * 2, "age": 40.0, "sex": NAMES * 2}
+    )
+
+
+def answer_curves() -> go.Figure:
+    curve = Curve(np.linspace(0, 1, 3), np.linspace(1, 0, 3))
+    return shares.answer_curves(dict.fromkeys(NAMES, curve))
+
+
+FOREIGN: dict[Callable[..., go.Figure], Callable[[], go.Figure]] = {
+    shares.share_dots: share_dots,
+    shares.answer_curves: answer_curves,
+    results.runs_side_by_side: runs_side_by_side,
+    data.site_bars: lambda: data.site_bars(catalog()),
+    data.share_bars: lambda: data.share_bars(catalog(), "dx_type", {}),
+}
+"""Figures that show names from outside, drawn with these."""
+OURS = {
+    results.confusion_matrix,
+    results.per_class,
+    results.roc_by_class,
+    results.reliability_diagram,
+    results.training_history,
+    data.diagnosis_bars,
+    data.age_histogram,
+    masks.jaccard_histogram,
+    preprocessing.rgb_histograms,
+    preprocessing.change_of_answer,
+}
+"""Figures that show only diagnoses, which must be known ones, and words of this project."""
+
+
+def texts(figure: go.Figure) -> Iterator[str]:
+    """Everything in a figure that Plotly reads markup in."""
+
+    def walk(value: Any, key: str) -> Iterator[str]:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                yield from walk(inner, name)
+        elif isinstance(value, list | tuple | np.ndarray):
+            for inner in value:
+                yield from walk(inner, key)
+        elif isinstance(value, str) and key in ("text", "ticktext", "name", "customdata", "hovertemplate", "x", "y"):
+            yield value
+
+    yield from walk(figure.to_dict(), "")
+
+
+def drawn(text: str) -> str:
+    """What a reader sees of a text: our own tags gone, entities resolved."""
+    return html.unescape(re.sub(r"</?(?:b|span|extra)\b[^>]*>|<br>", "", text))
+
+
+def test_every_figure_is_either_drawn_with_odd_names_or_takes_none() -> None:
+    made = {
+        function
+        for module in (data, masks, preprocessing, results, shares)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
+    assert made == set(FOREIGN) | OURS
+
+
+@pytest.mark.parametrize("draw", FOREIGN.values(), ids=[function.__name__ for function in FOREIGN])
+def test_names_are_drawn_letter_by_letter(draw: Callable[[], go.Figure]) -> None:
+    figure = draw()
+    found = list(texts(figure))
+    for name in NAMES:
+        assert any(visible(name) in drawn(text) for text in found), name
+    for text in found:
+        assert not re.search(r"<(?!/?(?:b|span|extra)\b|br>)", text), "a tag that is not ours"
+        assert "<b>bold" not in text and "<br>two" not in text, "a tag of a name"
+
+
+@pytest.mark.parametrize("draw", FOREIGN.values(), ids=[function.__name__ for function in FOREIGN])
+def test_a_name_is_never_part_of_a_template(draw: Callable[[], go.Figure]) -> None:
+    for trace in draw().data:
+        assert "customdata[0]} %{" not in (trace.hovertemplate or "") and "%{x} %{customdata[0]}" not in (
+            trace.hovertemplate or ""
+        )
+
+
+@pytest.mark.parametrize("draw", FOREIGN.values(), ids=[function.__name__ for function in FOREIGN])
+def test_a_name_is_never_a_place_that_plotly_computes(draw: Callable[[], go.Figure]) -> None:
+    figure = draw()
+    for trace in figure.data:
+        for axis in ("x", "y"):
+            texts_there = [value for value in np.asarray(trace[axis]).tolist() if isinstance(value, str)]
+            if not any(name in texts_there for name in NAMES):
+                continue
+            assert figure.layout[f"{axis}axis"].type == "category"
+
+
+def test_different_names_have_different_places() -> None:
+    ticks = data.site_bars(catalog()).layout.yaxis
+    assert len(set(ticks.tickvals)) == len(NAMES) and len(set(ticks.ticktext)) == len(NAMES)
