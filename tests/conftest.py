@@ -14,7 +14,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -38,6 +38,9 @@ from lesion_core.data.synthetic.lesions import make_dataset
 from lesion_core.labels import ISIC2019
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
+
+if TYPE_CHECKING:
+    from lesion_core.serving.classifier import Engine
 
 # A slow or busy machine is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -150,6 +153,14 @@ def small_segmenter(trained_segmenter: TrainedSegmenter) -> SegmenterRun:
 
 
 @pytest.fixture(scope="session")
+def engine(small_run: Run) -> Engine:
+    """The small run's model. Tests that change it make their own."""
+    from lesion_core.serving.classifier import Engine
+
+    return Engine(small_run)
+
+
+@pytest.fixture(scope="session")
 def runs_root(small_run: Run, small_segmenter: SegmenterRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a classifier and a segmenter."""
     root = tmp_path_factory.mktemp("shown")
@@ -162,6 +173,12 @@ def runs_root(small_run: Run, small_segmenter: SegmenterRun, tmp_path_factory: p
 def run_copy(small_run: Run, tmp_path: Path) -> Path:
     """A copy of the small run's folder, to damage."""
     return Path(shutil.copytree(small_run.folder, tmp_path / "runs" / "small"))
+
+
+@pytest.fixture
+def segmenter_copy(small_segmenter: SegmenterRun, tmp_path: Path) -> Path:
+    """A copy of the small segmenter's folder, to damage."""
+    return Path(shutil.copytree(small_segmenter.folder, tmp_path / "runs" / "small-unet"))
 
 
 @pytest.fixture

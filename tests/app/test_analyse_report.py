@@ -8,7 +8,7 @@ import io
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 
@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import pytest
 import reportlab.rl_config
-import streamlit as st
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.testing.v1 import AppTest
 
@@ -31,8 +30,8 @@ from lesion_core.runs.segmenter import SegmenterRun
 from lesion_core.serving.classifier import Engine
 from lesion_core.serving.results import Segmentation
 from lesion_core.serving.segmenter import SegmenterEngine
+from tests.literal import disc, open_page, text
 
-HOME = str(Path(__file__).parents[2] / "app" / "Home.py")
 PICTURE = load(next(s for s in synthetic_samples() if s.id == "synthetic-MEL-1"))
 HTML, PDF, CSV = "Report, one HTML file", "Report, PDF", "All of it as CSV"
 REJECTS_ALL, KEEPS_ALL = -1.0, 1.0  # on one minus the confidence
@@ -40,23 +39,19 @@ REJECTS_ALL, KEEPS_ALL = -1.0, 1.0  # on one minus the confidence
 Download = Callable[[AppTest, str], bytes]
 
 
-def disc(shape: tuple[int, int]) -> Segmentation:
+def known(shape: tuple[int, int]) -> Segmentation:
     """A segmenter's answer that is known."""
-    y, x = np.mgrid[:64, :64]
-    return Segmentation(((y - 30) ** 2 + (x - 34) ** 2 < 300).astype(np.float32), shape, 1.0)
+    return Segmentation(disc((64, 64), (30, 34), 17.3).astype(np.float32), shape, 1.0)
 
 
-MASK = disc(PICTURE.image.shape[:2]).mask()
+MASK = known(PICTURE.image.shape[:2]).mask()
 
 
 @pytest.fixture(autouse=True)
-def _fresh_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    monkeypatch.setattr(SegmenterEngine, "segment", lambda _, image: disc(image.shape[:2]))
+def _known_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SegmenterEngine, "segment", lambda _, image: known(image.shape[:2]))
     monkeypatch.delenv("LESION_DATA", raising=False)
     monkeypatch.setattr(reportlab.rl_config, "pageCompression", 0)
-    yield
 
 
 @pytest.fixture
@@ -108,17 +103,9 @@ def with_policy(
 
 def analyse(**query: str) -> AppTest:
     """The page, opened by its link."""
-    app = AppTest.from_file(HOME, default_timeout=120)
-    app.switch_page("../pages/analyse.py")
-    for name, value in {"image": PICTURE.id, **query}.items():
-        app.query_params[name] = value
-    app.run()
+    app = open_page("analyse", **{"image": PICTURE.id, **query})
     assert not app.exception
     return app
-
-
-def text(app: AppTest) -> str:
-    return "\n".join(str(element.value) for kind in (app.title, app.markdown, app.caption) for element in kind)
 
 
 def pictures(page: str) -> dict[str, np.ndarray]:

@@ -7,15 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from app.cache import results as cached_results
 from app.compare.lessons import DRAWN, chart_tables, recall_table, said, study_table
 from lesion_core.config import ModelSettings, RunSettings
 from lesion_core.experiments import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN, Finding, write_study
 from lesion_core.labels import ISIC2019
-
-HOME = str(Path(__file__).parents[2] / "app" / "Home.py")
+from tests.literal import open_page
 
 
 def made(key: str) -> Finding:
@@ -101,9 +99,6 @@ def test_the_page_shows_what_was_made(
             write_study("leakage", made("leakage"), tmp_path)
         st.cache_data.clear()
         st.cache_resource.clear()
-        app = AppTest.from_file(HOME, default_timeout=120)
-        app.switch_page("../pages/compare.py")
-        app.query_params["tab"] = "Lessons"
-        app.run()
+        app = open_page("compare", tab="Lessons")
         assert not app.exception
         assert description in "".join(str(e.value) for kind in (app.caption, app.subheader) for e in kind)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from app.navigation import GROUPS
 from lesion_core.ood.scores import DEFAULT, SCORES
@@ -23,23 +21,10 @@ from lesion_core.runs.folder import sha256
 from lesion_core.runs.segmenter import SegmenterRun
 from lesion_core.serving.results import Segmentation
 from lesion_core.serving.segmenter import SegmenterEngine
+from tests.literal import open_page, text
 
-HOME = str(Path(__file__).parents[2] / "app" / "Home.py")
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
 NEED_A_RUN = {"analyse", "compare", "explain", "out_of_distribution"}
-
-
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> Iterator[None]:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
-
-
-@pytest.fixture
-def with_run(monkeypatch: pytest.MonkeyPatch, runs_root: Path, data_root: Path) -> None:
-    monkeypatch.setenv("LESION_RUNS", str(runs_root))
-    monkeypatch.setenv("LESION_DATA", str(data_root))
 
 
 def add_run(root: Path, small_run: Run, name: str, factor: float) -> None:
@@ -62,22 +47,6 @@ def two_runs(small_run: Run, with_run: None, tmp_path: Path, monkeypatch: pytest
     shutil.copytree(small_run.folder, tmp_path / "runs" / "small")
     add_run(tmp_path / "runs", small_run, "other", 2)
     monkeypatch.setenv("LESION_RUNS", str(tmp_path / "runs"))
-
-
-def open_page(stem: str, **query: str) -> AppTest:
-    """A page opened by its link."""
-    app = AppTest.from_file(HOME, default_timeout=120)
-    app.switch_page(f"../pages/{stem}.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def text(app: AppTest) -> str:
-    """What the page says in titles and sentences."""
-    return "\n".join(
-        str(element.value) for kind in (app.title, app.markdown, app.caption, app.warning, app.info) for element in kind
-    )
 
 
 @pytest.mark.usefixtures("with_run")

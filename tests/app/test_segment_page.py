@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.cache import images as cached_images
@@ -17,25 +15,14 @@ from lesion_core.data.masks import read_mask
 from lesion_core.imaging.decode import decode
 from lesion_core.runs.segmenter import SegmenterRun
 from lesion_core.serving.segmenter import SegmenterEngine
+from tests.literal import open_page
 
-HOME = str(Path(__file__).parents[2] / "app" / "Home.py")
-
-
-@pytest.fixture(autouse=True)
-def _with_run(monkeypatch: pytest.MonkeyPatch, runs_root: Path, data_root: Path) -> Iterator[None]:
-    monkeypatch.setenv("LESION_RUNS", str(runs_root))
-    monkeypatch.setenv("LESION_DATA", str(data_root))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    yield
+pytestmark = pytest.mark.usefixtures("with_run")
 
 
-def open_page(**query: str) -> AppTest:
-    app = AppTest.from_file(HOME, default_timeout=120)
-    app.switch_page("../pages/segment.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
+def segment(**query: str) -> AppTest:
+    """The page, opened by its link."""
+    return open_page("segment", **query)
 
 
 def captions(app: AppTest) -> str:
@@ -56,7 +43,7 @@ def test_the_link_opens_the_tab_and_only_that_one_is_drawn(monkeypatch: pytest.M
 
     monkeypatch.setattr(cached_images, "thumbnail", counted)
     said = {
-        tab: captions(open_page(image="synthetic-BKL-1", **({"tab": tab} if tab else {})))
+        tab: captions(segment(image="synthetic-BKL-1", **({"tab": tab} if tab else {})))
         for tab in ("", "The failures first", "What the mask says")
     }
     first, failures, description = said.values()
@@ -65,7 +52,7 @@ def test_the_link_opens_the_tab_and_only_that_one_is_drawn(monkeypatch: pytest.M
     assert "Descriptive only" in description and "worst of" not in description
     here = len(drawn)
     assert here > 0, "of the open tab"
-    open_page(image="synthetic-BKL-1")
+    segment(image="synthetic-BKL-1")
     assert len(drawn) == here
 
 
@@ -75,10 +62,10 @@ def test_a_test_picture_s_figure_is_the_one_that_the_run_measured(clean: bool, s
     rows, counts = small_segmenter.counts("test", variant)
     query = {"image": str(rows["image_id"][0]), "clean": str(clean).lower()}
     stored = MASK_METRICS["jaccard"](counts)[0]
-    app = open_page(**query)
+    app = segment(**query)
     assert not app.exception and figure(app) == f"{stored:.3f}"
     assert f"on the {counts[0].sum():,} px of the expert's mask" in captions(app)
-    app = open_page(**query, tab="The failures first")
+    app = segment(**query, tab="The failures first")
     assert figure(app) == f"{stored:.3f}"
 
 
@@ -88,7 +75,7 @@ def test_at_another_threshold_it_is_counted_on_the_page(small_segmenter: Segment
     source = trained_segmenter.collection.table.set_index("image_id").loc[image_id]
     image = decode(Path(source["path"]))
     true = read_mask(Path(source["mask_path"]), image.shape[:2])
-    app = open_page(image=image_id, cut="0.3")
+    app = segment(image=image_id, cut="0.3")
     found = SegmenterEngine(small_segmenter).segment(image).mask(0.3)
     assert figure(app) == f"{MASK_METRICS['jaccard']([count(found, true)])[0]:.3f}"
     assert f"on {image.shape[1]}x{image.shape[0]} px" in captions(app)
@@ -101,6 +88,6 @@ def test_the_figure_is_the_stored_one_even_where_the_page_would_count_otherwise(
 ) -> None:
     monkeypatch.setattr(SegmenterRun, "counts_of", lambda *_: np.array([70, 30, 0, 100]))
     rows, _ = small_segmenter.counts("test")
-    assert figure(open_page(image=str(rows["image_id"][0]))) == "0.700"
-    assert figure(open_page(image=str(rows["image_id"][0]), cut="0.3")) != "0.700"
-    assert figure(open_page(image="synthetic-BKL-1")) != "0.700"
+    assert figure(segment(image=str(rows["image_id"][0]))) == "0.700"
+    assert figure(segment(image=str(rows["image_id"][0]), cut="0.3")) != "0.700"
+    assert figure(segment(image="synthetic-BKL-1")) != "0.700"

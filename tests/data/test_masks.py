@@ -16,11 +16,9 @@ from PIL import Image
 from lesion_core.data.catalog import discover, read
 from lesion_core.data.masks import read_mask
 from lesion_core.errors import DataError
+from tests.literal import disc
 
-
-def disc(height: int = 45, width: int = 60) -> NDArray[np.bool_]:
-    y, x = np.mgrid[:height, :width]
-    return np.asarray((y - 20) ** 2 + (x - 35) ** 2 < 12**2)
+DISC = disc((45, 60), (20, 35), 12)
 
 
 def save(path: Path, values: NDArray[np.generic], **options: int) -> Path:
@@ -31,18 +29,18 @@ def save(path: Path, values: NDArray[np.generic], **options: int) -> Path:
 @pytest.mark.parametrize(
     "values",
     [
-        disc().astype(np.uint8) * 255,
-        disc().astype(np.uint8),
-        disc(),
-        disc().astype(np.uint8) * 200 + 20,
-        np.repeat(disc()[:, :, None], 3, axis=2).astype(np.uint8) * 255,
+        DISC.astype(np.uint8) * 255,
+        DISC.astype(np.uint8),
+        DISC,
+        DISC.astype(np.uint8) * 200 + 20,
+        np.repeat(DISC[:, :, None], 3, axis=2).astype(np.uint8) * 255,
     ],
     ids=["0 and 255", "0 and 1", "1-bit", "two other levels", "RGB"],
 )
 def test_binary_masks_are_read_whatever_their_levels(tmp_path: Path, values: NDArray[np.generic]) -> None:
     mask = read_mask(save(tmp_path / "m.png", values))
     assert mask.dtype == np.bool_
-    np.testing.assert_array_equal(mask, disc())
+    np.testing.assert_array_equal(mask, DISC)
 
 
 @pytest.mark.parametrize("level", [0, 255])
@@ -52,11 +50,11 @@ def test_a_mask_of_one_level_is_all_or_nothing(tmp_path: Path, level: int) -> No
 
 
 def test_another_size_of_the_same_frame_is_resized_without_new_values(tmp_path: Path) -> None:
-    blocks = np.kron(disc(), np.ones((3, 3), bool))
+    blocks = np.kron(DISC, np.ones((3, 3), bool))
     path = save(tmp_path / "m.png", blocks.astype(np.uint8) * 255)
-    np.testing.assert_array_equal(read_mask(path, (45, 60)), disc())
+    np.testing.assert_array_equal(read_mask(path, (45, 60)), DISC)
     np.testing.assert_array_equal(read_mask(path, (135, 180)), blocks)
-    np.testing.assert_array_equal(read_mask(save(tmp_path / "s.png", disc()), (135, 180)), blocks)
+    np.testing.assert_array_equal(read_mask(save(tmp_path / "s.png", DISC), (135, 180)), blocks)
 
 
 def test_shrinking_takes_the_middle_of_each_block(tmp_path: Path) -> None:
@@ -66,13 +64,13 @@ def test_shrinking_takes_the_middle_of_each_block(tmp_path: Path) -> None:
 
 
 def test_a_pixel_of_rounding_in_the_size_is_tolerated(tmp_path: Path) -> None:
-    path = save(tmp_path / "m.png", disc(450, 600))
+    path = save(tmp_path / "m.png", disc((450, 600), (20, 35), 12))
     assert read_mask(path, (151, 200)).shape == (151, 200)
 
 
 @pytest.mark.parametrize("shape", [(60, 60), (45, 45), (60, 45), (46, 63)])
 def test_another_frame_is_refused_with_both_sizes(tmp_path: Path, shape: tuple[int, int]) -> None:
-    path = save(tmp_path / "m.png", disc())
+    path = save(tmp_path / "m.png", DISC)
     with pytest.raises(DataError) as caught:
         read_mask(path, shape)
     assert all(word in str(caught.value) for word in ("m.png", "60x45", f"{shape[1]}x{shape[0]}"))
@@ -81,9 +79,9 @@ def test_another_frame_is_refused_with_both_sizes(tmp_path: Path, shape: tuple[i
 @pytest.mark.parametrize(
     ("values", "what"),
     [
-        (disc().astype(np.uint16), "16 bits"),
-        (np.dstack([np.full((45, 60, 3), 255, np.uint8), disc().astype(np.uint8) * 255]), "transparent layer"),
-        (np.dstack([disc().astype(np.uint8) * 255, np.zeros((45, 60, 2), np.uint8)]), "colours"),
+        (DISC.astype(np.uint16), "16 bits"),
+        (np.dstack([np.full((45, 60, 3), 255, np.uint8), DISC.astype(np.uint8) * 255]), "transparent layer"),
+        (np.dstack([DISC.astype(np.uint8) * 255, np.zeros((45, 60, 2), np.uint8)]), "colours"),
     ],
 )
 def test_what_decoding_would_change_is_refused(tmp_path: Path, values: NDArray[np.generic], what: str) -> None:
@@ -93,7 +91,7 @@ def test_what_decoding_would_change_is_refused(tmp_path: Path, values: NDArray[n
 
 def test_jpeg_noise_and_colours_are_refused_with_what_was_found(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"m\.jpg is not binary: it has \d+ levels.*PNG"):
-        read_mask(save(tmp_path / "m.jpg", disc().astype(np.uint8) * 255, quality=60))
+        read_mask(save(tmp_path / "m.jpg", DISC.astype(np.uint8) * 255, quality=60))
     colour = np.zeros((40, 60, 3), np.uint8)
     colour[10:20, :, 0] = 255
     with pytest.raises(DataError, match="not binary"):

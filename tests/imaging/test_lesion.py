@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from lesion_core.errors import ImageError
 from lesion_core.imaging.lesion import clean_up, shape_of, suggested_crop
+from tests import literal
 
 
 def ellipse(axes: tuple[int, int], angle: float = 0, size: int = 200, at: tuple[int, int] = (100, 100)) -> np.ndarray:
@@ -23,40 +24,6 @@ def painted(
     return np.where(mask[:, :, None], np.array(lesion, np.uint8), np.array(skin, np.uint8))
 
 
-def literal_clean_up(mask: np.ndarray) -> np.ndarray:
-    """Flood fills by hand: the largest part over eight neighbours, then what the outside does not reach over four."""
-    height, width = mask.shape
-
-    def flood(start: tuple[int, int], inside: np.ndarray, steps: list[tuple[int, int]]) -> set[tuple[int, int]]:
-        seen, todo = {start}, [start]
-        while todo:
-            y, x = todo.pop()
-            for dy, dx in steps:
-                there = (y + dy, x + dx)
-                if (
-                    0 <= there[0] < inside.shape[0]
-                    and 0 <= there[1] < inside.shape[1]
-                    and there not in seen
-                    and inside[there]
-                ):
-                    seen.add(there)
-                    todo.append(there)
-        return seen
-
-    eight = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)]
-    four = [(-1, 0), (1, 0), (0, -1), (0, 1)]
-    left, best = {tuple(p) for p in np.argwhere(mask).tolist()}, set()
-    while left:
-        part = flood(min(left), mask, eight)
-        best = part if len(part) > len(best) else best
-        left -= part
-    framed = np.ones((height + 2, width + 2), bool)
-    for y, x in best:
-        framed[y + 1, x + 1] = False
-    outside = flood((0, 0), framed, four)
-    return np.array([[(y + 1, x + 1) not in outside for x in range(width)] for y in range(height)])
-
-
 @given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)))
 def test_clean_up_keeps_the_largest_part_and_fills_it(mask: np.ndarray) -> None:
     found = clean_up(mask)
@@ -66,7 +33,7 @@ def test_clean_up_keeps_the_largest_part_and_fills_it(mask: np.ndarray) -> None:
     assert found.sum() >= 1 and (clean_up(found) == found).all(), "a second time changes nothing"
     sizes = np.bincount(cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1].ravel())[1:]
     if (sizes == sizes.max()).sum() == 1:
-        assert (found == literal_clean_up(mask)).all()
+        assert (found == literal.clean_up(mask)).all()
 
 
 def test_the_suggested_crop_is_a_square_with_skin_around_it() -> None:

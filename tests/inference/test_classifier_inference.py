@@ -24,11 +24,6 @@ from lesion_core.runs.classifier import Run, open_run
 from lesion_core.serving.classifier import Engine
 
 
-@pytest.fixture(scope="module")
-def engine(small_run: Run) -> Engine:
-    return Engine(small_run)
-
-
 def test_a_frozen_logit_is_what_the_engine_says(small_run: Run, trained: Any, engine: Engine) -> None:
     for i in (0, 7, 31):
         row, frozen = trained.collection.table.iloc[i], small_run.predictions.iloc[i]

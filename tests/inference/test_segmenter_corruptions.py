@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from lesion_core.inference.segmenter import (
 from lesion_core.models.segmenters import build_segmenter
 from lesion_core.models.segmenters import trained_segmenter as load_segmenter
 from lesion_core.runs.segmenter import SegmenterRun
+from tests import literal
 
 
 def lesions(sizes: list[int]) -> pd.DataFrame:
@@ -100,35 +100,7 @@ def test_what_the_training_drew_is_said() -> None:
 # The counts of one picture, by loops -----------------------------------------------------------------------------
 
 
-def neighbours(y: int, x: int, shape: tuple[int, int], corners: bool) -> list[tuple[int, int]]:
-    steps = [(-1, 0), (1, 0), (0, -1), (0, 1)] + [(a, b) for a in (-1, 1) for b in (-1, 1)] * corners
-    return [(y + a, x + b) for a, b in steps if 0 <= y + a < shape[0] and 0 <= x + b < shape[1]]
-
-
-def flood(free: np.ndarray, start: list[tuple[int, int]], corners: bool) -> set[tuple[int, int]]:
-    seen, todo = set(start), deque(start)
-    while todo:
-        for place in neighbours(*todo.popleft(), free.shape, corners):
-            if free[place] and place not in seen:
-                seen.add(place)
-                todo.append(place)
-    return seen
-
-
-def literal_clean_up(mask: np.ndarray) -> np.ndarray:
-    parts: list[set[tuple[int, int]]] = []
-    for place in map(tuple, np.argwhere(mask).tolist()):
-        if not any(place in part for part in parts):
-            parts.append(flood(mask, [place], corners=True))
-    largest = max(parts, key=len, default=set())
-    free = np.array([[(y, x) not in largest for x in range(mask.shape[1])] for y in range(mask.shape[0])])
-    last = mask.shape[0] - 1, mask.shape[1] - 1
-    edge = [p for p in map(tuple, np.argwhere(free).tolist()) if 0 in p or p[0] == last[0] or p[1] == last[1]]
-    outside = flood(free, edge, corners=False)
-    return np.array([[(y, x) not in outside for x in range(mask.shape[1])] for y in range(mask.shape[0])])
-
-
-def literal_enlarge(field: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def enlarge(field: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Bilinear between pixel centres, the edge repeated."""
     result = np.zeros(shape)
     for y in range(shape[0]):
@@ -161,17 +133,17 @@ def test_one_changed_picture_s_dice_is_the_literal_one(
         row = rows.iloc[i]
         image, true = decode(Path(row["path"])), read_mask(Path(row["mask_path"]))
         seen = image if kind == UNCHANGED else change(image, kind, f"{kind}/{row['image_id']}")
-        found = literal_clean_up(
-            literal_enlarge(probabilities_of(model, run.config.settings.preprocessing, seen), true.shape) >= 0.5
+        found = literal.clean_up(
+            enlarge(probabilities_of(model, run.config.settings.preprocessing, seen), true.shape) >= 0.5
         )
         pixels = {(a, b): 0 for a in (True, False) for b in (True, False)}
         for y in range(true.shape[0]):
             for x in range(true.shape[1]):
                 lesion = bool(true[y, x]) and not (kind == HIDES and (seen[y, x] != image[y, x]).any())
                 pixels[bool(found[y, x]), lesion] += 1
-        literal = pixels[True, True], pixels[True, False], pixels[False, True], pixels[False, False]
-        assert np.abs(counts[kind][i] - literal).max() <= 3, "rounding at the contour"
-        dice = 2 * literal[0] / (2 * literal[0] + literal[1] + literal[2])
+        expected = pixels[True, True], pixels[True, False], pixels[False, True], pixels[False, False]
+        assert np.abs(counts[kind][i] - expected).max() <= 3, "rounding at the contour"
+        dice = 2 * expected[0] / (2 * expected[0] + expected[1] + expected[2])
         assert 0 < dice < 1 and float(MASK_METRICS["dice"](counts[kind])[i]) == pytest.approx(dice, abs=0.005)
     assert kind != HIDES or hidden.max() > 3, "a ring that hides some lesion is among them"
 
@@ -228,11 +200,6 @@ def test_a_difference_is_that_of_the_means_and_narrower_than_two_intervals() -> 
     assert alone["high"] - alone["low"] > 0.02
     with pytest.raises(DataError, match="not the same ones"):
         mask_differences(before, after[:3], groups)
-
-
-@pytest.fixture
-def segmenter_copy(small_segmenter: SegmenterRun, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(small_segmenter.folder, tmp_path / "runs" / "small-unet"))
 
 
 class TestCommand:

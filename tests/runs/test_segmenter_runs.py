@@ -31,11 +31,6 @@ from lesion_core.runs.segmenter import HASHED, SegmenterRun, list_segmenters, op
 from lesion_core.serving.segmenter import SegmenterEngine
 
 
-@pytest.fixture
-def segmenter_copy(small_segmenter: SegmenterRun, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(small_segmenter.folder, tmp_path / "runs" / "small-unet"))
-
-
 def close_again(folder: Path, name: str) -> None:
     """Write the hash of a file that was changed on purpose."""
     config = json.loads((folder / "config.json").read_text())

@@ -30,11 +30,6 @@ from lesion_core.serving.single_flight import SingleFlightCache
 
 
 @pytest.fixture(scope="module")
-def engine(small_run: Run) -> Engine:
-    return Engine(small_run)
-
-
-@pytest.fixture(scope="module")
 def images() -> list[np.ndarray]:
     return [make_lesion(code, seed, size=64).image for seed, code in enumerate(("MEL", "NV", "BKL"))]
 
