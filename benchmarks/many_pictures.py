@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from app.compare.answers import shares_by
-from app.out_of_distribution.rejection import line, read_evaluated
+from app.out_of_distribution.rejection import line
+from lesion_core.analysis.intervals import shares_by
+from lesion_core.ood.evaluation import evaluate_score
 from lesion_core.ood.scores import DEFAULT, Scorer
 from lesion_core.runs.classifier import open_run
 
@@ -54,10 +55,10 @@ def main() -> None:
         run = open_run(folder, verify=False)
         table = run.predictions
         read = time.perf_counter()
-        judged = read_evaluated(run, Scorer.of(run), DEFAULT)
+        judged = evaluate_score(run, Scorer.of(run), DEFAULT)
         bins = line(judged, "test", ())
         first = time.perf_counter()
-        test = judged.of("test")
+        test = judged.split("test")
         rejected = judged.rejected(test["shown"], 0.95)
         share, right = rejected.mean(), test["correct"].to_numpy(bool)[~rejected].mean()
         moved = time.perf_counter()

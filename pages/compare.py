@@ -10,11 +10,11 @@ from app import state
 from app.cache import images as cached_images
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
-from app.compare.answers import read_reliability
 from app.compare.lessons import lessons
 from app.components import badges, choose, current_run, how_to_read, metric_with_interval, page_title
 from app.figures import results as result_figures
 from app.figures.style import name_of, percent
+from app.reliability import show_calibration
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
 from lesion_core.analysis.metrics import METRIC_NAMES, METRICS, confusion
 from lesion_core.errors import RunError
@@ -63,7 +63,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         else []
     )
 further = [name for name in chosen_runs if name != run.name]
-data, predicted = views[view].data, views[view].predicted
+data, predicted = views[view], views[view].predicted
 k = len(data.classes)
 totals = np.bincount(data.truth, minlength=k)
 counts = confusion(data.truth, predicted, k)
@@ -305,26 +305,7 @@ if tabs[2].open:
         st.caption(f"Each class against all others: the nearer to the upper left corner, the better. {source}.")
 if tabs[3].open:
     with tabs[3]:
-        before, after = read_reliability(run, data)
-        left, right = st.columns([3, 1], gap="large")
-        with left:
-            st.plotly_chart(
-                result_figures.reliability_diagram(before.table, after.table),
-                alt="Share that is right against confidence, before and after the temperature",
-            )
-        with right:
-            st.metric(
-                "Temperature",
-                f"{run.calibration.temperature:.2f}",
-                help="Divides the logits; over 1 the model was too sure, under 1 not sure enough.",
-            )
-            st.metric("Calibration error before", f"{before.error:.3f}")
-            st.metric("Calibration error after", f"{after.error:.3f}")
-        st.caption(
-            "On the diagonal a confidence of 80 % is right 80 % of the time; under it the model is too sure. "
-            f"{source}. The temperature was fitted on the calibrate split (n = {run.calibration.n:,}); bars: Wilson's "
-            "95 % intervals."
-        )
+        show_calibration(run, data, source)
 if tabs[4].open:
     with tabs[4]:
         history = run.history

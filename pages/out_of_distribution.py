@@ -9,14 +9,12 @@ import streamlit as st
 from app import state
 from app.cache import rejection as rejections
 from app.cache import runs as cached_runs
-from app.compare.answers import shares_by
 from app.components import badges, choose, current_run, how_to_read, open_tabs, page_title, problem
 from app.figures import shares as share_figures
 from app.figures import style
 from app.figures.style import percent
 from app.foreign_text import literal
 from app.out_of_distribution.corrupted_images import left_out, something_wrong
-from app.out_of_distribution.rejection import EvaluatedScore
 from app.out_of_distribution.tabs import (
     KEPT,
     OWN,
@@ -29,15 +27,16 @@ from app.out_of_distribution.tabs import (
 )
 from app.out_of_distribution.uploads import show_uploads, your_pictures
 from app.widgets.threshold import Mark, threshold_line
-from lesion_core.analysis.intervals import Interval, share_intervals, wilson
-from lesion_core.analysis.subgroups import AGE_NAMES, UNKNOWN
+from lesion_core.analysis.intervals import Interval, share_intervals, shares_by, wilson
+from lesion_core.analysis.subgroups import AGE_NAMES, NOT_RECORDED
 from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.errors import LesionError
 from lesion_core.labels import DIAGNOSES, diagnosis
+from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.policy import read_policy
-from lesion_core.ood.scores import DEFAULT, SCORES
+from lesion_core.ood.scores import DEFAULT, PUBLISHED_CONFIDENCE, SCORES
 from lesion_core.ood.threshold_rules import TuningGoal
-from lesion_core.ood.thresholds import PUBLISHED_CONFIDENCE, keep_share_threshold
+from lesion_core.ood.thresholds import keep_share_threshold
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site", "dataset": "Data set"}
 DATA_SETS = {
@@ -77,8 +76,8 @@ def threshold_page() -> None:
         split = choose("Look at", {"test": "Test", "calibrate": "Calibrate, to choose"}, state.LOOK_AT, buttons=True)
         field = st.container(width=170)
     judged = rejections.judged(run, key)
-    measure, table = judged.measure, judged.of(split)
-    calibrate = judged.of("calibrate")
+    measure, table = judged.measure, judged.split(split)
+    calibrate = judged.split("calibrate")
     if table.empty:
         st.info(f"This run has no {split} pictures.", icon=":material/info:")
         return
@@ -94,8 +93,8 @@ def threshold_page() -> None:
         own = cached_runs.scorer(run).threshold(key, limits)
         own = None if own is None else measure.to_display(own)
     marks = [Mark(kept_95, KEPT)] if kept_95 is not None else []
-    if key == "confidence":
-        marks.append(Mark(PUBLISHED_CONFIDENCE, PUBLISHED))
+    if measure.published is not None:
+        marks.append(Mark(measure.published, PUBLISHED))
     if own is not None and (kept_95 is None or not np.isclose(own, kept_95)):
         marks.append(Mark(own, OWN))
     uploaded = your_pictures(run, key)
@@ -189,7 +188,7 @@ def who_pays(
         if by == "dataset":
             groups = groups.replace(DATA_SETS)
         found = shares_by(groups, rejected, lesions.to_numpy(str))
-        orders = {"diagnosis": [*DIAGNOSES, "AKIEC"], "age": [*AGE_NAMES, UNKNOWN]}
+        orders = {"diagnosis": [*DIAGNOSES, "AKIEC"], "age": [*AGE_NAMES, NOT_RECORDED]}
         if by in orders:
             order = {name: i for i, name in enumerate(orders[by])}
             found = found.sort_values("group", key=lambda groups: groups.map(order), ignore_index=True)
@@ -236,7 +235,10 @@ def ways(key: str) -> None:
     tried = rejections.ways_to_choose(run, key, goal)
     st.dataframe(
         pd.DataFrame(
-            [{"way": way.name, **{name: shares(value) for name, value in way.outcome.items()}} for way in tried]
+            [
+                {"way": way.name, **{name.replace("_", " "): shares(value) for name, value in way.outcome.items()}}
+                for way in tried
+            ]
         ).fillna("not possible"),
         hide_index=True,
         alt="What each way to choose a threshold does on the test split",
@@ -270,7 +272,7 @@ def scores(key: str, at: float) -> None:
         rows = []
         for other in others:
             own = rejections.judged(cached_runs.run(other), key)
-            test = own.of("test")
+            test = own.split("test")
             kept = ~own.rejected(test["shown"], at)
             lesions, strange = test["lesion_id"].to_numpy(str), own.rejected(own.strangers["shown"], at)
             own_shares = share_intervals(

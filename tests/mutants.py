@@ -53,7 +53,6 @@ MUTANTS = [
         ("/ len(s), share)])", '/ len(s), share, side="right")])'),
         ("int((~out).sum())", "int(out.sum())"),
         ("1 - a.high, 1 - a.low", "1 - a.low, 1 - a.high"),
-        ("np.sort(order[first])", "np.arange(len(ids))"),
         ('"accuracy": (r, k)', '"accuracy": (k, r)'),
     ),
     *_of(
@@ -64,7 +63,7 @@ MUTANTS = [
     *_of(
         "lesion_core/ood/threshold_rules.py",
         "tests/ood/test_policy.py",
-        ("one = one_a_group(part.lesions)", "one = np.arange(len(part.lesions))"),
+        ("one = one_per_group(part.lesions)", "one = np.arange(len(part.lesions))"),
         ("cost_optimal_threshold(part.scores, part.missed,", "cost_optimal_threshold(part.scores, ~part.missed,"),
     ),
     *_of(
@@ -91,6 +90,7 @@ MUTANTS = [
     *_of(
         "lesion_core/analysis/intervals.py",
         "tests/analysis/test_intervals.py",
+        ("np.sort(order[first])", "np.arange(len(ids))"),
         ("beta.ppf(tail, p * size, size - p * size + 1)", "beta.ppf(tail, p * size + 1, size - p * size + 1)"),
         ("beta.ppf(1 - tail, p * size + 1, size - p * size)", "beta.ppf(1 - tail, p * size, size - p * size + 1)"),
         ("effect = most\n", "effect = 1.0\n"),

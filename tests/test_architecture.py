@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": FOUNDATION | {"imaging"},
     "runs": FOUNDATION | {"data", "files"},
     "analysis": FOUNDATION | {"data", "runs"},
-    "ood": FOUNDATION | {"analysis", "files", "runs"},
+    "ood": FOUNDATION | {"analysis", "data", "files", "runs"},
     "explain": {"config", "errors", "imaging", "models"},
     "training": FOUNDATION | {"data", "distributed", "files", "imaging", "models"},
     "inference": FOUNDATION

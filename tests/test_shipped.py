@@ -17,7 +17,8 @@ from lesion_core.labels import ISIC2019
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
 from lesion_core.ood.policy import keeps, read_policy
 from lesion_core.ood.scores import DEFAULT, Scorer
-from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, split_scores, tune
+from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, split_scores
+from lesion_core.ood.tuning import tune
 from lesion_core.reports.classifier_card import card
 from lesion_core.reports.segmenter_card import segmenter_card
 from lesion_core.runs.classifier import Run, open_run

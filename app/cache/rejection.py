@@ -10,19 +10,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app.cache.runs import BOTH, BY_FINGERPRINT, predict, scorer
-from app.out_of_distribution.rejection import (
-    ChosenThreshold,
-    EvaluatedScore,
-    learned_sets,
-    line,
-    read_evaluated,
-    sets,
-    ways,
-)
+from app.out_of_distribution.rejection import line
 from app.widgets.threshold import Mark, ThresholdBins
-from lesion_core.analysis.conformal import Conformal
+from lesion_core.analysis.conformal import Conformal, calibrate_sets, evaluate_sets
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.ood.benchmark import scoreboard
+from lesion_core.ood.evaluation import EvaluatedScore, TriedRule, evaluate_score, try_rules
 from lesion_core.ood.scores import SCORES
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.runs.classifier import Run
@@ -32,7 +25,7 @@ from lesion_core.runs.classifier import Run
 @st.cache_resource(show_spinner="Scoring …", max_entries=32, hash_funcs=BY_FINGERPRINT)
 def judged(run: Run, key: str) -> EvaluatedScore:
     """A run's pictures under a score."""
-    return read_evaluated(run, scorer(run), key)
+    return evaluate_score(run, scorer(run), key)
 
 
 @st.cache_data(show_spinner=False, max_entries=32, hash_funcs=BY_FINGERPRINT)
@@ -46,9 +39,9 @@ def bins(run: Run, key: str, split: str, marks: tuple[Mark, ...], own: tuple[flo
 
 
 @st.cache_data(show_spinner="Trying every way to choose …", max_entries=32, hash_funcs=BY_FINGERPRINT)
-def ways_to_choose(run: Run, key: str, goal: TuningGoal) -> list[ChosenThreshold]:
+def ways_to_choose(run: Run, key: str, goal: TuningGoal) -> list[TriedRule]:
     """Every way to choose a threshold on a score, and what each does on test."""
-    return ways(run, scorer(run), key, goal)
+    return try_rules(run, scorer(run), key, goal)
 
 
 @st.cache_data(show_spinner="Comparing the scores …", max_entries=8, hash_funcs=BY_FINGERPRINT)
@@ -59,13 +52,13 @@ def all_scores(run: Run) -> pd.DataFrame:
 
 @st.cache_data(show_spinner="Learning sets …", max_entries=16, hash_funcs=BY_FINGERPRINT)
 def conformal_sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
-    """What sets of diagnoses do on test, as `sets` gives it."""
-    return sets(run, level, by_class)
+    """What sets of diagnoses do on test, as `evaluate_sets` gives it."""
+    return evaluate_sets(run, level, by_class)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_FINGERPRINT)
 def _learned(run: Run, level: float, by_class: bool) -> Conformal:
-    return learned_sets(run, level, by_class)
+    return calibrate_sets(run, level, by_class)
 
 
 def set_of(run: Run, probabilities: NDArray[np.float64], level: float = 0.9, *, by_class: bool = True) -> str:
@@ -85,7 +78,7 @@ def scores_of(run: Run, image: Pixels) -> pd.DataFrame:
     rows = []
     for key, measure in SCORES.items():
         value = float(own(key, outputs)[0])
-        known = judged(run, key).of("calibrate")["score"].to_numpy(float)
+        known = judged(run, key).split("calibrate")["score"].to_numpy(float)
         rows.append(
             (measure.name, measure.quantity.rstrip(","), measure.to_display(value), float((known > value).mean()))
         )

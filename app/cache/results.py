@@ -6,10 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from app.cache.runs import BY_FINGERPRINT
-from app.compare.answers import Answers, read_answers
 from app.state import EXPERIMENTS
 from lesion_core.analysis.curves import by_class
-from lesion_core.analysis.evaluation_sets import EvaluationData, EvaluationSummary, paired_differences
+from lesion_core.analysis.evaluation_sets import EvaluationData, EvaluationSummary, paired_differences, view_data
 from lesion_core.analysis.evaluation_sets import view_summary as compute_view_summary
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.analysis.summaries import per_class_summary
@@ -32,16 +31,16 @@ def paired(run: Run, other: Run, view: str) -> pd.DataFrame | None:
 
 
 @st.cache_data(show_spinner="Reading the results …", max_entries=32, hash_funcs=BY_FINGERPRINT)
-def answers(run: Run, view: str) -> Answers | None:
+def answers(run: Run, view: str) -> EvaluationData | None:
     """An evaluation set's images and what the run says of them, None where it has no such images."""
-    return read_answers(run, view)
+    return view_data(run, view)
 
 
 def _data(run: Run, view: str) -> EvaluationData:
     found = answers(run, view)
     if found is None:
         raise RunError(f"Run {run.name} has no images for the view '{view}'.", "Choose another view.")
-    return found.data
+    return found
 
 
 @st.cache_data(show_spinner="Measuring each class, with intervals …", max_entries=32, hash_funcs=BY_FINGERPRINT)

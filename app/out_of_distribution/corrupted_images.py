@@ -3,61 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 
 from app.cache import results as cached_results
 from app.compare.lessons import budget
 from app.figures import shares as share_figures
 from app.figures.style import percent
-from app.out_of_distribution.rejection import EvaluatedScore
-from lesion_core.analysis.intervals import wilson
 from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.experiments import EXPERIMENTS
+from lesion_core.ood.evaluation import EvaluatedScore, corrupted_shares
 from lesion_core.ood.scores import SCORES
-
-
-def changed(judged: EvaluatedScore, threshold: float) -> pd.DataFrame:
-    """What becomes of test pictures that something is wrong with, a row a change, after the pictures unchanged.
-
-    Args:
-        judged: The run's pictures under a score.
-        threshold: As a person reads it.
-
-    Returns:
-        group (the change), n, share, low, high (rejected, Wilson's 95 % interval), and right_before, right_after and
-        right_answered (of what is still answered): shares with a right answer, NaN where there is no lesion.
-    """
-    beyond = judged.rejected(judged.near["shown"], threshold)
-    same = judged.near.loc[~judged.near["kind"].isin([k for k, e in CORRUPTIONS.items() if e.needs_mask]), "image_id"]
-    unchanged = judged.of("test").set_index("image_id").reindex(same.unique())
-    rows = [
-        _change("unchanged", judged.rejected(unchanged["shown"], threshold), unchanged["correct"], unchanged["correct"])
-    ]
-    for kind, part in judged.near.groupby("kind", sort=False):
-        right = part["correct"].astype(float).where(part["kind"] != "bare_skin")
-        rows.append(_change(str(kind).replace("_", " "), beyond[part.index], part["correct_before"], right))
-    return pd.DataFrame(rows)
-
-
-def _change(
-    group: str,
-    beyond: NDArray[np.bool_],
-    before: pd.Series[bool],
-    after: pd.Series[float],
-) -> dict[str, object]:
-    share = wilson(int(beyond.sum()), len(beyond))
-    return {
-        "group": group,
-        "n": share.n_images,
-        "share": share.value,
-        "low": share.low,
-        "high": share.high,
-        "right_before": before.mean(),
-        "right_after": after.mean(),
-        "right_answered": after[~beyond].mean(),
-    }
 
 
 def something_wrong(judged: EvaluatedScore, at: float) -> None:
@@ -65,7 +20,7 @@ def something_wrong(judged: EvaluatedScore, at: float) -> None:
     if judged.near.empty:
         st.caption("This run was scored on no changed pictures; `evaluate --data` scores it on them.")
         return
-    found = changed(judged, at)
+    found = corrupted_shares(judged, at)
     left, right = st.columns(2, gap="large")
     with left:
         st.plotly_chart(

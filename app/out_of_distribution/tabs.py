@@ -11,15 +11,14 @@ from app.cache import images as cached_images
 from app.cache import rejection as rejections
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
-from app.compare.answers import read_reliability
 from app.components import link_to
-from app.figures import results as result_figures
 from app.figures.style import percent
-from app.out_of_distribution.rejection import EvaluatedScore
+from app.reliability import show_calibration
+from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.policy import Policy, PolicyFile, write_policy
-from lesion_core.ood.scores import SCORES
-from lesion_core.ood.threshold_rules import TuningGoal, tune
-from lesion_core.ood.thresholds import PUBLISHED_CONFIDENCE
+from lesion_core.ood.scores import PUBLISHED_CONFIDENCE, SCORES
+from lesion_core.ood.threshold_rules import TuningGoal
+from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
 
 KEPT, PUBLISHED, OWN = "95 % of calibrate kept", f"{PUBLISHED_CONFIDENCE:g}, as published", "the run's own"
@@ -32,24 +31,9 @@ def policy_file(policy: Policy) -> str:
 
 def calibration(run: Run) -> None:
     """Whether a confidence means what it says."""
-    answers = cached_results.answers(run, "test")
-    if answers is None:
-        return
-    before, after = read_reliability(run, answers.data)
-    left, right = st.columns([3, 1], gap="large")
-    with left:
-        st.plotly_chart(
-            result_figures.reliability_diagram(before.table, after.table),
-            alt="Share that is right against confidence, before and after the temperature",
-        )
-    with right:
-        st.metric("Temperature", f"{run.calibration.temperature:.2f}")
-        st.metric("Calibration error before", f"{before.error:.3f}")
-        st.metric("Calibration error after", f"{after.error:.3f}")
-    st.caption(
-        f"On the diagonal a confidence of 80 % is right 80 % of the time. Test split, n = "
-        f"{len(answers.data.truth):,}; the temperature was fitted on calibrate."
-    )
+    data = cached_results.answers(run, "test")
+    if data is not None:
+        show_calibration(run, data, f"Test split, n = {len(data.truth):,}")
 
 
 def borderline(run: Run, judged: EvaluatedScore, table: pd.DataFrame, at: float, split: str) -> None:

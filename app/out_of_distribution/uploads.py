@@ -8,11 +8,11 @@ import streamlit as st
 from app import state
 from app.cache import runs as cached_runs
 from app.components import problem
-from app.out_of_distribution.rejection import EvaluatedScore
 from lesion_core.errors import LesionError
 from lesion_core.foreign_text import for_people, visible
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.formats import UPLOAD_TYPES
+from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.scores import SCORES
 from lesion_core.runs.classifier import Run
 

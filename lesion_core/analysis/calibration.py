@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from lesion_core.analysis.evaluation_sets import EvaluationData
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.metrics import ECE_BINS, bin_index, calibration_error, softmax
-from lesion_core.analysis.predictions import check_logits, check_truth
+from lesion_core.analysis.predictions import check_logits, check_truth, predict
 from lesion_core.analysis.ranking import ones
 from lesion_core.errors import ConfigError, DataError
+from lesion_core.labels import convert_probabilities
+from lesion_core.runs.classifier import Run
 
 TEMPERATURES = (0.05, 20.0)
 """The lowest and highest temperature that `fit_temperature` gives."""
@@ -128,3 +133,21 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = ECE_BINS,
             }
         )
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Rows of a reliability diagram, as `reliability` gives them, and the expected calibration error."""
+
+    table: pd.DataFrame
+    error: float
+
+
+def reliability_of(run: Run, data: EvaluationData) -> tuple[Reliability, Reliability]:
+    """The reliability of a run's images before and after its temperature."""
+    plain = convert_probabilities(softmax(run.logits(data.table)), run.classes, data.classes)
+    found = []
+    for probabilities in (plain, data.probabilities):
+        confidence, correct = probabilities.max(axis=1), predict(probabilities) == data.truth
+        found.append(Reliability(reliability(confidence, correct), expected_calibration_error(confidence, correct)))
+    return found[0], found[1]

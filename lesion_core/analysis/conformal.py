@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lesion_core.analysis.intervals import check_level
+from lesion_core.analysis.intervals import check_level, one_per_group, share_intervals
+from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.predictions import Floats, check_probabilities, check_truth
 from lesion_core.errors import DataError
+from lesion_core.runs.classifier import Run
 
 Sets = NDArray[np.bool_]
 """(N, K): the diagnoses in each image's set."""
@@ -92,3 +95,59 @@ def _threshold(p: Floats, y: NDArray[np.int64], level: float) -> float:
     ``k = ceil((n + 1) level)``."""
     rank = max(int(np.ceil((len(y) + 1) * level - _HAIR)), 1)
     return float(np.sort(p[np.arange(len(y)), y])[len(y) - rank])
+
+
+def _one_per_lesion(run: Run, split: str) -> tuple[pd.DataFrame, NDArray[np.float64], NDArray[np.int64]]:
+    """Rows, probabilities and class indices of a split, one image per lesion."""
+    table = run.part(split)
+    table = table.iloc[one_per_group(table["lesion_id"].to_numpy(str))]
+    truth = run.truth(table)
+    return table, softmax(run.logits(table), run.calibration.temperature), truth
+
+
+def calibrate_sets(run: Run, level: float, by_class: bool) -> Conformal:
+    """Conformal sets of a run, learned on calibrate.
+
+    Raises:
+        DataError: Calibrate has too few pictures for the level.
+    """
+    _, probabilities, truth = _one_per_lesion(run, "calibrate")
+    return conformal(probabilities, truth, level, by_class=by_class)
+
+
+def evaluate_sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
+    """What conformal sets do on the test split: a row for each diagnosis, and one for all.
+
+    Learned on calibrate and shown on test, both with one image per lesion: the guarantee speaks of these.
+
+    Returns:
+        diagnosis, n, covered (share whose set holds the truth), low, high, size (mean), one (share of sets of one
+        diagnosis), none (share of empty sets), promised (bool: enough calibration pictures).
+
+    Raises:
+        DataError: Calibrate has too few pictures for the level.
+    """
+    learned = calibrate_sets(run, level, by_class)
+    test, q, truth = _one_per_lesion(run, "test")
+    found = learned.predict(q)
+    holds = found[np.arange(len(truth)), truth]
+    lesions, size = test["lesion_id"].to_numpy(str), found.sum(axis=1)
+    rows = []
+    asked = {"all": np.ones(len(truth), bool), **{c: truth == i for i, c in enumerate(run.classes)}}
+    shares = share_intervals({name: (holds, among) for name, among in asked.items()}, lesions)
+    for name, among in asked.items():
+        covered = shares[name]
+        rows.append(
+            {
+                "diagnosis": name,
+                "n": int(among.sum()),
+                "covered": covered.value,
+                "low": covered.low,
+                "high": covered.high,
+                "size": float(size[among].mean()) if among.any() else float("nan"),
+                "one": float((size[among] == 1).mean()) if among.any() else float("nan"),
+                "none": float((size[among] == 0).mean()) if among.any() else float("nan"),
+                "promised": name == "all" or run.classes.index(name) not in learned.unbounded,
+            }
+        )
+    return pd.DataFrame(rows)

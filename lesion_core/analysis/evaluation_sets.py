@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lesion_core.analysis.intervals import Figures, paired_intervals
 from lesion_core.analysis.metrics import METRICS, binary_figures, softmax, two_sided
-from lesion_core.analysis.predictions import Scored
+from lesion_core.analysis.predictions import Scored, predict
 from lesion_core.analysis.summaries import binary_summary, summary
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, RunError
@@ -100,6 +100,13 @@ class EvaluationData:
     probabilities: NDArray[np.float64]
     groups: NDArray[np.str_]
     classes: tuple[str, ...]
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """(N,) class index; -1 where it is undecided. In two classes the threshold counts as malignant."""
+        if self.classes == BINARY:
+            return two_sided(self.truth == 1, self.probabilities[:, 1]).predicted
+        return predict(self.probabilities)
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,14 @@ def group_codes(groups: ArrayLike, n: int | None = None) -> NDArray[np.intp]:
     return codes
 
 
+def one_per_group(groups: ArrayLike, seed: int = 0) -> NDArray[np.intp]:
+    """The rows of one image of each lesion, drawn at random: independent cases, as guarantees need them."""
+    ids = np.asarray(groups)
+    order = np.random.default_rng(seed).permutation(len(ids))
+    _, first = np.unique(ids[order], return_index=True)
+    return np.sort(order[first])
+
+
 def resamples(groups: ArrayLike, n: int = 1000, seed: int = 0) -> Iterator[Weights]:
     """Draw lesions with replacement, `n` times; yields weights (N, B) in blocks that add up to `n` columns.
 
@@ -327,3 +335,30 @@ def _share(hits: NDArray[np.intp], asked: NDArray[np.intp], level: float) -> Int
 def share_interval(part: Mask, among: Mask, groups: ArrayLike, level: float = 0.95) -> Interval:
     """The share of `part` in `among` with its interval over lesions; arguments and errors as in `share_intervals`."""
     return share_intervals({"it": (part, among)}, groups, level)["it"]
+
+
+def shares_by(groups: pd.Series[str], yes: Mask, lesions: ArrayLike | None = None) -> pd.DataFrame:
+    """The share of `yes` in each group with its 95 % interval, the largest group first.
+
+    Args:
+        groups: (N,) name of each case's group.
+        yes: (N,) bool.
+        lesions: (N,) lesion ids: the interval is then over lesions (`share_intervals`), else Wilson's over cases.
+
+    Returns:
+        group, n, share, low, high.
+
+    Raises:
+        DataError: A lesion id is missing, or there are not N.
+    """
+    names = groups.to_numpy(str)
+    among = {str(group): names == group for group in np.unique(names)}
+    if lesions is None:
+        shares = {group: wilson(int(yes[own].sum()), int(own.sum())) for group, own in among.items()}
+    else:
+        shares = share_intervals({group: (yes, own) for group, own in among.items()}, lesions)
+    table = pd.DataFrame(
+        [(group, share.n_images, share.value, share.low, share.high) for group, share in shares.items()],
+        columns=["group", "n", "share", "low", "high"],
+    )
+    return table.sort_values(["n", "group"], ascending=[False, True], ignore_index=True)

@@ -12,22 +12,22 @@ from lesion_core.analysis.predictions import predict
 
 AGES = (-np.inf, 20, 40, 60, 80, np.inf)
 AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 and over")
-UNKNOWN = "not recorded"
+NOT_RECORDED = "not recorded"
 
 GROUPED_BY = {"sex": "Sex", "age": "Age", "site": "Site"}
 """Facts that people are grouped by."""
 
 
 def age_bands(ages: pd.Series[float]) -> pd.Series[str]:
-    """Each age in years as one of `AGE_NAMES`; `UNKNOWN` where there is none."""
+    """Each age in years as one of `AGE_NAMES`; `NOT_RECORDED` where there is none."""
     bands = pd.cut(ages, AGES, labels=AGE_NAMES, right=False).astype(object)
-    return bands.where(bands.notna(), UNKNOWN)
+    return bands.where(bands.notna(), NOT_RECORDED)
 
 
 def group_names(table: pd.DataFrame, by: str) -> NDArray[np.object_]:
-    """The group of each row, (N,) strings, from the column `by` (key of `GROUPED_BY`); `UNKNOWN` where it is empty."""
+    """The group of each row, (N,) strings, from the column `by` (key of `GROUPED_BY`), `NOT_RECORDED` without."""
     names = age_bands(table[by]) if by == "age" else table[by].astype(object)
-    return names.where(names.notna(), UNKNOWN).astype(str).to_numpy(object)
+    return names.where(names.notna(), NOT_RECORDED).astype(str).to_numpy(object)
 
 
 def subgroups(data: EvaluationData) -> pd.DataFrame:

@@ -133,7 +133,7 @@ def tune(
     from lesion_core.ood.policy import write_policy
     from lesion_core.ood.scores import DEFAULT
     from lesion_core.ood.threshold_rules import TuningGoal
-    from lesion_core.ood.threshold_rules import tune as choose
+    from lesion_core.ood.tuning import tune as choose
     from lesion_core.runs.classifier import open_run
 
     opened = open_run(run)

@@ -36,7 +36,7 @@ from lesion_core.models.classifiers import pool, stages, trained
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.ood.model_outputs import reduce
 from lesion_core.ood.policy import write_policy
-from lesion_core.ood.threshold_rules import tune
+from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import FACTS, Calibration, Run, RunConfig, open_run, write_config, write_tables
 
 COMPONENTS = 256

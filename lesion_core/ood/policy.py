@@ -19,11 +19,10 @@ from lesion_core.analysis.predictions import Floats, check_scores
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.ood.scores import SCORES
+from lesion_core.ood.sentences import reason
+from lesion_core.ood.threshold_rules import THRESHOLD_RULES
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.folder import POLICY, FileState, file_state
-
-RULES = ("keep", "cost", "guarantee", "eye", "published")
-"""The keys of `threshold_rules.THRESHOLD_RULES`: how a threshold was chosen."""
 
 
 class Limit(Settings):
@@ -38,9 +37,9 @@ class Policy(Settings):
     """What is rejected, and on what grounds: a picture is kept iff every score is within its limit."""
 
     score: str = Field(description="key of `SCORES`")
-    limits: tuple[Limit, ...] = Field(min_length=1, description="one a part of the score, in its order")
+    limits: tuple[Limit, ...] = Field(min_length=1, description="one for each part of the score, in its order")
     temperature: float = Field(gt=0, description="that probabilities are computed with")
-    how: str = Field(description="one of `RULES`")
+    how: str = Field(description="key of `THRESHOLD_RULES`")
     chosen: str = Field(min_length=1, description="how the threshold was chosen, one sentence")
     chosen_on: Literal["calibrate", "select", "published"]
     kept_share: float | None = Field(default=None, ge=0, le=1, description="share of calibration pictures kept")
@@ -56,8 +55,8 @@ class Policy(Settings):
     @field_validator("how")
     @classmethod
     def _is_a_way(cls, key: str) -> str:
-        if key not in RULES:
-            raise ValueError(f"'{key}' is no known way to choose, known are {', '.join(RULES)}")
+        if key not in THRESHOLD_RULES:
+            raise ValueError(f"'{key}' is no known way to choose, known are {', '.join(THRESHOLD_RULES)}")
         return key
 
     @model_validator(mode="after")
@@ -146,27 +145,6 @@ class Decision:
     reason: str
 
 
-def _told_apart(a: float, b: float) -> tuple[str, str]:
-    """Two numbers with two decimals, or as many more as show which is larger."""
-    for digits in range(2, 9):
-        if a == b or round(a, digits) != round(b, digits):
-            return f"{a:.{digits}f}", f"{b:.{digits}f}"
-    return repr(a), repr(b)
-
-
-def _reason(limit: Limit, value: float) -> str:
-    """One sentence: the picture's quantity, where it lies from the limit, and how common that is."""
-    measure = SCORES[limit.score]
-    mine, edge = _told_apart(measure.to_display(value), measure.to_display(limit.threshold))
-    under = measure.rejected_side == "under"
-    where = measure.rejected_side if value > limit.threshold else "at least" if under else "at most"
-    sentence = f"{measure.quantity} {mine} is {where} {edge}"
-    if limit.kept_share is None:
-        return f"{sentence}."
-    percent = np.floor(round(1000 * limit.kept_share, 6)) / 10  # never rounded up: 99.96 % is not all
-    return f"{sentence}, which {percent:g} % of the calibration pictures {'reach' if under else 'stay within'}."
-
-
 def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
     """Apply a policy to pictures, one decision each: rejected iff a score is over its limit.
 
@@ -187,7 +165,7 @@ def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
     for row in zip(*(values[key].tolist() for key in policy.parts), strict=True):
         over = [value > limit.threshold for limit, value in zip(policy.limits, row, strict=True)]
         said = [
-            _reason(limit, value)
+            reason(limit.score, value, limit.threshold, limit.kept_share)
             for limit, value, is_over in zip(policy.limits, row, over, strict=True)
             if is_over or not any(over)
         ]

@@ -1,4 +1,4 @@
-"""How a threshold is chosen: the rules, what each is asked for, and the policy that comes of it."""
+"""The rules that choose a threshold, each with its conditions; `tuning` makes a policy with one."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lesion_core.analysis.intervals import one_per_group
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.predictions import Floats, predict
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.ood.model_outputs import outputs_of
-from lesion_core.ood.policy import Limit, Policy
 from lesion_core.ood.risk_control import control_risk
-from lesion_core.ood.scores import DEFAULT, SCORES, Scorer, score
-from lesion_core.ood.thresholds import (
-    PUBLISHED_CONFIDENCE,
-    cost_optimal_threshold,
-    keep_share_threshold,
-    one_a_group,
-)
+from lesion_core.ood.scores import PUBLISHED_CONFIDENCE, Scorer
+from lesion_core.ood.thresholds import cost_optimal_threshold, keep_share_threshold
 from lesion_core.runs.classifier import Run
 
 
@@ -65,14 +60,14 @@ def split_scores(run: Run, scorer: Scorer, key: str, split: str) -> SplitScores:
 
 @dataclass(frozen=True)
 class TuningGoal:
-    """What a threshold is to do; each way to choose reads its own.
+    """What a threshold is to do; each rule reads what it needs.
 
     Attributes:
-        share: To keep, in (0, 1].
-        cost: Referrals that a missed melanoma is worth.
+        share: Share of the images to keep, in (0, 1].
+        cost: Referrals that one missed melanoma is worth, at least 0.
         error: Bound on the share of wrong answers among the kept, in (0, 1).
-        confidence: In that bound, in (0, 1).
-        threshold: On the score, set by hand.
+        confidence: Probability that this bound holds, in (0, 1).
+        threshold: Threshold on the score that is set by hand; only the rule *By eye* reads it.
     """
 
     share: float = 0.95
@@ -107,11 +102,8 @@ def _cost(part: SplitScores, _: SplitScores | None, goal: TuningGoal) -> tuple[f
 
 
 def _guarantee(part: SplitScores, learn: SplitScores | None, goal: TuningGoal) -> tuple[float, str]:
-    if learn is None:
-        raise ConfigError(
-            "A guarantee is tested on calibrate and takes its thresholds from select.", "Choose it on calibrate."
-        )
-    one = one_a_group(part.lesions)
+    assert learn is not None  # `tune` sees to what the rule needs
+    one = one_per_group(part.lesions)
     found = control_risk(learn.scores, part.scores[one], part.correct[one], goal.error, goal.confidence)
     if found.threshold is None:
         raise DataError(found.description, "Allow more errors or less confidence, or score more calibration pictures.")
@@ -127,100 +119,61 @@ def _published(*_: object) -> tuple[float, str]:
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """A way to choose a threshold.
+    """A way to choose a threshold, with what it needs and where it holds.
 
     Attributes:
         name: What a person reads.
         description: What it does, one sentence.
-        choose: Of a split, of the select split if it is another, and of a wish, to a threshold and a sentence.
+        choose: From a split, the validation set where the rule needs it, and the goal, to a threshold and a sentence.
+        on_combined_score: It chooses one threshold on the score itself, also where that joins two. False: the first
+            score gets the rule, and the limits on the others keep a share of the validation set.
+        needs_validation: It takes its candidates from the validation set, so it is chosen on another split.
+        only_for: The one score that it is a threshold on; None where it is for all.
+        by_hand: The goal brings the threshold; nothing is chosen from data.
+        from_data: False: the threshold is a published number, whatever the split.
     """
 
     name: str
     description: str
     choose: Callable[[SplitScores, SplitScores | None, TuningGoal], tuple[float, str]]
+    on_combined_score: bool = False
+    needs_validation: bool = False
+    only_for: str | None = None
+    by_hand: bool = False
+    from_data: bool = True
 
 
 THRESHOLD_RULES: dict[str, ThresholdRule] = {
-    "keep": ThresholdRule("Keep a share", "Keeps 95 % of dermoscopy, or any share.", _keep),
-    "cost": ThresholdRule("Best by cost", "Weighs referrals against missed melanomas.", _cost),
-    "guarantee": ThresholdRule(
-        "Guaranteed", "Bounds the error among the kept with a chosen confidence (Learn then Test).", _guarantee
+    "keep": ThresholdRule(
+        name="Keep a share",
+        description="Keeps 95 % of dermoscopy, or any share.",
+        choose=_keep,
+        on_combined_score=True,
     ),
-    "eye": ThresholdRule("By eye", "Set by hand, looking at calibrate.", _eye),
+    "cost": ThresholdRule(
+        name="Best by cost",
+        description="Weighs referrals against missed melanomas.",
+        choose=_cost,
+    ),
+    "guarantee": ThresholdRule(
+        name="Guaranteed",
+        description="Bounds the error among the kept with a chosen confidence (Learn then Test).",
+        choose=_guarantee,
+        needs_validation=True,
+    ),
+    "eye": ThresholdRule(
+        name="By eye",
+        description="Set by hand, looking at calibrate.",
+        choose=_eye,
+        on_combined_score=True,
+        by_hand=True,
+    ),
     "published": ThresholdRule(
-        "As published", "Unknown under a confidence of 0.8, before any temperature.", _published
+        name="As published",
+        description=f"Unknown under a confidence of {PUBLISHED_CONFIDENCE:g}, before any temperature.",
+        choose=_published,
+        only_for="confidence",
+        from_data=False,
     ),
 }
 """The ways to choose a threshold by the key used in links, files and on the command line."""
-
-
-def tune(
-    run: Run,
-    key: str = DEFAULT,
-    how: str = "keep",
-    goal: TuningGoal | None = None,
-    on: str = "calibrate",
-    scorer: Scorer | None = None,
-) -> Policy:
-    """Choose the thresholds of a score for a run.
-
-    Args:
-        run: The run.
-        key: Of `SCORES`.
-        how: Of `THRESHOLD_RULES`.
-        goal: What the threshold is to do.
-        on: The split to choose on, calibrate or select.
-        scorer: The run's, where it is already fitted.
-
-    Raises:
-        ConfigError: The score or the way is unknown, the split is another (test among them), the way does not go
-            with the score or the split, or a number is out of range.
-        DataError: Nothing can be promised with so few pictures.
-        RunError: The run lacks the pictures.
-    """
-    measure = score(key)
-    if how not in THRESHOLD_RULES:
-        raise ConfigError(f"'{how}' is no known way to choose a threshold.", f"Known are {', '.join(THRESHOLD_RULES)}.")
-    if on not in ("calibrate", "select"):
-        raise ConfigError(
-            f"A threshold is not chosen on {on}.",
-            "What is chosen on test is flattered by test. Choose on calibrate or select; test is to look at.",
-        )
-    if how == "published" and key != "confidence":
-        raise ConfigError(f"There is no published threshold for {key}.", "It is for the score 'confidence'.")
-    own = scorer or Scorer.of(run)
-    asked = goal or TuningGoal()
-    first, *rest = measure.parts
-    if how in ("keep", "eye"):  # one threshold on the score itself, also where it joins two
-        threshold, sentence = THRESHOLD_RULES[how].choose(split_scores(run, own, key, on), None, asked)
-        thresholds = own.limits(key, threshold)
-    else:
-        # Distance says nothing of mistakes: its limit keeps a share of select, and the first score does the rest.
-        thresholds = {k: keep_share_threshold(split_scores(run, own, k, "select").scores, asked.share) for k in rest}
-        part, learn = (
-            split_scores(run, own, first, split).within(
-                np.all([split_scores(run, own, k, split).scores <= t for k, t in thresholds.items()], axis=0)
-                if rest
-                else np.ones(len(run.part(split)), dtype=bool)
-            )
-            for split in (on, "select")
-        )
-        thresholds[first], sentence = THRESHOLD_RULES[how].choose(part, learn if on == "calibrate" else None, asked)
-        if rest:
-            sentence += (
-                f" This is among the pictures within the limit on {SCORES[rest[0]].name.lower()}, which keeps "
-                f"{100 * asked.share:g} % of the select pictures."
-            )
-    outputs = outputs_of(run, run.part("calibrate"))
-    within = {part_key: own(part_key, outputs) <= t for part_key, t in thresholds.items()}
-    shares = {part_key: float(w.mean()) if len(w) else None for part_key, w in within.items()}
-    return Policy(
-        score=key,
-        temperature=own.known.temperature,
-        how=how,
-        chosen=sentence,
-        run=run.fingerprint,
-        chosen_on="published" if how == "published" else "calibrate" if on == "calibrate" else "select",
-        limits=tuple(Limit(score=k, threshold=thresholds[k], kept_share=shares[k]) for k in measure.parts),
-        kept_share=float(np.all(list(within.values()), axis=0).mean()) if len(outputs) else None,
-    )

@@ -8,14 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lesion_core.analysis.intervals import Interval, share_intervals, wilson
 from lesion_core.analysis.predictions import check_results, check_scores
 from lesion_core.errors import ConfigError
-
-PUBLISHED_CONFIDENCE = 0.8
-"""Reject under this confidence of the plain softmax: the rule of many demonstrations."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +129,3 @@ def cost_optimal_threshold(scores: ArrayLike, missed_if_kept: ArrayLike, cost: f
     bills = referrals + cost * missed
     best = len(bills) - 1 - int(np.argmin(bills[::-1]))
     return CostOptimum(float(candidates[best]), int(referrals[best]), int(missed[best]), float(bills[best]))
-
-
-def one_a_group(groups: ArrayLike, seed: int = 0) -> NDArray[np.intp]:
-    """The rows of one picture of each lesion, drawn at random: independent cases, as guarantees need them."""
-    ids = np.asarray(groups)
-    order = np.random.default_rng(seed).permutation(len(ids))
-    _, first = np.unique(ids[order], return_index=True)
-    return np.sort(order[first])

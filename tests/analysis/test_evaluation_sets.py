@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.out_of_distribution.rejection import read_evaluated
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, paired_differences, view_data, view_summary
 from lesion_core.analysis.metrics import softmax
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.labels import BINARY, HAM10000, ISIC2019
+from lesion_core.ood.evaluation import evaluate_score
 from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run, open_run
 
@@ -98,10 +98,10 @@ def test_unknown_views_list_the_known(small_run: Run) -> None:
 
 
 def test_the_official_test_set_stands_beside_the_others(with_official: Run) -> None:
-    judged = read_evaluated(with_official, Scorer.of(with_official), "mahalanobis")
+    judged = evaluate_score(with_official, Scorer.of(with_official), "mahalanobis")
     assert len(judged.official) == len(with_official.part("test", OFFICIAL_TEST)) == 4
     assert not set(judged.official["image_id"]) & set(judged.dermoscopy["image_id"])
-    assert (judged.of("test")["dataset"] == with_official.part("test")["dataset"].to_numpy()).all()
+    assert (judged.split("test")["dataset"] == with_official.part("test")["dataset"].to_numpy()).all()
 
 
 @pytest.mark.parametrize("key", ["test", "binary"])

@@ -6,11 +6,22 @@ import dataclasses
 from statistics import NormalDist
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from lesion_core.analysis.intervals import bootstrap, bootstrap_all, paired_intervals, resamples, share_interval, wilson
+from lesion_core.analysis.intervals import (
+    bootstrap,
+    bootstrap_all,
+    one_per_group,
+    paired_intervals,
+    resamples,
+    share_interval,
+    shares_by,
+    wilson,
+)
 from lesion_core.analysis.metrics import METRICS, binary_view, calibration_error, per_class, softmax
 from lesion_core.analysis.predictions import Scored
 from lesion_core.analysis.summaries import binary_summary, per_class_summary, summary
@@ -323,3 +334,35 @@ def test_bad_input_is_refused():
         summary([0, 1], [[0.4, 0.6], [0.5, 0.5]], ["a"], "ab")
     with pytest.raises(DataError, match="class names"):
         summary([0, 1], [[0.4, 0.6], [0.5, 0.5]], ["a", "b"], "abc")
+
+
+def test_shares_by_counts_each_group_with_wilson() -> None:
+    groups = pd.Series(["a"] * 30 + ["b"] * 5 + ["c"] * 5)
+    yes = np.arange(40) < 12
+    table = shares_by(groups, yes)
+    assert table["group"].tolist() == ["a", "b", "c"] and table["n"].tolist() == [30, 5, 5]
+    expected = wilson(12, 30)
+    assert [table[c].iloc[0] for c in ("share", "low", "high")] == [expected.value, expected.low, expected.high]
+    assert table["share"].tolist()[1:] == [0, 0] and table["high"].iloc[1] > 0
+
+
+def test_shares_of_lesions_have_intervals_over_lesions() -> None:
+    groups = pd.Series(["a"] * 40 + ["b"] * 40)
+    lesions = np.array([f"L{i // 4}" for i in range(80)])
+    yes = np.arange(80) % 40 < 12  # three of ten lesions, all of their pictures
+    table = shares_by(groups, yes, lesions)
+    of_pictures = wilson(12, 40)
+    assert (table["share"] == 0.3).all() and (table["n"] == 40).all()
+    assert (table["high"] - table["low"] > of_pictures.high - of_pictures.low).all()
+    none = shares_by(groups, np.zeros(80, bool), lesions)
+    # All alike: as wide as the ten lesions make it (Clopper and Pearson).
+    exact = binomtest(0, 10).proportion_ci(0.95, method="exact").high
+    assert none["high"].tolist() == pytest.approx([exact] * 2) and (none["n"] == 40).all()
+
+
+def test_one_image_per_lesion() -> None:
+    groups = np.array(["b", "a", "b", "c", "a", "b"])
+    rows = one_per_group(groups)
+    assert sorted(groups[rows]) == ["a", "b", "c"] and (rows == one_per_group(groups)).all()
+    drawn = np.concatenate([one_per_group(groups, seed) for seed in range(300)])
+    assert np.bincount(drawn, minlength=6)[[0, 2, 5]] == pytest.approx([100] * 3, abs=35)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lesion_core.analysis.evaluation_sets import view_data
-from lesion_core.analysis.subgroups import AGE_NAMES, UNKNOWN, age_bands, subgroups
+from lesion_core.analysis.subgroups import AGE_NAMES, NOT_RECORDED, age_bands, subgroups
 from lesion_core.runs.classifier import Run
 
 
@@ -23,7 +23,7 @@ def test_ages_fall_into_bands() -> None:
         AGE_NAMES[3],
         AGE_NAMES[4],
         AGE_NAMES[4],
-        UNKNOWN,
+        NOT_RECORDED,
     ]
 
 
@@ -34,7 +34,7 @@ def test_each_group_is_what_pandas_counts(small_run: Run) -> None:
     facts = data.table.assign(
         right=data.probabilities.argmax(1) == data.truth,
         melanoma=data.table["label"] == "MEL",
-        sex=data.table["sex"].astype(object).fillna(UNKNOWN),
+        sex=data.table["sex"].astype(object).fillna(NOT_RECORDED),
     )
     for sex, own in facts.groupby("sex"):
         rows = found[(found["by"] == "sex") & (found["group"] == sex)].set_index("metric")

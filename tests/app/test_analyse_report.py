@@ -24,7 +24,8 @@ from lesion_core.analysis.evaluation_sets import EvaluationSummary, view_summary
 from lesion_core.data.samples import load, synthetic_samples
 from lesion_core.labels import diagnosis
 from lesion_core.ood.policy import write_policy
-from lesion_core.ood.threshold_rules import TuningGoal, tune
+from lesion_core.ood.threshold_rules import TuningGoal
+from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
 from lesion_core.serving.classifier import Engine

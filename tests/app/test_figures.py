@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest
 
-from app.compare.answers import shares_by
 from app.components import outline
 from app.figures import masks as mask_figures
 from app.figures import results as result_figures
@@ -15,7 +13,7 @@ from app.figures import shares as share_figures
 from app.figures import style
 from lesion_core.analysis.calibration import reliability
 from lesion_core.analysis.curves import by_class
-from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.intervals import shares_by
 from lesion_core.analysis.metrics import confusion
 from lesion_core.analysis.summaries import per_class_summary
 from lesion_core.errors import DataError
@@ -179,28 +177,6 @@ class TestHistory:
 
 
 class TestShares:
-    def test_shares_by_counts_each_group_with_wilson(self) -> None:
-        groups = pd.Series(["a"] * 30 + ["b"] * 5 + ["c"] * 5)
-        yes = np.arange(40) < 12
-        table = shares_by(groups, yes)
-        assert table["group"].tolist() == ["a", "b", "c"] and table["n"].tolist() == [30, 5, 5]
-        expected = wilson(12, 30)
-        assert [table[c].iloc[0] for c in ("share", "low", "high")] == [expected.value, expected.low, expected.high]
-        assert table["share"].tolist()[1:] == [0, 0] and table["high"].iloc[1] > 0
-
-    def test_shares_of_lesions_have_intervals_over_lesions(self) -> None:
-        groups = pd.Series(["a"] * 40 + ["b"] * 40)
-        lesions = np.array([f"L{i // 4}" for i in range(80)])
-        yes = np.arange(80) % 40 < 12  # three of ten lesions, all of their pictures
-        table = shares_by(groups, yes, lesions)
-        of_pictures = wilson(12, 40)
-        assert (table["share"] == 0.3).all() and (table["n"] == 40).all()
-        assert (table["high"] - table["low"] > of_pictures.high - of_pictures.low).all()
-        none = shares_by(groups, np.zeros(80, bool), lesions)
-        # All alike: as wide as the ten lesions make it (Clopper and Pearson).
-        exact = binomtest(0, 10).proportion_ci(0.95, method="exact").high
-        assert none["high"].tolist() == pytest.approx([exact] * 2) and (none["n"] == 40).all()
-
     def test_small_groups_are_grey(self) -> None:
         table = shares_by(pd.Series(["MEL"] * 20 + ["DF"] * 19), np.zeros(39, bool))
         figure = share_figures.share_dots(table, "rejected", 20, {"MEL": "#D55E00", "DF": "#009E73"})

@@ -15,7 +15,8 @@ import streamlit as st
 
 from app.navigation import GROUPS
 from lesion_core.ood.scores import DEFAULT, SCORES
-from lesion_core.ood.threshold_rules import TuningGoal, tune
+from lesion_core.ood.threshold_rules import TuningGoal
+from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.folder import sha256
 from lesion_core.runs.segmenter import SegmenterRun
@@ -200,17 +201,18 @@ def test_an_upload_is_analysed_and_a_broken_one_is_refused_in_a_sentence() -> No
 @pytest.mark.usefixtures("with_run")
 @pytest.mark.parametrize("key", ["confidence", "mahalanobis", "confidence_or_layer3"])
 def test_the_threshold_in_the_link_decides_what_is_kept(key: str, small_run: Run) -> None:
-    from app.out_of_distribution.rejection import read_evaluated
+    from lesion_core.ood.evaluation import evaluate_score
     from lesion_core.ood.scores import Scorer
 
-    judged = read_evaluated(small_run, Scorer.of(small_run), key)
-    middle = float(judged.of("test")["shown"].median())
+    judged = evaluate_score(small_run, Scorer.of(small_run), key)
+    middle = float(judged.split("test")["shown"].median())
     app = open_page("out_of_distribution", score=key, threshold=f"{middle:.3f}")
     assert not app.exception
     at = app.number_input(key="threshold").value
     assert at == pytest.approx(middle, abs=1e-3)
     said = text(app)
-    kept = [100 * float((~judged.rejected(judged.of("test")["shown"], at + shift)).mean()) for shift in (-2e-3, 2e-3)]
+    shown = judged.split("test")["shown"]
+    kept = [100 * float((~judged.rejected(shown, at + shift)).mean()) for shift in (-2e-3, 2e-3)]
     stated = float(said.split("answers **")[1].split(" %")[0])
     assert min(kept) - 1 <= stated <= max(kept) + 1
 
@@ -226,34 +228,6 @@ def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
     app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save", moved="calibrate")
     assert not app.exception and not app.error
     assert "set by hand on the" in text(app)
-
-
-def test_a_changed_picture_is_followed_from_before_to_after(small_run: Run) -> None:
-    from app.out_of_distribution.corrupted_images import changed
-    from app.out_of_distribution.rejection import read_evaluated
-    from lesion_core.ood.scores import Scorer
-
-    judged = read_evaluated(small_run, Scorer.of(small_run), "confidence")
-    at = float(judged.near["shown"].median())
-    found = changed(judged, at).set_index("group")
-    test = small_run.predictions.set_index("image_id")
-    logits = [f"logit_{code}" for code in small_run.classes]
-    for kind in ("hair", "white_balance"):
-        rows = small_run.near[small_run.near["kind"] == kind]
-        right, before, kept = [], [], []
-        for row in rows.itertuples():
-            z = np.array([getattr(row, name) for name in logits])
-            source = test.loc[row.image_id.split("/")[1]]
-            right.append(small_run.classes[int(z.argmax())] == source["label"])
-            before.append(small_run.classes[int(source[logits].to_numpy(float).argmax())] == source["label"])
-            kept.append(np.exp(z - z.max()).max() / np.exp(z - z.max()).sum() >= at)
-        told = found.loc[kind.replace("_", " ")]
-        assert (told["n"], told["share"]) == (len(rows), 1 - np.mean(kept))
-        assert (told["right_before"], told["right_after"]) == (np.mean(before), np.mean(right))
-        expected = np.mean(np.array(right)[kept]) if any(kept) else np.nan
-        np.testing.assert_equal(told["right_answered"], expected)
-    assert np.isnan(found.loc["bare skin", "right_after"]) and found.index[0] == "unchanged"
-    assert found.loc["unchanged", "n"] == judged.near.loc[judged.near["kind"] != "bare_skin", "image_id"].nunique()
 
 
 @pytest.mark.usefixtures("with_run")
@@ -406,8 +380,6 @@ def test_a_run_without_test_pictures_ends_in_a_sentence(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("with_run")
 def test_a_policy_that_is_used_is_obeyed_on_analyse(small_run: Run) -> None:
-    from lesion_core.ood.threshold_rules import TuningGoal, tune
-
     app = open_page("analyse", image="synthetic-NV-1")
     said = []
     for threshold in (-1.0, 1.0):  # on one minus the confidence: rejects all, keeps all

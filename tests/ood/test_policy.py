@@ -14,7 +14,8 @@ from lesion_core.ood.benchmark import scoreboard
 from lesion_core.ood.model_outputs import Outputs, outputs_of, stranger_outputs
 from lesion_core.ood.policy import Limit, Policy, PolicyFile, decide, keeps, read_policy, write_policy
 from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
-from lesion_core.ood.threshold_rules import THRESHOLD_RULES, SplitScores, TuningGoal, split_scores, tune
+from lesion_core.ood.threshold_rules import THRESHOLD_RULES, SplitScores, TuningGoal, split_scores
+from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run, open_run
 
 

@@ -12,7 +12,8 @@ from lesion_core.ood.model_outputs import outputs_of
 from lesion_core.ood.policy import decide, read_policy, write_policy
 from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import Scorer
-from lesion_core.ood.threshold_rules import TuningGoal, tune
+from lesion_core.ood.threshold_rules import TuningGoal
+from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run, open_run
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from lesion_core.errors import ConfigError, DataError
+from lesion_core.ood.combined import CombinedScore
 from lesion_core.ood.distances import NEIGHBOURS, RIDGE
 from lesion_core.ood.model_outputs import FitData, Outputs, project
-from lesion_core.ood.scores import DEFAULT, SCORES, CombinedScore, Scorer, score
+from lesion_core.ood.scores import DEFAULT, SCORES, Scorer, ood_score
 
 TEMPERATURE = 1.7
 
@@ -217,7 +218,7 @@ def test_against_pytorch_ood() -> None:
 @pytest.mark.parametrize("key", SCORES)
 def test_an_entry_is_complete(key: str, problem: Problem, scorer: Scorer) -> None:
     entry = SCORES[key]
-    assert entry.key == key and score(key) is entry
+    assert entry.key == key and ood_score(key) is entry
     for text in (entry.name, entry.description, entry.paper, entry.formula, entry.cost, entry.quantity):
         assert text.strip() == text and len(text) > 3
     assert entry.description.endswith(".") and entry.cost.endswith(".") and any(c.isdigit() for c in entry.paper)
@@ -354,7 +355,7 @@ def test_limits_lead_back_to_their_threshold(scorer: Scorer) -> None:
 
 def test_scores_that_cannot_be(problem: Problem, scorer: Scorer) -> None:
     with pytest.raises(ConfigError, match=r"'odin'.*Known are confidence, "):
-        score("odin")
+        ood_score("odin")
     with pytest.raises(ConfigError, match="Known are"):
         scorer("odin", problem.asked)
     bare = Outputs.of(problem.asked.logits)

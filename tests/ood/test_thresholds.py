@@ -12,7 +12,6 @@ from lesion_core.errors import ConfigError, DataError
 from lesion_core.ood.thresholds import (
     cost_optimal_threshold,
     keep_share_threshold,
-    one_a_group,
     operating_point,
 )
 
@@ -93,14 +92,6 @@ def test_cost_by_hand():
     assert nothing.threshold < 1 and nothing.referrals == 4 and nothing.missed == 0
     more = [cost_optimal_threshold(scores, bad, k).threshold for k in (0, 1, 2, 3, 10)]
     assert more == sorted(more, reverse=True)
-
-
-def test_one_picture_a_lesion():
-    groups = np.array(["b", "a", "b", "c", "a", "b"])
-    rows = one_a_group(groups)
-    assert sorted(groups[rows]) == ["a", "b", "c"] and (rows == one_a_group(groups)).all()
-    drawn = np.concatenate([one_a_group(groups, seed) for seed in range(300)])
-    assert np.bincount(drawn, minlength=6)[[0, 2, 5]] == pytest.approx([100] * 3, abs=35)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
