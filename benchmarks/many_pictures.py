@@ -22,7 +22,7 @@ from app.out_of_distribution.rejection import line
 from lesion_core.analysis.intervals import shares_by
 from lesion_core.ood.evaluation import evaluate_score
 from lesion_core.ood.scores import DEFAULT, Scorer
-from lesion_core.runs.classifier import open_run
+from lesion_core.runs.classifier import STORED_FEATURES, open_run
 
 
 def simulate(run: Path, folder: Path, n: int) -> None:
@@ -37,7 +37,7 @@ def simulate(run: Path, folder: Path, n: int) -> None:
     logits = [name for name in table if name.startswith("logit_")]
     added[logits] += np.random.default_rng(1).normal(0, 0.1, (len(more), len(logits))).astype(np.float32)
     pd.concat([table, added], ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
-    for name in ("reduced", "residual", "layer3_residual"):
+    for name in STORED_FEATURES:
         features[name] = np.concatenate([features[name], features[name][more]])
     save_file(features, folder / "features.safetensors")
 

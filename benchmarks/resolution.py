@@ -15,7 +15,7 @@ import numpy as np
 from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.metrics import softmax
 from lesion_core.data.pictures import is_picture
-from lesion_core.inference.classifier import score
+from lesion_core.inference.classifier import infer
 from lesion_core.models.classifiers import trained
 from lesion_core.runs.classifier import open_run
 
@@ -32,7 +32,7 @@ def main() -> None:
     print(f"{run.name}, n {len(names)} pictures: {', '.join(f'{n} {split}' for split, n in roles.most_common())}")
     for enabled in (False, True):
         preprocessing = settings.with_detail(enabled).preprocessing
-        logits = (score(model, preprocessing, [str(where / name) for name in names]).logits for where in (small, large))
+        logits = (infer(model, preprocessing, [str(where / name) for name in names]).logits for where in (small, large))
         p, q = (softmax(each, run.calibration.temperature) for each in logits)
         same = wilson(int((p.argmax(1) == q.argmax(1)).sum()), len(names))
         print(

@@ -2,10 +2,10 @@
 
 All read the same synthetic JPEGs (600x450) and give logits. The plain loop is what one writes first: PIL,
 torchvision's transforms, a DataLoader with one worker, the network in float32; where the run has equal detail, it does
-that step too, and then resizes in its own way. Against it `scoring.score`, which writes runs, in float32, and
-`Engine.predict_files`, which the command `predict` uses and which also says what is rejected, on each trunk that can be
-made here. They take turns, best of three, so what is compiled in the first turn is not counted; then how long the model
-waits for data in such a loop, on each trunk, and how far the answers are from those in float32.
+that step too, and then resizes in its own way. Against it `inference.classifier.infer`, which writes runs, in float32,
+and `Engine.predict_files`, which the command `predict` uses and which also says what is rejected, on each backend.
+They take turns, best of three, so what is compiled in the first turn is not counted; then how long the model waits for
+data in such a loop, on each backend, and how far the answers are from those in float32.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lesion_core.data.synthetic.lesions import make_dataset
 from lesion_core.errors import ModelError
 from lesion_core.imaging.detail import equal_detail
 from lesion_core.imaging.preprocess import normalize
-from lesion_core.inference.classifier import score
+from lesion_core.inference.classifier import infer
 from lesion_core.inference.inputs import ModelInputs, stack
 from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import trained
@@ -110,7 +110,7 @@ def main() -> None:
     preprocessing, settings = engine.pipeline.settings, engine.run.config.settings
     if preprocessing != Preprocessing(resize=Resize(size=preprocessing.resize.size), detail=preprocessing.detail):
         raise SystemExit("The plain loop has no other step than equal detail and a crop: name a run without them.")
-    model, same = (trained(settings.model, engine.run.weights) for _ in range(2))  # `score` changes its memory layout
+    model, same = (trained(settings.model, engine.run.weights) for _ in range(2))  # `infer` changes its memory layout
     with tempfile.TemporaryDirectory() as folder:
         make_dataset(Path(folder), per_class=PER_CLASS, seed=0, size=(450, 600))
         paths = sorted(str(path) for path in Path(folder).rglob("*.jpg"))
@@ -123,7 +123,7 @@ def main() -> None:
 
         ways: dict[str, Callable[[], Logits]] = {
             "plain loop, float32": plain,
-            "score, float32": lambda: score(model, preprocessing, paths, workers=1).logits,
+            "infer, float32": lambda: infer(model, preprocessing, paths, workers=1).logits,
         }
         for name, own in engines.items():
             ways[f"predict --backend {name} ({BACKENDS[name].description})"] = lambda own=own: _logits(own, paths)
@@ -137,7 +137,7 @@ def main() -> None:
     n, (baseline, *_) = len(paths), ways
     print(f"{engine.run.name}, {preprocessing.resize.size} px, {n} synthetic JPEGs of 600x450")
     for way, seconds in best.items():
-        exact = logits[baseline if way == baseline else "score, float32"]
+        exact = logits[baseline if way == baseline else "infer, float32"]
         same_answer = (logits[way].argmax(1) == exact.argmax(1)).mean()
         print(
             f"{way}: {n / seconds:.1f} images a second, {best[baseline] / seconds:.2f} times; a logit differs by "

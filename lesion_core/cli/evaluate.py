@@ -112,7 +112,7 @@ def _score_again(
     from lesion_core import distributed
     from lesion_core.data.collection import NEAR_PICTURES, collect
     from lesion_core.data.splits import Manifest
-    from lesion_core.inference.classifier import rescored, write_run
+    from lesion_core.inference.classifier import infer_test, write_run
     from lesion_core.reports.classifier_card import write_card
     from lesion_core.runs.classifier import HASHED, open_run
 
@@ -150,7 +150,7 @@ def _score_again(
             tell(note)
     with bar("Scoring") as progress:
         if flips or not whole:
-            opened = rescored(opened, collection.table, progress, flips=flips)
+            opened = infer_test(opened, collection.table, progress, flips=flips)
         else:
             added = detail and not settings.preprocessing.detail.enabled
             opened = write_run(

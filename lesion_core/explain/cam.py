@@ -54,7 +54,7 @@ def grad_cam(evidence: TargetFunction, image: Tensor, layer: str) -> Tensor:
     # The weights of a served model need no gradient, so the picture carries it to the layer.
     x = image.detach().clone().requires_grad_(True)
     found: Tensor = LayerGradCam(evidence, getattr(evidence.model, layer)).attribute(x, relu_attributions=False)
-    return found[0, 0]
+    return found[0, 0]  # of (1, 1, h, w)
 
 
 def grad_cam_pp(evidence: TargetFunction, image: Tensor, layer: str) -> Tensor:
@@ -69,13 +69,13 @@ def grad_cam_pp(evidence: TargetFunction, image: Tensor, layer: str) -> Tensor:
     kept: list[Tensor] = []
     handle = getattr(evidence.model, layer).register_forward_hook(lambda _m, _i, out: kept.append(out))
     try:
-        y = evidence(image.detach().clone().requires_grad_(True))
-        a = kept[0]
-        g = torch.autograd.grad(y.sum(), a)[0]
+        y = evidence(image.detach().clone().requires_grad_(True))  # (1,)
+        a = kept[0]  # (1, C, h, w)
+        g = torch.autograd.grad(y.sum(), a)[0]  # (1, C, h, w)
     finally:
         handle.remove()
     a = a.detach()
     below = 2 * g**2 + a.sum(dim=(2, 3), keepdim=True) * g**3
-    alpha = torch.where(below != 0, g**2 / torch.where(below != 0, below, torch.ones_like(below)), 0)
-    weights = (alpha * g.clamp(min=0)).sum(dim=(2, 3), keepdim=True)
-    return (weights * a).sum(dim=1)[0].clamp(min=0)
+    alpha = torch.where(below != 0, g**2 / torch.where(below != 0, below, torch.ones_like(below)), 0)  # (1, C, h, w)
+    weights = (alpha * g.clamp(min=0)).sum(dim=(2, 3), keepdim=True)  # (1, C, 1, 1)
+    return (weights * a).sum(dim=1)[0].clamp(min=0)  # (h, w)

@@ -11,10 +11,24 @@ from scipy.ndimage import binary_fill_holes
 
 from lesion_core.errors import ImageError
 from lesion_core.imaging.arrays import Mask
-from lesion_core.imaging.geometry import Box
+from lesion_core.imaging.geometry import Box, enlarge
 
 LARGEST_SIDE = 768
 """Pixels that a shape is measured on: its numbers do not get finer above, only slower."""
+
+
+def mask_at(probabilities: NDArray[np.floating], shape: tuple[int, int], threshold: float) -> Mask:
+    """The mask in the image's frame: probabilities enlarged to it, then cut at the threshold.
+
+    Args:
+        probabilities: (S, S) of a segmenter's square, in [0, 1].
+        shape: Height and width of the image, in pixels.
+        threshold: A pixel belongs to the lesion exactly if its probability is at or over this.
+
+    Returns:
+        (H, W) bool.
+    """
+    return enlarge(probabilities, shape) >= threshold
 
 
 def clean_up(mask: Mask) -> Mask:

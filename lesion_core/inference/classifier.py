@@ -1,12 +1,10 @@
-"""Scoring: a model over whole folders of pictures, written to a run folder as frozen logits and features."""
+"""A classifier over whole folders of images, written to a run folder as frozen logits and features."""
 
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -24,20 +22,29 @@ from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.config import Preprocessing, RunSettings
 from lesion_core.data.corruptions import change
-from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
 from lesion_core.errors import RunError
 from lesion_core.files import aside
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.identity import check_same_images
 from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
+from lesion_core.inference.records import known_image, stored_facts, versions
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.classifiers import pool, stages, trained
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.ood.model_outputs import reduce
 from lesion_core.ood.policy import write_policy
 from lesion_core.ood.tuning import tune
-from lesion_core.runs.classifier import FACTS, Calibration, Run, RunConfig, open_run, write_config, write_tables
+from lesion_core.runs.classifier import (
+    OOD_FACTS,
+    STORED_FEATURES,
+    Calibration,
+    Run,
+    RunConfig,
+    open_run,
+    write_config,
+    write_tables,
+)
 
 COMPONENTS = 256
 """Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
@@ -47,15 +54,21 @@ FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Logits (N, K), penultimate features (N, D) and those of layer3 (N, C), float32, rows as the paths were given."""
+class RawOutputs:
+    """What the model gives for N images, float32, before a run reduces it; rows as the paths were given.
+
+    Attributes:
+        logits: (N, K).
+        penultimate: (N, D) features, averaged over the places.
+        layer3: (N, C) features of the stage before, averaged too.
+    """
 
     logits: NDArray[np.float32]
     penultimate: NDArray[np.float32]
     layer3: NDArray[np.float32]
 
 
-def score(
+def infer(
     model: ResNet,
     preprocessing: Preprocessing,
     paths: Sequence[str],
@@ -65,7 +78,7 @@ def score(
     workers: int = 1,
     flips: bool = False,
     on_progress: Progress | None = None,
-) -> Scored:
+) -> RawOutputs:
     """Run the model over pictures, in float32. Several processes take each a part, and all get the whole.
 
     Args:
@@ -86,7 +99,7 @@ def score(
     pictures = ModelInputs([paths[i] for i in mine], preprocessing, own)
     tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False  # a GPU would round to 10 bits
     try:
-        part: Scored | RunError = _score(model, pictures, preprocessing, batch_size, workers, flips, on_progress)
+        part: RawOutputs | RunError = _infer(model, pictures, preprocessing, batch_size, workers, flips, on_progress)
     except RunError as error:
         part = error  # told to all: the others would wait for this part for ever
     finally:
@@ -95,18 +108,18 @@ def score(
     for found in parts:
         if isinstance(found, RunError):
             raise found
-    scored = [found for found in parts if isinstance(found, Scored)]
+    outputs = [found for found in parts if isinstance(found, RawOutputs)]
     whole = {}
-    for name in ("logits", "penultimate", "layer3"):
-        own_parts = [getattr(found, name) for found in scored]
+    for name in (field.name for field in fields(RawOutputs)):
+        own_parts = [getattr(found, name) for found in outputs]
         whole[name] = np.empty((len(paths), own_parts[0].shape[1]), np.float32)
         for i, rows in enumerate(own_parts):
-            whole[name][i :: len(scored)] = rows
-    return Scored(**whole)
+            whole[name][i :: len(outputs)] = rows
+    return RawOutputs(**whole)
 
 
 @torch.inference_mode()
-def _score(
+def _infer(
     model: ResNet,
     pictures: ModelInputs,
     preprocessing: Preprocessing,
@@ -114,7 +127,7 @@ def _score(
     workers: int,
     flips: bool,
     on_progress: Progress | None,
-) -> Scored:
+) -> RawOutputs:
     device = distributed.device()
     model = model.eval().to(device, memory_format=torch.channels_last)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -123,11 +136,12 @@ def _score(
     for squares in loader:
         if isinstance(squares, RunError):
             raise squares
-        images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(device)
-        ways = [images.flip(axes) if axes else images for axes in (FLIPS if flips else FLIPS[:1])]
-        of_ways = [stages(model, way.contiguous(memory_format=torch.channels_last)) for way in ways]
-        layer3, penultimate = (
-            torch.stack([pool(model, each) for each in stage]).mean(0) for stage in zip(*of_ways, strict=True)
+        images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(device)  # (N, 3, S, S)
+        mirrored = [images.flip(axes) if axes else images for axes in (FLIPS if flips else FLIPS[:1])]
+        # (N, C, 2h, 2w) and (N, D, h, w) of each mirroring
+        activations = [stages(model, each.contiguous(memory_format=torch.channels_last)) for each in mirrored]
+        layer3, penultimate = (  # (N, C), (N, D)
+            torch.stack([pool(model, each) for each in stage]).mean(0) for stage in zip(*activations, strict=True)
         )
         # The last layer is linear: the mean of the logits is the logits of the mean.
         found.append((model.fc(penultimate).cpu(), penultimate.cpu(), layer3.cpu()))
@@ -137,7 +151,7 @@ def _score(
     model.cpu()
     widths = model.fc.out_features, model.fc.in_features, model.fc.in_features // 2
     empty = tuple(torch.zeros(0, width) for width in widths)
-    result = Scored(*(torch.cat(parts).numpy() for parts in zip(empty, *found, strict=True)))
+    result = RawOutputs(*(torch.cat(parts).numpy() for parts in zip(empty, *found, strict=True)))
     if not np.isfinite(result.logits).all():
         raise RunError(
             "The model gives logits that are no numbers.", "The training diverged; train again at a lower rate."
@@ -145,23 +159,8 @@ def _score(
     return result
 
 
-OF_CATALOG = dict(
-    zip(FACTS, ("image_id", "group", "dataset", "role", "diagnosis", "age", "sex", "site", "dx_type"), strict=True)
-)
-"""The facts of a run's table and the columns of a catalog table with roles that hold them."""
-
-
-def _with_logits(
-    table: pd.DataFrame, columns: dict[str, str], logits: NDArray[np.float32], classes: Sequence[str]
-) -> pd.DataFrame:
-    facts = pd.DataFrame({new: table[old].to_numpy() for new, old in columns.items()})
+def _with_logits(facts: pd.DataFrame, logits: NDArray[np.float32], classes: Sequence[str]) -> pd.DataFrame:
     return pd.concat([facts, pd.DataFrame(logits, columns=[f"logit_{code}" for code in classes])], axis=1)
-
-
-def versions() -> dict[str, str]:
-    """The versions of what decides the pixels and the weights."""
-    names = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow")
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
 
 
 def write_run(
@@ -179,26 +178,26 @@ def write_run(
     detail_added: bool = False,
     on_progress: Progress | None = None,
 ) -> Run:
-    """Score every picture with the weights as they ship and write the run folder.
+    """Run the model over every image with the weights as they ship and write the run folder.
 
-    Several processes share the scoring; the first one writes, and all of them get the run.
+    Several processes share the images; the first one writes, and all of them get the run.
 
     Args:
         folder: Where the run is written; an old run there is replaced file by file.
         settings: The run's settings.
         model: The trained network, float32; None with `earlier`.
         table: Catalog rows with their role; rows of `OFFICIAL_TEST` have the role test.
-        ood: As a `Collection` has it; rows of the source `NEAR` are changed before they are scored.
+        ood: As a `Collection` has it; rows of the source `NEAR` are changed before the model reads them.
         split_fingerprint: Of the split's manifest.
         history: Long form: epoch, phase, metric, value.
         initial_weights: One sentence on what the weights started from.
         bits: 8 or 32 a weight.
-        earlier: The run in `folder`, to score it again: its weights, and what storing them cost, stay as they are.
+        earlier: The run in `folder`, to be written again: its weights, and what storing them cost, stay as they are.
         detail_added: The settings have equal detail, and the training had not.
         on_progress: Called with pictures done and pictures in all.
 
     Raises:
-        RunError: A picture cannot be scored.
+        RunError: An image cannot be read.
         DataError: The calibrate split is empty, or a picture of it is no class of the model.
     """
     classes = settings.model.classes
@@ -213,7 +212,7 @@ def write_run(
     shipped = trained(settings.model, weights if model is None else new)
 
     paths, n = [*table["path"], *ood["path"]], len(table)
-    scored = score(
+    outputs = infer(
         shipped,
         settings.preprocessing,
         paths,
@@ -222,22 +221,23 @@ def write_run(
         on_progress=on_progress,
     )
     if earlier is not None:
-        _check_known(earlier, table["image_id"], scored.logits[:n])
-    predictions = _with_logits(table, OF_CATALOG, scored.logits[:n], classes)
-    strangers = _with_logits(ood, {name: name for name in ("image_id", "kind", "source")}, scored.logits[n:], classes)
+        _check_known(earlier, table["image_id"], outputs.logits[:n])
+    predictions = _with_logits(stored_facts(table), outputs.logits[:n], classes)
+    strangers = _with_logits(ood[list(OOD_FACTS)].reset_index(drop=True), outputs.logits[n:], classes)
 
     calibrate = (table["role"] == "calibrate").to_numpy()
     truth = pd.Index(classes).get_indexer(pd.Index(table["diagnosis"][calibrate])).astype(np.int64)
-    calibration = _calibrate(scored.logits[:n][calibrate].astype(np.float64), truth)
+    calibration = _calibrate(outputs.logits[:n][calibrate].astype(np.float64), truth)
     if model is not None:
-        quantization = _quantization(model, settings, table, scored) if bits == 8 else {}
+        quantization = _quantization(model, settings, table, outputs) if bits == 8 else {}
     else:
         quantization = earlier.config.quantization if earlier else {}
     if not distributed.first():
         distributed.wait()
         return open_run(folder)
-    features = _reduce(scored, (table["role"] == "train").to_numpy(), n)
-    golden = _golden(shipped, settings.preprocessing)
+    features = _reduce(outputs, (table["role"] == "train").to_numpy(), n)
+    image = known_image()
+    golden = image, logits_of(shipped, settings.preprocessing, image)
     if model is not None:
         new.replace(weights)
     write_tables(
@@ -272,27 +272,27 @@ def write_run(
     return run
 
 
-def rescored(run: Run, table: pd.DataFrame, on_progress: Progress | None = None, *, flips: bool = False) -> Run:
-    """The run with the test pictures of a table scored anew, in memory: nothing is written. Temperature and policy stay
-    as they were chosen, without flips.
+def infer_test(run: Run, table: pd.DataFrame, on_progress: Progress | None = None, *, flips: bool = False) -> Run:
+    """The run with new outputs of the test images of a table, in memory: nothing is written. Temperature and policy
+    stay as they were chosen, without flips.
 
     Args:
         run: A run.
         table: Catalog rows with role and group, of the run's own split: some of its test pictures, and new ones.
-        on_progress: As in `score`.
-        flips: Score each picture over `FLIPS`.
+        on_progress: As in `infer`.
+        flips: Read each image over `FLIPS`.
 
     Returns:
         A run whose predictions are these pictures and no others.
 
     Raises:
-        RunError: A picture cannot be scored, or the table has no test picture.
+        RunError: An image cannot be read, or the table has no test picture.
     """
     test = table[table["role"] == "test"].reset_index(drop=True)
     if test.empty:
         raise RunError(f"No test picture of {run.name} is there.", "Give data with lesions that it was tested on.")
     settings = run.config.settings
-    scored = score(
+    outputs = infer(
         trained(settings.model, run.weights),
         settings.preprocessing,
         test["path"].astype(str).tolist(),
@@ -300,8 +300,8 @@ def rescored(run: Run, table: pd.DataFrame, on_progress: Progress | None = None,
         flips=flips,
         on_progress=on_progress,
     )
-    check_same_images(run, test["image_id"], scored.logits)
-    return run.with_predictions(_with_logits(test, OF_CATALOG, scored.logits, run.classes))
+    check_same_images(run, test["image_id"], outputs.logits)
+    return run.with_predictions(_with_logits(stored_facts(test), outputs.logits, run.classes))
 
 
 def _check_known(earlier: Run, image_ids: pd.Series[str], logits: NDArray[np.float32]) -> None:
@@ -337,34 +337,32 @@ def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibra
     )
 
 
-def _reduce(scored: Scored, train: NDArray[np.bool_], n: int) -> dict[str, NDArray[np.float16]]:
+def _reduce(outputs: RawOutputs, train: NDArray[np.bool_], n: int) -> dict[str, NDArray[np.float16]]:
     stored: dict[str, NDArray[np.float16]] = {}
     for prefix, features, most in (
-        ("", scored.penultimate, COMPONENTS),
-        ("layer3_", scored.layer3, scored.layer3.shape[1] // 4),
+        ("", outputs.penultimate, COMPONENTS),
+        ("layer3_", outputs.layer3, outputs.layer3.shape[1] // 4),
     ):
-        known = features[:n][train]
+        known = features[:n][train]  # (train images, D or C)
         pca = PCA(min(most, *known.shape), svd_solver="randomized", random_state=0).fit(known)
         stored[f"{prefix}mean"] = pca.mean_.astype(np.float16)
         stored[f"{prefix}components"] = pca.components_.astype(np.float16)
     # Projected with what is stored, as the engine does later: a picture gets the same scores live.
-    way = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
-    for name, rows in zip(
-        ("reduced", "residual", "layer3_residual"), reduce(way, scored.penultimate, scored.layer3), strict=True
-    ):
+    projection = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
+    for name, rows in zip(STORED_FEATURES, reduce(projection, outputs.penultimate, outputs.layer3), strict=True):
         stored[name], stored[f"ood_{name}"] = rows[:n], rows[n:]
     return stored
 
 
 @torch.inference_mode()
-def _golden(model: ResNet, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """A known answer: the logits of a synthetic lesion, made from the whole way that a picture goes."""
-    image = make_lesion("MEL", seed=0, size=256).image
-    square = Pipeline(preprocessing).apply(image)[None]
-    return image, model(torch.from_numpy(normalize(square, preprocessing))).numpy()[0]
+def logits_of(model: ResNet, preprocessing: Preprocessing, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The logits (K,) float32 of one image (H, W, 3) uint8, the whole way that an image goes."""
+    square = Pipeline(preprocessing).apply(image)[None]  # (1, S, S, 3)
+    found: NDArray[np.float32] = model(torch.from_numpy(normalize(square, preprocessing))).numpy()[0]
+    return found
 
 
-def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, scored: Scored) -> dict[str, float]:
+def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, outputs: RawOutputs) -> dict[str, float]:
     """What 8 bits a weight cost against float32, on both test sets: balanced accuracy and largest logit difference;
     nothing where the test split is empty."""
     test = (table["role"] == "test").to_numpy()
@@ -372,8 +370,8 @@ def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, sco
     if not own.any():
         return {}
     paths = list(table["path"][test])
-    exact = score(model, settings.preprocessing, paths, workers=settings.training.workers).logits
-    stored = scored.logits[: len(table)][test]
+    exact = infer(model, settings.preprocessing, paths, workers=settings.training.workers).logits
+    stored = outputs.logits[: len(table)][test]
     truth = pd.Index(settings.model.classes).get_indexer(pd.Index(table["diagnosis"][test]))[own]
     balanced = METRICS["balanced_accuracy"]
     return {

@@ -20,19 +20,16 @@ from lesion_core.analysis.segmentation import MASK_METRICS, count
 from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining
 from lesion_core.data.corruptions import CORRUPTIONS, change
 from lesion_core.data.masks import check_frame, read_mask
-from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.imaging.artefacts import ARTEFACTS
 from lesion_core.imaging.decode import decode, frame_of
-from lesion_core.imaging.geometry import enlarge
-from lesion_core.imaging.lesion import clean_up
+from lesion_core.imaging.lesion import clean_up, mask_at
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.classifier import versions
 from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
+from lesion_core.inference.records import known_image, stored_facts, versions
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.models.segmenters import trained_segmenter
-from lesion_core.runs.classifier import FACTS
 from lesion_core.runs.folder import written_whole
 from lesion_core.runs.segmenter import (
     COUNTS,
@@ -43,7 +40,7 @@ from lesion_core.runs.segmenter import (
     write_segmenter_config,
 )
 
-SCORED = ("select", "calibrate", "test")
+MEASURED = ("select", "calibrate", "test")
 """Splits that are measured: on train a segmenter has seen the answer."""
 UNCHANGED = "unchanged"
 KEEP_THE_LESION = tuple(kind for kind, entry in CORRUPTIONS.items() if not entry.needs_mask)
@@ -53,19 +50,6 @@ HIDES = "dark_corner"
 AKIN = {"white_balance": "colour jitter", "out_of_focus": "slight blur"}
 FEWEST = 20
 """Pictures under which a mean over them says little."""
-
-
-def mask_at(
-    probabilities: NDArray[np.float32], shape: tuple[int, int], threshold: float = MEASURED_AT
-) -> NDArray[np.bool_]:
-    """The mask in the picture's frame: probabilities enlarged to it, then cut at the threshold.
-
-    Args:
-        probabilities: (S, S) of the network's square, in [0, 1].
-        shape: Height and width of the picture.
-        threshold: A pixel belongs to the lesion iff its probability is at or over this.
-    """
-    return enlarge(probabilities, shape) >= threshold
 
 
 @torch.inference_mode()
@@ -112,17 +96,17 @@ def count_pixels(
         if isinstance(squares, RunError):
             raise squares
         images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(memory_format=torch.channels_last)
-        found = model(images).sigmoid()[:, 0].numpy()
+        found = model(images).sigmoid()[:, 0].numpy()  # (N, S, S)
         if not np.isfinite(found).all():
             raise RunError("The model gives masks that are no numbers.", "The training diverged; train again.")
-        for probabilities in found:
+        for probabilities in found:  # (S, S)
             place = len(counts["raw"])
             path, mask_path = map(Path, pictures[place])
             true = read_mask(mask_path)
             check_frame(true, frame_of(path), mask_path)
             if place in hidden:
                 true = true & ~_altered(path, changes[place], true.shape)
-            raw = mask_at(probabilities, true.shape)
+            raw = mask_at(probabilities, true.shape, MEASURED_AT)
             counts["raw"].append(count(raw, true))
             counts["clean"].append(count(clean_up(raw), true))
         if on_progress:
@@ -244,7 +228,7 @@ def write_segmenter_run(
         RunError: No test picture has a mask, or the model is broken.
     """
     masked = table[table["path"].notna() & table["mask_path"].notna()]
-    rows = masked[masked["role"].isin(SCORED)].reset_index(drop=True)
+    rows = masked[masked["role"].isin(MEASURED)].reset_index(drop=True)
     test = (rows["role"] == "test").to_numpy()
     if not test.any():
         raise RunError("No test picture has a mask.", "Give a data set with masks.")
@@ -260,26 +244,15 @@ def write_segmenter_run(
         tested = [picture for picture, is_test in zip(pictures, test, strict=True) if is_test]
         exact = count_pixels(model, settings.preprocessing, tested, workers=workers)
         jaccard = MASK_METRICS["jaccard"]
-        facts = pd.DataFrame(
-            {
-                "image_id": rows["image_id"],
-                "lesion_id": rows["group"],
-                "dataset": rows["dataset"],
-                "split": rows["role"],
-                "label": rows["diagnosis"],
-                "age": rows["age"],
-                "sex": rows["sex"],
-                "site": rows["site"],
-                "dx_type": rows["dx_type"],
-            }
-        )[list(FACTS)]
         columns = [
             pd.DataFrame(counts[variant].astype(np.int32), columns=[f"{variant}_{name}" for name in COUNTS])
             for variant in VARIANTS
         ]
-        image = make_lesion("MEL", seed=0, size=256).image
+        image = known_image()
         probabilities = probabilities_of(stored, settings.preprocessing, image)
-        pd.concat([facts, *columns], axis=1).to_parquet(files["masks.parquet"], index=False, compression="zstd")
+        pd.concat([stored_facts(rows), *columns], axis=1).to_parquet(
+            files["masks.parquet"], index=False, compression="zstd"
+        )
         history.to_csv(files["history.csv"], index=False, float_format="%.6g")
         save_file({"image": image, "probabilities": probabilities}, files["golden.safetensors"])
     return write_segmenter_config(
@@ -290,7 +263,7 @@ def write_segmenter_run(
             initial_weights=initial_weights,
             created=datetime.datetime.now(datetime.UTC).date().isoformat(),
             versions=versions(),
-            counts={role: int((masked["role"] == role).sum()) for role in ("train", *SCORED)},
+            counts={role: int((masked["role"] == role).sum()) for role in ("train", *MEASURED)},
             data_sets=tuple(sorted(map(str, masked["dataset"].unique()))),
             quantization={
                 "test_images": float(test.sum()),
@@ -308,6 +281,6 @@ def write_segmenter_run(
 @torch.inference_mode()
 def probabilities_of(model: nn.Module, preprocessing: Preprocessing, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The probability of lesion at each pixel of the network's square, (S, S) float32, for one picture (H, W, 3)."""
-    square = Pipeline(preprocessing).apply(image)[None]
+    square = Pipeline(preprocessing).apply(image)[None]  # (1, S, S, 3)
     found: NDArray[np.float32] = model(torch.from_numpy(normalize(square, preprocessing))).sigmoid()[0, 0].numpy()
     return found

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lesion_core.analysis.predictions import Floats, check_logits
 from lesion_core.errors import DataError, RunError
-from lesion_core.runs.classifier import Run
+from lesion_core.runs.classifier import STORED_FEATURES, Run
 
 Half = NDArray[np.float16]
 
@@ -43,7 +43,8 @@ def project(
 def reduce(
     way: Mapping[str, NDArray[np.floating]], penultimate: NDArray[np.float32], layer3: NDArray[np.float32]
 ) -> tuple[Half, Half, Half]:
-    """What a run stores of features: `project` of the penultimate ones, and the second half of it of layer3's.
+    """What a run stores of features, in the order of `STORED_FEATURES`: `project` of the penultimate ones, and the
+    length that it gives of layer3's.
 
     Args:
         way: ``mean``, ``components``, ``layer3_mean`` and ``layer3_components``, as stored.
@@ -136,10 +137,10 @@ def stranger_outputs(run: Run, table: pd.DataFrame | None = None) -> Outputs:
 
 def _stored(run: Run, table: pd.DataFrame, prefix: str, *, reduced: bool = True) -> Outputs:
     rows, stored = table.index.to_numpy(), run.features
-    parts = stored[f"{prefix}reduced"][rows] if reduced else np.zeros((len(rows), 0), np.float32)
-    lengths = stored[f"{prefix}residual"][rows], stored[f"{prefix}layer3_residual"][rows]
+    none = np.zeros((len(rows), 0), np.float16)
+    features = [none if name == "reduced" and not reduced else stored[prefix + name][rows] for name in STORED_FEATURES]
     try:
-        return Outputs.of(run.logits(table), parts, *lengths)
+        return Outputs.of(run.logits(table), *features)
     except DataError as error:
         raise RunError(f"Run {run.name}: {error.problem}", "Score the run again with `evaluate --data`.") from None
 

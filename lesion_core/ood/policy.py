@@ -22,7 +22,8 @@ from lesion_core.ood.scores import SCORES
 from lesion_core.ood.sentences import reason
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES
 from lesion_core.runs.classifier import Run
-from lesion_core.runs.folder import POLICY, FileState, file_state
+from lesion_core.runs.folder import POLICY
+from lesion_core.runs.hashes import FileState, file_state
 
 
 class Limit(Settings):

@@ -42,6 +42,8 @@ HASHED = (
 
 FACTS = ("image_id", "lesion_id", "dataset", "split", "label", "age", "sex", "site", "dx_type")
 OOD_FACTS = ("image_id", "kind", "source")
+STORED_FEATURES = ("reduced", "residual", "layer3_residual")
+"""What is kept of each image's features, as `Run.features` describes it, in the order of `ood.model_outputs.reduce`."""
 
 
 class Calibration(Settings):
@@ -72,6 +74,13 @@ class RunConfig(StoredConfig[RunSettings]):
 @dataclass(frozen=True)
 class Run(StoredRun[RunConfig]):
     """An opened classifier, as `StoredRun` describes it."""
+
+    ANSWER = "logits"
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """(K,): a logit for each class."""
+        return (len(self.classes),)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -114,17 +123,6 @@ class Run(StoredRun[RunConfig]):
             raise RunError(f"Run {self.name}: {error.problem}", "Score the run again with `evaluate`.") from None
 
     @cached_property
-    def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """A picture (H, W, 3) and its logits (K,)."""
-        tensors = self.read_tensors("golden.safetensors", ("image", "logits"))
-        image, logits = tensors["image"], tensors["logits"]
-        if image.dtype != np.uint8 or image.ndim != 3 or logits.shape != (len(self.classes),):
-            raise RunError(
-                f"golden.safetensors of {self.name} is no picture with its logits.", "Copy the folder again."
-            )
-        return image.astype(np.uint8), logits.astype(np.float32)
-
-    @cached_property
     def features(self) -> dict[str, NDArray[np.floating]]:
         """What is kept of the pictures' features, float16 as stored, and the way to it, float32.
 
@@ -135,7 +133,7 @@ class Run(StoredRun[RunConfig]):
         rows = {
             prefix + name: len(table)
             for prefix, table in (("", self.predictions), ("ood_", self.ood))
-            for name in ("reduced", "residual", "layer3_residual")
+            for name in STORED_FEATURES
         }
         names = (*rows, *(prefix + name for prefix in ("", "layer3_") for name in ("mean", "components")))
         stored = self.read_tensors("features.safetensors", names)

@@ -9,15 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar, cast
+from typing import ClassVar, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -30,19 +27,15 @@ from safetensors.numpy import load_file
 from lesion_core.config import RunSettings, SegmenterRunSettings, Settings
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import aside, kept_if_complete
+from lesion_core.runs.hashes import FileState, check_hash, file_state, sha256
 
 SCHEMA_VERSION = 1
 POLICY = "policy.json"
 """The one file of a run that may be replaced: it names its run itself, and no hash of it is kept."""
+GOLDEN = "golden.safetensors"
+"""An image and the model's answer to it, written with the run and asked again whenever its model is loaded."""
 INCOMPLETE = "Copy the folder again, or score the run again with `evaluate --data`."
 DAMAGED = "Copy the folder again."
-SETTLED = 2 * 10**9
-"""Nanoseconds after which a change shows in a file's times: an older hash is kept, a younger one is made again."""
-KEPT_HASHES = 4096
-
-FileState = tuple[int, int, int, int]
-"""Inode, size, time of writing and of change in nanoseconds: one of them differs after a file was altered."""
-
 AnySettings = TypeVar("AnySettings", bound=RunSettings | SegmenterRunSettings)
 
 
@@ -80,6 +73,14 @@ class StoredRun(Generic[Config]):
     fingerprint: str
     verify: bool = True
 
+    ANSWER: ClassVar[str]
+    """What the model says of an image: the name of the known answer in ``golden.safetensors``."""
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """The shape of the model's answer to one image."""
+        raise NotImplementedError
+
     @property
     def name(self) -> str:
         """The run's name in links and lists."""
@@ -114,6 +115,33 @@ class StoredRun(Generic[Config]):
         except UnicodeDecodeError:
             raise RunError(f"card.md of {self.name} is no text.", DAMAGED) from None
 
+    @cached_property
+    def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """The known answer: an image (H, W, 3) and what the model said of it when the run was written."""
+        tensors = self.read_tensors(GOLDEN, ("image", self.ANSWER))
+        image, answer = tensors["image"], tensors[self.ANSWER]
+        if image.dtype != np.uint8 or image.ndim != 3 or answer.shape != self.answer_shape:
+            raise RunError(f"{GOLDEN} of {self.name} is not an image with its {self.ANSWER}.", DAMAGED)
+        return image.astype(np.uint8), answer.astype(np.float32)
+
+    def check_known_answer(self, ask: Callable[[NDArray[np.uint8]], NDArray[np.float32]], tolerance: float) -> None:
+        """Refuse a model in memory that does not say what the run's model said.
+
+        Args:
+            ask: The model: an image (H, W, 3) to its answer, of `answer_shape`.
+            tolerance: The largest difference that other processors' rounding explains.
+
+        Raises:
+            RunError: The answer is another, or not finite.
+        """
+        image, expected = self.golden
+        difference = float(np.abs(ask(image) - expected).max())
+        if not difference <= tolerance:
+            raise RunError(
+                f"Run {self.name} does not give its known answer: its {self.ANSWER} differ by up to {difference:.3g}.",
+                "Weights, settings or library versions do not belong together; install the versions in config.json.",
+            )
+
     def file(self, name: str) -> Path:
         """A file of the run.
 
@@ -124,7 +152,7 @@ class StoredRun(Generic[Config]):
         if not path.is_file():
             raise RunError(f"Run {self.folder.name} lacks {name}.", INCOMPLETE)
         if self.verify and name in self.config.files:
-            _check_hash(path, self.config.files)
+            check_hash(path, self.config.files)
         return path
 
     def read_table(self, name: str, wanted: Sequence[str]) -> pd.DataFrame:
@@ -225,7 +253,7 @@ class RunKind(Generic[Config, AnyRun]):
             if not (folder / name).is_file():
                 raise RunError(f"Run {folder.name} lacks {name}.", self.incomplete)
             if verify:
-                _check_hash(folder / name, config.files)
+                check_hash(folder / name, config.files)
         return self.make(folder, config, hashlib.sha256(text).hexdigest()[:16], verify)
 
     def list(self, root: Path, *, verify: bool = True) -> tuple[list[AnyRun], dict[str, RunError]]:
@@ -258,24 +286,6 @@ class RunKind(Generic[Config, AnyRun]):
         return self.open(folder)
 
 
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hex, read anew."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def file_state(path: Path) -> FileState:
-    """What tells that a file was altered, without reading it; zeros where there is none.
-
-    The time of writing can be set back by whoever alters a file, the time of change cannot.
-    """
-    try:
-        found = path.stat()
-    except OSError:
-        return 0, 0, 0, 0
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
 def folder_state(root: Path) -> tuple[tuple[str, FileState], ...]:
     """The state of every file of every run below a folder: equal exactly as long as nothing was touched."""
     return tuple(
@@ -284,39 +294,6 @@ def folder_state(root: Path) -> tuple[tuple[str, FileState], ...]:
         for path in sorted(folder.iterdir())
         if path.name != POLICY
     )
-
-
-_hashes: OrderedDict[tuple[Path, FileState], str] = OrderedDict()
-_hashes_lock = threading.Lock()
-
-
-def known_sha256(path: Path) -> str:
-    """The file's SHA-256 in hex; each state of a file is read once.
-
-    A file that changed less than `SETTLED` ago is read anew: two changes within one tick of the clock leave the same
-    state. So is one that changes while it is read.
-    """
-    before = file_state(path)
-    key = path.resolve(), before
-    with _hashes_lock:
-        if key in _hashes:
-            _hashes.move_to_end(key)
-            return _hashes[key]
-    found = sha256(path)
-    if before == file_state(path) and time.time_ns() - max(before[2:]) > SETTLED:
-        with _hashes_lock:
-            _hashes[key] = found
-            while len(_hashes) > KEPT_HASHES:
-                _hashes.popitem(last=False)
-    return found
-
-
-def _check_hash(path: Path, files: Mapping[str, str]) -> None:
-    if files.get(path.name) != known_sha256(path):
-        raise RunError(
-            f"{path.name} of run {path.parent.name} was altered: its SHA-256 is not the one in config.json.",
-            "Take the whole folder from one source again.",
-        )
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from pydantic import Field
 from lesion_core.config import SegmenterRunSettings
 from lesion_core.errors import RunError
 from lesion_core.runs.classifier import FACTS
-from lesion_core.runs.folder import DAMAGED, RunKind, StoredConfig, StoredRun
+from lesion_core.runs.folder import RunKind, StoredConfig, StoredRun
 
 INCOMPLETE = "Copy the folder again, or train the segmenter again."
 HASHED = ("model.safetensors", "golden.safetensors", "masks.parquet", "history.csv")
@@ -42,6 +42,14 @@ class SegmenterConfig(StoredConfig[SegmenterRunSettings]):
 @dataclass(frozen=True)
 class SegmenterRun(StoredRun[SegmenterConfig]):
     """An opened segmenter, as `StoredRun` describes it."""
+
+    ANSWER = "probabilities"
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """(S, S): a probability for each pixel of the network's square."""
+        size = self.config.settings.preprocessing.resize.size
+        return size, size
 
     @cached_property
     def masks(self) -> pd.DataFrame:
@@ -71,15 +79,6 @@ class SegmenterRun(StoredRun[SegmenterConfig]):
         table, counts = self.counts(split, variant)
         places = np.flatnonzero(table["image_id"] == image_id)
         return np.asarray(counts[places[0]]) if len(places) else None
-
-    @cached_property
-    def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """A picture (H, W, 3) and the probability of each pixel of its square (S, S)."""
-        tensors = self.read_tensors("golden.safetensors", ("image", "probabilities"))
-        image, probabilities = tensors["image"], tensors["probabilities"]
-        if image.dtype != np.uint8 or image.ndim != 3 or probabilities.ndim != 2:
-            raise RunError(f"golden.safetensors of {self.name} is no picture with its probabilities.", DAMAGED)
-        return image.astype(np.uint8), probabilities.astype(np.float32)
 
 
 SEGMENTER = RunKind(

@@ -63,14 +63,13 @@ class Engine:
         self._model = trained(run.config.settings.model, run.weights)
         self._model.requires_grad_(False)
         self._backend = make_backend(backend, self._model, run.config.settings.preprocessing.resize.size)
-        self._tolerance = BACKENDS[backend].tolerance
         self._turns = BoundedLock(queue)
         self._second = sharing_weights(self._model)
         self._second_turns, self._sanity_turns = BoundedLock(queue), BoundedLock(queue)
         self._maps: SingleFlightCache[Attribution] = SingleFlightCache(
             lambda found: found.raw.nbytes + BESIDE_A_MAP, KEPT_MAPS
         )
-        self._check_golden()
+        run.check_known_answer(self._logits, BACKENDS[backend].tolerance)
 
     @classmethod
     def open(cls, folder: Path, backend: str = "eager") -> Engine:
@@ -124,14 +123,14 @@ class Engine:
 
     def _read(self, squares: NDArray[np.uint8]) -> list[Prediction]:
         """What the run says of squares (N, S, S, 3); their time in the model is shared evenly."""
-        x = torch.from_numpy(normalize(squares, self._pipeline.settings))
+        x = torch.from_numpy(normalize(squares, self._pipeline.settings))  # (N, 3, S, S)
         with self._turns.take():
             start = time.perf_counter()
             with torch.no_grad():
-                layer3, activations = self._backend(x)
-                penultimate = pool(self._model, activations)
-                logits = self._model.fc(penultimate).numpy()
-                maps = class_maps(self._model, activations).numpy()
+                layer3, activations = self._backend(x)  # (N, C, 2h, 2w), (N, D, h, w)
+                penultimate = pool(self._model, activations)  # (N, D)
+                logits = self._model.fc(penultimate).numpy()  # (N, K)
+                maps = class_maps(self._model, activations).numpy()  # (N, K, h, w)
             spent = 1000 * (time.perf_counter() - start) / len(squares)
         probabilities = softmax(logits.astype(np.float64), self.run.calibration.temperature)
         found = []
@@ -214,7 +213,7 @@ class Engine:
         asked = Target(self._class(target), None if against is None else self._class(against))
         x = torch.from_numpy(normalize(squares, self._pipeline.settings))
         with self._second_turns.take(), torch.inference_mode():
-            logits = self._second(x).numpy().astype(np.float64)
+            logits = self._second(x).numpy().astype(np.float64)  # (N, K)
         if asked.against is not None:
             logits, asked = logits[:, [asked.index, asked.against]], Target(0)
         return softmax(logits, self.run.calibration.temperature)[:, asked.index]
@@ -268,8 +267,12 @@ class Engine:
             raise RunError(f"Run {self.run.name} has no class '{code}'.", f"It has {', '.join(self.run.classes)}.")
         return self.run.classes.index(code)
 
-    def _input(self, image: NDArray[np.uint8]) -> Tensor:
-        return torch.from_numpy(normalize(self._pipeline.apply(image)[None], self._pipeline.settings))
+    def _logits(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The logits (K,) of one image, on the engine's backend."""
+        x = torch.from_numpy(normalize(self._pipeline.apply(image)[None], self._pipeline.settings))  # (1, 3, S, S)
+        with torch.no_grad():
+            logits: NDArray[np.float32] = self._model.fc(pool(self._model, self._backend(x)[1]))[0].numpy()
+        return logits
 
     def _refuse_other(self, preprocessing: Preprocessing | None) -> None:
         own = self.run.config.settings.preprocessing
@@ -278,15 +281,4 @@ class Engine:
             raise RunError(
                 f"The preprocessing is not that of run {self.run.name}: {', '.join(differing)} differ.",
                 "A model is only as good as on the pictures that it was trained on; use the run's own.",
-            )
-
-    def _check_golden(self) -> None:
-        image, expected = self.run.golden
-        with torch.no_grad():
-            found = self._model.fc(pool(self._model, self._backend(self._input(image))[1]))[0].numpy()
-        difference = float(np.abs(found - expected).max())
-        if not difference <= self._tolerance:
-            raise RunError(
-                f"Run {self.run.name} does not give its known answer: a logit differs by {difference:.3g}.",
-                "Weights, settings or library versions do not belong together; install the versions in config.json.",
             )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesion_core.imaging.geometry import enlarge
-from lesion_core.imaging.lesion import clean_up
+from lesion_core.imaging.lesion import clean_up, mask_at
 from lesion_core.ood.model_outputs import Outputs
 from lesion_core.ood.policy import Decision
 
@@ -71,5 +71,5 @@ class Segmentation:
             threshold: In [0, 1].
             clean: Keep the largest part only, with its holes filled.
         """
-        raw = self.heat() >= threshold
+        raw = mask_at(self.probabilities, self.shape, threshold)
         return clean_up(raw) if clean else raw

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lesion_core.errors import RunError
 from lesion_core.inference.segmenter import probabilities_of
 from lesion_core.models.segmenters import trained_segmenter
 from lesion_core.runs.segmenter import SegmenterRun, open_segmenter
@@ -37,14 +36,7 @@ class SegmenterEngine:
         self._model = trained_segmenter(run.config.settings.model, run.weights)
         self._model.requires_grad_(False)
         self._turns = BoundedLock(queue)
-        image, expected = run.golden
-        found = probabilities_of(self._model, self._preprocessing, image)
-        difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("nan")
-        if not difference <= GOLDEN_TOLERANCE:
-            raise RunError(
-                f"Segmenter {run.name} does not give its known answer: a probability differs by {difference:.3g}.",
-                "Weights, settings or library versions do not belong together; install the versions in config.json.",
-            )
+        run.check_known_answer(self._probabilities, GOLDEN_TOLERANCE)
 
     @classmethod
     def open(cls, folder: Path) -> SegmenterEngine:
@@ -63,6 +55,9 @@ class SegmenterEngine:
         """
         with self._turns.take():
             start = time.perf_counter()
-            probabilities = probabilities_of(self._model, self._preprocessing, image)
+            probabilities = self._probabilities(image)
             spent = 1000 * (time.perf_counter() - start)
         return Segmentation(probabilities, (image.shape[0], image.shape[1]), spent)
+
+    def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return probabilities_of(self._model, self._preprocessing, image)

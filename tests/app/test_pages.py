@@ -18,7 +18,7 @@ from lesion_core.ood.scores import DEFAULT, SCORES
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
-from lesion_core.runs.folder import sha256
+from lesion_core.runs.hashes import sha256
 from lesion_core.runs.segmenter import SegmenterRun
 from lesion_core.serving.results import Segmentation
 from lesion_core.serving.segmenter import SegmenterEngine

@@ -16,7 +16,7 @@ from lesion_core.data.tables import NEAR
 from lesion_core.errors import RunError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.classifier import rescored, score, write_run
+from lesion_core.inference.classifier import infer, infer_test, write_run
 from lesion_core.models.checkpoints import load_weights
 from lesion_core.models.classifiers import build
 from lesion_core.reports.classifier_card import card
@@ -67,8 +67,8 @@ def test_the_batch_changes_nothing(small_run: Run, trained: Any, workers: int) -
     model = build(small_run.config.settings.model)
     paths = list(trained.collection.table["path"][:9])
     calls: list[tuple[int, int]] = []
-    one = score(model, small_run.config.settings.preprocessing, paths, batch_size=1, workers=workers)
-    four = score(
+    one = infer(model, small_run.config.settings.preprocessing, paths, batch_size=1, workers=workers)
+    four = infer(
         model,
         small_run.config.settings.preprocessing,
         paths,
@@ -91,20 +91,20 @@ def test_flips_are_the_mean_of_four_mirrorings(small_run: Run, trained: Any) -> 
     mirrored = [squares, squares[:, ::-1], squares[:, :, ::-1], squares[:, ::-1, ::-1]]
     with torch.no_grad():
         each = [model(torch.from_numpy(normalize(np.ascontiguousarray(m), settings.preprocessing))) for m in mirrored]
-    found = score(model, settings.preprocessing, paths, workers=0, flips=True)
+    found = infer(model, settings.preprocessing, paths, workers=0, flips=True)
     np.testing.assert_allclose(found.logits, torch.stack(each).mean(0).numpy(), atol=1e-4)
     assert np.abs(found.logits - each[0].numpy()).max() > 1e-3
     before = small_run.predictions.copy()
-    other = rescored(small_run, table, flips=True)
+    other = infer_test(small_run, table, flips=True)
     known = other.part("test").set_index("image_id").loc[table["image_id"][table["role"] == "test"][:3]]
     np.testing.assert_allclose(other.logits(known), found.logits, atol=1e-4)
     pd.testing.assert_frame_equal(small_run.predictions, before)
     with pytest.raises(RunError, match="No test picture of small is there"):
-        rescored(small_run, table[table["role"] != "test"])
+        infer_test(small_run, table[table["role"] != "test"])
 
 
 def test_no_picture_is_no_problem(small_run: Run) -> None:
-    found = score(build(small_run.config.settings.model), small_run.config.settings.preprocessing, [])
+    found = infer(build(small_run.config.settings.model), small_run.config.settings.preprocessing, [])
     assert found.logits.shape == (0, 8) and found.penultimate.shape == (0, 512) and found.layer3.shape == (0, 256)
 
 
@@ -113,7 +113,7 @@ def test_a_bad_picture_is_named_in_one_sentence(small_run: Run, tmp_path: Path, 
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
     with pytest.raises(RunError, match=r"bad\.jpg cannot be scored: ") as caught:
-        score(
+        infer(
             build(small_run.config.settings.model), small_run.config.settings.preprocessing, [str(bad)], workers=workers
         )
     assert "Traceback" not in str(caught.value) and "\n" not in str(caught.value)
@@ -124,13 +124,13 @@ def test_a_diverged_model_is_told(small_run: Run, trained: Any) -> None:
     with torch.no_grad():
         model.fc.bias.fill_(float("nan"))
     with pytest.raises(RunError, match="no numbers"):
-        score(model, small_run.config.settings.preprocessing, list(trained.collection.table["path"][:1]), workers=0)
+        infer(model, small_run.config.settings.preprocessing, list(trained.collection.table["path"][:1]), workers=0)
 
 
 def test_what_eight_bits_cost(small_run: Run, trained: Any) -> None:
     told = small_run.config.quantization
     test = trained.collection.table[trained.collection.table["role"] == "test"]
-    exact = score(trained.fitted.model, small_run.config.settings.preprocessing, list(test["path"]), workers=0).logits
+    exact = infer(trained.fitted.model, small_run.config.settings.preprocessing, list(test["path"]), workers=0).logits
     stored = small_run.logits(small_run.part("test"))
     assert told["test_images"] == len(test)
     assert told["largest_logit_difference"] == pytest.approx(np.abs(exact - stored).max(), abs=1e-4)
@@ -196,7 +196,7 @@ def test_full_precision_loses_nothing(small_run: Run, trained: Any, tmp_path: Pa
         bits=32,
     )
     assert run.config.quantization == {} and len(run.ood) == 0 and run.features["ood_reduced"].shape[0] == 0
-    exact = score(trained.fitted.model, small_run.config.settings.preprocessing, list(few["path"]), workers=0).logits
+    exact = infer(trained.fitted.model, small_run.config.settings.preprocessing, list(few["path"]), workers=0).logits
     np.testing.assert_allclose(run.logits(run.predictions), exact, atol=1e-5)
     assert "Eight bits a weight" not in card(run)
 

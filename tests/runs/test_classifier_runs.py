@@ -20,9 +20,10 @@ from lesion_core.data.tables import ROLES
 from lesion_core.errors import LesionError, RunError
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.policy import read_policy
-from lesion_core.runs import folder
+from lesion_core.runs import folder, hashes
 from lesion_core.runs.classifier import FACTS, HASHED, OOD_FACTS, Run, list_runs, open_run, write_config
-from lesion_core.runs.folder import run_folders, sha256
+from lesion_core.runs.folder import run_folders
+from lesion_core.runs.hashes import sha256
 
 TABLES = ("predictions", "ood", "calibration", "history", "golden", "features")
 
@@ -135,8 +136,8 @@ def test_wrong_tables_name_the_column(run_copy: Path, table: str, change: Any, m
         ("features", lambda t: t.pop("layer3_mean"), "lacks the tensor layer3_mean"),
         ("features", lambda t: t.update(ood_residual=t["ood_residual"][:1]), "not one row an image"),
         ("golden", lambda t: t.pop("logits"), "lacks the tensor logits"),
-        ("golden", lambda t: t.update(logits=t["logits"][:3]), "no picture with its logits"),
-        ("golden", lambda t: t.update(image=t["image"].astype(np.float32)), "no picture with its logits"),
+        ("golden", lambda t: t.update(logits=t["logits"][:3]), "not an image with its logits"),
+        ("golden", lambda t: t.update(image=t["image"].astype(np.float32)), "not an image with its logits"),
     ],
 )
 def test_wrong_tensors_are_named(run_copy: Path, file: str, change: Any, message: str) -> None:
@@ -266,7 +267,7 @@ def test_predictions_that_were_replaced_by_the_truth_are_found_while_the_run_is_
     settled: bool, run_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if settled:
-        monkeypatch.setattr("lesion_core.runs.folder.SETTLED", -1)  # every hash is kept from here on
+        monkeypatch.setattr("lesion_core.runs.hashes.SETTLED", -1)  # every hash is kept from here on
     before = open_run(run_copy)
     opened, state = open_run(run_copy), folder.folder_state(run_copy.parent)
     truth = the_truth(opened)
@@ -281,7 +282,7 @@ def test_predictions_that_were_replaced_by_the_truth_are_found_while_the_run_is_
 
 
 def test_a_file_of_the_same_size_and_time_of_writing_is_found(run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lesion_core.runs.folder.SETTLED", -1)
+    monkeypatch.setattr("lesion_core.runs.hashes.SETTLED", -1)
     open_run(run_copy)
     path = run_copy / "model.safetensors"
     times, data = path.stat(), bytearray(path.read_bytes())
@@ -295,9 +296,9 @@ def test_a_file_of_the_same_size_and_time_of_writing_is_found(run_copy: Path, mo
 
 def test_a_run_that_is_opened_again_is_not_read_again(run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    plain = folder.sha256
-    monkeypatch.setattr(folder, "SETTLED", -1)
-    monkeypatch.setattr(folder, "sha256", lambda path: read.append(path.name) or plain(path))
+    plain = hashes.sha256
+    monkeypatch.setattr(hashes, "SETTLED", -1)
+    monkeypatch.setattr(hashes, "sha256", lambda path: read.append(path.name) or plain(path))
     open_run(run_copy)
     assert sorted(read) == sorted(HASHED)
     read.clear()
@@ -310,8 +311,8 @@ def test_a_run_that_is_opened_again_is_not_read_again(run_copy: Path, monkeypatc
 
 def test_a_file_that_was_just_written_is_hashed_each_time(run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    plain = folder.sha256
-    monkeypatch.setattr(folder, "sha256", lambda path: read.append(path.name) or plain(path))
+    plain = hashes.sha256
+    monkeypatch.setattr(hashes, "sha256", lambda path: read.append(path.name) or plain(path))
     (run_copy / "history.csv").touch()
     for _ in range(2):
         open_run(run_copy, needed=("history.csv",))

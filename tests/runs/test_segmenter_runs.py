@@ -26,7 +26,7 @@ from lesion_core.models.segmenters import build_segmenter
 from lesion_core.models.segmenters import trained_segmenter as load_segmenter
 from lesion_core.reports.segmenter_card import segmenter_card
 from lesion_core.runs.classifier import list_runs, open_run
-from lesion_core.runs.folder import sha256
+from lesion_core.runs.hashes import sha256
 from lesion_core.runs.segmenter import HASHED, SegmenterRun, list_segmenters, open_segmenter
 from lesion_core.serving.segmenter import SegmenterEngine
 
