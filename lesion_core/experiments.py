@@ -15,8 +15,9 @@ from lesion_core.analysis.intervals import wilson
 from lesion_core.analysis.summaries import per_class_summary, summary
 from lesion_core.config import RunSettings
 from lesion_core.data.collection import collect
+from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.splits import assign_roles, roles_fingerprint
-from lesion_core.data.tables import OFFICIAL_TEST, read_csv
+from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.labels import BINARY
 from lesion_core.ood.detection import detection

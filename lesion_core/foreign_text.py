@@ -35,6 +35,21 @@ def visible(text: str) -> str:
     return "".join(map(_visible, text))
 
 
+def shown(text: str, most: int = 60) -> str:
+    """Foreign text in a sentence of ours: `visible`, and not longer than a sentence bears.
+
+    Args:
+        text: Any text, however long.
+        most: Letters that are kept; where some are left out, the last is an ellipsis.
+
+    Example:
+        >>> shown("a\\x1b" + "b" * 1000, 10)
+        'a\\\\x1bbbbb…'
+    """
+    short = visible(text[: most + 1])
+    return short if len(short) <= most else short[: most - 1] + "…"
+
+
 def _visible(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:

@@ -76,7 +76,7 @@ ALLOWED: dict[str, set[str]] = {
     "labels": {"errors"},
     "imaging": {"config", "errors"},
     "models": {"config", "errors"},
-    "data": FOUNDATION | {"imaging"},
+    "data": FOUNDATION | {"foreign_text", "imaging"},
     "runs": FOUNDATION | {"data", "files"},
     "analysis": FOUNDATION | {"data", "runs"},
     "ood": FOUNDATION | {"analysis", "data", "files", "runs"},

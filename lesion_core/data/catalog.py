@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesion_core.data.pictures import is_hidden
+from lesion_core.data.data_files import Files, fits, scan
+from lesion_core.data.pictures import is_hidden, is_picture, listing
 from lesion_core.data.readers import ham10000, isic_archive, isic_challenges
 from lesion_core.data.readers.ham10000 import read_ham10000
 from lesion_core.data.readers.image_folder import folder_diagnosis, read_image_folder
@@ -18,12 +19,24 @@ from lesion_core.data.readers.isic_challenges import (
     read_isic2018_task3,
     read_isic2019,
 )
-from lesion_core.data.tables import COLUMNS, Catalog, Files, scan
+from lesion_core.data.tables import COLUMNS, Catalog
 from lesion_core.errors import DataError
+from lesion_core.foreign_text import shown
 
-__all__ = ["COLUMNS", "LAYOUTS", "Catalog", "Layout", "discover", "from_environment", "read", "training_table"]
+__all__ = [
+    "COLUMNS",
+    "LAYOUTS",
+    "Catalog",
+    "Layout",
+    "discover",
+    "from_environment",
+    "left_out",
+    "read",
+    "training_table",
+]
 
 VARIABLE = "LESION_DATA"
+_INPUT_2019 = "ISIC_2019_Training_Input"
 
 
 @dataclass(frozen=True)
@@ -153,26 +166,86 @@ def from_environment() -> Path | None:
 def discover(root: Path) -> dict[str, Path]:
     """The layouts found in a folder and the folders in it, each with the first folder that holds it.
 
+    Images in folders of diagnoses are found one level deeper too; where several folders hold such folders (``Train``
+    and ``Test``), what they lie in is the data set. What is not used is told by `left_out`.
+
     Raises:
         DataError: There is no such folder.
     """
-    if not root.is_dir():
-        raise DataError(f"There is no folder {root}.", "Check the path.")
-    try:
-        folders = [root, *sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))]
-    except OSError as error:
-        raise DataError(f"The folder {root} cannot be read ({error.strerror}).", "Check its permissions.") from None
-    folders = [folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)]  # such as lost+found
     found: dict[str, Path] = {}
-    for folder in folders:
-        for name, layout in LAYOUTS.items():
-            signs = (sign for pattern in layout.signs for sign in folder.glob(pattern))
-            if name not in found and next(signs, None):
-                found[name] = folder
-        named = [path for path in folder.iterdir() if path.is_dir() and folder_diagnosis(path.name)]
-        if len(named) > 1:
-            found.setdefault("image_folder", folder)
+    for folder in (root, *_subfolders(root)):
+        for name in _layouts_in(folder):
+            found.setdefault(name, folder)
+    if own := _image_folder(root):
+        found["image_folder"] = own
     return {name: found[name] for name in LAYOUTS if name in found}
+
+
+def left_out(root: Path) -> tuple[str, ...]:
+    """A sentence on each folder of a data folder that looks like a data set, or holds pictures, and is not used.
+
+    Raises:
+        DataError: There is no such folder.
+    """
+    found = discover(root)
+    whole = root in found.values()  # what is anywhere below is then searched by the reader, which tells for itself
+    notes = []
+    for folder in _subfolders(root):
+        own = [name for name in _layouts_in(folder) if not folder.is_relative_to(found[name])]
+        for name in own:
+            used = shown(found[name].name)
+            notes.append(f"{_pictures_in(folder)} laid out as {name} too, and not used: the first, {used}, is.")
+        if own or folder in found.values():
+            continue
+        deeper = [(below, name) for below in _subfolders(folder) for name in _layouts_in(below)]
+        deeper = [(below, name) for below, name in deeper if name not in found or not below.is_relative_to(found[name])]
+        for below, name in deeper:
+            notes.append(
+                f"{_pictures_in(below, root)} laid out as {name}, and not used: it lies a level too deep. Move it up, "
+                f"or name the folder {shown(folder.name)} as the data folder."
+            )
+        read = whole or any(one.is_relative_to(folder) for one in found.values()) or fits(folder.name, (_INPUT_2019,))
+        if not read and not deeper and any(map(is_picture, listing(folder))):
+            notes.append(f"{_pictures_in(folder)} laid out as none of the known data sets, and not used.")
+    return tuple(notes)
+
+
+def _pictures_in(folder: Path, root: Path | None = None) -> str:
+    n = sum(map(is_picture, listing(folder)))
+    name = shown(folder.relative_to(root or folder.parent).as_posix(), 100)
+    return f"The folder {name} ({n:,} picture{'s' * (n != 1)}) is"
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder that may be read and are not hidden, in order, but for that of images without a lesion.
+
+    Raises:
+        DataError: The folder is not there or cannot be read.
+    """
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}.", "Check the path.")
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
+    except OSError as error:
+        raise DataError(f"The folder {folder} cannot be read ({error.strerror}).", "Check its permissions.") from None
+    folders = [folder / name for name in names if name != "ood"]
+    return [path for path in folders if os.access(path, os.R_OK | os.X_OK)]  # such as lost+found
+
+
+def _layouts_in(folder: Path) -> list[str]:
+    """The layouts whose signs are in a folder."""
+    names = [path.name for path in folder.iterdir()]
+    return [layout.name for layout in LAYOUTS.values() if any(fits(name, layout.signs) for name in names)]
+
+
+def _image_folder(folder: Path, deeper: int = 2) -> Path | None:
+    """The folder of several folders of diagnoses, at most `deeper` levels below; if there are several, of them all."""
+    folders = _subfolders(folder)
+    if sum(folder_diagnosis(path.name) is not None for path in folders) > 1:
+        return folder
+    found = [own for path in folders if deeper and (own := _image_folder(path, deeper - 1))]
+    return folder if len(found) > 1 else found[0] if found else None
 
 
 def training_table(root: Path) -> Catalog:
@@ -194,7 +267,7 @@ def training_table(root: Path) -> Catalog:
             f"There is no ISIC 2019 ground truth (ISIC_2019_Training_GroundTruth.csv) in {root} or a folder in it.",
             f"Download it from {LAYOUTS['isic2019'].source} into {root}.",
         )
-    folders = [found["isic2019"], *root.glob("ISIC_2019_Training_Input")]
+    folders = [found["isic2019"], *(folder for folder in _subfolders(root) if fits(folder.name, (_INPUT_2019,)))]
     folders += [found[name] for name in ("ham10000", "isic2017") if name in found]
     whole = read("isic2019", found["isic2019"], image_roots=folders, mask_roots=folders)
     table = whole.table[whole.table["dataset"] != "isic2019_test"]
@@ -202,12 +275,17 @@ def training_table(root: Path) -> Catalog:
     table = table[table["path"].notna() & table["diagnosis"].notna()].set_index("image_id")
     if table.empty:
         raise DataError(f"{root} has no training image of ISIC 2019.", "Add ISIC_2019_Training_Input, or HAM10000.")
+    notes = [*left_out(root), *whole.notes]
     if "ham10000" in found:
-        ham = read("ham10000", found["ham10000"]).table.set_index("image_id")
+        catalog = read("ham10000", found["ham10000"])
+        notes += catalog.notes
+        ham = catalog.table.set_index("image_id")
         ham = ham.reindex(table.index)
         for column in ("dx_type", "site", "mask_path"):
             table[column] = ham[column].fillna(table[column])
     if "isic2017" in found:
-        ids = read("isic2017", found["isic2017"]).table["image_id"]
+        catalog = read("isic2017", found["isic2017"])
+        notes += catalog.notes
+        ids = catalog.table["image_id"]
         table["dataset"] = table["dataset"].mask((table["dataset"] == "msk") & table.index.isin(ids), "isic2017")
-    return Catalog(table.reset_index()[list(COLUMNS)], missing, whole.notes)
+    return Catalog(table.reset_index()[list(COLUMNS)], missing, tuple(dict.fromkeys(notes)))

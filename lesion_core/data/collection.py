@@ -11,10 +11,11 @@ import pandas as pd
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import discover, read, training_table
 from lesion_core.data.corruptions import near_pictures
+from lesion_core.data.csv_tables import read_csv, some
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.data.pictures import ood_pictures
 from lesion_core.data.splits import Manifest, split
-from lesion_core.data.tables import OFFICIAL_TEST, read_csv, some
+from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import DataError
 from lesion_core.imaging.decode import decode_listed
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from lesion_core.errors import DataError, ImageError
 from lesion_core.imaging.decode import decode
+from lesion_core.imaging.formats import SIGNATURES
 
 ASPECT_TOLERANCE = 0.02
 
@@ -74,3 +75,31 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
     # Not INTER_NEAREST, which takes a block's first pixel and so shifts the mask.
     resized = cv2.resize(mask.astype(np.uint8), (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST_EXACT)
     return np.asarray(resized, dtype=bool)
+
+
+_BYTES = 4096, 0.15
+"""What a mask's compressed file needs at most: bytes, and bytes per pixel. A photograph of skin takes more."""
+_EDGE = 32, 0.02
+"""How far from black and white the levels of a JPEG's mask may be, and the share of its pixels that may be further:
+those that the compression smears."""
+
+
+def looks_like_mask(path: Path) -> bool:
+    """Whether an image is a mask by its pixels, whatever its name: grey, with at most two levels.
+
+    In a JPEG nearly all pixels must be nearly black or nearly white. An image that cannot be read is not a mask.
+    """
+    try:
+        with Image.open(path, formats=list(SIGNATURES)) as file:
+            pixels, kind = file.width * file.height, file.format
+        if kind not in ("BMP", "TIFF") and path.stat().st_size > _BYTES[0] + _BYTES[1] * pixels:
+            return False
+        image = decode(path)
+    except (ImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+    grey = image[:, :, 0]
+    if (image != grey[:, :, None]).any():
+        return False
+    if kind not in ("JPEG", "MPO"):
+        return len(np.unique(grey)) <= 2
+    return float(((grey > _EDGE[0]) & (grey < 255 - _EDGE[0])).mean()) <= _EDGE[1]

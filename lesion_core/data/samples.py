@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.masks import read_mask
 from lesion_core.data.pictures import ood_pictures
 from lesion_core.data.synthetic.lesions import make_lesion
-from lesion_core.data.tables import read_csv
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import reduce_large

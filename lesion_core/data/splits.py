@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from lesion_core.config import SplitSettings
+from lesion_core.data.csv_tables import read_csv, some
 from lesion_core.data.duplicates import group_ids
-from lesion_core.data.tables import OFFICIAL_TEST, ROLES, read_csv, some
+from lesion_core.data.tables import OFFICIAL_TEST, ROLES
 from lesion_core.errors import DataError
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 import pandas as pd
 
 from lesion_core.config import Role
-from lesion_core.data.pictures import MASK_ENDING, is_image, is_picture, listing
+from lesion_core.data.csv_tables import counted, is_missing, known, numbers, some
+from lesion_core.data.data_files import Files, id_key, isic_id
 from lesion_core.errors import DataError
+from lesion_core.foreign_text import shown
 from lesion_core.labels import parse_diagnosis
 
 COLUMNS: tuple[str, ...] = (
@@ -38,10 +38,8 @@ OFFICIAL_TEST = "isic2018_test"
 NEAR = "changed test dermoscopy"
 """The source of test images that something is wrong with (`data.corruptions`): they are dermoscopy."""
 
-DOWNSAMPLED_ENDING = "_downsampled"
 OLDEST = 120.0
 
-_UNKNOWN = frozenset({"", "unknown", "unk", "na", "n/a", "nan", "none", "null", "not available"})
 _DX_TYPES: dict[str, str] = {
     "histo": "histo",
     "histopathology": "histo",
@@ -76,138 +74,6 @@ class Catalog:
         return self.table[self.table["path"].notna()].reset_index(drop=True)
 
 
-@dataclass(frozen=True)
-class Files:
-    """The files of a data set: tables in order, images and masks by ISIC id."""
-
-    roots: tuple[Path, ...]
-    tables: tuple[Path, ...]
-    images: Mapping[str, str]
-    masks: Mapping[str, str]
-    image_paths: tuple[str, ...]
-    image_roots: tuple[Path, ...]
-    mask_roots: tuple[Path, ...]
-
-    def find(self, *patterns: str) -> list[Path]:
-        """The tables whose name fits one of the patterns, each name once (the first found)."""
-        found: dict[str, Path] = {}
-        for table in self.tables:
-            if any(table.match(pattern) for pattern in patterns):
-                found.setdefault(table.name, table)
-        return list(found.values())
-
-    def require(self, what: str, *patterns: str) -> list[Path]:
-        """As `find`, but none is an error.
-
-        Raises:
-            DataError: There is no such table.
-        """
-        if found := self.find(*patterns):
-            return found
-        raise DataError(
-            f"There is no {what} ({' or '.join(patterns)}) under {some(self.roots)}.",
-            "Unpack the download there, or name the folder that holds it.",
-        )
-
-
-def isic_id(stem: str) -> str:
-    """The id that a file's stem stands for: without ISIC 2019's ``_downsampled``."""
-    return stem.removesuffix(DOWNSAMPLED_ENDING)
-
-
-def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Sequence[Path] = ()) -> Files:
-    """List the files of a data set, each folder once. Where an id is found twice, the first folder wins.
-
-    Args:
-        roots: Folders of the tables, and of all else that is not named.
-        image_roots: Folders of the images.
-        mask_roots: Folders of the lesion masks, ``<id>_segmentation.png``.
-
-    Raises:
-        DataError: A folder is not there.
-    """
-    listings = {root: listing(Path(root).absolute()) for root in dict.fromkeys((*roots, *image_roots, *mask_roots))}
-    everything = [path for root in roots for path in listings[root]]
-    tables = tuple(Path(path) for path in everything if not is_image(path))
-    pictures = [path for root in image_roots or roots for path in listings[root] if is_picture(path)]
-    images: dict[str, str] = {}
-    for path in pictures:
-        images.setdefault(isic_id(_stem(path)), path)
-    masks: dict[str, str] = {}
-    for path in (path for root in mask_roots or roots for path in listings[root] if is_image(path)):
-        if _stem(path).endswith(MASK_ENDING):
-            masks.setdefault(isic_id(_stem(path).removesuffix(MASK_ENDING)), path)
-    return Files(
-        tuple(roots), tables, images, masks, tuple(pictures), tuple(image_roots or roots), tuple(mask_roots or roots)
-    )
-
-
-def _stem(path: str) -> str:
-    return path[path.rfind("/") + 1 : path.rfind(".")]
-
-
-def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
-    """Read a table as text: every cell a stripped string, nothing guessed.
-
-    Raises:
-        DataError: The file is missing, not text, not a table, empty, or lacks a required column.
-    """
-    if not path.is_file():
-        raise DataError(f"There is no table {path}.", "Check the path.")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-        if "\0" in header:
-            raise UnicodeError
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                path,
-                sep="\t" if "\t" in header else ",",
-                dtype=str,
-                na_filter=False,
-                encoding="utf-8-sig",
-                index_col=False,
-            )
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path.name} is empty.", "Download it again.") from None
-    except (UnicodeError, pd.errors.ParserError):
-        raise DataError(f"{path.name} is no readable CSV table.", "Download it again as UTF-8 text.") from None
-    except pd.errors.ParserWarning:
-        raise DataError(
-            f"{path.name} has rows with more fields than its header names.",
-            "A comma in a text needs quotes; download the table again.",
-        ) from None
-    frame.columns = frame.columns.str.strip()
-    twice = frame.columns[frame.columns.duplicated()].unique()
-    if len(twice):
-        raise DataError(f"{path.name} has the column {', '.join(twice)} twice.", "Keep one.")
-    need_columns(frame, required, path.name)
-    if frame.empty:
-        raise DataError(f"{path.name} has a header but no rows.", "Download it again.")
-    stripped: pd.DataFrame = frame.apply(lambda column: column.str.strip())
-    return stripped
-
-
-def need_columns(frame: pd.DataFrame, required: Iterable[str], name: str) -> None:
-    """Refuse a table that lacks a column.
-
-    Raises:
-        DataError: It does; the message names the file and what it has.
-    """
-    absent = [column for column in required if column not in frame.columns]
-    if absent:
-        raise DataError(
-            f"{name} has no column {', '.join(absent)}.", f"Its columns are {', '.join(map(str, frame.columns))}."
-        )
-
-
-def renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Columns under our names; one that has our name already and is not what is meant makes room."""
-    coming = {new for old, new in names.items() if old in frame and old != new}
-    return frame.drop(columns=[column for column in frame if column in coming]).rename(columns=dict(names))
-
-
 def parse_diagnoses(text: pd.Series[str], classes: Sequence[str], source: str) -> pd.Series[str]:
     """Class codes of diagnoses in words.
 
@@ -224,18 +90,13 @@ def parse_diagnoses(text: pd.Series[str], classes: Sequence[str], source: str) -
     return codes
 
 
-def known(text: pd.Series[str]) -> pd.Series[str]:
-    """Text with 'unknown', 'NA' and the like made NA."""
-    return text.mask(text.str.lower().isin(_UNKNOWN))
-
-
 def truth_from_one_hot(frame: pd.DataFrame, classes: Sequence[str], source: str) -> pd.Series[str]:
     """The one class of each row that is 1.
 
     Raises:
         DataError: A cell is neither 0 nor 1, or a row has none or several classes set.
     """
-    values = frame[list(classes)].apply(pd.to_numeric, errors="coerce")
+    values = frame[list(classes)].apply(numbers)
     ids = frame[frame.columns[0]]
     for wrong, what in (
         (~values.isin((0.0, 1.0)).all(axis="columns"), "a value that is neither 0 nor 1"),
@@ -251,17 +112,6 @@ def truth_from_one_hot(frame: pd.DataFrame, classes: Sequence[str], source: str)
     return truth
 
 
-def some(values: Iterable[object], limit: int = 5) -> str:
-    """A few of the values, for a sentence."""
-    listed = [str(value) for value in values]
-    return ", ".join(listed[:limit]) + (", …" if len(listed) > limit else "")
-
-
-def counted(values: pd.Series[str], limit: int = 12) -> str:
-    """The distinct values and how many rows each has, for a sentence."""
-    return some((f"'{value}' ({n})" for value, n in values.value_counts().items()), limit)
-
-
 def assemble(
     facts: pd.DataFrame, files: Files, name: str, masks: Mapping[str, str] | None = None, notes: Sequence[str] = ()
 ) -> Catalog:
@@ -272,20 +122,22 @@ def assemble(
             given here is kept.
         files: Where images (and masks) were found.
         name: The data set, for messages, and for `dataset` where the facts have none.
-        masks: Masks by id, if not those of `files`.
+        masks: Masks by `id_key`, if not those of `files`.
         notes: Sentences to put before those made here.
 
     Raises:
         DataError: There are no rows, an id is empty or occurs twice, or not one image was found.
     """
-    said = list(notes)
+    said = [*files.notes, *notes]
     frame = facts.copy()
     frame["image_id"] = frame["image_id"].map(isic_id)
     if frame.empty:
         raise DataError(f"{name} has no rows.", "Choose a folder that holds data.")
-    if (frame["image_id"] == "").any():
-        raise DataError(f"{name} has {int((frame['image_id'] == '').sum())} rows without an image id.", "Correct them.")
-    twice = frame["image_id"][frame["image_id"].duplicated()].unique()
+    if (without := frame["image_id"].map(is_missing)).any() and "path" not in frame:
+        raise DataError(f"{name} has {int(without.sum())} rows without an image id.", "Correct them.")
+    keys = frame["image_id"].map(id_key)
+    # Files that differ in case alone are two; in a table that is a slip.
+    twice = frame["image_id"][(frame["image_id"] if "path" in frame else keys).duplicated()].unique()
     if len(twice):
         raise DataError(
             f"{name} lists {len(twice)} image ids more than once ({some(twice)}).", "Keep one row for each image."
@@ -295,19 +147,23 @@ def assemble(
     frame["dataset"] = frame.get("dataset", name)
     if "diagnosis" not in frame:
         frame["diagnosis"] = pd.NA
-    frame["age"] = _ages(frame, said)
-    frame["sex"] = _sexes(frame["sex"], said)
+    frame["age"] = _ages(frame, name, said)
+    frame["sex"] = _sexes(frame["sex"], name, said)
     frame["site"] = frame["site"].str.lower()
     frame["dx_type"] = frame["dx_type"].str.lower().map(lambda value: _DX_TYPES.get(value, value), na_action="ignore")
+    said += _disagreements(frame, name)
     if "path" not in frame:
-        frame["path"] = frame["image_id"].map(files.images.get)
-    frame["mask_path"] = frame["image_id"].map((files.masks if masks is None else masks).get)
+        frame["path"] = keys.map(files.images.get)
+        said += files.found_twice(frame["path"].dropna(), name, "of the images")
+        said += _unlisted(files, set(keys), name)
+    frame["mask_path"] = keys.map((files.masks if masks is None else masks).get)
+    said += files.found_twice(frame["mask_path"].dropna(), name, "of the masks")
     text = {column: "str" for column in COLUMNS if column != "age"}
     table = frame[list(COLUMNS)].astype(text).sort_values("image_id", ignore_index=True)
     missing = tuple(table["image_id"][table["path"].isna()])
     if len(missing) == len(table):
         raise DataError(
-            f"{name}: none of the {len(table)} images listed was found under {some(files.image_roots)}.",
+            f"{name}: none of the {len(table)} images listed was found under {some(files.image_roots, most=200)}.",
             "Unpack the images there, or name the folders that hold them.",
         )
     if missing:
@@ -315,25 +171,57 @@ def assemble(
     return Catalog(table, missing, tuple(said))
 
 
-def _ages(frame: pd.DataFrame, notes: list[str]) -> pd.Series[float]:
+def leak() -> str:
+    """What follows where no lesion id is known."""
+    return (
+        "Without lesion ids pictures of one lesion can be trained on and tested on, a leak that flatters the test: "
+        "only nearly identical ones are kept together."
+    )
+
+
+def _disagreements(frame: pd.DataFrame, name: str) -> list[str]:
+    """A sentence on lesions whose pictures differ in what one person has once: an id may stand for 'not known'."""
+    groups = frame[frame["lesion_id"].notna()].groupby("lesion_id")
+    several = groups.size()[groups.size() > 1]
+    differ = groups[["age", "sex", "site"]].nunique().loc[several.index].gt(1)
+    wrong = several[differ.any(axis="columns")].sort_values(ascending=False, kind="stable")
+    if wrong.empty:
+        return []
+    by_fact = ", ".join(f"{fact} in {int(n):,}" for fact, n in differ.sum().items() if n)
+    examples = some((f"{shown(str(lesion))} ({n:,} pictures)" for lesion, n in wrong.items()), 3)
+    return [
+        f"{name}: of {len(several):,} lesions with several pictures, {len(wrong):,} have pictures that disagree "
+        f"({by_fact}), such as {examples}. Years may lie between pictures of a lesion, but an id that many share may "
+        "stand for 'not known', and then it joins strangers."
+    ]
+
+
+def _unlisted(files: Files, listed: set[str], name: str) -> list[str]:
+    """A sentence on pictures beside the tables that these do not list."""
+    roots = tuple(f"{root.absolute().as_posix()}/" for root in files.roots)
+    n = sum(path.startswith(roots) for key, path in files.images.items() if key not in listed)
+    return [f"{name}: {n:,} pictures beside the tables are not listed in them, and not used."] if n else []
+
+
+def _ages(frame: pd.DataFrame, name: str, notes: list[str]) -> pd.Series[float]:
     """Ages in years; what is no age becomes NA and a note."""
     if "age" not in frame:
         return pd.Series(float("nan"), frame.index)
     text = known(frame["age"])
-    years: pd.Series[float] = pd.to_numeric(text, errors="coerce").astype("float64")
+    years = numbers(text)
     wrong = text.notna() & ~years.between(0.0, OLDEST)
     if wrong.any():
         notes.append(
-            f"{int(wrong.sum())} ages that are no number from 0 to {OLDEST:.0f} count as unknown: "
+            f"{name}: {int(wrong.sum())} ages that are not a number from 0 to {OLDEST:.0f} count as unknown: "
             f"{counted(text[wrong])}."
         )
     return years.mask(wrong)
 
 
-def _sexes(text: pd.Series[str], notes: list[str]) -> pd.Series[str]:
+def _sexes(text: pd.Series[str], name: str, notes: list[str]) -> pd.Series[str]:
     """'female', 'male' or NA; anything else becomes NA and a note."""
     sexes = text.str.lower().replace({"f": "female", "m": "male"})
     wrong = sexes.notna() & ~sexes.isin(("female", "male"))
     if wrong.any():
-        notes.append(f"{int(wrong.sum())} values of sex count as unknown: {counted(text[wrong])}.")
+        notes.append(f"{name}: {int(wrong.sum())} values of sex count as unknown: {counted(text[wrong])}.")
     return sexes.mask(wrong)

@@ -12,8 +12,9 @@ from PIL import Image
 
 from lesion_core.data.catalog import COLUMNS, LAYOUTS, discover, from_environment, read, training_table
 from lesion_core.data.collection import _official_test
+from lesion_core.data.data_files import scan
 from lesion_core.data.readers.ham10000 import read_ham10000
-from lesion_core.data.tables import Catalog, scan
+from lesion_core.data.tables import Catalog
 from lesion_core.errors import DataError
 from lesion_core.labels import DIAGNOSES, HAM10000, ISIC2019
 
@@ -418,9 +419,9 @@ def test_both_diagnoses_of_isic2017_are_refused(tmp_path: Path) -> None:
         (HAM_HEADER.encode() + b"\nH,I,nv,histo,5,male,back,more\n", "more fields than its header"),
         (HAM_HEADER.encode() + b", image_id\nH,I,nv,histo,5,male,back,J\n", "column image_id twice"),
         (b"lesion_id,image_id,dx,dx_type,age,sex,localization\n", "no rows"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "no readable CSV"),
-        (b"PK\x03\x04\0\0abc", "no readable CSV"),
-        (b'lesion_id,image_id\n"open', "no readable CSV"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "not a readable CSV"),
+        (b"PK\x03\x04\0\0abc", "an Excel workbook"),
+        (b'lesion_id,image_id\n"open', "line 2 a quote is never closed"),
     ],
 )
 def test_damaged_tables_are_refused(tmp_path: Path, content: bytes, words: str) -> None:

@@ -311,7 +311,7 @@ def test_an_altered_or_incomplete_file_is_refused(manifest: Manifest, tmp_path: 
     with pytest.raises(DataError, match=r"split\.fingerprint"):
         Manifest.read(path)
     path.write_bytes(b"\xff\xfe\0")
-    with pytest.raises(DataError, match="no readable CSV"):
+    with pytest.raises(DataError, match="not a readable CSV"):
         Manifest.read(path)
     with pytest.raises(DataError, match="no table"):
         Manifest.read(tmp_path / "absent.csv")

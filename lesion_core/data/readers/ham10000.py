@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lesion_core.data.tables import Catalog, Files, assemble, parse_diagnoses, read_csv, renamed
+from lesion_core.data.csv_tables import read_csv, renamed
+from lesion_core.data.data_files import Files
+from lesion_core.data.tables import Catalog, assemble, parse_diagnoses
 from lesion_core.labels import HAM10000
 
 TABLES = ("HAM10000_metadata", "HAM10000_metadata.csv", "HAM10000_metadata.tab")
@@ -30,4 +32,4 @@ def read_ham10000(files: Files) -> Catalog:
     # Dataverse's own column `dataset` names the sources within HAM10000.
     facts = renamed(frame, _COLUMNS).drop(columns="dataset", errors="ignore")
     facts["diagnosis"] = parse_diagnoses(frame["dx"], HAM10000, path.name)
-    return assemble(facts, files, "ham10000")
+    return assemble(facts, files, "ham10000", notes=files.unused([path], *TABLES))

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesion_core.data.tables import Catalog, Files, assemble, counted
+from lesion_core.data.csv_tables import counted
+from lesion_core.data.data_files import Files
+from lesion_core.data.tables import Catalog, assemble
 from lesion_core.errors import DataError
 from lesion_core.labels import parse_diagnosis
 
@@ -17,34 +19,67 @@ def folder_diagnosis(name: str) -> str | None:
 
 
 def read_image_folder(files: Files) -> Catalog:
-    """Read images whose folder is named by their diagnosis; an image's id is the stem of its file.
+    """Read images that lie, at whatever depth, in a folder named by their diagnosis.
+
+    An image's id is the stem of its file. What the folders of the diagnoses lie in, such as ``Train`` and ``Test``, is
+    the `dataset`. Images in other places are left out and counted, but for those in a folder beside the diagnoses.
 
     Raises:
-        DataError: There is no image, a folder's name is no known diagnosis, or an id occurs twice.
+        DataError: There is no image, or a folder beside those of diagnoses is not named by one.
     """
     if not files.image_paths:
         raise DataError("There are no images.", "Choose the folder that holds one folder for each diagnosis.")
     paths = pd.Series([Path(path) for path in files.image_paths])
-    folders = paths.map(lambda path: path.parent.name).astype("str")
-    diagnoses = folders.map(folder_diagnosis)
-    if diagnoses.isna().any():
-        unknown = folders[diagnoses.isna()]
+    inside = paths.map(lambda path: _diagnosis_folder(path, files))
+    folders, outside = paths.map(lambda path: path.parent), inside.isna()
+    among = {folder.parent for folder in inside.dropna().unique()}
+    beside = outside & folders.map(lambda folder: folder.parent in among)
+    if outside.all() or beside.any():
+        unknown = folders[outside if outside.all() else beside].map(lambda folder: folder.name).astype("str")
         raise DataError(
-            f"The names of folders are no known diagnoses for {len(unknown)} of {len(paths)} images: "
+            f"The names of folders are not known diagnoses for {len(unknown)} of {len(paths)} images: "
             f"{counted(unknown)}.",
             "Name each folder by a diagnosis, such as NV or melanoma.",
         )
-    stems = paths.map(lambda path: path.stem).astype("str")
-    twice = stems.duplicated(keep=False)
     notes = []
+    if outside.any():
+        where = counted(folders[outside].map(files.below_roots).astype("str"), 4)
+        notes.append(f"{int(outside.sum()):,} images in no folder of a diagnosis are not used: {where}.")
+    paths, inside = paths[~outside], inside[~outside]
+    datasets = inside.map(lambda folder: _relative(folder.parent, files)).astype("str")
+    if len(datasets.unique()) > 1:
+        notes.append(
+            f"The images are from {counted(datasets)}; `dataset` says which. These folders are not taken for roles: "
+            "who trains deals the lesions anew."
+        )
+    stems = paths.map(lambda path: path.stem).astype("str")
+    twice = stems.str.casefold().duplicated(keep=False)
     if twice.any():
         notes.append(f"{int(twice.sum())} images share the name of their file with another; their id has the folder.")
-    ids = stems.mask(twice, paths.map(lambda path: _relative(path, files).with_suffix("").as_posix()))
-    facts = pd.DataFrame({"image_id": ids, "diagnosis": diagnoses, "path": paths.astype("str")})
+    ids = stems.mask(twice, paths.map(lambda path: _relative(path.with_suffix(""), files)))
+    facts = pd.DataFrame(
+        {
+            "image_id": ids,
+            "diagnosis": inside.map(lambda folder: folder_diagnosis(folder.name)),
+            "dataset": datasets.replace(".", "image_folder"),
+            "path": paths.astype("str"),
+        }
+    )
     return assemble(facts, files, "image_folder", notes=notes)
 
 
-def _relative(path: Path, files: Files) -> Path:
-    """The path below the folder that was searched."""
-    root = next(root.absolute() for root in files.image_roots if path.is_relative_to(root.absolute()))
-    return path.relative_to(root)
+def _root(path: Path, files: Files) -> Path:
+    """The folder that was searched when a file was found."""
+    return next(root.absolute() for root in files.image_roots if path.is_relative_to(root.absolute()))
+
+
+def _relative(path: Path, files: Files) -> str:
+    return path.relative_to(_root(path, files)).as_posix()
+
+
+def _diagnosis_folder(path: Path, files: Files) -> Path | None:
+    """The nearest folder around an image that is named by a diagnosis; the one that was searched counts only where
+    the image lies in it directly."""
+    root = _root(path, files)
+    around = [folder for folder in path.parents if folder.is_relative_to(root) and folder != root]
+    return next((folder for folder in around or [root] if folder_diagnosis(folder.name)), None)

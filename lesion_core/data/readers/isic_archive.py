@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lesion_core.data.tables import Catalog, Files, assemble, counted, known, read_csv, renamed
+from lesion_core.data.csv_tables import counted, known, read_csv, renamed
+from lesion_core.data.data_files import Files
+from lesion_core.data.tables import Catalog, assemble, leak
 from lesion_core.errors import DataError
 from lesion_core.labels import parse_diagnosis
 
@@ -38,7 +40,7 @@ def read_isic_archive(files: Files) -> Catalog:
             f"{path.name} has no column diagnosis or diagnosis_1 to diagnosis_5.",
             "Export the metadata again with isic-cli.",
         )
-    notes = []
+    notes = files.unused([path], *TABLES)
     if "image_type" in frame:
         other = known(frame["image_type"]).fillna("dermoscopic").str.lower() != "dermoscopic"
         if other.any():
@@ -67,4 +69,6 @@ def read_isic_archive(files: Files) -> Catalog:
             f"{int(unknown.sum())} images have a diagnosis outside the eight of ISIC 2019, and none here: "
             f"{counted(deepest[unknown])}."
         )
+    if "lesion_id" not in facts or known(facts["lesion_id"]).isna().all():
+        notes.append(f"isic_archive: no image has a lesion id. {leak()}")
     return assemble(facts, files, "isic_archive", notes=notes)

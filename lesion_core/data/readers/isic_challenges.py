@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import pandas as pd
 
-from lesion_core.data.tables import (
-    Catalog,
-    Files,
-    assemble,
-    need_columns,
-    parse_diagnoses,
-    read_csv,
-    renamed,
-    some,
-    truth_from_one_hot,
-)
+from lesion_core.data.csv_tables import known, numbers, read_csv, renamed, some
+from lesion_core.data.data_files import Files, id_key, masked_id
+from lesion_core.data.tables import Catalog, assemble, leak, parse_diagnoses, truth_from_one_hot
 from lesion_core.errors import DataError
 from lesion_core.labels import HAM10000, ISIC2019
 
@@ -34,19 +26,72 @@ _FACTS = ("lesion_id", "age", "sex", "site", "dx_type")
 _ORIGINS = {"HAM_": "ham10000", "BCN_": "bcn20000"}
 
 
-def _join_metadata(facts: pd.DataFrame, paths: list[Path], key: str) -> pd.DataFrame:
-    """Add what the metadata tables know of each image."""
+def _join_metadata(
+    facts: pd.DataFrame,
+    files: Files,
+    name: str,
+    pattern: str,
+    key: str,
+    expected: Sequence[str],
+    needed: pd.Series[bool] | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Add what the metadata tables know of each image.
+
+    Args:
+        facts: One row an image, with its `image_id`.
+        files: Where the tables are.
+        name: The data set, for messages.
+        pattern: The metadata tables' names.
+        key: Their column of image ids.
+        expected: Columns that they are published with, under our names.
+        needed: Of which images a row is published; all, where it is not given.
+
+    Returns:
+        The facts with the further columns, and a sentence on each thing that the tables lack.
+
+    Raises:
+        DataError: A table is damaged, lists an image twice, or is of none of these images.
+    """
+    paths = files.find(pattern)
     if not paths:
-        return facts
+        return facts, [f"{name}: there is no {pattern}. {leak()}"] if "lesion_id" in expected else []
+    tables = some(path.name for path in paths)
     metadata = pd.concat([read_csv(path, (key,)) for path in paths], ignore_index=True).fillna("")
     metadata = renamed(metadata, {key: "image_id", **_METADATA})
-    if metadata["image_id"].duplicated().any():
+    rows, wanted = metadata["image_id"].map(id_key), facts["image_id"].map(id_key)
+    if rows.duplicated().any():
         raise DataError(
-            f"{', '.join(path.name for path in paths)}: an image id occurs more than once.",
+            f"{tables}: {int(rows.duplicated().sum())} image ids occur more than once "
+            f"({some(metadata['image_id'][rows.duplicated()])}).",
             "Keep one row for each image.",
         )
+    with_row, with_image = wanted.isin(rows), rows.isin(wanted)
+    if not with_row.any():
+        raise DataError(
+            f"{tables}: none of the {len(rows):,} rows is of an image of {name}; ids there are such as "
+            f"{some(metadata['image_id'], 2)}, those of the images {some(facts['image_id'], 2)}.",
+            "Put the table there that belongs to these images, or take it away.",
+        )
+    notes = files.unused(paths, pattern)
+    lost = ~with_row if needed is None else ~with_row & needed
+    if lost.any():
+        notes.append(
+            f"{name}: {int(lost.sum()):,} of the {len(wanted):,} images have no row in {tables}, such as "
+            f"{some(facts['image_id'][lost], 2)}." + (f" {leak()}" if "lesion_id" in expected else "")
+        )
+    if not with_image.all():
+        notes.append(
+            f"{name}: rows of {tables} that are of none of the images: {int((~with_image).sum()):,} of {len(rows):,}, "
+            f"such as {some(metadata['image_id'][~with_image], 2)}."
+        )
+    absent = [column for column in expected if column not in metadata and column not in facts]
+    if absent:
+        notes.append(f"{name}: {tables} has no column for {', '.join(absent)}.")
     columns = [column for column in _FACTS if column in metadata and column not in facts]
-    return facts.merge(metadata[["image_id", *columns]], on="image_id", how="left").fillna(dict.fromkeys(columns, ""))
+    joined = facts.assign(**{column: wanted.map(metadata.set_index(rows)[column]).fillna("") for column in columns})
+    if "lesion_id" in expected and ("lesion_id" not in joined or known(joined["lesion_id"]).isna().all()):
+        notes.append(f"{name}: no image has a lesion id. {leak()}")
+    return joined, notes
 
 
 def read_isic2017(files: Files) -> Catalog:
@@ -56,8 +101,8 @@ def read_isic2017(files: Files) -> Catalog:
         DataError: The truth is missing or damaged, a row has both diagnoses, or no image was found.
     """
     parts = []
-    for path in files.require("ISIC 2017 ground truth", *TABLES_2017):
-        if path.name == "isic2017_labels.csv":
+    for path in (paths := files.require("ISIC 2017 ground truth", *TABLES_2017)):
+        if path.name.casefold() == "isic2017_labels.csv":
             frame = read_csv(path, ("image_id", "diagnosis"))
             diagnosis = parse_diagnoses(frame["diagnosis"].str.replace("_", " "), ("MEL", "NV", "BKL"), path.name)
             frame = renamed(frame, _METADATA)
@@ -65,7 +110,7 @@ def read_isic2017(files: Files) -> Catalog:
             facts = frame[["image_id", *columns]].assign(diagnosis=diagnosis)
         else:
             frame = read_csv(path, ("image_id", "melanoma", "seborrheic_keratosis"))
-            values = frame[["melanoma", "seborrheic_keratosis"]].apply(pd.to_numeric, errors="coerce")
+            values = frame[["melanoma", "seborrheic_keratosis"]].apply(numbers)
             one_hot = frame[["image_id"]].assign(
                 MEL=values["melanoma"],
                 BKL=values["seborrheic_keratosis"],
@@ -73,10 +118,15 @@ def read_isic2017(files: Files) -> Catalog:
             )
             facts = frame[["image_id"]].assign(diagnosis=truth_from_one_hot(one_hot, ("MEL", "BKL", "NV"), path.name))
         parts.append(facts)
-    joined = _join_metadata(
-        pd.concat(parts, ignore_index=True), files.find("ISIC-2017_*_Data_metadata.csv"), "image_id"
+    joined, notes = _join_metadata(
+        pd.concat(parts, ignore_index=True),
+        files,
+        "isic2017",
+        "ISIC-2017_*_Data_metadata.csv",
+        "image_id",
+        ("age", "sex"),
     )
-    return assemble(joined, files, "isic2017")
+    return assemble(joined, files, "isic2017", notes=[*files.unused(paths, *TABLES_2017), *notes])
 
 
 def read_isic2018_task1(files: Files) -> Catalog:
@@ -86,13 +136,17 @@ def read_isic2018_task1(files: Files) -> Catalog:
         DataError: There is no mask, or not one image of a mask.
     """
     folder = "ISIC2018_Task1"
-    listed = {image: path for image, path in files.masks.items() if folder in path} or dict(files.masks)
+    listed = {image: path for image, path in files.masks.items() if folder.casefold() in path.casefold()} or dict(
+        files.masks
+    )
     if not listed:
         raise DataError(
-            f"There is no mask (<id>_segmentation.png) under {some(files.mask_roots)}.",
+            f"There is no mask (<id>_segmentation.png) under {some(files.mask_roots, most=200)}.",
             "Unpack ISIC2018_Task1_Training_GroundTruth.zip there.",
         )
-    return assemble(pd.DataFrame({"image_id": list(listed)}), files, "isic2018_task1", listed)
+    return assemble(
+        pd.DataFrame({"image_id": [masked_id(path) for path in listed.values()]}), files, "isic2018_task1", listed
+    )
 
 
 def read_isic2018_task3(files: Files) -> Catalog:
@@ -104,20 +158,24 @@ def read_isic2018_task3(files: Files) -> Catalog:
         DataError: The truth is missing or damaged, or no image was found.
     """
     parts = []
-    for path in files.require("ISIC 2018 Task 3 ground truth", *TABLES_2018_TASK3):
-        part = path.name.removeprefix("ISIC2018_Task3_").removesuffix("_GroundTruth.csv").lower()
+    for path in (paths := files.require("ISIC 2018 Task 3 ground truth", *TABLES_2018_TASK3)):
+        part = path.name.split("_")[2].lower()
         frame = read_csv(path, ())
         if "dx" in frame and "image" not in frame:  # as Dataverse publishes the test set, beside HAM10000
-            need_columns(frame, ("image_id",), path.name)
+            frame = read_csv(path, ("image_id", "dx"))
             ids, diagnosis = frame["image_id"], parse_diagnoses(frame["dx"], HAM10000, path.name)
         else:
-            need_columns(frame, ("image", *HAM10000), path.name)
+            frame = read_csv(path, ("image", *HAM10000))
             ids, diagnosis = frame["image"], truth_from_one_hot(frame, HAM10000, path.name)
         parts.append(pd.DataFrame({"image_id": ids, "dataset": f"isic2018_task3_{part}", "diagnosis": diagnosis}))
-    joined = _join_metadata(
-        pd.concat(parts, ignore_index=True), files.find("ISIC2018_Task3_*LesionGroupings.csv"), "image"
+    facts = pd.concat(parts, ignore_index=True)
+    # Lesions are published for the training set alone, which is all that is split.
+    training = facts["dataset"] == "isic2018_task3_training"
+    expected = ("lesion_id",) if training.any() else ()
+    joined, notes = _join_metadata(
+        facts, files, "isic2018_task3", "ISIC2018_Task3_*LesionGroupings.csv", "image", expected, training
     )
-    return assemble(joined, files, "isic2018_task3")
+    return assemble(joined, files, "isic2018_task3", notes=[*files.unused(paths, *TABLES_2018_TASK3), *notes])
 
 
 def read_isic2019(files: Files) -> Catalog:
@@ -130,8 +188,8 @@ def read_isic2019(files: Files) -> Catalog:
         DataError: The truth is missing or damaged, or no image was found.
     """
     parts = []
-    for path in files.require("ISIC 2019 ground truth", *TABLES_2019):
-        frame = read_csv(path, ("image", *ISIC2019))
+    for path in (paths := files.require("ISIC 2019 ground truth", *TABLES_2019)):
+        frame = read_csv(path, ("image", *ISIC2019)).rename(columns={"unk": "UNK"})
         classes = (*ISIC2019, "UNK") if "UNK" in frame else ISIC2019
         truth = truth_from_one_hot(frame, classes, path.name)
         parts.append(
@@ -143,11 +201,20 @@ def read_isic2019(files: Files) -> Catalog:
                 }
             )
         )
-    joined = _join_metadata(pd.concat(parts, ignore_index=True), files.find("ISIC_2019_*_Metadata.csv"), "image")
-    origin = "msk" if "lesion_id" not in joined else joined["lesion_id"].str[:4].map(_ORIGINS).fillna("msk")
+    joined, said = _join_metadata(
+        pd.concat(parts, ignore_index=True),
+        files,
+        "isic2019",
+        "ISIC_2019_*_Metadata.csv",
+        "image",
+        ("lesion_id", "age", "sex", "site"),
+    )
+    origin: pd.Series[str] | str = "msk"
+    if "lesion_id" in joined:
+        origin = known(joined["lesion_id"]).str[:4].str.upper().map(_ORIGINS).fillna("msk")
     training = joined["dataset"] == "training"
     joined["dataset"] = ("isic2019_" + joined["dataset"]).mask(training, origin)
-    notes = []
+    notes = [*files.unused(paths, *TABLES_2019), *said]
     if n := int(joined["diagnosis"].isna().sum()):
         notes.append(f"isic2019: {n} images of UNK, none of the eight diagnoses, have no diagnosis here.")
     return assemble(joined, files, "isic2019", notes=notes)

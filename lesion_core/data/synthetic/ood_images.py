@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.synthetic.lesions import make_skin, picture_shape
-from lesion_core.data.tables import read_csv
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.artefacts import Rng, noise, step

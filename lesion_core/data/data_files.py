@@ -1,0 +1,225 @@
+"""The files of a data set: its tables, and its images and masks by id. Names are compared without regard to case."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from lesion_core.data.csv_tables import read_csv, some
+from lesion_core.data.masks import looks_like_mask
+from lesion_core.data.pictures import MASK_ENDING, is_image, is_picture, listing
+from lesion_core.errors import DataError
+from lesion_core.foreign_text import shown
+from lesion_core.imaging.formats import ENDINGS
+
+DOWNSAMPLED_ENDING = "_downsampled"
+
+_MASK_ENDINGS = re.compile(r"[_-](segmentation|seg|mask|gt|groundtruth|annotation)$", re.IGNORECASE)
+_LOOKED_AT = 3
+"""JPEGs of a folder that are looked at; where one is a mask, all of the folder are."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a data set.
+
+    Attributes:
+        roots: Folders of the tables.
+        tables: What is not an image, in order.
+        images: Pictures by `id_key`.
+        masks: Masks of the lesion by `id_key` of their picture.
+        image_paths: All pictures, in order.
+        image_roots: Folders of the pictures.
+        mask_roots: Folders of the masks.
+        spare: Further files of an id that `images` or `masks` has, by the file that is used in their place.
+        notes: A sentence on what is not what its name says.
+    """
+
+    roots: tuple[Path, ...]
+    tables: tuple[Path, ...]
+    images: Mapping[str, str]
+    masks: Mapping[str, str]
+    image_paths: tuple[str, ...]
+    image_roots: tuple[Path, ...]
+    mask_roots: tuple[Path, ...]
+    spare: Mapping[str, tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+    def find(self, *patterns: str) -> list[Path]:
+        """The tables whose name fits one of the patterns, each name once (the first found)."""
+        found: dict[str, Path] = {}
+        for table in self.tables:
+            if fits(table.name, patterns):
+                found.setdefault(table.name.casefold(), table)
+        return list(found.values())
+
+    def require(self, what: str, *patterns: str) -> list[Path]:
+        """As `find`, but none is an error.
+
+        Raises:
+            DataError: There is no such table.
+        """
+        if found := self.find(*patterns):
+            return found
+        raise DataError(
+            f"There is no {what} ({' or '.join(patterns)}) under {some(self.roots, most=200)}.",
+            "Unpack the download there, or name the folder that holds it.",
+        )
+
+    def unused(self, used: Sequence[Path], *patterns: str) -> list[str]:
+        """A sentence on the tables that fit the patterns too and are not used, with their rows; none where all are."""
+        others = [table for table in self.tables if fits(table.name, patterns) and table not in used]
+        if not others:
+            return []
+        listed = some((f"{self.below_roots(table)} ({_rows(table)})" for table in others), 8)
+        return [f"Of {some(map(self.below_roots, used), 8)} there are further tables, which are not used: {listed}."]
+
+    def found_twice(self, used: Iterable[str], name: str, what: str) -> list[str]:
+        """A sentence on the files in use of whose id there are others, with how many are where.
+
+        Args:
+            used: Files.
+            name: The data set, for the sentence.
+            what: What the files are, in the plural.
+        """
+        chosen = [path for path in used if path in self.spare]
+        if not chosen:
+            return []
+        taken = Counter(self._folder(path) for path in chosen)
+        passed = Counter(self._folder(other) for path in chosen for other in self.spare[path])
+        return [
+            f"{name}: {len(chosen):,} {what} were found more than once. Used are those in {_places(taken)}; "
+            f"not used are those in {_places(passed)}."
+        ]
+
+    def below_roots(self, path: str | Path) -> str:
+        """A path below the folder that was searched, for a sentence."""
+        path = Path(path)
+        roots = [root.absolute() for root in (*self.roots, *self.image_roots, *self.mask_roots)]
+        root = next((root for root in roots if path.is_relative_to(root)), None)
+        return shown((path.relative_to(root.parent) if root else path).as_posix(), 100)
+
+    def _folder(self, path: str) -> str:
+        return self.below_roots(Path(path).parent)
+
+
+def fits(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a name fits one of some patterns with ``*``, whatever its case."""
+    small = name.casefold()
+    return any(fnmatchcase(small, pattern.casefold()) for pattern in patterns)
+
+
+def isic_id(stem: str) -> str:
+    """The id that a file's stem stands for: without ISIC 2019's ``_downsampled``."""
+    return stem[: -len(DOWNSAMPLED_ENDING)] if stem.casefold().endswith(DOWNSAMPLED_ENDING) else stem
+
+
+def id_key(image_id: str) -> str:
+    """What two spellings of an image's id have in common."""
+    return isic_id(image_id).casefold()
+
+
+def masked_id(path: str) -> str:
+    """The id of the picture that a mask's file is of."""
+    return isic_id(_MASK_ENDINGS.sub("", _stem(path)))
+
+
+def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Sequence[Path] = ()) -> Files:
+    """List the files of a data set, each folder once. Where an id is found twice, the first file wins.
+
+    What is a mask by its pixels is never taken for a picture. So as not to decode whole data sets, JPEGs are looked at
+    where their id is found twice, and else a few of each folder.
+
+    Args:
+        roots: Folders of the tables, and of all else that is not named.
+        image_roots: Folders of the images.
+        mask_roots: Folders of the lesion masks, ``<id>_segmentation.png``.
+
+    Raises:
+        DataError: A folder is not there.
+    """
+    listings = {root: listing(Path(root).absolute()) for root in dict.fromkeys((*roots, *image_roots, *mask_roots))}
+
+    def below(folders: Sequence[Path]) -> list[str]:
+        return list(dict.fromkeys(path for root in folders for path in listings[root]))
+
+    tables = tuple(Path(path) for path in below(roots) if not is_image(path))
+    pictures = [path for path in below(image_roots or roots) if is_picture(path)]
+    unnamed = _masks_among(pictures)
+    pictures = [path for path in pictures if path not in unnamed]
+    named = [
+        path for path in below(mask_roots or roots) if is_image(path) and _stem(path).casefold().endswith(MASK_ENDING)
+    ]
+    images, spare_images = _by_id((id_key(_stem(path)), path) for path in pictures)
+    masks, spare_masks = _by_id(
+        (masked_id(path).casefold(), path)
+        for path in [*named, *(path for path in unnamed if masked_id(path).casefold() in images)]
+    )
+    files = Files(
+        tuple(roots),
+        tables,
+        images,
+        masks,
+        tuple(pictures),
+        tuple(image_roots or roots),
+        tuple(mask_roots or roots),
+        {**spare_images, **spare_masks},
+    )
+    if not unnamed:
+        return files
+    used = len(unnamed.keys() & set(masks.values()))
+    note = (
+        f"{len(unnamed):,} images are black and white alone: masks, not pictures "
+        f"({_places(Counter(files._folder(path) for path in unnamed))}). "
+        f"{used:,} of them are used as the masks of pictures."
+    )
+    return Files(**{**vars(files), "notes": (note,)})
+
+
+def _masks_among(pictures: Sequence[str]) -> dict[str, None]:
+    """Those that are masks by their pixels, in order."""
+    ids, folders = Counter(id_key(_stem(path)) for path in pictures), defaultdict(list)
+    for path in pictures:
+        folders[path[: path.rfind("/")]].append(path)
+    found: dict[str, None] = {}
+    for inside in folders.values():
+        jpegs = [path for path in inside if path.lower().endswith(ENDINGS["JPEG"])]
+        rest = [path for path in jpegs[_LOOKED_AT:] if ids[id_key(_stem(path))] == 1]
+        alone = set(rest)
+        masks = {path for path in inside if path not in alone and looks_like_mask(Path(path))}
+        if masks & set(jpegs):
+            masks |= {path for path in rest if looks_like_mask(Path(path))}
+        found |= dict.fromkeys(path for path in inside if path in masks)
+    return found
+
+
+def _by_id(found: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """The first file of each id, and by it the others that are not the same file under another name."""
+    first: dict[str, str] = {}
+    others: dict[str, tuple[str, ...]] = {}
+    for key, path in found:
+        used = first.setdefault(key, path)
+        if used != path and os.path.realpath(used) != os.path.realpath(path):
+            others[used] = (*others.get(used, ()), path)
+    return first, others
+
+
+def _stem(path: str) -> str:
+    return path[path.rfind("/") + 1 : path.rfind(".")]
+
+
+def _places(counts: Counter[str]) -> str:
+    """Folders and how many files are in each, for a sentence."""
+    return some((f"{folder} ({n:,})" for folder, n in counts.most_common()), 4)
+
+
+def _rows(table: Path) -> str:
+    try:
+        return f"{len(read_csv(table, ())):,} rows"
+    except DataError:
+        return "not readable"
