@@ -289,7 +289,9 @@ def share_intervals(
     is that of the ratio estimate, ``G / (G - 1) sum_g (h_g - p n_g)^2 / (n p (1 - p))`` with h_g of the n_g pictures
     of lesion g counted. Few lesions that differ say little about it, so it is averaged with its greatest value,
     ``sum n_g^2 / n``, where pictures of a lesion always agree: weights are the lesions of the rarer outcome, and
-    `_CAUTION`. It is at least 1. Where all pictures agree the greatest value is all there is.
+    `_CAUTION`. Where a few lesions have most of the pictures, the others say little about these: lesions count by the
+    effective share of them, ``n^2 / (G sum n_g^2)`` (Kish 1965). The design effect is at least 1. Where all pictures
+    agree the greatest value is all there is.
 
     Args:
         shares: By name: the cases that count (N,) bool, and those that are asked about (N,) bool; the first do not
@@ -324,7 +326,7 @@ def _share(hits: NDArray[np.intp], asked: NDArray[np.intp], level: float) -> Int
     effect = most
     if g > 1 and 0 < p < 1:
         found = g / (g - 1) * float(((hits - p * asked) ** 2).sum()) / (n * p * (1 - p))
-        rarer = min(int((hits > 0).sum()), int((hits < asked).sum()))
+        rarer = min(int((hits > 0).sum()), int((hits < asked).sum())) * n / (g * most)
         effect = max(1.0, (rarer * found + _CAUTION * most) / (rarer + _CAUTION))
     size, tail = n / effect, (1 - level) / 2
     low = float(beta.ppf(tail, p * size, size - p * size + 1)) if p > 0 else 0.0
