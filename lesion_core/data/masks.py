@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lesion_core.errors import DataError, ImageError
-from lesion_core.imaging.decode import decode
+from lesion_core.imaging.decode import decode, header_of
 from lesion_core.imaging.formats import SIGNATURES
 
 ASPECT_TOLERANCE = 0.02
@@ -52,7 +52,7 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
         pixels = decode(path)
     except ImageError as error:
         raise DataError(f"The mask {path.name} cannot be read: {error.problem}", error.remedy) from None
-    with Image.open(path) as file:
+    with header_of(path) as file:
         deep, layered = file.mode.startswith("I"), file.has_transparency_data
     grey = pixels[:, :, 0]
     levels = np.unique(grey)

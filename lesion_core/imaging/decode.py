@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image, ImageFile
 
 from lesion_core.errors import (
     DataError,
@@ -23,7 +25,10 @@ from lesion_core.errors import (
     NotAnImageError,
     TruncatedImageError,
 )
+from lesion_core.imaging.containers.dissect import take_apart
+from lesion_core.imaging.containers.parts import CostlyError, EndsEarlyError, Parts
 from lesion_core.imaging.formats import SIGNATURES, signature
+from lesion_core.imaging.pixels import to_rgb, upright
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF document"),
@@ -35,17 +40,10 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
 )
 """Files that people mistake for pictures that can be read: offset, bytes there, name."""
 
-_ORIENTATIONS: dict[int, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What undoes each EXIF orientation (tag 0x0112; EXIF 2.32, 4.6.4 A)."""
-
+DEEP = tuple(f"{raw};16" for raw in ("RGB", "RGBA", "RGBX", "CMYK", *"RGBA"))
+"""Pillow's names of colours with 16 bits a sample, without the letter of the byte order."""
+STRIP = 16
+"""Rows that are compared at a time to find where a file ends."""
 _SAVE_AGAIN = "Open it in a picture program and save it again as JPEG or PNG."
 
 
@@ -80,7 +78,7 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
     Raises:
         NotAnImageError: Empty, or not one of the formats in `SIGNATURES`.
         TruncatedImageError: A picture that ends early or is damaged.
-        ImageTooLargeError: Over the limit in bytes or pixels.
+        ImageTooLargeError: Over the limit in bytes or pixels, or built so that decoding would cost too much.
         ImageTooSmallError: The shorter side is under the limit.
         ImageError: There is no readable file at the path.
     """
@@ -97,34 +95,60 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
 
     # The parsers below raise nearly any exception on hostile bytes, hence the broad clauses.
     try:
-        picture = Image.open(io.BytesIO(data), formats=[known])
+        parts = take_apart(known, data)
+        picture = _opened(parts, known)
+    except CostlyError as error:
+        raise _too_costly(name, error) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels(name, "far too many", limits) from None
     except Exception:
         raise TruncatedImageError(
-            f"{name} begins like a {known} file, but its header is damaged or cut off.", "Copy or download it again."
+            f"{name} begins like a {known} file, but its header is damaged, cut off or of a kind that is not read.",
+            "Copy or download it again, or save it as JPEG or PNG.",
         ) from None
     with picture:
         width, height = picture.size
         if width * height > limits.max_pixels:
             raise _too_many_pixels(name, f"{width} x {height}", limits)
-        if min(width, height) < limits.min_side:
-            raise ImageTooSmallError(
-                f"{name} has {width} x {height} pixels, too few to show a lesion.",
-                f"Give a picture of at least {limits.min_side} pixels a side.",
-            )
+        check_side(width, height, name, limits)
         try:
+            parts.check()
+            expected = _filled_otherwise(parts, known)
+            low = _low_bytes(parts, known, picture)
             picture.load()
+            if expected and _strips(picture, parts.area) != expected:
+                raise EndsEarlyError(_share(picture, parts, known))
+        except CostlyError as error:
+            raise _too_costly(name, error) from None
+        except EndsEarlyError as error:
+            raise TruncatedImageError(
+                f"{name} is a {known} file that ends early or is damaged: {int(100 * error.share)} % of the picture is "
+                "there.",
+                "Copy or download it again.",
+            ) from None
         except Exception:
             raise TruncatedImageError(
                 f"{name} is a {known} file that ends early or is damaged.", "Copy or download it again."
             ) from None
         try:
-            return _rgb(_upright(picture))
+            return to_rgb(upright(picture), parts, upright(low) if low else None)
         except (OSError, ValueError):
             raise NotAnImageError(
                 f"{name} has colours of a kind that is not read ({picture.mode}).", _SAVE_AGAIN
             ) from None
+
+
+def check_side(width: int, height: int, name: str = "The picture", limits: Limits = Limits()) -> None:
+    """Refuse a picture, or what a model would be shown of it, that has too few pixels.
+
+    Raises:
+        ImageTooSmallError: The shorter side is under the limit.
+    """
+    if min(width, height) < limits.min_side:
+        raise ImageTooSmallError(
+            f"{name} has {width} x {height} pixels, too few to show a lesion.",
+            f"Give a picture of at least {limits.min_side} pixels a side.",
+        )
 
 
 def decode_listed(path: str) -> NDArray[np.uint8]:
@@ -171,6 +195,10 @@ def _too_many_bytes(name: str, size: int, limits: Limits) -> ImageTooLargeError:
     )
 
 
+def _too_costly(name: str, error: CostlyError) -> ImageTooLargeError:
+    return ImageTooLargeError(f"{name} {error}, which would take too long or too much memory.", _SAVE_AGAIN)
+
+
 def _too_many_pixels(name: str, found: str, limits: Limits) -> ImageTooLargeError:
     return ImageTooLargeError(
         f"{name} has {found} pixels, the limit is {limits.max_pixels / 1e6:g} million.",
@@ -178,38 +206,91 @@ def _too_many_pixels(name: str, found: str, limits: Limits) -> ImageTooLargeErro
     )
 
 
-def _orientation(picture: Image.Image) -> int:
-    """Its EXIF tag, 1 where there is none."""
-    try:
-        return int(picture.getexif().get(0x0112, 1))
-    except Exception:  # damaged EXIF is no reason to refuse the pixels
-        return 1
+def _opened(parts: Parts, known: str, *, other: bool = False) -> ImageFile.ImageFile:
+    """The pixels' file, its header read."""
+    picture = Image.open(io.BytesIO(parts.other if other and parts.other else parts.pixels), formats=[known])
+    picture.info.update(parts.info)
+    if parts.deep_planes:  # which Pillow takes for planes of 8 bits where they are not compressed
+        picture.tile = [
+            tile._replace(args=(f"{tile.args[0]};16{parts.deep_planes}", *tile.args[1:]))
+            if isinstance(tile.args, tuple) and tile.args[0] in tuple("RGBA")
+            else tile
+            for tile in picture.tile
+        ]
+    return picture
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """The picture as its camera was held."""
-    orientation = _orientation(picture)
-    return picture.transpose(_ORIENTATIONS[orientation]) if orientation in _ORIENTATIONS else picture
+def _filled_otherwise(parts: Parts, known: str) -> list[int]:
+    """Checksums of the picture as it is where the decoder fills what is missing with something else; none where that
+    need not be tried. Made first and let go, as the picture itself takes as much memory."""
+    if parts.other is None:
+        return []
+    with _opened(parts, known, other=True) as picture:
+        picture.load()
+        return _strips(picture, parts.area)
 
 
-def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Pixels of any mode as RGB."""
-    if picture.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255 where 65535 is white; 257 = 65535 / 255.
-        grey = ((np.asarray(picture, dtype=np.uint32) + 128) // 257).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if picture.mode in ("I", "F"):
-        raise ValueError("32 bits a channel have no agreed white")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        picture = Image.new("RGBA", layer.size, "white")
-        picture.alpha_composite(layer)
-    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+def _share(picture: Image.Image, parts: Parts, known: str) -> float:
+    """How much of a picture whose end was made up is there: up to the first pixel that depends on how it was filled."""
+    with _opened(parts, known, other=True) as other:
+        other.load()
+        for top in range(0, picture.height, STRIP):
+            box = 0, top, picture.width, min(top + STRIP, picture.height)
+            one, two = (np.asarray(p.crop(box)).reshape(box[3] - top, picture.width, -1) for p in (picture, other))
+            differs = (one != two).any(axis=2)
+            if differs.any():
+                rows, left = int(differs.any(axis=1).argmax()), int(differs.any(axis=0).argmax())
+                return (top + rows + STRIP * left / picture.width) / picture.height
+    return 0.0
+
+
+def _low_bytes(parts: Parts, known: str, picture: ImageFile.ImageFile) -> Image.Image | None:
+    """The lower bytes of samples of 16 bits, of which Pillow keeps the upper: the file read in the other byte order.
+
+    Args:
+        parts: The file.
+        known: Its format.
+        picture: It with its header read and no pixel.
+    """
+    tiles = []
+    for tile in picture.tile:
+        raw, *rest = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        if str(raw)[:-1] not in DEEP:
+            return None
+        other = raw[:-1] + ("B" if raw[-1] == "L" or (raw[-1] == "N" and sys.byteorder == "little") else "L")
+        tiles.append(tile._replace(args=(other, *rest) if rest else other))
+    low = _opened(parts, known)
+    low.tile = tiles
+    low.load()
+    return low
+
+
+def _strips(picture: Image.Image, area: tuple[int, int, int, int] | None) -> list[int]:
+    """A checksum of every `STRIP` rows."""
+    left, top, right, bottom = area or (0, 0, *picture.size)
+    rows = range(top, bottom, STRIP)
+    return [zlib.crc32(picture.crop((left, y, right, min(y + STRIP, bottom))).tobytes()) for y in rows]
+
+
+def header_of(path: Path) -> Image.Image:
+    """A picture that `decode` can read, its header read and no pixel; to be closed. Pillow, given the file itself, may
+    trip over what lies beside the pixels."""
+    data = path.read_bytes()
+    known = signature(data) or ""
+    return _opened(take_apart(known, data), known)
 
 
 def frame_of(path: Path) -> tuple[int, int]:
     """Height and width that `decode` gives a picture that it can read, from the header alone."""
-    with Image.open(path) as picture:
+    with header_of(path) as picture:
         # Of a TIFF, Pillow has turned the size already.
         turned = picture.format != "TIFF" and _orientation(picture) in (5, 6, 7, 8)
         return (picture.width, picture.height) if turned else (picture.height, picture.width)
+
+
+def _orientation(picture: Image.Image) -> object:
+    """Its EXIF tag, 1 where there is none."""
+    try:
+        return Image.Image.getexif(picture).get(ExifTags.Base.Orientation, 1)  # a PNG's own would decode the pixels
+    except Exception:
+        return 1

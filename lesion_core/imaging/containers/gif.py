@@ -1,0 +1,52 @@
+"""GIF: blocks (Graphics Interchange Format 89a, CompuServe 1990)."""
+
+from __future__ import annotations
+
+import struct
+
+from lesion_core.imaging.containers.parts import DamagedError, Parts
+
+EXTENSION, CONTROL, IMAGE, END = 0x21, 0xF9, 0x2C, 0x3B
+
+
+def take_apart(data: bytes) -> Parts:
+    """Keep the first picture with its colours and its transparency.
+
+    Raises:
+        DamagedError: There is no picture.
+    """
+    at = 13 + _palette(data[10])
+    head, control = data[:at], b""
+    while at < len(data):
+        if data[at] == IMAGE:
+            first = data[at : (at := at + 10 + _palette(data[at + 9]))]
+            body = data[at : _blocks(data, at + 1)]
+            # A decoder fills what is missing with the transparent colour.
+            clear = control[6] if control and control[3] & 1 else 0
+            other = b"\x21\xf9\4" + bytes([(control[3] if control else 0) | 1, 0, 0, clear ^ 1]) + b"\0"
+            left, top, width, height = struct.unpack_from("<4H", first, 1)
+            return Parts(
+                head + control + first + body + b";",
+                area=(left, top, left + width, top + height),
+                other=head + other + first + body + b";",
+            )
+        if data[at] != EXTENSION:
+            at += 1  # decoders pass over what they do not know
+            continue
+        end = _blocks(data, at + 2)
+        if data[at + 1] == CONTROL:
+            control = data[at:end] if end - at == 8 else b""
+        at = end
+    raise DamagedError
+
+
+def _palette(flags: int) -> int:
+    """Bytes of the palette that follows."""
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _blocks(data: bytes, at: int) -> int:
+    """Where the blocks that begin here end, the empty one included."""
+    while at < len(data) and data[at]:
+        at += data[at] + 1
+    return min(at + 1, len(data))

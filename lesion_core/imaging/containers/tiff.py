@@ -1,0 +1,140 @@
+"""TIFF: directories, strips and tiles (TIFF 6.0, Adobe 1992)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from functools import partial
+
+from lesion_core.imaging.containers.parts import MOST_PIECES, CostlyError, DamagedError, EndsEarlyError, Parts
+
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
+STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_SIZES, PLANAR = 273, 274, 277, 278, 279, 284
+FAX_OPTIONS, PREDICTOR, PALETTE = (292, 293), 317, 320
+TILE_WIDTH, TILE_HEIGHT, TILES, TILE_SIZES = 322, 323, 324, 325
+INKS, EXTRA, FORMAT, JPEG_TABLES, OLD_JPEG, YCBCR = (332, 334), 338, 339, 347, range(512, 522), range(529, 533)
+NEEDED = frozenset(
+    (
+        *(WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_SIZES),
+        *(PLANAR, *FAX_OPTIONS, PREDICTOR, PALETTE, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_SIZES, *INKS, EXTRA, FORMAT),
+        *(JPEG_TABLES, *OLD_JPEG, *YCBCR),
+    )
+)
+"""Tags that decide what the pixels are; all others (texts, profiles, resolution, thumbnails) are left out."""
+TYPES = {1: "B", 3: "H", 4: "I"}
+"""Bytes, shorts and longs: what sizes and places are written in."""
+RAW, DEFLATE = 1, (8, 32946)
+MOST_TILE_BYTES = 2**26
+"""Of one tile unpacked: a decoder takes that much however small the picture is."""
+
+
+@dataclass(frozen=True)
+class _Directory:
+    data: bytes
+    order: str
+    entries: dict[int, bytes]
+
+    def numbers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """The values of a tag."""
+        if tag not in self.entries:
+            return default
+        kind, count = struct.unpack_from(f"{self.order}HI", self.entries[tag], 2)
+        if kind not in TYPES:
+            raise DamagedError
+        if count > MOST_PIECES:
+            raise CostlyError(f"consists of more than {MOST_PIECES:,} strips or tiles")
+        form = f"{self.order}{count}{TYPES[kind]}"
+        if struct.calcsize(form) <= 4:
+            return struct.unpack_from(form, self.entries[tag], 8)
+        (at,) = struct.unpack_from(f"{self.order}I", self.entries[tag], 8)
+        if at + struct.calcsize(form) > len(self.data):
+            raise DamagedError
+        return struct.unpack_from(form, self.data, at)
+
+    def number(self, tag: int, default: int) -> int:
+        return next(iter(self.numbers(tag, (default,))), default)
+
+
+def take_apart(data: bytes) -> Parts:
+    """Keep the tags of the first directory that decide what the pixels are.
+
+    Raises:
+        DamagedError: The directory is not in the file.
+    """
+    order = "<" if data.startswith(b"II") else ">"
+    (at,) = struct.unpack_from(f"{order}I", data, 4)
+    if at + 2 > len(data):
+        raise DamagedError
+    (count,) = struct.unpack_from(f"{order}H", data, at)
+    entries: dict[int, bytes] = {}
+    for i in range(count):
+        entry = data[at + 2 + 12 * i : at + 14 + 12 * i]
+        if len(entry) < 12:
+            break
+        (tag,) = struct.unpack_from(f"{order}H", entry)
+        if tag in NEEDED:
+            entries.setdefault(tag, entry)
+    file = _Directory(data, order, dict(entries))
+    depth, inverted = max(file.numbers(BITS, (1,))), False
+    if depth in (12, 16) and file.number(SAMPLES, 1) == 1 and (inverted := file.number(PHOTOMETRIC, 0) == 0):
+        # Pillow reads this polarity in some of the ways only, and does not invert it.
+        entries[PHOTOMETRIC] = struct.pack(f"{order}HHIHH", PHOTOMETRIC, 3, 1, 1, 0)
+    directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
+    room = 2 + 12 * count + 4
+    # Written over the old one, which is at least as long but for the last four bytes, which some files lack.
+    pixels = data[:at] + directory[:room] + data[at + len(directory[:room]) :]
+    planes = ("L" if order == "<" else "B") if depth == 16 and file.number(PLANAR, 1) == 2 else ""
+    return Parts(pixels, check=partial(_check, file), white_is_zero=inverted, deepest=2**depth - 1, deep_planes=planes)
+
+
+def _check(file: _Directory) -> None:
+    """Refuse strips and tiles that lie outside of the file, unpack to too little, or are far too large."""
+    width, height = file.number(WIDTH, 0), file.number(HEIGHT, 0)
+    samples, planar = file.number(SAMPLES, 1), file.number(PLANAR, 1) == 2
+    depth = max(file.numbers(BITS, (1,)))
+    bits = depth * (1 if planar else samples)
+    tiled = TILES in file.entries
+    if tiled:
+        across, down = file.number(TILE_WIDTH, 0), file.number(TILE_HEIGHT, 0)
+        places, sizes = file.numbers(TILES), file.numbers(TILE_SIZES)
+    else:
+        across, down = width, min(file.number(ROWS, height), height)
+        places, sizes = file.numbers(STRIPS), file.numbers(STRIP_SIZES)
+    if not (across and down and places):
+        raise DamagedError
+    if tiled and -(-across * bits // 8) * down > MOST_TILE_BYTES:
+        raise CostlyError(f"has tiles of {across:,} x {down:,} pixels")
+    rows, columns = -(-height // down), -(-width // across)
+    planes = samples if planar else 1
+    if len(places) < rows * columns * planes:
+        raise EndsEarlyError(len(places) / (rows * columns * planes))
+    compression = file.number(COMPRESSION, RAW)
+    whole = there = 0
+    for i in range(rows * columns * planes):
+        lines = down if tiled else min(down, height - down * (i % rows))
+        needed = lines * -(-across * bits // 8)
+        size = sizes[i] if i < len(sizes) else len(file.data)
+        piece = memoryview(file.data)[places[i] : places[i] + size]
+        whole += needed
+        if compression == RAW:
+            there += min(needed, len(piece))
+        elif compression in DEFLATE:
+            there += _unpacked(piece, needed)
+        elif i >= len(sizes) or len(piece) == size:
+            there += needed
+    if there < whole:
+        raise EndsEarlyError(there / whole)
+
+
+def _unpacked(piece: memoryview, needed: int) -> int:
+    """Bytes that a strip gives, at most those that are needed."""
+    stream, there, rest = zlib.decompressobj(), 0, bytes(piece)
+    try:
+        while rest and not stream.eof and there < needed:
+            there += len(stream.decompress(rest, 2**20))
+            rest = stream.unconsumed_tail
+        there += len(stream.flush()) if there < needed else 0
+    except zlib.error:
+        pass
+    return min(there, needed)

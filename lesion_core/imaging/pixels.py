@@ -1,0 +1,79 @@
+"""What Pillow decoded, in any of its modes, as upright RGB of 8 bits."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from lesion_core.imaging.containers.parts import Parts
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """The picture as its camera was held; as it is where what says so is damaged."""
+    with suppress(Exception):  # Pillow turns the pixels before it edits the record, which may fail
+        ImageOps.exif_transpose(picture, in_place=True)
+    return picture
+
+
+def to_rgb(picture: Image.Image, parts: Parts, low: Image.Image | None = None) -> NDArray[np.uint8]:
+    """Pixels of any mode as RGB, transparency on white.
+
+    Args:
+        picture: Decoded.
+        parts: What its file said beside the pixels.
+        low: The lower bytes of its samples where they have 16 bits and `picture` has the upper ones.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ValueError: Numbers of 32 bits, which have no agreed white.
+    """
+    if picture.mode.startswith("I;16"):
+        return _grey(np.asarray(picture, dtype=np.uint16), parts)
+    if picture.mode in ("I", "F"):
+        raise ValueError("32 bits a channel have no agreed white")
+    if low is not None:
+        picture = _rounded(picture, low, parts.key)
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        picture = Image.new("RGBA", layer.size, "white")
+        picture.alpha_composite(layer)
+    return _array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def _grey(values: NDArray[np.uint16], parts: Parts) -> NDArray[np.uint8]:
+    """Grey of more than 8 bits: Pillow's own conversion clips at 255 where `parts.deepest` is white."""
+    level = np.arange(2**16, dtype=np.uint32).clip(max=parts.deepest)
+    if parts.white_is_zero:
+        level = parts.deepest - level
+    table = ((255 * level + parts.deepest // 2) // parts.deepest).astype(np.uint8)
+    if parts.key:
+        table[parts.key[0]] = 255  # transparent, on white
+    return np.repeat(table[values][:, :, None], 3, axis=2)
+
+
+def _rounded(picture: Image.Image, low: Image.Image, key: tuple[int, ...]) -> Image.Image:
+    """Samples of 16 bits divided by 257 = 65535 / 255 and rounded, where Pillow takes the upper byte."""
+    upper, lower = np.asarray(picture), np.asarray(low)
+    # v = 256 u + l = 257 u + (l - u), and |l - u| < 257.
+    off = lower.astype(np.int16) - upper
+    samples = (upper + (off > 128).astype(np.uint8) - (off < -128).astype(np.uint8)).astype(np.uint8)
+    rounded = Image.fromarray(samples, picture.mode)
+    if len(key) == 3 and picture.mode == "RGB":
+        colour = np.array(key, np.uint16)
+        same = ((upper == colour >> 8) & (lower == (colour & 255))).all(axis=2)
+        rounded.putalpha(Image.fromarray(np.where(same, 0, 255).astype(np.uint8)))
+    return rounded
+
+
+def _array(picture: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3) of an RGB picture, band by band: Pillow's own conversion holds three copies at once."""
+    out = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top in range(0, picture.height, 256):
+        band = picture.crop((0, top, picture.width, min(top + 256, picture.height)))
+        out[top : top + 256] = np.asarray(band)
+    return out
