@@ -28,8 +28,7 @@ from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
 from lesion_core.serving.results import Prediction
 
-PASSES = {"integrated_gradients": 34, "gradient_shap": 24, "smoothgrad": 24, "occlusion": 226, "superpixels": 300}
-"""Pictures that go through the network for one map, for its progress bar."""
+UNSIGNED = " and ".join(entry.name for entry in METHODS.values() if not entry.signed)
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,10 @@ class Asked:
                 on_pass=on_pass,
             )
 
-        if METHODS[self.method].speed == "fast":
+        entry = METHODS[self.method]
+        if not entry.slow:
             return ask(None)
-        with progress(f"{METHODS[self.method].name} …", PASSES[self.method], self.key) as on_pass:
+        with progress(f"{entry.name} …", entry.forward, self.key) as on_pass:
             return ask(on_pass)
 
     @property
@@ -146,7 +146,7 @@ def numbers(
     st.metric(
         "Largest evidence",
         f"{attribution.maximum:.3g}",
-        help=f"Before the map is scaled to itself; unit: {explanation.unit(asked.method)}. Near 0: empty, though "
+        help=f"Before the map is scaled to itself; unit: {METHODS[asked.method].unit}. Near 0: empty, though "
         "it looks full.",
     )
     if mask is not None and attribution.maximum > 0:
@@ -241,7 +241,7 @@ def panels(
     st.caption(
         f"One scale for all, {what}: the right end is {top:.3g}"
         + (", the left end minus that." if signed else ", the left end 0.")
-        + (" SmoothGrad and Grad-CAM++ know no *against*." if signed and by_spread else "")
+        + (f" {UNSIGNED} know no *against*." if signed and by_spread else "")
         + (
             " Each class alone: the comparison with another is left out."
             if beside == "classes" and asked.against

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesion_core.explain.maps import Attribution
-from lesion_core.explain.methods import METHODS
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.geometry import to_original
 from lesion_core.imaging.preprocess import Pipeline
@@ -91,12 +90,3 @@ def scale_bar(signed: bool) -> Pixels:
     """The colours from one end to the other, (8, 256, 3)."""
     ramp = np.linspace(-1 if signed else 0, 1, 256, dtype=np.float32)[None].repeat(8, axis=0)
     return painted(np.full((8, 256, 3), 255, np.uint8), ramp, 1.0, signed=signed)
-
-
-def unit(method: str) -> str:
-    """What the raw values of a method are."""
-    return {
-        "smoothgrad": "logit per unit of input",
-        "guided_gradcam": "arbitrary",
-        "gradcam_pp": "arbitrary",
-    }.get(method, "logit" if METHODS[method].layered or method == "occlusion" else "logit per pixel")

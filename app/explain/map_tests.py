@@ -17,7 +17,7 @@ from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.components import badges, link_to, open_tabs, problem
 from app.explain import explanation
-from app.explain.evidence import PASSES, Asked, StoppedError, progress, resume
+from app.explain.evidence import Asked, StoppedError, progress, resume
 from app.figures import shares as share_figures
 from app.figures import style
 from app.widgets.brush import brush
@@ -86,8 +86,8 @@ def sanity(asked: Asked) -> None:
         )
         return
     try:
-        with progress("Randomising …", 6 * PASSES.get(asked.method, 1), f"sanity/{asked.key}") as on_pass:
-            _stages(asked, on_pass if METHODS[asked.method].speed == "slow" else None)
+        with progress("Randomising …", 6 * METHODS[asked.method].forward, f"sanity/{asked.key}") as on_pass:
+            _stages(asked, on_pass if METHODS[asked.method].slow else None)
     except StoppedError as error:
         problem(error)
         st.button("Compute it", on_click=resume, key="resume_sanity")
@@ -293,8 +293,10 @@ def download(
         "on hair": energy_inside(heat, explanations.hair(image)),
         "on dark corners": energy_inside(heat, dark_ring(image, DarkCorner())),
     }
-    if asked.method == "integrated_gradients":
-        facts["baseline"], facts["completeness error"] = asked.baseline, attribution.completeness_error
+    if METHODS[asked.method].baselined:
+        facts["baseline"] = asked.baseline
+    if attribution.completeness_error is not None:
+        facts["completeness error"] = attribution.completeness_error
     if mask is not None:
         facts |= {
             "inside the lesion": energy_inside(heat, mask),

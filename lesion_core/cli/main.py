@@ -28,6 +28,7 @@ from lesion_core.cli.options import (
     tell,
 )
 from lesion_core.errors import ConfigError, LesionError
+from lesion_core.explain.methods import METHODS
 
 # Heavy imports wait inside the commands: `--help` and `runs` need no torch.
 
@@ -163,7 +164,9 @@ def predict(
 def explain(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     data: DataOption,
-    methods: Annotated[list[str] | None, typer.Option("--method", help="Of the page Explain; may be repeated.")] = None,
+    methods: Annotated[
+        list[str] | None, typer.Option("--method", help=f"{', '.join(METHODS)}; may be repeated.")
+    ] = None,
     most: Annotated[int, typer.Option(min=1, help="Test pictures at most, drawn by lesion with seed 0.")] = 10**9,
 ) -> None:
     """Measure where a model looks on the test pictures with a lesion mask, and keep it beside the run.

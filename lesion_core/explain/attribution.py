@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torchvision.models import ResNet
 
 from lesion_core.config import Preprocessing
 from lesion_core.errors import ConfigError, ModelError
-from lesion_core.explain.cam import class_maps, grad_cam, grad_cam_pp
-from lesion_core.explain.gradients import gradient_shap, guided_grad_cam, integrated_gradients, smoothgrad
+from lesion_core.explain.cam import class_maps
 from lesion_core.explain.maps import Attribution, Target
-from lesion_core.explain.methods import BASELINES, method
-from lesion_core.explain.perturbation import kernel_shap, occlusion, superpixels
-from lesion_core.explain.target_function import OnPass, TargetFunction, check_request, check_target
+from lesion_core.explain.methods import BASELINES, known_method
+from lesion_core.explain.target_function import OnPass, Request, TargetFunction, check_request, check_target
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.models.classifiers import stages
 
@@ -35,40 +29,8 @@ def from_maps(maps: NDArray[np.float32], target: Target, size: int) -> Attributi
     return _finite(Attribution(raw, target, "gradcam", LAST, size))
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a method is given.
-
-    Attributes:
-        evidence: What is explained.
-        square: (S, S, 3) uint8, the model's square of the picture.
-        image: (1, 3, S, S), the same, normalised.
-        layer: Name in `LAYERS`.
-        baselines: (1, 3, S, S) each, by key of `BASELINES`.
-        baseline: Which of them a method that takes one is given.
-    """
-
-    evidence: TargetFunction
-    square: NDArray[np.uint8]
-    image: Tensor
-    layer: str
-    baselines: dict[str, Tensor]
-    baseline: Tensor
-
-
 LAST = "layer4"
 """The layer before the head."""
-
-_MAKERS: dict[str, Callable[[Request], tuple[Tensor, float | None]]] = {
-    "gradcam": lambda r: (grad_cam(r.evidence, r.image, r.layer), None),
-    "gradcam_pp": lambda r: (grad_cam_pp(r.evidence, r.image, r.layer), None),
-    "guided_gradcam": lambda r: (guided_grad_cam(r.evidence, r.image, r.layer), None),
-    "integrated_gradients": lambda r: integrated_gradients(r.evidence, r.image, r.baseline),
-    "gradient_shap": lambda r: (gradient_shap(r.evidence, r.image, torch.cat(list(r.baselines.values()))), None),
-    "smoothgrad": lambda r: (smoothgrad(r.evidence, r.image), None),
-    "occlusion": lambda r: (occlusion(r.evidence, r.image, r.baselines["skin"]), None),
-    "superpixels": lambda r: (kernel_shap(r.evidence, r.image, r.baseline, superpixels(r.square)), None),
-}
 
 
 def baseline_square(square: NDArray[np.uint8], key: str) -> NDArray[np.uint8]:
@@ -102,7 +64,7 @@ def attribute(
     preprocessing: Preprocessing,
     target: Target,
     *,
-    by: str = "gradcam",
+    method: str = "gradcam",
     layer: str = "layer4",
     baseline: str = "skin",
     on_pass: OnPass | None = None,
@@ -116,7 +78,7 @@ def attribute(
         square: (S, S, 3) uint8, the model's square of the picture.
         preprocessing: The run's own; its mean and deviation normalise.
         target: What is asked.
-        by: Key of `METHODS`.
+        method: A key of `METHODS`.
         layer: Name in `LAYERS`, for the methods that have one.
         baseline: Key of `BASELINES`, for the methods that have one.
         on_pass: Called as pictures pass the network; it may raise to stop.
@@ -125,7 +87,7 @@ def attribute(
         ModelError: The model is in training mode, the layer or a class is unknown, or the map is not finite.
         ConfigError: The method or the baseline is unknown.
     """
-    entry = method(by)
+    entry = known_method(method)
     image = torch.from_numpy(normalize(square[None], preprocessing))
     check_request(model, image, target)
     baselines = {
@@ -133,15 +95,15 @@ def attribute(
     }
     if baseline not in baselines:
         raise ConfigError(f"There is no baseline '{baseline}'.", f"Known are {', '.join(BASELINES)}.")
-    if by == "gradcam" and layer == LAST:
+    if method == "gradcam" and layer == LAST:
         with torch.no_grad():
             maps = class_maps(model, stages(model, image)[1])[0].numpy()
         return from_maps(maps, target, len(square))
     request = Request(TargetFunction(model, target, on_pass), square, image, layer, baselines, baselines[baseline])
     with torch.inference_mode(False), torch.enable_grad():
-        raw, error = _MAKERS[by](request)
+        raw, error = entry.make(request)
     found = raw.detach().float().numpy()
-    return _finite(Attribution(found, target, by, layer if entry.layered else None, len(square), error))
+    return _finite(Attribution(found, target, method, layer if entry.layered else None, len(square), error))
 
 
 def _finite(found: Attribution) -> Attribution:

@@ -1,106 +1,212 @@
-"""The methods that explain one picture. No torch, so that a page can list them before a model is loaded."""
+"""The methods that explain one image: everything that is true of one stands in its entry.
+
+No torch, so that a page can list them before a model is loaded: what makes a map imports it when it is first asked.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from lesion_core.errors import ConfigError
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-@dataclass(frozen=True)
+    from lesion_core.explain.target_function import Request
+
+    Made = tuple[Tensor, float | None]
+    """The map (h, w), and the completeness error where the method has one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
-    """A way to say which parts of a picture speak for an answer.
+    """A way to say which parts of an image speak for an answer.
 
     Attributes:
         name: What a person reads.
         description: What its map shows, one sentence.
         pitfall: When it misleads, one sentence.
         paper: Where it was published.
-        cost: In passes through the network.
+        make: Makes the map that a request asks for.
+        forward: Images that pass the network for one map at a square of 128 pixels; a progress bar counts them.
+        backward: Passes back through it.
+        unit: What the values of a map are.
+        signed: Its map has a negative side: what speaks against the answer. Only such a method can compare two answers.
         layered: It is made in a layer, at that layer's resolution; the others are at the input's.
-        signed: Its map has a negative side: what speaks against the answer.
-        baselined: It compares with a picture that shows nothing; see `BASELINES`.
-        speed: ``fast`` is drawn at once; ``slow`` takes seconds and shows its progress.
+        baselined: It compares with an image that shows nothing; see `BASELINES`.
     """
 
     name: str
     description: str
     pitfall: str
     paper: str
-    cost: str
+    make: Callable[[Request], Made]
+    forward: int
+    backward: int
+    unit: str
+    signed: bool
     layered: bool = False
-    signed: bool = True
     baselined: bool = False
-    speed: Literal["fast", "slow"] = "slow"
+
+    @property
+    def cost(self) -> str:
+        """Passes through the network, in words."""
+        return f"{self.forward} forward" + (f", {self.backward} backward" if self.backward else "")
+
+    @property
+    def slow(self) -> bool:
+        """It takes seconds and shows its progress; the others are drawn at once."""
+        return self.forward + self.backward > AT_ONCE
+
+
+AT_ONCE = 4
+"""Passes that nobody has to wait for."""
+
+
+def _grad_cam(request: Request) -> Made:
+    from lesion_core.explain.cam import grad_cam
+
+    return grad_cam(request.evidence, request.image, request.layer), None
+
+
+def _grad_cam_pp(request: Request) -> Made:
+    from lesion_core.explain.cam import grad_cam_pp
+
+    return grad_cam_pp(request.evidence, request.image, request.layer), None
+
+
+def _guided_grad_cam(request: Request) -> Made:
+    from lesion_core.explain.gradients import guided_grad_cam
+
+    return guided_grad_cam(request.evidence, request.image, request.layer), None
+
+
+def _integrated_gradients(request: Request) -> Made:
+    from lesion_core.explain.gradients import integrated_gradients
+
+    return integrated_gradients(request.evidence, request.image, request.baseline)
+
+
+def _gradient_shap(request: Request) -> Made:
+    from lesion_core.explain.gradients import gradient_shap
+
+    return gradient_shap(request.evidence, request.image, request.all_baselines), None
+
+
+def _smoothgrad(request: Request) -> Made:
+    from lesion_core.explain.gradients import smoothgrad
+
+    return smoothgrad(request.evidence, request.image), None
+
+
+def _occlusion(request: Request) -> Made:
+    from lesion_core.explain.perturbation import occlusion
+
+    return occlusion(request.evidence, request.image, request.baselines["skin"]), None
+
+
+def _superpixels(request: Request) -> Made:
+    from lesion_core.explain.perturbation import kernel_shap, superpixels
+
+    return kernel_shap(request.evidence, request.image, request.baseline, superpixels(request.square)), None
 
 
 METHODS: dict[str, Method] = {
     "gradcam": Method(
-        "Grad-CAM",
-        "The places in a layer whose channels raise the answer.",
-        "It is coarse (a few cells a side), and in layers before the last its weights are averages that can cancel.",
-        "Selvaraju et al., ICCV 2017",
-        "no more than the prediction for the last layer",
+        name="Grad-CAM",
+        description="The places in a layer whose channels raise the answer; at the last layer it comes with the prediction.",
+        pitfall="It is coarse (a few cells a side), and in layers before the last its weights are averages that "
+        "can cancel.",
+        paper="Selvaraju et al., ICCV 2017",
+        make=_grad_cam,
+        forward=1,
+        backward=1,
+        unit="logit",
+        signed=True,
         layered=True,
-        speed="fast",
     ),
     "gradcam_pp": Method(
-        "Grad-CAM++",
-        "Like Grad-CAM, with weights that count each place where a channel matters.",
-        "Its weights rest on the third power of a gradient, and only what speaks for the answer is kept.",
-        "Chattopadhay et al., WACV 2018",
-        "1 forward, 1 backward",
-        layered=True,
+        name="Grad-CAM++",
+        description="Like Grad-CAM, with weights that count each place where a channel matters.",
+        pitfall="Its weights rest on the third power of a gradient, and only what speaks for the answer is kept.",
+        paper="Chattopadhay et al., WACV 2018",
+        make=_grad_cam_pp,
+        forward=1,
+        backward=1,
+        unit="arbitrary",
         signed=False,
-        speed="fast",
+        layered=True,
     ),
     "guided_gradcam": Method(
-        "Guided Grad-CAM",
-        "The edges and dots, inside the Grad-CAM region, that the network reacts to.",
-        "Its fine lines hardly depend on the trained weights: they show the picture more than the model.",
-        "Selvaraju et al., ICCV 2017; Adebayo et al., NeurIPS 2018",
-        "2 forward, 2 backward",
+        name="Guided Grad-CAM",
+        description="The edges and dots, inside the Grad-CAM region, that the network reacts to.",
+        pitfall="Its fine lines hardly depend on the trained weights: they show the picture more than the model.",
+        paper="Selvaraju et al., ICCV 2017; Adebayo et al., NeurIPS 2018",
+        make=_guided_grad_cam,
+        forward=2,
+        backward=2,
+        unit="arbitrary",
+        signed=True,
         layered=True,
-        speed="fast",
     ),
     "integrated_gradients": Method(
-        "Integrated Gradients",
-        "How much each pixel adds to the answer on the way from a baseline to the picture; the "
-        "parts sum to the difference of the two answers.",
-        "What the baseline already shows gets nothing: with black, dark pigment is invisible.",
-        "Sundararajan, Taly and Yan, ICML 2017",
-        "32 forward, 32 backward",
+        name="Integrated Gradients",
+        description="How much each pixel adds to the answer on the way from a baseline to the picture; the parts "
+        "sum to the difference of the two answers.",
+        pitfall="What the baseline already shows gets nothing: with black, dark pigment is invisible.",
+        paper="Sundararajan, Taly and Yan, ICML 2017",
+        make=_integrated_gradients,
+        forward=34,
+        backward=32,
+        unit="logit per pixel",
+        signed=True,
         baselined=True,
     ),
     "gradient_shap": Method(
-        "GradientSHAP",
-        "Integrated Gradients averaged over several baselines and a little noise.",
-        "It is drawn at random, so two seeds differ; it is an approximation of Shapley values, not one.",
-        "Lundberg and Lee, NeurIPS 2017; Erion et al., Nature Machine Intelligence 2021",
-        "24 forward, 24 backward",
+        name="GradientSHAP",
+        description="Integrated Gradients averaged over several baselines and a little noise.",
+        pitfall="It is drawn at random, so two seeds differ; it is an approximation of Shapley values, not one.",
+        paper="Lundberg and Lee, NeurIPS 2017; Erion et al., Nature Machine Intelligence 2021",
+        make=_gradient_shap,
+        forward=24,
+        backward=24,
+        unit="logit per pixel",
+        signed=True,
     ),
     "smoothgrad": Method(
-        "SmoothGrad",
-        "The pixels that the answer is most sensitive to, averaged over noise.",
-        "Sensitivity is not importance: a pixel may matter and have no slope. It does not say for or against.",
-        "Smilkov et al., 2017",
-        "24 forward, 24 backward",
+        name="SmoothGrad",
+        description="The pixels that the answer is most sensitive to, averaged over noise.",
+        pitfall="Sensitivity is not importance: a pixel may matter and have no slope. It does not say for or against.",
+        paper="Smilkov et al., 2017",
+        make=_smoothgrad,
+        forward=24,
+        backward=24,
+        unit="logit per unit of input",
         signed=False,
     ),
     "occlusion": Method(
-        "Occlusion",
-        "How far the answer falls when a small square is covered with the skin's own colour.",
-        "Evidence that is there twice is missed, and a covered square is itself a strange sight.",
-        "Zeiler and Fergus, ECCV 2014",
-        "225 forward",
+        name="Occlusion",
+        description="How far the answer falls when a small square is covered with the skin's own colour.",
+        pitfall="Evidence that is there twice is missed, and a covered square is itself a strange sight.",
+        paper="Zeiler and Fergus, ECCV 2014",
+        make=_occlusion,
+        forward=226,
+        backward=0,
+        unit="logit",
+        signed=True,
     ),
     "superpixels": Method(
-        "Superpixels (KernelSHAP)",
-        "What each of about fifty patches of like colour adds, in all combinations.",
-        "The patches decide what can be found, and a few hundred samples leave noise.",
-        "Lundberg and Lee, NeurIPS 2017",
-        "300 forward",
+        name="Superpixels (KernelSHAP)",
+        description="What each of about fifty patches of like colour adds, in all combinations.",
+        pitfall="The patches decide what can be found, and a few hundred samples leave noise.",
+        paper="Lundberg and Lee, NeurIPS 2017",
+        make=_superpixels,
+        forward=300,
+        backward=0,
+        unit="logit per pixel",
+        signed=True,
         baselined=True,
     ),
 }
@@ -114,7 +220,7 @@ BASELINES: dict[str, str] = {
 """What shows nothing, the default first."""
 
 
-def method(key: str) -> Method:
+def known_method(key: str) -> Method:
     """The method of a key.
 
     Raises:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models import ResNet
 
@@ -39,6 +41,32 @@ class TargetFunction(nn.Module):
         """What is explained of one picture less that of another, ()."""
         found: Tensor = self(image) - self(baseline)
         return found[0]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a method is given.
+
+    Attributes:
+        evidence: What is explained.
+        square: (S, S, 3) uint8, the model's square of the picture.
+        image: (1, 3, S, S), the same, normalised.
+        layer: Name in `LAYERS`.
+        baselines: (1, 3, S, S) each, by key of `BASELINES`.
+        baseline: Which of them a method that takes one is given.
+    """
+
+    evidence: TargetFunction
+    square: NDArray[np.uint8]
+    image: Tensor
+    layer: str
+    baselines: dict[str, Tensor]
+    baseline: Tensor
+
+    @property
+    def all_baselines(self) -> Tensor:
+        """(B, 3, S, S): every baseline."""
+        return torch.cat(list(self.baselines.values()))
 
 
 def check_target(target: Target, classes: int) -> None:

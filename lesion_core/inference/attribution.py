@@ -16,7 +16,7 @@ from lesion_core.errors import DataError
 from lesion_core.explain.attribution import LAST, attribute, from_maps
 from lesion_core.explain.cam import class_maps
 from lesion_core.explain.maps import Target, energy_inside, peak_inside
-from lesion_core.explain.methods import method
+from lesion_core.explain.methods import known_method
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.geometry import dark_ring, to_original
 from lesion_core.imaging.hair import hair_mask
@@ -53,7 +53,7 @@ def evaluate_attribution(
         ModelError: The weights do not fit, or a map is not finite.
     """
     for key in methods:
-        method(key)
+        known_method(key)
     if table.empty:
         raise DataError("No test picture of the run has a lesion mask here.", "Masks come with HAM10000 (ISIC 2018).")
     pipeline = Pipeline(run.config.settings.preprocessing)
@@ -76,7 +76,7 @@ def evaluate_attribution(
             if key == "gradcam":  # came with the answer
                 found = from_maps(maps, Target(answer), len(square))
             else:
-                found = attribute(model, square, pipeline.settings, Target(answer), by=key, layer=LAST)
+                found = attribute(model, square, pipeline.settings, Target(answer), method=key, layer=LAST)
             heat = to_original(found.heatmap, image.shape, box)  # (H, W)
             rows.append(
                 (

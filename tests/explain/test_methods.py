@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import cv2
 import numpy as np
 import pytest
@@ -13,10 +15,10 @@ from torchvision.models import ResNet
 from lesion_core.config import ModelSettings, Preprocessing, Resize
 from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import ConfigError, ModelError
-from lesion_core.explain.attribution import _MAKERS, attribute, baseline_square
+from lesion_core.explain.attribution import attribute, baseline_square
 from lesion_core.explain.gradients import guided_grad_cam
 from lesion_core.explain.maps import Target
-from lesion_core.explain.methods import BASELINES, METHODS, method
+from lesion_core.explain.methods import BASELINES, METHODS
 from lesion_core.explain.perturbation import PATCHES, superpixels
 from lesion_core.explain.target_function import TargetFunction
 from lesion_core.imaging.preprocess import normalize
@@ -68,15 +70,32 @@ FIRST = Target(0)
 
 
 def explained(model: nn.Module, square: np.ndarray, by: str, target: Target = FIRST, **options: object) -> np.ndarray:
-    return attribute(model, square, PREPROCESSING, target, by=by, **options).raw  # type: ignore[arg-type]
+    return attribute(model, square, PREPROCESSING, target, method=by, **options).raw  # type: ignore[arg-type]
 
 
-def test_every_method_is_described_and_made() -> None:
-    assert _MAKERS.keys() == METHODS.keys()
+def test_every_method_says_everything() -> None:
     for entry in METHODS.values():
+        for field in fields(entry):
+            assert getattr(entry, field.name) not in ("", None), f"{entry.name} has no {field.name}"
         assert entry.description.endswith(".") and entry.pitfall.endswith(".") and any(c.isdigit() for c in entry.paper)
     with pytest.raises(ConfigError, match=r"no method 'magic'.*gradcam"):
-        method("magic")
+        known_method("magic")
+
+
+@pytest.mark.parametrize("by", METHODS)
+def test_a_method_takes_the_passes_that_its_entry_names(by: str) -> None:
+    network, square = build(SETTINGS).requires_grad_(False), make_lesion("MEL", 0, 128).image
+    forward: list[int] = []
+    backward: list[int] = []
+
+    def count(_module: nn.Module, _inputs: object, logits: Tensor) -> None:
+        forward.append(len(logits))
+        if logits.requires_grad:
+            logits.register_hook(lambda gradient: backward.append(len(gradient)))
+
+    network.fc.register_forward_hook(count)
+    attribute(network, square, Preprocessing(resize=Resize(size=128)), FIRST, method=by, layer="layer3")
+    assert (sum(forward), sum(backward)) == (METHODS[by].forward, METHODS[by].backward)
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
@@ -87,11 +106,11 @@ def test_a_linear_model_is_explained_exactly(linear: ByHand, square: np.ndarray,
     weights = linear.fc.weight.detach().numpy().reshape(2, 3, SIZE, SIZE)
     w = weights[target.index] - (weights[target.against] if target.against is not None else 0)
     exact = (w * (x - b)).sum(0)
-    found = attribute(linear, square, PREPROCESSING, target, by="integrated_gradients", baseline=baseline)  # type: ignore[arg-type]
+    found = attribute(linear, square, PREPROCESSING, target, method="integrated_gradients", baseline=baseline)  # type: ignore[arg-type]
     np.testing.assert_allclose(found.raw, exact, atol=1e-4)
     assert found.completeness_error is not None and found.completeness_error < 1e-3
     patches = superpixels(square)
-    shap = attribute(linear, square, PREPROCESSING, target, by="superpixels", baseline=baseline).raw  # type: ignore[arg-type]
+    shap = attribute(linear, square, PREPROCESSING, target, method="superpixels", baseline=baseline).raw  # type: ignore[arg-type]
     sums = [np.bincount(patches.ravel(), weights=values.ravel()) for values in (exact, shap)]
     np.testing.assert_allclose(sums[1], sums[0], atol=0.02 * np.abs(sums[0]).max())
     slope = explained(linear, square, "smoothgrad", target)
@@ -149,7 +168,7 @@ def test_a_planted_clue_is_found(by: str) -> None:
     layer = "layer3" if by == "gradcam" else "layer4"
     if by == "gradcam":
         clue.layer3 = clue.layer4  # the general way: the short one is for a ResNet's head
-    found = attribute(clue, square, PREPROCESSING, Target(0), by=by, layer=layer)  # type: ignore[arg-type]
+    found = attribute(clue, square, PREPROCESSING, Target(0), method=by, layer=layer)  # type: ignore[arg-type]
     heat = found.heatmap
     inside = heat[38:58, 6:26].sum() / heat.sum()
     assert inside > (0.6 if by == "superpixels" else 0.85), inside
@@ -248,7 +267,7 @@ def test_a_clue_on_synthetic_lesions_is_found(by: str, layer: str, clued: Clued)
     model, squares, dots = clued
     hits = []
     for square, dot in zip(squares, dots, strict=True):
-        heat = attribute(model, square, PREPROCESSING, Target(1), by=by, layer=layer).heatmap
+        heat = attribute(model, square, PREPROCESSING, Target(1), method=by, layer=layer).heatmap
         hits.append(dot[np.unravel_index(heat.argmax(), heat.shape)])
     assert np.mean(hits) > 0.8, "by chance a fifth; in layer4 each of the four cells sees the whole picture"
 
