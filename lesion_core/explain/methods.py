@@ -116,7 +116,8 @@ def _superpixels(request: Request) -> Made:
 METHODS: dict[str, Method] = {
     "gradcam": Method(
         name="Grad-CAM",
-        description="The places in a layer whose channels raise the answer; at the last layer it comes with the prediction.",
+        description="The places in a layer whose channels raise the answer; at the last layer they "
+        "come with the prediction.",
         pitfall="It is coarse (a few cells a side), and in layers before the last its weights are averages that "
         "can cancel.",
         paper="Selvaraju et al., ICCV 2017",
@@ -158,7 +159,7 @@ METHODS: dict[str, Method] = {
         pitfall="What the baseline already shows gets nothing: with black, dark pigment is invisible.",
         paper="Sundararajan, Taly and Yan, ICML 2017",
         make=_integrated_gradients,
-        forward=34,
+        forward=36,
         backward=32,
         unit="logit per pixel",
         signed=True,

@@ -18,7 +18,7 @@ from lesion_core.errors import ConfigError, ModelError
 from lesion_core.explain.attribution import attribute, baseline_square
 from lesion_core.explain.gradients import guided_grad_cam
 from lesion_core.explain.maps import Target
-from lesion_core.explain.methods import BASELINES, METHODS
+from lesion_core.explain.methods import BASELINES, METHODS, known_method
 from lesion_core.explain.perturbation import PATCHES, superpixels
 from lesion_core.explain.target_function import TargetFunction
 from lesion_core.imaging.preprocess import normalize
