@@ -12,7 +12,7 @@ import pandas as pd
 
 from lesion_core.analysis.evaluation_sets import paired_differences, view_data, view_summary
 from lesion_core.analysis.intervals import wilson
-from lesion_core.analysis.summaries import per_class_summary, summary
+from lesion_core.analysis.summaries import multiclass_summary, per_class_summary
 from lesion_core.config import RunSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.csv_tables import read_csv
@@ -255,7 +255,9 @@ def _quality(run: Run, first: Run | None) -> pd.DataFrame:
         several = np.isin(groups, lesions[lesions.duplicated()].to_numpy(str))
         for view, part in ((SEEN, seen), (UNSEEN, several & ~seen)):
             if part.any():
-                found_part = summary(test.truth[part], test.probabilities[part], test.groups[part], test.classes)
+                found_part = multiclass_summary(
+                    test.truth[part], test.probabilities[part], test.groups[part], test.classes
+                )
                 rows.append(found_part.assign(view=view))
     return pd.concat(rows, ignore_index=True).fillna({"class": ""})
 

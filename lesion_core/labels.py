@@ -41,50 +41,60 @@ DIAGNOSES: dict[str, Diagnosis] = {
     d.code: d
     for d in (
         Diagnosis(
-            "MEL",
-            "melanoma",
-            "malignant",
-            "#D55E00",
-            "A cancer of the pigment cells; dangerous because it spreads early.",
+            code="MEL",
+            name="melanoma",
+            malignancy="malignant",
+            colour="#D55E00",
+            plain="A cancer of the pigment cells; dangerous because it spreads early.",
         ),
         Diagnosis(
-            "NV", "melanocytic nevus", "benign", "#56B4E9", "A common mole: a harmless cluster of pigment cells."
+            code="NV",
+            name="melanocytic nevus",
+            malignancy="benign",
+            colour="#56B4E9",
+            plain="A common mole: a harmless cluster of pigment cells.",
         ),
         Diagnosis(
-            "BCC",
-            "basal cell carcinoma",
-            "malignant",
-            "#E69F00",
-            "The most common skin cancer; it grows locally and rarely spreads.",
+            code="BCC",
+            name="basal cell carcinoma",
+            malignancy="malignant",
+            colour="#E69F00",
+            plain="The most common skin cancer; it grows locally and rarely spreads.",
         ),
         Diagnosis(
-            "AK",
-            "actinic keratosis",
-            "premalignant",
-            "#CC79A7",
-            "A rough patch from sun damage that can become a squamous cell carcinoma.",
+            code="AK",
+            name="actinic keratosis",
+            malignancy="premalignant",
+            colour="#CC79A7",
+            plain="A rough patch from sun damage that can become a squamous cell carcinoma.",
         ),
         Diagnosis(
-            "BKL",
-            "benign keratosis",
-            "benign",
-            "#0072B2",
-            "Seborrheic keratosis, solar lentigo or lichen-planus-like keratosis; harmless.",
-        ),
-        Diagnosis("DF", "dermatofibroma", "benign", "#009E73", "A firm, harmless nodule of fibrous tissue."),
-        Diagnosis(
-            "VASC",
-            "vascular lesion",
-            "benign",
-            "#5A5A5A",
-            "A harmless growth of blood vessels: angioma, angiokeratoma or a small bleeding.",
+            code="BKL",
+            name="benign keratosis",
+            malignancy="benign",
+            colour="#0072B2",
+            plain="Seborrheic keratosis, solar lentigo or lichen-planus-like keratosis; harmless.",
         ),
         Diagnosis(
-            "SCC",
-            "squamous cell carcinoma",
-            "malignant",
-            "#B8A400",
-            "A cancer of the outer skin cells; it can spread when it is left untreated.",
+            code="DF",
+            name="dermatofibroma",
+            malignancy="benign",
+            colour="#009E73",
+            plain="A firm, harmless nodule of fibrous tissue.",
+        ),
+        Diagnosis(
+            code="VASC",
+            name="vascular lesion",
+            malignancy="benign",
+            colour="#5A5A5A",
+            plain="A harmless growth of blood vessels: angioma, angiokeratoma or a small bleeding.",
+        ),
+        Diagnosis(
+            code="SCC",
+            name="squamous cell carcinoma",
+            malignancy="malignant",
+            colour="#B8A400",
+            plain="A cancer of the outer skin cells; it can spread when it is left untreated.",
         ),
     )
 }
@@ -96,15 +106,12 @@ HAM10000: tuple[str, ...] = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 BINARY: tuple[str, ...] = ("benign", "malignant")
 
 AKIEC = Diagnosis(
-    "AKIEC",
-    "actinic keratosis or squamous cell carcinoma",
-    "premalignant",
-    "#CC79A7",
-    "Actinic keratoses and Bowen's disease, which HAM10000 and ISIC 2018 count as one.",
+    code="AKIEC",
+    name="actinic keratosis or squamous cell carcinoma",
+    malignancy="premalignant",
+    colour="#CC79A7",
+    plain="Actinic keratoses and Bowen's disease, which HAM10000 and ISIC 2018 count as one.",
 )
-
-TAXONOMIES: dict[str, tuple[str, ...]] = {"isic2019": ISIC2019, "ham10000": HAM10000, "binary": BINARY}
-"""The label sets by name, each with its class order."""
 
 PREMALIGNANT_COUNTS_AS: Literal["malignant", "benign"] = "malignant"
 """The side of AK in the binary view. HAM10000's AKIEC cannot be split, and it holds carcinomas, so the

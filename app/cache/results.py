@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.cache.runs import BY_FINGERPRINT
 from app.state import EXPERIMENTS
-from lesion_core.analysis.curves import by_class
+from lesion_core.analysis.curves import roc_by_class
 from lesion_core.analysis.evaluation_sets import EvaluationData, EvaluationSummary, paired_differences, view_data
 from lesion_core.analysis.evaluation_sets import view_summary as compute_view_summary
 from lesion_core.analysis.segmentation import mask_summary
@@ -58,7 +58,7 @@ def per_class(run: Run, view: str) -> pd.DataFrame:
 def roc_curves(run: Run, view: str) -> pd.DataFrame:
     """The ROC curve of each class against the rest: class, threshold, fpr, tpr; errors as in `per_class`."""
     data = _data(run, view)
-    return by_class(data.truth, data.probabilities, data.classes)[0]
+    return roc_by_class(data.truth, data.probabilities, data.classes)
 
 
 @st.cache_data(show_spinner="Measuring, with intervals …", max_entries=16, hash_funcs=BY_FINGERPRINT)

@@ -1,18 +1,16 @@
-"""ROC and precision-recall curves, thinned to what a screen can show, with bands over lesions."""
+"""ROC curves, thinned to what a screen can show."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import precision_recall_curve, roc_curve
+from sklearn.metrics import roc_curve
 
-from lesion_core.analysis.intervals import check_level, group_codes, resamples
-from lesion_core.analysis.predictions import Floats, Scored, check_classes
-from lesion_core.analysis.ranking import ratio
+from lesion_core.analysis.predictions import Floats, LabelledPredictions, check_classes
 from lesion_core.errors import ConfigError, DataError
 
 MAX_POINTS = 200
@@ -102,24 +100,10 @@ def roc(positive: ArrayLike, scores: ArrayLike, max_points: int = MAX_POINTS) ->
     return pd.DataFrame({"threshold": thresholds[kept], "fpr": fpr[kept], "tpr": tpr[kept]})
 
 
-def precision_recall(positive: ArrayLike, scores: ArrayLike, max_points: int = MAX_POINTS) -> pd.DataFrame:
-    """The precision-recall curve: threshold, recall, precision, by rising recall from (0, 1) at infinity.
-
-    A picture counts as positive iff ``score >= threshold``; the first point, at recall 0, is a convention.
-    Arguments and errors as in `roc`.
-    """
-    y, s = _check(positive, scores)
-    precision, recall, thresholds = precision_recall_curve(y, s)
-    precision, recall, thresholds = precision[::-1], recall[::-1], np.append(thresholds, np.inf)[::-1]
-    end = int(np.argmax(recall == 1)) + 1  # further points only lower the threshold past the last positive
-    kept = thin(recall[:end], precision[:end], max_points)
-    return pd.DataFrame({"threshold": thresholds[kept], "recall": recall[kept], "precision": precision[kept]})
-
-
-def by_class(
+def roc_by_class(
     truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[str], max_points: int = MAX_POINTS
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """ROC and precision-recall curves of each class against the rest, as in `roc`, with a column `class` before.
+) -> pd.DataFrame:
+    """The ROC curve of each class against the rest, as in `roc`, with a column `class` before.
 
     A class that is absent from the truth, or that is all there is, has no rows.
 
@@ -132,102 +116,12 @@ def by_class(
     Raises:
         DataError: The arrays are empty or do not fit.
     """
-    scored = Scored.of(truth, probabilities)
-    names = check_classes(classes, scored.probabilities.shape[1])
-    rocs = [pd.DataFrame(columns=["class", "threshold", "fpr", "tpr"])]
-    prs = [pd.DataFrame(columns=["class", "threshold", "recall", "precision"])]
-    for k, name in enumerate(names):
-        positive, scores = scored.truth == k, scored.probabilities[:, k]
-        if positive.any() and not positive.all():
-            rocs.append(roc(positive, scores, max_points).assign(**{"class": name}))
-            prs.append(precision_recall(positive, scores, max_points).assign(**{"class": name}))
-    return _stacked(rocs), _stacked(prs)
-
-
-def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """The frames under each other, with the columns of the first, which is empty."""
-    columns = frames[0].columns
-    return pd.concat(frames[1:], ignore_index=True)[columns] if len(frames) > 1 else frames[0]
-
-
-def roc_band(
-    positive: ArrayLike,
-    scores: ArrayLike,
-    groups: ArrayLike,
-    n: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-    points: int = 101,
-) -> pd.DataFrame:
-    """The pointwise band of the ROC curve over lesions: fpr, low, high (of the tpr at that fpr).
-
-    Vertical averaging (Fawcett 2006): the tpr of each resample at the same rates of false alarms. The band
-    holds at each point by itself, not everywhere at once.
-
-    Args:
-        positive: (N,) bool.
-        scores: (N,), high speaks for positive.
-        groups: (N,) lesion ids.
-        n: Resamples; those that lose one side are left out.
-        seed: The same seed draws the same lesions.
-        level: In (0, 1).
-        points: How many rates of false alarms, evenly spaced in [0, 1].
-
-    Raises:
-        DataError: As in `roc`, or a lesion id is missing.
-        ConfigError: `n` or `level` is out of range.
-    """
-    check_level(level)
-    y, s = _check(positive, scores)
-    grid = np.linspace(0, 1, points)
-    curves = [np.interp(grid, fpr, tpr) for tpr, fpr, _ in _resampled(y, s, groups, n, seed)]
-    return _band("fpr", grid, curves, level)
-
-
-def precision_recall_band(
-    positive: ArrayLike,
-    scores: ArrayLike,
-    groups: ArrayLike,
-    n: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-    points: int = 101,
-) -> pd.DataFrame:
-    """The pointwise band of the precision-recall curve: recall, low, high (of the precision there).
-
-    Precision at a recall is that of the highest threshold which reaches it, so recall 0 has none and the grid
-    starts after it. Arguments and errors as in `roc_band`.
-    """
-    check_level(level)
-    y, s = _check(positive, scores)
-    grid = np.linspace(0, 1, points)[1:]
-    curves = []
-    for tpr, _, precision in _resampled(y, s, groups, n, seed):
-        first = np.searchsorted(tpr, grid - 1e-12)
-        curves.append(precision[np.minimum(first, len(tpr) - 1)])
-    return _band("recall", grid, curves, level)
-
-
-def _resampled(
-    y: NDArray[np.bool_], s: Floats, groups: ArrayLike, n: int, seed: int
-) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """tpr, fpr and precision of each resample with both sides, at every distinct score, highest first."""
-    codes = group_codes(groups, len(y))
-    order = np.argsort(-s, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(s[order])), len(s) - 1)
-    for weights in resamples(codes, n, seed):
-        sorted_weights = weights[order]
-        hits = np.cumsum(sorted_weights * y[order, None], axis=0)[ends]
-        said = np.cumsum(sorted_weights, axis=0)[ends]
-        alarms = said - hits
-        for j in np.flatnonzero((hits[-1] > 0) & (alarms[-1] > 0)):
-            tpr, fpr = np.append(0, hits[:, j] / hits[-1, j]), np.append(0, alarms[:, j] / alarms[-1, j])
-            precision = np.append(1, ratio(hits[:, j], said[:, j]))
-            yield tpr, fpr, precision
-
-
-def _band(name: str, grid: Floats, curves: list[Floats], level: float) -> pd.DataFrame:
-    if not curves:
-        return pd.DataFrame({name: grid, "low": np.nan, "high": np.nan})
-    low, high = np.quantile(np.stack(curves), [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return pd.DataFrame({name: grid, "low": low, "high": high})
+    labelled = LabelledPredictions.of(truth, probabilities)
+    names = check_classes(classes, labelled.probabilities.shape[1])
+    curves = [
+        roc(labelled.truth == k, labelled.probabilities[:, k], max_points).assign(**{"class": name})
+        for k, name in enumerate(names)
+        if 0 < (labelled.truth == k).sum() < len(labelled.truth)
+    ]
+    columns = ["class", "threshold", "fpr", "tpr"]
+    return pd.concat(curves, ignore_index=True)[columns] if curves else pd.DataFrame(columns=columns)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lesion_core.analysis.intervals import Figures, paired_intervals
 from lesion_core.analysis.metrics import METRICS, binary_figures, softmax, two_sided
-from lesion_core.analysis.predictions import Scored, predict
-from lesion_core.analysis.summaries import binary_summary, summary
+from lesion_core.analysis.predictions import LabelledPredictions, predict
+from lesion_core.analysis.summaries import binary_summary, multiclass_summary
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.labels import BINARY, HAM10000, class_indices, convert_codes, convert_probabilities
@@ -43,41 +43,49 @@ class EvaluationSet:
 
 EVALUATION_SETS: dict[str, EvaluationSet] = {
     "test": EvaluationSet(
-        "Test split",
-        "Test split",
-        "Lesions that no step of the training has seen, in the run's own classes.",
-        "test",
-        None,
+        name="Test split",
+        short="Test split",
+        description="Lesions that no step of the training has seen, in the run's own classes.",
+        split="test",
+        classes=None,
     ),
     "ham10000": EvaluationSet(
-        "HAM10000 part of the test split",
-        "HAM10000 part",
-        "The same, only HAM10000, in its seven classes.",
-        "test",
-        HAM10000,
-        "ham10000",
+        name="HAM10000 part of the test split",
+        short="HAM10000 part",
+        description="The same, only HAM10000, in its seven classes.",
+        split="test",
+        classes=HAM10000,
+        dataset="ham10000",
     ),
     "isic2018": EvaluationSet(
-        "Official ISIC 2018 test set",
-        "Official ISIC 2018",
-        "Seven classes; it holds pictures from clinics that the training data lacks. Which of them show "
+        name="Official ISIC 2018 test set",
+        short="Official ISIC 2018",
+        description="Seven classes; it holds pictures from clinics that the training data lacks. Which of them show "
         "one lesion is not published, so each counts as one.",
-        "test",
-        HAM10000,
-        OFFICIAL_TEST,
+        split="test",
+        classes=HAM10000,
+        dataset=OFFICIAL_TEST,
     ),
     "binary": EvaluationSet(
-        "Benign or malignant",
-        "Benign or malignant",
-        "The test split in two classes; actinic keratosis counts as malignant.",
-        "test",
-        BINARY,
+        name="Benign or malignant",
+        short="Benign or malignant",
+        description="The test split in two classes; actinic keratosis counts as malignant.",
+        split="test",
+        classes=BINARY,
     ),
     "calibrate": EvaluationSet(
-        "Calibrate split", "Calibrate", "Where temperature and thresholds are chosen.", "calibrate", None
+        name="Calibrate split",
+        short="Calibrate",
+        description="Where temperature and thresholds are chosen.",
+        split="calibrate",
+        classes=None,
     ),
     "select": EvaluationSet(
-        "Select split", "Select", "Where the best epoch is chosen; its figures flatter the model.", "select", None
+        name="Select split",
+        short="Select",
+        description="Where the best epoch is chosen; its figures flatter the model.",
+        split="select",
+        classes=None,
     ),
 }
 """The views by the key used in links."""
@@ -154,7 +162,7 @@ def view_summary(run: Run, key: str, n_boot: int = 1000) -> EvaluationSummary | 
     if data.classes == BINARY:
         compute = partial(binary_summary, data.truth == 1, data.probabilities[:, 1], data.groups, n_boot=n_boot)
     else:
-        compute = partial(summary, data.truth, data.probabilities, data.groups, data.classes, n_boot=n_boot)
+        compute = partial(multiclass_summary, data.truth, data.probabilities, data.groups, data.classes, n_boot=n_boot)
     return EvaluationSummary(compute(), len(data.truth), len(np.unique(data.groups)))
 
 
@@ -193,5 +201,5 @@ def _figures(data: EvaluationData, rows: NDArray[np.intp]) -> Figures:
     truth, probabilities = data.truth[rows], data.probabilities[rows]
     if data.classes == BINARY:
         return partial(binary_figures, two_sided(truth == 1, probabilities[:, 1]))
-    scored = Scored.of(truth, probabilities)
-    return lambda weights: {key: metric.statistic(scored, weights) for key, metric in METRICS.items()}
+    labelled = LabelledPredictions.of(truth, probabilities)
+    return lambda weights: {key: metric.statistic(labelled, weights) for key, metric in METRICS.items()}

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from lesion_core.analysis.predictions import (
     UNDECIDED,
     Floats,
-    Scored,
+    LabelledPredictions,
     check_classes,
     check_logits,
     check_probabilities,
@@ -56,21 +56,21 @@ def mean_defined(values: Floats) -> Floats:
     return ratio(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0).astype(np.float64))
 
 
-def class_figures(scored: Scored, weights: Weights) -> dict[str, Floats]:
+def class_figures(labelled: LabelledPredictions, weights: Weights) -> dict[str, Floats]:
     """Sensitivity, specificity, precision, F1, AUROC and AUPRC of each class against the rest, each (K, B).
 
     A figure without cases is NaN: precision of a class that is never predicted, specificity without another
     class, everything but specificity and precision of a class that is absent from the truth.
     """
-    yes, said, total = sums(scored.is_class, weights), sums(scored.says_class, weights), weights.sum(axis=0)
-    hit = sums(scored.hits_class, weights)
+    yes, said, total = sums(labelled.is_class, weights), sums(labelled.says_class, weights), weights.sum(axis=0)
+    hit = sums(labelled.hits_class, weights)
     return {
         "sensitivity": ratio(hit, yes),
         "specificity": ratio(total - yes - said + hit, total - yes),
         "precision": ratio(hit, said),
         "f1": np.where(yes > 0, ratio(2 * hit, yes + said), np.nan),
-        "auroc": np.stack([auroc(r, weights) for r in scored.rankings]),
-        "auprc": np.stack([average_precision(r, weights) for r in scored.rankings]),
+        "auroc": np.stack([auroc(r, weights) for r in labelled.rankings]),
+        "auprc": np.stack([average_precision(r, weights) for r in labelled.rankings]),
     }
 
 
@@ -89,20 +89,20 @@ def _mean(values: NDArray[np.generic], weights: Weights) -> Floats:
     return ratio(sums(values.astype(np.float64), weights), weights.sum(axis=0))
 
 
-def _balanced_accuracy(s: Scored, w: Weights) -> Floats:
+def _balanced_accuracy(s: LabelledPredictions, w: Weights) -> Floats:
     return mean_defined(ratio(sums(s.hits_class, w), sums(s.is_class, w)))
 
 
-def _macro_f1(s: Scored, w: Weights) -> Floats:
+def _macro_f1(s: LabelledPredictions, w: Weights) -> Floats:
     yes, hit = sums(s.is_class, w), sums(s.hits_class, w)
     return mean_defined(np.where(yes > 0, ratio(2 * hit, yes + sums(s.says_class, w)), np.nan))
 
 
-def _macro_auprc(s: Scored, w: Weights) -> Floats:
+def _macro_auprc(s: LabelledPredictions, w: Weights) -> Floats:
     return mean_defined(np.stack([average_precision(r, w) for r in s.rankings]))
 
 
-def _log_loss(s: Scored, w: Weights) -> Floats:
+def _log_loss(s: LabelledPredictions, w: Weights) -> Floats:
     told = s.probabilities[np.arange(len(s.truth)), s.truth]
     return _mean(-np.log(np.clip(told, np.finfo(np.float64).eps, 1)), w)
 
@@ -119,7 +119,7 @@ class Metric:
         low: Lowest possible value.
         high: Highest possible value.
         source: Where it is defined.
-        statistic: `Scored` and weights (N, B) to (B,).
+        statistic: `LabelledPredictions` and weights (N, B) to (B,).
         noise_adds: Sampling noise can only raise it, so its interval is the reversed one (see `intervals`).
     """
 
@@ -130,7 +130,7 @@ class Metric:
     low: float
     high: float
     source: str
-    statistic: Callable[[Scored, Weights], Floats]
+    statistic: Callable[[LabelledPredictions, Weights], Floats]
     noise_adds: bool = False
 
     def __call__(self, truth: ArrayLike, probabilities: ArrayLike) -> float:
@@ -139,95 +139,96 @@ class Metric:
         Raises:
             DataError: They are empty, do not fit each other, or are no labels and probabilities.
         """
-        scored = Scored.of(truth, probabilities)
-        return float(self.statistic(scored, ones(len(scored.truth)))[0])
+        labelled = LabelledPredictions.of(truth, probabilities)
+        return float(self.statistic(labelled, ones(len(labelled.truth)))[0])
 
 
 METRICS: dict[str, Metric] = {
     m.key: m
     for m in (
         Metric(
-            "accuracy",
-            "Accuracy",
-            "The share of pictures that are classified correctly; common classes rule it.",
-            True,
-            0,
-            1,
-            "ISO 5725-1; ties are undecided and count as wrong",
-            lambda s, w: _mean(s.correct, w),
+            key="accuracy",
+            name="Accuracy",
+            description="The share of pictures that are classified correctly; common classes rule it.",
+            higher_is_better=True,
+            low=0,
+            high=1,
+            source="ISO 5725-1; ties are undecided and count as wrong",
+            statistic=lambda s, w: _mean(s.correct, w),
         ),
         Metric(
-            "balanced_accuracy",
-            "Balanced accuracy",
-            "The mean sensitivity over the classes, so that a rare diagnosis weighs as much as a common one.",
-            True,
-            0,
-            1,
-            "Official score of ISIC 2018 task 3 and ISIC 2019 (Codella et al. 2019, arXiv:1902.03368): "
+            key="balanced_accuracy",
+            name="Balanced accuracy",
+            description="The mean sensitivity of the classes, so that a rare diagnosis weighs as much as a common one.",
+            higher_is_better=True,
+            low=0,
+            high=1,
+            source="Official score of ISIC 2018 task 3 and ISIC 2019 (Codella et al. 2019, arXiv:1902.03368): "
             "mean of recalls over the classes present, ties undecided",
-            _balanced_accuracy,
+            statistic=_balanced_accuracy,
         ),
         Metric(
-            "macro_auroc",
-            "AUROC",
-            "The chance that a picture of a class gets a higher probability for it than one of another class; "
-            "mean over classes, 0.5 is guessing.",
-            True,
-            0,
-            1,
-            "Hanley and McNeil 1982, one against rest, mean over the classes present",
-            lambda s, w: mean_defined(np.stack([auroc(r, w) for r in s.rankings])),
+            key="macro_auroc",
+            name="AUROC",
+            description="The chance that a picture of a class gets a higher probability for it than one of another "
+            "class; mean over classes, 0.5 is guessing.",
+            higher_is_better=True,
+            low=0,
+            high=1,
+            source="Hanley and McNeil 1982, one against rest, mean over the classes present",
+            statistic=lambda s, w: mean_defined(np.stack([auroc(r, w) for r in s.rankings])),
         ),
         Metric(
-            "macro_auprc",
-            "AUPRC",
-            "Average precision over all thresholds, mean over classes; guessing scores a class's own frequency.",
-            True,
-            0,
-            1,
-            "Davis and Goadrich 2006, step-wise, one against rest, mean over the classes present",
-            _macro_auprc,
+            key="macro_auprc",
+            name="AUPRC",
+            description="Average precision over all thresholds, mean over classes; guessing scores a class's "
+            "own frequency.",
+            higher_is_better=True,
+            low=0,
+            high=1,
+            source="Davis and Goadrich 2006, step-wise, one against rest, mean over the classes present",
+            statistic=_macro_auprc,
         ),
         Metric(
-            "macro_f1",
-            "Macro F1",
-            "The mean over classes of the harmonic mean of precision and sensitivity.",
-            True,
-            0,
-            1,
-            "van Rijsbergen 1979; mean of each class's F1 over the classes present",
-            _macro_f1,
+            key="macro_f1",
+            name="Macro F1",
+            description="The mean over classes of the harmonic mean of precision and sensitivity.",
+            higher_is_better=True,
+            low=0,
+            high=1,
+            source="van Rijsbergen 1979; mean of each class's F1 over the classes present",
+            statistic=_macro_f1,
         ),
         Metric(
-            "brier",
-            "Brier score",
-            "The mean squared distance between the probabilities and the truth; it punishes wrong and unsure.",
-            False,
-            0,
-            2,
-            "Brier 1950, summed over classes",
-            lambda s, w: _mean(((s.probabilities - s.is_class.T) ** 2).sum(axis=1), w),
+            key="brier",
+            name="Brier score",
+            description="The mean squared distance of the probabilities from the truth; it punishes wrong and unsure.",
+            higher_is_better=False,
+            low=0,
+            high=2,
+            source="Brier 1950, summed over classes",
+            statistic=lambda s, w: _mean(((s.probabilities - s.is_class.T) ** 2).sum(axis=1), w),
         ),
         Metric(
-            "ece",
-            "Calibration error",
-            "How far the stated confidence is from the share that is correct, on average over 15 bins.",
-            False,
-            0,
-            1,
-            "Guo et al. 2017 (arXiv:1706.04599), 15 equal bins of the highest probability",
-            lambda s, w: calibration_error(s.probabilities.max(axis=1), s.correct, w),
+            key="ece",
+            name="Calibration error",
+            description="How far the stated confidence is from the share that is correct, on average over 15 bins.",
+            higher_is_better=False,
+            low=0,
+            high=1,
+            source="Guo et al. 2017 (arXiv:1706.04599), 15 equal bins of the highest probability",
+            statistic=lambda s, w: calibration_error(s.probabilities.max(axis=1), s.correct, w),
             noise_adds=True,
         ),
         Metric(
-            "log_loss",
-            "Log loss",
-            "The mean surprise at the true diagnosis, in nats; one sure mistake costs a lot.",
-            False,
-            0,
-            float("inf"),
-            "Good 1952; probabilities under 2.2e-16 count as that",
-            _log_loss,
+            key="log_loss",
+            name="Log loss",
+            description="The mean surprise at the true diagnosis, in nats; one sure mistake costs a lot.",
+            higher_is_better=False,
+            low=0,
+            high=float("inf"),
+            source="Good 1952; probabilities under 2.2e-16 count as that",
+            statistic=_log_loss,
         ),
     )
 }
@@ -243,17 +244,6 @@ METRIC_NAMES = {key: m.name for key, m in METRICS.items()} | {
 """The names on the screen, of the figures of `binary_view` too."""
 
 
-def metric(key: str) -> Metric:
-    """The metric of a key.
-
-    Raises:
-        ConfigError: The key is unknown.
-    """
-    if key not in METRICS:
-        raise ConfigError(f"'{key}' is no known metric.", f"Known are {', '.join(METRICS)}.")
-    return METRICS[key]
-
-
 def per_class(truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[str]) -> pd.DataFrame:
     """One row a class, each against the rest: class, n, sensitivity, specificity, precision, f1, auroc, auprc.
 
@@ -267,10 +257,10 @@ def per_class(truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[str]
     Raises:
         DataError: The arrays are empty or do not fit.
     """
-    scored = Scored.of(truth, probabilities)
-    k = scored.probabilities.shape[1]
-    figures = {name: values[:, 0] for name, values in class_figures(scored, ones(len(scored.truth))).items()}
-    return pd.DataFrame({"class": check_classes(classes, k), "n": np.bincount(scored.truth, minlength=k), **figures})
+    labelled = LabelledPredictions.of(truth, probabilities)
+    k = labelled.probabilities.shape[1]
+    figures = {name: values[:, 0] for name, values in class_figures(labelled, ones(len(labelled.truth))).items()}
+    return pd.DataFrame({"class": check_classes(classes, k), "n": np.bincount(labelled.truth, minlength=k), **figures})
 
 
 def confusion(truth: ArrayLike, predicted: ArrayLike, k: int) -> NDArray[np.int64]:
@@ -290,8 +280,8 @@ def confusion(truth: ArrayLike, predicted: ArrayLike, k: int) -> NDArray[np.int6
     return np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)
 
 
-def two_sided(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: float = 0.5) -> Scored:
-    """Benign against malignant as `Scored` with the classes 0 and 1, called malignant iff ``p >= threshold``.
+def two_sided(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: float = 0.5) -> LabelledPredictions:
+    """Benign against malignant, the classes 0 and 1; called malignant iff ``p >= threshold``.
 
     On the threshold counts as malignant: the side that a patient is safe on.
 
@@ -305,7 +295,7 @@ def two_sided(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: flo
             "Give booleans and one probability a picture.",
         )
     both = check_probabilities(np.stack([1 - p, p], axis=1))
-    return Scored(check_truth(y.astype(np.int64), len(p), 2), both, (p >= threshold).astype(np.int64))
+    return LabelledPredictions(check_truth(y.astype(np.int64), len(p), 2), both, (p >= threshold).astype(np.int64))
 
 
 def binary_view(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: float = 0.5) -> dict[str, float]:
@@ -322,15 +312,15 @@ def binary_view(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: f
     Raises:
         DataError: The arrays are empty, do not fit, or are no booleans and probabilities.
     """
-    scored = two_sided(truth_malignant, p_malignant, threshold)
-    return {name: float(values[0]) for name, values in binary_figures(scored, ones(len(scored.truth))).items()}
+    labelled = two_sided(truth_malignant, p_malignant, threshold)
+    return {name: float(values[0]) for name, values in binary_figures(labelled, ones(len(labelled.truth))).items()}
 
 
-def binary_figures(scored: Scored, weights: Weights) -> dict[str, Floats]:
+def binary_figures(labelled: LabelledPredictions, weights: Weights) -> dict[str, Floats]:
     """The figures of `binary_view` for weights (N, B), each (B,)."""
-    of_class = {name: values[1] for name, values in class_figures(scored, weights).items()}
+    of_class = {name: values[1] for name, values in class_figures(labelled, weights).items()}
     return {
-        "accuracy": _mean(scored.correct, weights),
+        "accuracy": _mean(labelled.correct, weights),
         "precision": of_class["precision"],
         "recall": of_class["sensitivity"],
         "f1": of_class["f1"],

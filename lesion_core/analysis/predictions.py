@@ -137,7 +137,7 @@ def predict(probabilities: ArrayLike) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Scored:
+class LabelledPredictions:
     """Checked predictions beside the truth, with what every metric shares.
 
     Attributes:
@@ -151,7 +151,7 @@ class Scored:
     predicted: NDArray[np.int64]
 
     @classmethod
-    def of(cls, truth: ArrayLike, probabilities: ArrayLike) -> Scored:
+    def of(cls, truth: ArrayLike, probabilities: ArrayLike) -> LabelledPredictions:
         """Check labels (N,) and probabilities (N, K).
 
         Raises:

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from lesion_core.analysis.intervals import _draws, _lesions, check_level, group_codes, share_interval, share_intervals
 from lesion_core.analysis.metrics import METRICS, binary_figures, class_figures, two_sided
-from lesion_core.analysis.predictions import Scored, check_classes
+from lesion_core.analysis.predictions import LabelledPredictions, check_classes
 
 
-def summary(
+def multiclass_summary(
     truth: ArrayLike,
     probabilities: ArrayLike,
     groups: ArrayLike,
@@ -39,15 +39,15 @@ def summary(
         ConfigError: `n_boot` or `level` is out of range.
     """
     check_level(level)
-    scored = Scored.of(truth, probabilities)
-    check_classes(classes, scored.probabilities.shape[1])
-    codes = group_codes(groups, len(scored.truth))
-    draws = _draws(lambda w: {key: m.statistic(scored, w) for key, m in METRICS.items()}, codes, n_boot, seed)
+    labelled = LabelledPredictions.of(truth, probabilities)
+    check_classes(classes, labelled.probabilities.shape[1])
+    codes = group_codes(groups, len(labelled.truth))
+    draws = _draws(lambda w: {key: m.statistic(labelled, w) for key, m in METRICS.items()}, codes, n_boot, seed)
     counts = len(codes), _lesions(codes)
     found = {
         key: draws[key][0].interval(level, *counts, noise_adds=m.noise_adds, low=m.low) for key, m in METRICS.items()
     }
-    found["accuracy"] = share_interval(scored.correct, np.ones_like(scored.correct), codes, level)
+    found["accuracy"] = share_interval(labelled.correct, np.ones_like(labelled.correct), codes, level)
     return pd.DataFrame([{"metric": key, **asdict(interval)} for key, interval in found.items()])
 
 
@@ -64,16 +64,16 @@ def per_class_summary(
 
     The metrics are sensitivity, specificity, precision, f1, auroc and auprc. `n_images` and `n_groups` count
     what a share is of (the pictures of the class, of the others, or called the class), and the pictures of
-    the class otherwise. Arguments and errors as in `summary`.
+    the class otherwise. Arguments and errors as in `multiclass_summary`.
     """
     check_level(level)
-    scored = Scored.of(truth, probabilities)
-    names = check_classes(classes, scored.probabilities.shape[1])
-    codes = group_codes(groups, len(scored.truth))
-    draws = _draws(lambda w: class_figures(scored, w), codes, n_boot, seed)
+    labelled = LabelledPredictions.of(truth, probabilities)
+    names = check_classes(classes, labelled.probabilities.shape[1])
+    codes = group_codes(groups, len(labelled.truth))
+    draws = _draws(lambda w: class_figures(labelled, w), codes, n_boot, seed)
     rows = []
     for k, name in enumerate(names):
-        is_class, says_class = scored.truth == k, scored.predicted == k
+        is_class, says_class = labelled.truth == k, labelled.predicted == k
         asked = {
             "sensitivity": (says_class, is_class),
             "specificity": (~says_class, ~is_class),
@@ -111,12 +111,12 @@ def binary_summary(
         ConfigError: `n_boot` or `level` is out of range.
     """
     check_level(level)
-    scored = two_sided(truth_malignant, p_malignant, threshold)
-    codes = group_codes(groups, len(scored.truth))
-    draws = _draws(lambda w: binary_figures(scored, w), codes, n_boot, seed)
-    malignant, called = scored.truth == 1, scored.predicted == 1
+    labelled = two_sided(truth_malignant, p_malignant, threshold)
+    codes = group_codes(groups, len(labelled.truth))
+    draws = _draws(lambda w: binary_figures(labelled, w), codes, n_boot, seed)
+    malignant, called = labelled.truth == 1, labelled.predicted == 1
     asked = {
-        "accuracy": (scored.correct, np.ones_like(malignant)),
+        "accuracy": (labelled.correct, np.ones_like(malignant)),
         "precision": (malignant, called),
         "recall": (called, malignant),
         "specificity": (~called, ~malignant),

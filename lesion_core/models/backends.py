@@ -26,8 +26,8 @@ class BackendEntry:
     """A way to run a trunk.
 
     Attributes:
-        description: What it is, one sentence.
-        needs: What must be installed, for the error.
+        description: What it is, in a few words.
+        needs: What must be installed, for the error; empty where nothing is.
         tolerance: Largest difference of a golden logit that rounding explains; seen in float32 on other processors:
             under 0.0001.
         make: (model in evaluation mode, side of its input) -> trunk; ImportError or RuntimeError where it cannot.

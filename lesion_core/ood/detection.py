@@ -49,29 +49,29 @@ class Measure:
 
 MEASURES: dict[str, Measure] = {
     "auroc": Measure(
-        "AUROC",
-        "The chance that an OOD picture scores higher than dermoscopy; ties count half.",
-        0.5,
-        lambda out, _, weights: auroc(out, weights),
+        name="AUROC",
+        description="The chance that an OOD picture scores higher than dermoscopy; ties count half.",
+        guess=0.5,
+        statistic=lambda out, _, weights: auroc(out, weights),
     ),
     "aupr_ood": Measure(
-        "AUPR, OOD positive",
-        "Precision over recall in finding OOD pictures by high scores; it depends on how many there are.",
-        None,
-        lambda out, _, weights: average_precision(out, weights),
+        name="AUPR, OOD positive",
+        description="Precision over recall in finding OOD pictures by high scores; it depends on how many there are.",
+        guess=None,
+        statistic=lambda out, _, weights: average_precision(out, weights),
     ),
     "aupr_dermoscopy": Measure(
-        "AUPR, dermoscopy positive",
-        "Precision over recall in finding dermoscopy by low scores; it depends on how many there are.",
-        None,
-        lambda _, known, weights: average_precision(known, weights),
+        name="AUPR, dermoscopy positive",
+        description="Precision over recall in finding dermoscopy by low scores; it depends on how many there are.",
+        guess=None,
+        statistic=lambda _, known, weights: average_precision(known, weights),
     ),
     "fpr95": Measure(
-        "FPR at 95 % TPR",
-        "The share of dermoscopy that is flagged when at least 95 % of the OOD pictures are; OOD is "
+        name="FPR at 95 % TPR",
+        description="The share of dermoscopy that is flagged when at least 95 % of the OOD pictures are; OOD is "
         "positive, papers that take dermoscopy as positive mean another figure.",
-        0.95,
-        lambda out, _, weights: fpr_at_tpr(out, weights),
+        guess=0.95,
+        statistic=lambda out, _, weights: fpr_at_tpr(out, weights),
     ),
 }
 """The measures by key."""

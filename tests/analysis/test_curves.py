@@ -8,7 +8,7 @@ import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesion_core.analysis.curves import by_class, precision_recall, precision_recall_band, roc, roc_band, thin
+from lesion_core.analysis.curves import roc, roc_by_class, thin
 from lesion_core.analysis.metrics import softmax
 from lesion_core.errors import ConfigError, DataError
 
@@ -41,26 +41,12 @@ def test_thinned_roc_looks_the_same(n, share):
     assert curve.iloc[0].tolist() == [np.inf, 0, 0] and curve.iloc[-1].tolist()[1:] == [1, 1]
 
 
-@pytest.mark.parametrize(("n", "share"), [(50, 0.3), (2000, 0.05), (20_000, 0.2)])
-def test_thinned_precision_recall_looks_the_same(n, share):
-    positive, scores = sample(n, share=share)
-    curve = precision_recall(positive, scores)
-    assert len(curve) <= 200 and (curve["recall"].diff().dropna() >= 0).all()
-    precision, recall, _ = sk.precision_recall_curve(positive, scores)
-    inside = slice(int((recall == 1).sum()) - 1, None)
-    assert distance_to_line(recall[inside], precision[inside], curve["recall"], curve["precision"]).max() < 0.006
-    assert curve.iloc[0].tolist() == [np.inf, 0, 1] and curve["recall"].iloc[-1] == 1
-
-
 @pytest.mark.parametrize("steps", [None, 2])
 def test_points_are_what_their_threshold_gives(steps):
     positive, scores = sample(300, steps=steps)
     for row in roc(positive, scores).itertuples():
         said = scores >= row.threshold
         assert (row.fpr, row.tpr) == pytest.approx((said[~positive].mean(), said[positive].mean()))
-    for row in precision_recall(positive, scores).iloc[1:].itertuples():
-        said = scores >= row.threshold
-        assert (row.recall, row.precision) == pytest.approx((said[positive].mean(), positive[said].mean()))
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,55 +72,16 @@ def test_thin_drops_what_lies_on_a_line():
         thin(x, x, 1)
 
 
-def test_by_class_leaves_out_what_has_no_curve():
+def test_roc_by_class_leaves_out_what_has_no_curve():
     rng = np.random.default_rng(0)
     truth = rng.choice([0, 2], 200)
     p = softmax(rng.normal(0, 1, (200, 3)) + 1.5 * np.eye(3)[truth])
-    rocs, prs = by_class(truth, p, ("MEL", "NV", "BCC"))
+    rocs = roc_by_class(truth, p, ("MEL", "NV", "BCC"))
     assert list(rocs.columns) == ["class", "threshold", "fpr", "tpr"] and set(rocs["class"]) == {"MEL", "BCC"}
-    assert list(prs.columns) == ["class", "threshold", "recall", "precision"] and set(prs["class"]) == {"MEL", "BCC"}
     mel = rocs[rocs["class"] == "MEL"].reset_index(drop=True)
     assert mel.drop(columns="class").equals(roc(truth == 0, p[:, 0]))
-    rocs, prs = by_class(np.zeros(3, dtype=int), p[:3], ("MEL", "NV", "BCC"))
-    assert rocs.empty and prs.empty and "fpr" in rocs
-
-
-def test_roc_band_holds_the_curve_and_narrows_with_data():
-    widths = []
-    for n in (200, 3000):
-        positive, scores = sample(n)
-        band = roc_band(positive, scores, np.arange(n), n=300)
-        fpr, tpr, _ = sk.roc_curve(positive, scores, drop_intermediate=False)
-        middle = np.interp(band["fpr"], fpr, tpr)
-        assert ((band["low"] <= middle + 0.02) & (middle - 0.02 <= band["high"])).all()
-        assert band["low"].between(0, 1).all() and (band["low"].diff().dropna() >= -1e-12).all()
-        assert band.iloc[-1].tolist() == [1, 1, 1]
-        widths.append((band["high"] - band["low"]).mean())
-    assert widths[1] < widths[0] / 2
-
-
-def test_roc_band_against_a_literal_bootstrap():
-    positive, scores = sample(120, steps=3)
-    groups = np.arange(120) // 2
-    band = roc_band(positive, scores, groups, n=1500, points=11)
-    rng, grid, curves = np.random.default_rng(5), np.linspace(0, 1, 11), []
-    for _ in range(1500):
-        rows = np.concatenate([np.flatnonzero(groups == g) for g in rng.integers(0, 60, 60)])
-        fpr, tpr, _ = sk.roc_curve(positive[rows], scores[rows], drop_intermediate=False)
-        curves.append(np.interp(grid, fpr, tpr))
-    low, high = np.quantile(curves, [0.025, 0.975], axis=0)
-    assert band["low"].to_numpy() == pytest.approx(low, abs=0.05)
-    assert band["high"].to_numpy() == pytest.approx(high, abs=0.05)
-
-
-def test_precision_recall_band_holds_the_curve():
-    positive, scores = sample(800)
-    band = precision_recall_band(positive, scores, np.arange(800), n=300, points=21)
-    precision, recall, _ = sk.precision_recall_curve(positive, scores)
-    for row in band.itertuples():
-        here = precision[np.flatnonzero(recall >= row.recall - 1e-12)[-1]]  # the highest threshold that reaches it
-        assert row.low - 0.03 <= here <= row.high + 0.03
-    assert len(band) == 20 and band["high"].le(1).all()
+    rocs = roc_by_class(np.zeros(3, dtype=int), p[:3], ("MEL", "NV", "BCC"))
+    assert rocs.empty and "fpr" in rocs
 
 
 @pytest.mark.parametrize(
@@ -148,8 +95,5 @@ def test_precision_recall_band_holds_the_curve():
     ],
 )
 def test_bad_input_is_refused(positive, scores, words):
-    for curve in (roc, precision_recall):
-        with pytest.raises(DataError, match=words):
-            curve(positive, scores)
     with pytest.raises(DataError, match=words):
-        roc_band(positive, scores, np.arange(len(scores)))
+        roc(positive, scores)

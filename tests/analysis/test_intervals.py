@@ -24,8 +24,8 @@ from lesion_core.analysis.intervals import (
     wilson,
 )
 from lesion_core.analysis.metrics import METRICS, binary_view, calibration_error, per_class, softmax
-from lesion_core.analysis.predictions import Scored
-from lesion_core.analysis.summaries import binary_summary, per_class_summary, summary
+from lesion_core.analysis.predictions import LabelledPredictions
+from lesion_core.analysis.summaries import binary_summary, multiclass_summary, per_class_summary
 from lesion_core.errors import ConfigError, DataError
 
 CLASSES = tuple("abcdefgh")
@@ -219,7 +219,7 @@ def test_share_is_of_those_asked_about():
 
 def test_summary_holds_every_metric():
     truth, p, groups = sample()
-    table = summary(truth, p, groups, CLASSES)
+    table = multiclass_summary(truth, p, groups, CLASSES)
     assert table["metric"].tolist() == list(METRICS)
     assert list(table.columns) == ["metric", "value", "low", "high", "n_images", "n_groups"]
     for row in table.itertuples():
@@ -235,12 +235,12 @@ def test_a_summary_draws_its_resamples_in_blocks(monkeypatch: pytest.MonkeyPatch
     columns: list[int] = []
     accuracy = METRICS["accuracy"]
 
-    def counted(scored, weights):
+    def counted(labelled, weights):
         columns.append(weights.shape[1])
-        return accuracy.statistic(scored, weights)
+        return accuracy.statistic(labelled, weights)
 
     monkeypatch.setitem(METRICS, "accuracy", dataclasses.replace(accuracy, statistic=counted))
-    summary(truth, p, groups, CLASSES, n_boot=1000)
+    multiclass_summary(truth, p, groups, CLASSES, n_boot=1000)
     assert sum(columns) >= 1000
     assert len(columns) <= 1000 // 16 + 2
 
@@ -251,7 +251,7 @@ def test_interval_of_the_calibration_error_covers_where_percentiles_cannot():
     for trial in range(30):
         p = softmax(rng.normal(0, 2, (600, 3)))
         truth = (p.cumsum(axis=1) > rng.random((600, 1))).argmax(axis=1)
-        row = summary(truth, p, np.arange(600), "abc", n_boot=200, seed=trial).set_index("metric").loc["ece"]
+        row = multiclass_summary(truth, p, np.arange(600), "abc", n_boot=200, seed=trial).set_index("metric").loc["ece"]
         assert 0 <= row["low"] <= row["value"] <= row["high"]
         hits += row["low"] <= 0.002
     assert hits >= 15  # percentile intervals: none
@@ -332,7 +332,7 @@ def test_predictions_do_not_differ_from_themselves():
     truth, p, groups = sample(300, 200)
 
     def figures(w):
-        return {key: m.statistic(Scored.of(truth, p), w) for key, m in METRICS.items()}
+        return {key: m.statistic(LabelledPredictions.of(truth, p), w) for key, m in METRICS.items()}
 
     for found in paired_intervals(figures, figures, groups, n=50).values():
         assert (found.value, found.low, found.high) == (0, 0, 0)
@@ -351,9 +351,9 @@ def test_bad_input_is_refused():
     with pytest.raises(ConfigError, match="level"):
         bootstrap(good, [1, 2, 3], level=1.0)
     with pytest.raises(DataError, match="do not fit 2"):
-        summary([0, 1], [[0.4, 0.6], [0.5, 0.5]], ["a"], "ab")
+        multiclass_summary([0, 1], [[0.4, 0.6], [0.5, 0.5]], ["a"], "ab")
     with pytest.raises(DataError, match="class names"):
-        summary([0, 1], [[0.4, 0.6], [0.5, 0.5]], ["a", "b"], "abc")
+        multiclass_summary([0, 1], [[0.4, 0.6], [0.5, 0.5]], ["a", "b"], "abc")
 
 
 def test_shares_by_counts_each_group_with_wilson() -> None:
