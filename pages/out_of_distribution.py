@@ -29,8 +29,8 @@ from app.out_of_distribution.uploads import show_uploads, your_pictures
 from app.widgets.threshold import Mark, threshold_line
 from lesion_core.analysis.intervals import Interval, share_intervals, shares_by, wilson
 from lesion_core.analysis.subgroups import AGE_NAMES, NOT_RECORDED
-from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.errors import LesionError
+from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import DIAGNOSES, diagnosis
 from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.policy import read_policy

@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": FOUNDATION | {"foreign_text", "imaging"},
     "runs": FOUNDATION | {"data", "files"},
     "analysis": FOUNDATION | {"data", "runs"},
-    "ood": FOUNDATION | {"analysis", "data", "files", "runs"},
+    "ood": FOUNDATION | {"analysis", "data", "files", "imaging", "runs"},
     "explain": {"config", "errors", "imaging", "models"},
     "training": FOUNDATION | {"data", "distributed", "files", "imaging", "models"},
     "inference": FOUNDATION

@@ -9,8 +9,8 @@ from app.cache import results as cached_results
 from app.compare.lessons import budget
 from app.figures import shares as share_figures
 from app.figures.style import percent
-from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.experiments import EXPERIMENTS
+from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.ood.evaluation import EvaluatedScore, corrupted_shares
 from lesion_core.ood.scores import SCORES
 

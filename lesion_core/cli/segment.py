@@ -185,8 +185,8 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
     """
     from lesion_core.analysis.segmentation import MASK_METRICS, mask_differences, mask_summary
     from lesion_core.data.collection import collect
-    from lesion_core.data.corruptions import CORRUPTIONS
     from lesion_core.data.splits import Manifest
+    from lesion_core.imaging.corruptions import CORRUPTIONS
     from lesion_core.inference.segmenter import HIDES, UNCHANGED, count_changed, seen_in_training
 
     collection = collect(data, None, known=Manifest.of_run(run.masks))

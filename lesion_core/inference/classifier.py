@@ -21,10 +21,11 @@ from lesion_core import distributed
 from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.config import Preprocessing, RunSettings
-from lesion_core.data.corruptions import change
+from lesion_core.data.masks import read_mask
 from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
 from lesion_core.errors import RunError
 from lesion_core.files import aside
+from lesion_core.imaging.corruptions import corrupt
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.identity import check_same_images
 from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
@@ -319,9 +320,13 @@ def _changes(ood: pd.DataFrame, first: int) -> dict[int, Changed]:
         np.flatnonzero(near).tolist(), *(ood.loc[near, c] for c in ("kind", "image_id", "mask_path")), strict=True
     )
     return {
-        first + i: partial(change, kind=kind, image_id=image_id, mask=Path(mask) if isinstance(mask, str) else None)
+        first + i: partial(_corrupted, kind=kind, image_id=image_id, mask=Path(mask) if isinstance(mask, str) else None)
         for i, kind, image_id, mask in facts
     }
+
+
+def _corrupted(image: NDArray[np.uint8], *, kind: str, image_id: str, mask: Path | None) -> NDArray[np.uint8]:
+    return corrupt(image, kind, image_id, None if mask is None else read_mask(mask, image.shape[:2]))
 
 
 def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:

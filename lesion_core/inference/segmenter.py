@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader
 
 from lesion_core.analysis.segmentation import MASK_METRICS, count
 from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining
-from lesion_core.data.corruptions import CORRUPTIONS, change
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.imaging.artefacts import ARTEFACTS
+from lesion_core.imaging.corruptions import CORRUPTIONS, corrupt
 from lesion_core.imaging.decode import decode, frame_of
 from lesion_core.imaging.lesion import clean_up, mask_at
 from lesion_core.imaging.preprocess import Pipeline, normalize
@@ -44,7 +44,7 @@ MEASURED = ("select", "calibrate", "test")
 """Splits that are measured: on train a segmenter has seen the answer."""
 UNCHANGED = "unchanged"
 KEEP_THE_LESION = tuple(kind for kind, entry in CORRUPTIONS.items() if not entry.needs_mask)
-"""Changes of `data.near` that move no pixel, so that the true mask stays valid; bare skin has no lesion left."""
+"""Corruptions that move no pixel, so that the true mask stays valid; bare skin has no lesion left."""
 HIDES = "dark_corner"
 """What this change covers nobody can outline: it is taken out of the true mask, as in the training."""
 AKIN = {"white_balance": "colour jitter", "out_of_focus": "slight blur"}
@@ -185,7 +185,7 @@ def count_changed(
     first = {kind: i * len(rows) for i, kind in enumerate(kinds)}
     # Ids as `near_pictures` gives them: a picture is changed as it is for the classifiers.
     changes: dict[int, Changed] = {
-        first[kind] + i: partial(change, kind=kind, image_id=f"{kind}/{image_id}")
+        first[kind] + i: partial(corrupt, kind=kind, image_id=f"{kind}/{image_id}")
         for kind in KEEP_THE_LESION
         for i, image_id in enumerate(rows["image_id"])
     }

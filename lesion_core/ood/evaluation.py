@@ -13,9 +13,9 @@ from lesion_core.analysis.intervals import Interval, share_intervals, wilson
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.subgroups import NOT_RECORDED, age_bands
-from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import LesionError, RunError
+from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import class_indices
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
 from lesion_core.ood.policy import Policy, keeps

@@ -11,10 +11,12 @@ import pytest
 
 from lesion_core.config import SplitSettings
 from lesion_core.data.collection import collect
-from lesion_core.data.corruptions import CORRUPTIONS, SMALLEST_SKIN, bare_square, change, near_pictures
+from lesion_core.data.corruptions import near_pictures
+from lesion_core.data.masks import read_mask
 from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.data.tables import NEAR
 from lesion_core.errors import ConfigError, DataError
+from lesion_core.imaging.corruptions import CORRUPTIONS, SMALLEST_SKIN, bare_square, corrupt
 from lesion_core.imaging.decode import decode
 
 LESION = make_lesion("NV", seed=3, size=128)
@@ -23,11 +25,11 @@ LESION = make_lesion("NV", seed=3, size=128)
 @pytest.mark.parametrize("kind", [kind for kind, entry in CORRUPTIONS.items() if not entry.needs_mask])
 def test_a_change_is_the_same_each_time_and_another_for_another_picture(kind: str) -> None:
     before = LESION.image.copy()
-    first = change(LESION.image, kind, "a")
+    first = corrupt(LESION.image, kind, "a")
     assert first.shape == before.shape and first.dtype == np.uint8 and (first != before).any()
-    np.testing.assert_array_equal(first, change(LESION.image, kind, "a"))
+    np.testing.assert_array_equal(first, corrupt(LESION.image, kind, "a"))
     np.testing.assert_array_equal(LESION.image, before)
-    others = [change(LESION.image, kind, str(i)) for i in range(6)]
+    others = [corrupt(LESION.image, kind, str(i)) for i in range(6)]
     assert kind in ("out_of_focus", "compressed") or any((other != first).any() for other in others)
 
 
@@ -66,12 +68,18 @@ def test_a_lesion_that_fills_the_picture_leaves_no_skin() -> None:
     mask[:, : round(SMALLEST_SKIN * 50) - 2] = False
     assert bare_square(np.full((50, 50, 3), 180, np.uint8), mask) is None
     with pytest.raises(DataError, match="too little skin"):
-        change(LESION.image, "bare_skin", "a")
+        corrupt(LESION.image, "bare_skin", "a")
 
 
 def test_an_unknown_change_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="white_balance"):
-        change(LESION.image, "upside_down", "a")
+        corrupt(LESION.image, "upside_down", "a")
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_the_mask_of_another_image_is_refused(kind: str) -> None:
+    with pytest.raises(DataError, match="The mask is"):
+        corrupt(LESION.image, kind, "a", np.zeros((3, 5), bool))
 
 
 def test_near_pictures_are_of_test_alone_and_one_a_lesion(data_root: Path) -> None:
@@ -90,7 +98,7 @@ def test_near_pictures_are_of_test_alone_and_one_a_lesion(data_root: Path) -> No
     )
     for row in near[near["kind"] == "bare_skin"].itertuples():
         image = decode(Path(row.path))
-        side = change(image, "bare_skin", "x", Path(row.mask_path)).shape[0]
+        side = corrupt(image, "bare_skin", "x", read_mask(Path(row.mask_path), image.shape[:2])).shape[0]
         assert side >= SMALLEST_SKIN * min(image.shape[:2])
     pd.testing.assert_frame_equal(near_pictures(table, 5), near.reset_index(drop=True), check_dtype=False)
 

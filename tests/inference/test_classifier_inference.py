@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 import torch
 
-from lesion_core.data.corruptions import change
+from lesion_core.data.masks import read_mask
 from lesion_core.data.tables import NEAR
 from lesion_core.errors import RunError
+from lesion_core.imaging.corruptions import corrupt
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.classifier import infer, infer_test, write_run
@@ -45,8 +46,8 @@ def test_strangers_are_scored_the_same_way(small_run: Run, trained: Any, engine:
     for i, row in enumerate(trained.collection.ood.itertuples()):
         image = decode(Path(row.path))
         if row.source == NEAR:
-            mask = Path(row.mask_path) if row.kind == "bare_skin" else None
-            image = change(image, row.kind, row.image_id, mask)
+            mask = read_mask(Path(row.mask_path), image.shape[:2]) if row.kind == "bare_skin" else None
+            image = corrupt(image, row.kind, row.image_id, mask)
         np.testing.assert_allclose(engine.predict(image).logits, small_run.logits(small_run.ood)[i], atol=1e-3)
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from lesion_core.analysis.segmentation import MASK_METRICS, mask_differences, mask_summary
 from lesion_core.config import Preprocessing, Resize, SegmenterSettings, SegmenterTraining
-from lesion_core.data.corruptions import CORRUPTIONS, change
 from lesion_core.data.masks import read_mask
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.imaging.artefacts import ARTEFACTS
+from lesion_core.imaging.corruptions import CORRUPTIONS, corrupt
 from lesion_core.imaging.decode import decode
 from lesion_core.inference.segmenter import (
     FEWEST,
@@ -85,7 +85,7 @@ def test_what_keeps_the_lesion_is_all_but_bare_skin() -> None:
     assert set(CORRUPTIONS) - set(KEEP_THE_LESION) == {"bare_skin"} and HIDES in KEEP_THE_LESION
     image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     for kind in KEEP_THE_LESION:
-        assert change(image, kind, "x").shape == image.shape
+        assert corrupt(image, kind, "x").shape == image.shape
 
 
 def test_what_the_training_drew_is_said() -> None:
@@ -132,7 +132,7 @@ def test_one_changed_picture_s_dice_is_the_literal_one(
     for i in {int(moved.argmax()), int(hidden.argmax())}:
         row = rows.iloc[i]
         image, true = decode(Path(row["path"])), read_mask(Path(row["mask_path"]))
-        seen = image if kind == UNCHANGED else change(image, kind, f"{kind}/{row['image_id']}")
+        seen = image if kind == UNCHANGED else corrupt(image, kind, f"{kind}/{row['image_id']}")
         found = literal.clean_up(
             enlarge(probabilities_of(model, run.config.settings.preprocessing, seen), true.shape) >= 0.5
         )

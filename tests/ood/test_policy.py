@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.errors import ConfigError, DataError, RunError
+from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.ood.benchmark import scoreboard
 from lesion_core.ood.model_outputs import Outputs, outputs_of, stranger_outputs
 from lesion_core.ood.policy import Limit, Policy, PolicyFile, decide, keeps, read_policy, write_policy

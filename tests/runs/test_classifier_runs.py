@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from lesion_core.data.corruptions import CORRUPTIONS
 from lesion_core.data.tables import ROLES
 from lesion_core.errors import LesionError, RunError
+from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.policy import read_policy
 from lesion_core.runs import folder, hashes
