@@ -35,6 +35,6 @@ def show_calibration(run: Run, data: EvaluationData, source: str) -> None:
         st.metric("Calibration error after", f"{after.error:.3f}")
     st.caption(
         "On the diagonal a confidence of 80 % is right 80 % of the time; under it the model is too sure. "
-        f"{source}. The temperature was fitted on the calibrate split (n = {run.calibration.n:,}); bars: Wilson's "
-        "95 % intervals."
+        f"{source}. The temperature was fitted on the calibrate split (n = {run.calibration.n:,}); bars: "
+        "95 % intervals over lesions."
     )

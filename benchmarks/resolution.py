@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.metrics import softmax
 from lesion_core.data.pictures import is_picture
 from lesion_core.inference.classifier import infer
@@ -34,7 +34,7 @@ def main() -> None:
         preprocessing = settings.with_detail(enabled).preprocessing
         logits = (infer(model, preprocessing, [str(where / name) for name in names]).logits for where in (small, large))
         p, q = (softmax(each, run.calibration.temperature) for each in logits)
-        same = wilson(int((p.argmax(1) == q.argmax(1)).sum()), len(names))
+        same = clopper_pearson(int((p.argmax(1) == q.argmax(1)).sum()), len(names))
         print(
             f"\n{'With' if enabled else 'Without'} equal detail: the same answer to {100 * same.value:.1f} % "
             f"({100 * same.low:.1f} to {100 * same.high:.1f}), {100 * np.abs(p - q).sum(1).mean() / 2:.1f} % of the "

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_core.analysis.evaluation_sets import paired_differences, view_data, view_summary
-from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.summaries import multiclass_summary, per_class_summary
 from lesion_core.config import RunSettings
 from lesion_core.data.collection import collect
@@ -274,7 +274,7 @@ def _strangeness(run: Run, n: int = 1000) -> pd.DataFrame:
         for diagnosis in (*dict.fromkeys(kinds), "all"):
             among = scores[(kinds == diagnosis) | (diagnosis == "all")]
             figures = detection(test.scores, among, test.lesions, n)
-            figures["rejected"] = wilson(int((among > threshold).sum()), len(among))
+            figures["rejected"] = clopper_pearson(int((among > threshold).sum()), len(among))
             rows += [(key, diagnosis, name, i.value, i.low, i.high, len(among)) for name, i in figures.items()]
     return pd.DataFrame(rows, columns=list(STRANGE_COLUMNS))
 

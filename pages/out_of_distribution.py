@@ -27,7 +27,7 @@ from app.out_of_distribution.tabs import (
 )
 from app.out_of_distribution.uploads import show_uploads, your_pictures
 from app.widgets.threshold import Mark, threshold_line
-from lesion_core.analysis.intervals import Interval, share_intervals, shares_by, wilson
+from lesion_core.analysis.intervals import Interval, clopper_pearson, share_intervals, shares_by
 from lesion_core.analysis.subgroups import AGE_NAMES, NOT_RECORDED
 from lesion_core.errors import LesionError
 from lesion_core.imaging.corruptions import CORRUPTIONS
@@ -283,7 +283,7 @@ def scores(key: str, at: float) -> None:
                     "run": other,
                     "dermoscopy answered": shares(own_shares["answered"]),
                     "right when it answers": shares(own_shares["right"]),
-                    "strangers rejected": shares(wilson(int(strange.sum()), len(strange))),
+                    "strangers rejected": shares(clopper_pearson(int(strange.sum()), len(strange))),
                 }
             )
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt="The same threshold on every run")
@@ -338,7 +338,7 @@ def scores(key: str, at: float) -> None:
         )
         st.caption(
             "The rejected share of each kind of picture that is no lesion, at the same thresholds, with "
-            "Wilson's 95 % intervals. The strangers have no split: they are seen while one chooses, and the "
+            "exact 95 % intervals. The strangers have no split: they are seen while one chooses, and the "
             "default score was chosen with them, so these shares flatter it."
         )
 

@@ -95,7 +95,7 @@ MUTANTS = [
         ("beta.ppf(1 - tail, p * size + 1, size - p * size)", "beta.ppf(1 - tail, p * size, size - p * size + 1)"),
         ("effect = most\n", "effect = 1.0\n"),
         ("max(1.0, (rarer", "min(1.0, (rarer"),
-        ('method="wilson"', 'method="exact"'),
+        ('method="exact"', 'method="wilson"'),
         ("there[key] - here[key]", "here[key] - there[key]"),
         ("2 * self.value - b)", "2 * self.value - a)"),
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lesion_core.analysis.evaluation_sets import view_summary
-from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
@@ -201,7 +201,7 @@ def test_the_docs_say_whom_a_policy_turns_away(first: Run, share: float, key: st
     cells = [f"{100 * kept.mean():.1f}"]
     for kind in ("natural", "chest_xray", "blood_smear"):
         of = (first.strangers["kind"] == kind).to_numpy()
-        gone = wilson(int((~stays[of]).sum()), int(of.sum()))
+        gone = clopper_pearson(int((~stays[of]).sum()), int(of.sum()))
         cells.append(" to ".join([f"{100 * gone.value:.1f} ({100 * gone.low:.1f}", f"{100 * gone.high:.1f})"]))
     assert f"| {share:.0%} | {name} | {' | '.join(cells)} |".replace("%", " %") in said("docs/results.md")
 

@@ -30,7 +30,7 @@ def something_wrong(judged: EvaluatedScore, at: float) -> None:
         )
         st.caption(
             "Each row is the same test pictures with one thing wrong, made by code (bare skin: of pictures that "
-            "show enough of it); further right is sent to a person more often. Wilson's 95 % intervals."
+            "show enough of it); further right is sent to a person more often. Exact 95 % intervals."
         )
     with right:
         shares = {

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from lesion_core.analysis.evaluation_sets import EvaluationData
-from lesion_core.analysis.intervals import wilson
+from lesion_core.analysis.intervals import share_intervals
 from lesion_core.analysis.metrics import ECE_BINS, bin_index, calibration_error, softmax
 from lesion_core.analysis.predictions import check_logits, check_truth, predict
 from lesion_core.analysis.ranking import ones
@@ -97,17 +97,24 @@ def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: 
     return float(calibration_error(c, r, ones(len(c)), bins)[0])
 
 
-def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = ECE_BINS, level: float = 0.95) -> pd.DataFrame:
+def reliability(
+    confidence: ArrayLike,
+    correct: ArrayLike,
+    bins: int = ECE_BINS,
+    level: float = 0.95,
+    groups: ArrayLike | None = None,
+) -> pd.DataFrame:
     """The rows of a reliability diagram, one a bin, empty bins included (n 0, the rest NaN).
 
     Args:
         confidence: (N,) highest probability, in [0, 1].
         correct: (N,) bool.
         bins: Equal bins (low, high] of [0, 1].
-        level: Of the intervals, in (0, 1).
+        level: Coverage of the intervals, in (0, 1).
+        groups: (N,) lesion ids for intervals over lesions; None takes each image as a case.
 
     Returns:
-        low, high (the bin's edges), n, confidence (mean), accuracy, accuracy_low, accuracy_high (Wilson's interval).
+        low, high (the bin's edges), n, confidence (mean), accuracy, accuracy_low, accuracy_high (its interval).
 
     Raises:
         DataError: There are none, they do not fit, or a confidence is NaN or out of range.
@@ -116,11 +123,13 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = ECE_BINS,
     c, r = _check_pairs(confidence, correct, bins)
     edges = np.linspace(0, 1, bins + 1)
     bin_of = bin_index(c, bins)
+    shares = {b: (r, bin_of == b) for b in range(bins)}
+    accuracies = share_intervals(shares, np.arange(len(c)) if groups is None else groups, level)
     rows = []
     for b in range(bins):
         inside = bin_of == b
         n = int(inside.sum())
-        accuracy = wilson(int(r[inside].sum()), n, level)
+        accuracy = accuracies[b]
         rows.append(
             {
                 "low": edges[b],
@@ -149,5 +158,6 @@ def reliability_of(run: Run, data: EvaluationData) -> tuple[Reliability, Reliabi
     found = []
     for probabilities in (plain, data.probabilities):
         confidence, correct = probabilities.max(axis=1), predict(probabilities) == data.truth
-        found.append(Reliability(reliability(confidence, correct), expected_calibration_error(confidence, correct)))
+        table = reliability(confidence, correct, groups=data.groups)
+        found.append(Reliability(table, expected_calibration_error(confidence, correct)))
     return found[0], found[1]

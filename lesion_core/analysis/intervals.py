@@ -78,24 +78,33 @@ def check_level(level: float, what: str = "level") -> None:
         raise ConfigError(f"A {what} of {level} is not between 0 and 1.", "Give a share, such as 0.95.")
 
 
-def wilson(k: int, n: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval of the share k / n; it has a width where k is 0 or n (Wilson 1927).
+def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
+    """The exact interval of the share k / n of independent cases (Clopper and Pearson 1934).
 
-    ``(p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)`` with z the normal quantile of the level.
-    All NaN where n is 0.
+    Every share outside makes so few, or so many, cases less probable than half of ``1 - level``. It covers at least as
+    often as `level` says, at every n; Wilson's 95 %, which is narrower, covers down to 84 % of the time where the share
+    is near 0 or 1 (Brown, Cai and DasGupta 2001).
+
+    Args:
+        k: Cases that count, 0 to n.
+        n: Cases in all; 0 gives NaN.
+        level: Coverage, in (0, 1).
 
     Raises:
         ConfigError: k is not in 0 ... n, or the level not in (0, 1).
+
+    Examples:
+        >>> share = clopper_pearson(13, 14)
+        >>> round(share.low, 3), round(share.high, 3)
+        (0.661, 0.998)
     """
     check_level(level)
     if not 0 <= k <= n:
-        raise ConfigError(f"{k} of {n} is no share.", "Count the cases among all of them.")
+        raise ConfigError(f"{k} of {n} is not a share.", "Count the cases among all of them.")
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"), 0, 0)
-    ends = binomtest(int(k), int(n)).proportion_ci(level, method="wilson")
-    # Rounding can leave a hair between an end and the share that it is.
-    low, high = 0.0 if k == 0 else float(ends.low), 1.0 if k == n else float(ends.high)
-    return Interval(k / n, low, high, int(n), int(n))
+    ends = binomtest(int(k), int(n)).proportion_ci(level, method="exact")
+    return Interval(k / n, float(ends.low), float(ends.high), int(n), int(n))
 
 
 def group_codes(groups: ArrayLike, n: int | None = None) -> NDArray[np.intp]:
@@ -345,7 +354,7 @@ def shares_by(groups: pd.Series[str], yes: Mask, lesions: ArrayLike | None = Non
     Args:
         groups: (N,) name of each case's group.
         yes: (N,) bool.
-        lesions: (N,) lesion ids: the interval is then over lesions (`share_intervals`), else Wilson's over cases.
+        lesions: (N,) lesion ids: the interval is then over lesions (`share_intervals`), else over cases.
 
     Returns:
         group, n, share, low, high.
@@ -356,7 +365,7 @@ def shares_by(groups: pd.Series[str], yes: Mask, lesions: ArrayLike | None = Non
     names = groups.to_numpy(str)
     among = {str(group): names == group for group in np.unique(names)}
     if lesions is None:
-        shares = {group: wilson(int(yes[own].sum()), int(own.sum())) for group, own in among.items()}
+        shares = {group: clopper_pearson(int(yes[own].sum()), int(own.sum())) for group, own in among.items()}
     else:
         shares = share_intervals({group: (yes, own) for group, own in among.items()}, lesions)
     table = pd.DataFrame(

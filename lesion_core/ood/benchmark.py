@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 import pandas as pd
 
-from lesion_core.analysis.intervals import Interval, wilson
+from lesion_core.analysis.intervals import Interval, clopper_pearson
 from lesion_core.ood.detection import detection
 from lesion_core.ood.model_outputs import stranger_outputs
 from lesion_core.ood.scores import SCORES, Scorer
@@ -84,7 +84,7 @@ def scoreboard(
         both = np.concatenate([out, scorer(key, near)])
         for kind in pd.unique(kinds):
             rejected = both[kinds == kind] > threshold
-            add(str(kind), {"rejected": wilson(int(rejected.sum()), len(rejected))})
+            add(str(kind), {"rejected": clopper_pearson(int(rejected.sum()), len(rejected))})
         if on_progress:
             on_progress(done, len(keys))
     return pd.DataFrame(rows, columns=["score", "kind", "measure", "value", "low", "high", "n"])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesion_core.analysis.intervals import Interval, share_intervals, wilson
+from lesion_core.analysis.intervals import Interval, clopper_pearson, share_intervals
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.subgroups import NOT_RECORDED, age_bands
@@ -138,7 +138,7 @@ def corrupted_shares(evaluated: EvaluatedScore, threshold: float) -> pd.DataFram
         threshold: As a person reads it.
 
     Returns:
-        group (the corruption), n, share, low, high (rejected, Wilson's 95 % interval), and right_before, right_after
+        group (the corruption), n, share, low, high (rejected, exact 95 % interval), and right_before, right_after
         and right_answered (of what is still answered): shares with a right answer, NaN where there is no lesion.
     """
     beyond = evaluated.rejected(evaluated.near["shown"], threshold)
@@ -163,7 +163,7 @@ def _corrupted(
     before: pd.Series[bool],
     after: pd.Series[float],
 ) -> dict[str, object]:
-    share = wilson(int(beyond.sum()), len(beyond))
+    share = clopper_pearson(int(beyond.sum()), len(beyond))
     return {
         "group": group,
         "n": share.n_images,
@@ -201,7 +201,7 @@ def policy_outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, Interv
         },
         lesions,
     )
-    return {**shares, "strangers_rejected": wilson(int((~strange).sum()), len(strange))}
+    return {**shares, "strangers_rejected": clopper_pearson(int((~strange).sum()), len(strange))}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lesion_core.analysis.intervals import Interval, share_intervals, wilson
+from lesion_core.analysis.intervals import Interval, clopper_pearson, share_intervals
 from lesion_core.analysis.predictions import check_results, check_scores
 from lesion_core.errors import ConfigError
 
@@ -49,7 +49,7 @@ def operating_point(
         kept: (N,) bool, the in-distribution pictures that are kept.
         correct: (N,) bool, whether the prediction of each is correct.
         kept_out: (M,) bool, the OOD pictures that are kept; M may be 0.
-        groups: (N,) lesion ids for intervals over lesions; None takes each picture as a case (Wilson's intervals).
+        groups: (N,) lesion ids for intervals over lesions; None takes each picture as a case.
         level: Of the intervals, in (0, 1).
 
     Raises:
@@ -58,10 +58,10 @@ def operating_point(
     """
     k, out = check_results(kept, np.size(kept)), check_results(kept_out, np.size(kept_out))
     r = check_results(correct, len(k))
-    rejected = wilson(int((~out).sum()), len(out), level)
+    rejected = clopper_pearson(int((~out).sum()), len(out), level)
     if groups is None:
-        coverage = wilson(int(k.sum()), len(k), level)
-        accuracy = wilson(int(r[k].sum()), int(k.sum()), level)
+        coverage = clopper_pearson(int(k.sum()), len(k), level)
+        accuracy = clopper_pearson(int(r[k].sum()), int(k.sum()), level)
     else:
         shares = share_intervals({"coverage": (k, np.ones_like(k)), "accuracy": (r, k)}, groups, level)
         coverage, accuracy = shares["coverage"], shares["accuracy"]

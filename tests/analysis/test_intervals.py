@@ -1,9 +1,9 @@
-"""The bootstrap over lesions against a literal one, and Wilson's interval against its equation."""
+"""The bootstrap over lesions against a literal one, and the exact interval of a share against sums of chances."""
 
 from __future__ import annotations
 
 import dataclasses
-from statistics import NormalDist
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,13 @@ from scipy.stats import binomtest
 from lesion_core.analysis.intervals import (
     bootstrap,
     bootstrap_all,
+    clopper_pearson,
     one_per_group,
     paired_intervals,
     resamples,
     share_interval,
     share_intervals,
     shares_by,
-    wilson,
 )
 from lesion_core.analysis.metrics import METRICS, binary_view, calibration_error, per_class, softmax
 from lesion_core.analysis.predictions import LabelledPredictions
@@ -46,23 +46,36 @@ def mean_of(values):
     return lambda w: values @ w / w.sum(axis=0)
 
 
+def at_most(k: int, n: int, p: float) -> float:
+    """The chance of at most k of n."""
+    return sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
+
+
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (1, 10), (5, 10), (10, 10), (95, 100)])
 @pytest.mark.parametrize("level", [0.8, 0.95])
-def test_wilson_ends_solve_its_equation(k, n, level):
-    found, z = wilson(k, n, level), NormalDist().inv_cdf((1 + level) / 2)
-    for end in (found.low, found.high):
-        assert (k / n - end) ** 2 == pytest.approx(z * z * end * (1 - end) / n, abs=1e-12)
+def test_at_its_ends_what_was_seen_has_half_of_the_rest(k, n, level):
+    found, half = clopper_pearson(k, n, level), (1 - level) / 2
+    assert found.low == 0 if k == 0 else 1 - at_most(k - 1, n, found.low) == pytest.approx(half)
+    assert found.high == 1 if k == n else at_most(k, n, found.high) == pytest.approx(half)
     assert 0 <= found.low <= k / n <= found.high <= 1 and found.low < found.high
 
 
-def test_wilson_known_value_and_bad_input():
-    found = wilson(8, 10)  # Agresti and Coull 1998 and any table: 0.490 to 0.943
-    assert (found.low, found.high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-    assert np.isnan(wilson(0, 0).value) and np.isnan(wilson(0, 0).high)
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 14, 30, 100])
+def test_the_exact_interval_covers_whatever_the_share(n):
+    ends = [clopper_pearson(k, n) for k in range(n + 1)]
+    for p in np.linspace(0.001, 0.999, 300):
+        chances = [comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
+        assert sum(c for c, end in zip(chances, ends, strict=True) if end.low <= p <= end.high) >= 0.95 - 1e-12
+
+
+def test_a_share_in_printed_tables_and_bad_input():
+    found = clopper_pearson(13, 14)  # Documenta Geigy: 66.13 to 99.82 %
+    assert (found.low, found.high) == (pytest.approx(0.6613, abs=1e-4), pytest.approx(0.9982, abs=1e-4))
+    assert np.isnan(clopper_pearson(0, 0).value) and np.isnan(clopper_pearson(0, 0).high)
     with pytest.raises(ConfigError):
-        wilson(3, 2)
+        clopper_pearson(3, 2)
     with pytest.raises(ConfigError, match="level"):
-        wilson(1, 2, 95)
+        clopper_pearson(1, 2, 95)
 
 
 @settings(max_examples=40, deadline=None)
@@ -356,12 +369,12 @@ def test_bad_input_is_refused():
         multiclass_summary([0, 1], [[0.4, 0.6], [0.5, 0.5]], ["a", "b"], "abc")
 
 
-def test_shares_by_counts_each_group_with_wilson() -> None:
+def test_shares_by_counts_each_group() -> None:
     groups = pd.Series(["a"] * 30 + ["b"] * 5 + ["c"] * 5)
     yes = np.arange(40) < 12
     table = shares_by(groups, yes)
     assert table["group"].tolist() == ["a", "b", "c"] and table["n"].tolist() == [30, 5, 5]
-    expected = wilson(12, 30)
+    expected = clopper_pearson(12, 30)
     assert [table[c].iloc[0] for c in ("share", "low", "high")] == [expected.value, expected.low, expected.high]
     assert table["share"].tolist()[1:] == [0, 0] and table["high"].iloc[1] > 0
 
@@ -371,7 +384,7 @@ def test_shares_of_lesions_have_intervals_over_lesions() -> None:
     lesions = np.array([f"L{i // 4}" for i in range(80)])
     yes = np.arange(80) % 40 < 12  # three of ten lesions, all of their pictures
     table = shares_by(groups, yes, lesions)
-    of_pictures = wilson(12, 40)
+    of_pictures = clopper_pearson(12, 40)
     assert (table["share"] == 0.3).all() and (table["n"] == 40).all()
     assert (table["high"] - table["low"] > of_pictures.high - of_pictures.low).all()
     none = shares_by(groups, np.zeros(80, bool), lesions)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesion_core.analysis.intervals import share_interval, wilson
+from lesion_core.analysis.intervals import clopper_pearson, share_interval
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.ood.thresholds import (
     cost_optimal_threshold,
@@ -30,7 +30,7 @@ def test_operating_point_counts():
         for interval in (point.coverage, point.accuracy, point.ood_rejected, point.risk):
             assert interval.low < interval.value < interval.high
         assert point.risk.value == pytest.approx(1 - point.accuracy.value)
-    assert operating_point(kept, correct, kept_out).coverage == wilson(int(kept.sum()), 200)
+    assert operating_point(kept, correct, kept_out).coverage == clopper_pearson(int(kept.sum()), 200)
     assert point.accuracy == share_interval(correct, kept, groups)
     assert point.coverage.n_groups == len(set(groups)) and point.ood_rejected.n_images == 50
 
@@ -41,7 +41,7 @@ def test_operating_point_where_nothing_is_left():
     assert nothing.coverage.value == 0 and np.isnan(nothing.accuracy.value) and np.isnan(nothing.ood_rejected.value)
     single = operating_point(one, one, ~one)
     assert single.coverage.value == single.accuracy.value == single.ood_rejected.value == 1
-    assert single.coverage.low == pytest.approx(wilson(1, 1).low)
+    assert single.coverage.low == pytest.approx(clopper_pearson(1, 1).low)
 
 
 @settings(max_examples=200, deadline=None)
