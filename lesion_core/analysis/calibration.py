@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from lesion_core.analysis.evaluation_sets import EvaluationData
 from lesion_core.analysis.intervals import share_intervals
 from lesion_core.analysis.metrics import ECE_BINS, bin_index, calibration_error, softmax
-from lesion_core.analysis.predictions import check_logits, check_truth, predict
+from lesion_core.analysis.predictions import check_logits, check_truth, most_probable, probabilities_of
 from lesion_core.analysis.ranking import ones
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.labels import convert_probabilities
@@ -51,7 +51,7 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
 
     def slope(log_t: float) -> float:
         """Slope of the loss in 1 / T: over 0 when a higher T is better."""
-        return float((softmax(z, float(np.exp(log_t))) * z).sum(axis=1).mean() - told)
+        return float((probabilities_of(z, float(np.exp(log_t))) * z).sum(axis=1).mean() - told)
 
     low, high = float(np.log(TEMPERATURES[0])), float(np.log(TEMPERATURES[1]))
     if slope(low) <= 0:
@@ -157,7 +157,7 @@ def reliability_of(run: Run, data: EvaluationData) -> tuple[Reliability, Reliabi
     plain = convert_probabilities(softmax(run.logits(data.table)), run.classes, data.classes)
     found = []
     for probabilities in (plain, data.probabilities):
-        confidence, correct = probabilities.max(axis=1), predict(probabilities) == data.truth
+        confidence, correct = probabilities.max(axis=1), most_probable(probabilities) == data.truth
         table = reliability(confidence, correct, groups=data.groups)
         found.append(Reliability(table, expected_calibration_error(confidence, correct)))
     return found[0], found[1]

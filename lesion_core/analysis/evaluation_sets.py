@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lesion_core.analysis.intervals import Figures, paired_intervals
 from lesion_core.analysis.metrics import METRICS, binary_figures, softmax, two_sided
-from lesion_core.analysis.predictions import LabelledPredictions, predict
+from lesion_core.analysis.predictions import LabelledPredictions, most_probable
 from lesion_core.analysis.summaries import binary_summary, multiclass_summary
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, RunError
@@ -114,7 +114,7 @@ class EvaluationData:
         """(N,) class index; -1 where it is undecided. In two classes the threshold counts as malignant."""
         if self.classes == BINARY:
             return two_sided(self.truth == 1, self.probabilities[:, 1]).predicted
-        return predict(self.probabilities)
+        return most_probable(self.probabilities)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from lesion_core.analysis.predictions import (
     check_logits,
     check_probabilities,
     check_truth,
+    probabilities_of,
 )
 from lesion_core.analysis.ranking import Weights, auroc, average_precision, ones, ratio, sums
 from lesion_core.errors import ConfigError, DataError
@@ -46,9 +47,7 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     z = check_logits(logits)
     if not (np.isfinite(temperature) and temperature > 0):
         raise ConfigError(f"A temperature of {temperature} is not positive.", "Give one over 0; 1 changes nothing.")
-    with np.errstate(over="ignore"):  # two logits 1e308 apart: the smaller one has probability 0
-        e = np.exp((z - z.max(axis=1, keepdims=True)) / temperature)
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
+    return probabilities_of(z, temperature)
 
 
 def mean_defined(values: Floats) -> Floats:

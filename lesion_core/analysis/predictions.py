@@ -129,9 +129,22 @@ def check_classes(classes: Sequence[str], k: int) -> list[str]:
     return list(classes)
 
 
-def predict(probabilities: ArrayLike) -> NDArray[np.int64]:
-    """The most probable class of each row, `UNDECIDED` where several share the maximum; (N, K) to (N,) int64."""
-    p = check_probabilities(probabilities)
+def probabilities_of(logits: Floats, temperature: float = 1.0) -> Floats:
+    """`metrics.softmax` of logits (N, K) that were checked when they were made; the temperature is over 0."""
+    with np.errstate(over="ignore"):  # two logits 1e308 apart: the smaller one has probability 0
+        e = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+def most_probable(p: Floats) -> NDArray[np.int64]:
+    """The most probable class of each row, `UNDECIDED` where several share the maximum.
+
+    Args:
+        p: (N, K) probabilities that were checked when they were made.
+
+    Returns:
+        (N,) class indices.
+    """
     tied = (p == p.max(axis=1, keepdims=True)).sum(axis=1) > 1
     return np.where(tied, UNDECIDED, p.argmax(axis=1)).astype(np.int64)
 
@@ -158,7 +171,7 @@ class LabelledPredictions:
             DataError: They are empty, do not fit each other, or are no labels and probabilities.
         """
         p = check_probabilities(probabilities)
-        return cls(check_truth(truth, *p.shape), p, predict(p))
+        return cls(check_truth(truth, *p.shape), p, most_probable(p))
 
     def _rows_of(self, labels: NDArray[np.int64]) -> Floats:
         return np.asarray(np.arange(self.probabilities.shape[1])[:, None] == labels, dtype=np.float64)

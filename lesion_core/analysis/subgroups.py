@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lesion_core.analysis.evaluation_sets import EvaluationData
 from lesion_core.analysis.intervals import share_intervals
-from lesion_core.analysis.predictions import predict
+from lesion_core.analysis.predictions import most_probable
 
 AGES = (-np.inf, 20, 40, 60, 80, np.inf)
 AGE_NAMES = ("under 20", "20 to 39", "40 to 59", "60 to 79", "80 and over")
@@ -40,7 +40,7 @@ def subgroups(data: EvaluationData) -> pd.DataFrame:
         by (key of `GROUPED_BY`), group, metric (accuracy or melanoma_recall), value, low, high, n_images, n_groups;
         the largest group first. A group without a melanoma has no such figure: NaN.
     """
-    correct = predict(data.probabilities) == data.truth
+    correct = most_probable(data.probabilities) == data.truth
     melanoma = data.truth == data.classes.index("MEL") if "MEL" in data.classes else np.zeros(len(correct), bool)
     lesions = np.asarray(data.groups)
     rows = []

@@ -10,8 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.analysis.intervals import Interval, clopper_pearson, share_intervals
-from lesion_core.analysis.metrics import softmax
-from lesion_core.analysis.predictions import predict
 from lesion_core.analysis.subgroups import NOT_RECORDED, age_bands
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import LesionError, RunError
@@ -78,7 +76,7 @@ def evaluate_score(run: Run, scorer: Scorer, key: str) -> EvaluatedScore:
     if not (table["split"] == "test").any():
         raise RunError(f"Run {run.name} has no test images.", "Score it with `evaluate`, or choose another run.")
     outputs = outputs_of(run, table, reduced=measure.distances)
-    answer = predict(softmax(outputs.logits))
+    answer = outputs.predicted
     truth = run.truth(table)
     values = scorer(key, outputs)
     facts = table.reset_index(drop=True)  # its columns as they are: a million texts are not copied
@@ -101,17 +99,16 @@ def evaluate_score(run: Run, scorer: Scorer, key: str) -> EvaluatedScore:
     )
     strange = scorer(key, stranger_outputs(run))
     strangers = run.strangers[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
-    near = _near(run, dermoscopy)
-    changed = scorer(key, stranger_outputs(run, run.near))
-    near = near.assign(score=changed, shown=_shown(measure, changed))
+    changed = stranger_outputs(run, run.near)
+    scores = scorer(key, changed)
+    near = _near(run, dermoscopy, changed.predicted).assign(score=scores, shown=_shown(measure, scores))
     return EvaluatedScore(key, dermoscopy, official.reset_index(drop=True), strangers.reset_index(drop=True), near)
 
 
-def _near(run: Run, dermoscopy: pd.DataFrame) -> pd.DataFrame:
+def _near(run: Run, dermoscopy: pd.DataFrame, answer: NDArray[np.int64]) -> pd.DataFrame:
     """The changed test pictures beside what is known of them unchanged."""
     of = run.near["image_id"].str.split("/", n=1).str[1]
     known = dermoscopy[dermoscopy["image_id"].isin(of)].set_index("image_id")
-    answer = predict(softmax(run.logits(run.near)))
     diagnoses = known["diagnosis"].reindex(of).to_numpy()
     return pd.DataFrame(
         {
@@ -189,7 +186,7 @@ def policy_outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, Interv
     kept = keeps(policy, own.all(outputs, policy.parts))
     strange = keeps(policy, own.all(stranger_outputs(run), policy.parts))
     truth = run.truth(table)
-    correct = predict(softmax(outputs.logits)) == truth
+    correct = outputs.predicted == truth
     melanoma = (table["label"] == "MEL").to_numpy()
     lesions = table["lesion_id"].to_numpy(str)
     shares = share_intervals(

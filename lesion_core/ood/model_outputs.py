@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lesion_core.analysis.predictions import Floats, check_logits
+from lesion_core.analysis.predictions import Floats, check_logits, most_probable, probabilities_of
 from lesion_core.errors import DataError, RunError
 from lesion_core.runs.classifier import STORED_FEATURES, Run
 
@@ -105,6 +105,11 @@ class Outputs:
 
     def __len__(self) -> int:
         return len(self.logits)
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """(N,) index of the most probable class, -1 where several share the highest probability."""
+        return most_probable(probabilities_of(self.logits))
 
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Outputs:
         """Those of some of the pictures, by mask or by index."""

@@ -15,8 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from lesion_core.analysis.metrics import softmax
-from lesion_core.analysis.predictions import Floats
+from lesion_core.analysis.predictions import Floats, probabilities_of
 from lesion_core.errors import ConfigError
 from lesion_core.ood.combined import CombinedScore
 from lesion_core.ood.distances import (
@@ -85,12 +84,12 @@ def _of_logits(function: Callable[[Floats, float], Floats]) -> Callable[[FitData
 
 
 def _entropy(logits: Floats, temperature: float) -> Floats:
-    p = softmax(logits, temperature)
+    p = probabilities_of(logits, temperature)
     return np.asarray(-(p * np.log(np.where(p > 0, p, 1))).sum(axis=1))
 
 
 def _margin(logits: Floats, temperature: float) -> Floats:
-    best = np.sort(softmax(logits, temperature), axis=1)
+    best = np.sort(probabilities_of(logits, temperature), axis=1)
     return 1 - (best[:, -1] - best[:, -2])
 
 
@@ -109,7 +108,7 @@ SCORES: dict[str, Score] = {
             formula=r"1 - \max_k \mathrm{softmax}(z)_k",
             cost="A softmax; nothing is fitted.",
             quantity="The model's confidence before its temperature",
-            fit=_of_logits(lambda z, _: 1 - softmax(z).max(axis=1)),
+            fit=_of_logits(lambda z, _: 1 - probabilities_of(z).max(axis=1)),
             to_display=lambda s: 1 - s,
             rejected_side="under",
             from_display=lambda v: 1 - v,
@@ -124,7 +123,7 @@ SCORES: dict[str, Score] = {
             formula=r"1 - \max_k \mathrm{softmax}(z / T)_k",
             cost="A softmax; the run's temperature.",
             quantity="The model's confidence",
-            fit=_of_logits(lambda z, t: 1 - softmax(z, t).max(axis=1)),
+            fit=_of_logits(lambda z, t: 1 - probabilities_of(z, t).max(axis=1)),
             to_display=lambda s: 1 - s,
             rejected_side="under",
             from_display=lambda v: 1 - v,

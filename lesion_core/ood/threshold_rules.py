@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesion_core.analysis.intervals import one_per_group
-from lesion_core.analysis.metrics import softmax
-from lesion_core.analysis.predictions import Floats, predict
+from lesion_core.analysis.predictions import Floats
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.ood.model_outputs import outputs_of
 from lesion_core.ood.risk_control import control_risk
@@ -53,7 +52,7 @@ def split_scores(run: Run, scorer: Scorer, key: str, split: str) -> SplitScores:
         raise RunError(f"Run {run.name} has no {split} pictures.", "Score it again with `evaluate --data`.")
     outputs = outputs_of(run, table)
     truth = run.truth(table)
-    correct = predict(softmax(outputs.logits)) == truth
+    correct = outputs.predicted == truth
     melanoma = (table["label"] == "MEL").to_numpy()
     return SplitScores(split, scorer(key, outputs), correct, melanoma & ~correct, table["lesion_id"].to_numpy(str))
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax as scipy_softmax
 
 from lesion_core.analysis.metrics import METRICS, binary_view, confusion, per_class, softmax
-from lesion_core.analysis.predictions import UNDECIDED, LabelledPredictions, predict
+from lesion_core.analysis.predictions import UNDECIDED, LabelledPredictions, most_probable
 from lesion_core.analysis.ranking import auroc, average_precision, rank
 from lesion_core.errors import ConfigError, DataError
 
@@ -136,7 +136,7 @@ def test_hand_solved_case():
 
 def test_ties_are_undecided_and_wrong():
     p = np.array([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4], [0.6, 0.2, 0.2], [1 / 3, 1 / 3, 1 / 3]])
-    assert predict(p).tolist() == [UNDECIDED, UNDECIDED, 0, UNDECIDED]
+    assert most_probable(p).tolist() == [UNDECIDED, UNDECIDED, 0, UNDECIDED]
     truth = np.array([0, 1, 0, 2])
     assert METRICS["balanced_accuracy"](truth, p) == pytest.approx((1 / 2 + 0 + 0) / 3)
     assert METRICS["accuracy"](truth, p) == pytest.approx(1 / 4)
@@ -185,7 +185,7 @@ def test_a_class_that_is_never_predicted_has_no_precision():
 
 def test_confusion():
     truth, p = sample(steps=1)
-    said = predict(p)
+    said = most_probable(p)
     decided = said != UNDECIDED
     assert 0 < decided.sum() < len(said)
     assert (confusion(truth, said, 4) == sk.confusion_matrix(truth[decided], said[decided], labels=range(4))).all()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lesion_core.analysis import metrics, predictions
+from lesion_core.ood import model_outputs
 from lesion_core.ood.evaluation import corrupted_shares, evaluate_score, try_rules
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
 from lesion_core.ood.policy import keeps
@@ -60,3 +62,19 @@ def test_a_policy_is_counted_on_test_and_on_strangers(small_run: Run) -> None:
         }
         assert {key: share.value for key, share in found.outcome.items()} == pytest.approx(expected, nan_ok=True)
     assert sum(found.policy is not None for found in tried.values()) >= 3
+
+
+def test_outputs_that_were_checked_are_trusted(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays are checked when `Outputs` are made, and not again by what takes those."""
+    scorer, outputs = Scorer.of(small_run), outputs_of(small_run, small_run.part("test"))
+    before = scorer.all(outputs), outputs.predicted
+
+    def again(*_: object, **__: object) -> None:
+        raise AssertionError("checked again")
+
+    for module in (metrics, predictions, model_outputs):
+        for check in ("check_logits", "check_probabilities"):
+            monkeypatch.setattr(module, check, again, raising=False)
+    for key, scores in scorer.all(outputs).items():
+        assert (scores == before[0][key]).all()
+    assert (outputs.predicted == before[1]).all()
