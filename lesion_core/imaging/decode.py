@@ -28,6 +28,7 @@ from lesion_core.errors import (
 from lesion_core.imaging.containers.dissect import take_apart
 from lesion_core.imaging.containers.parts import CostlyError, EndsEarlyError, Parts
 from lesion_core.imaging.formats import SIGNATURES, signature
+from lesion_core.imaging.geometry import reduced_size
 from lesion_core.imaging.pixels import to_rgb, upright
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
@@ -54,7 +55,7 @@ class Limits:
     Attributes:
         max_bytes: Size of the file.
         max_pixels: Width times height.
-        min_side: Pixels of the shorter side.
+        min_side: Pixels of the shorter side, as far as they are used: see `geometry.reduced_size`.
     """
 
     max_bytes: int = 20 * 2**20
@@ -79,7 +80,7 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         NotAnImageError: Empty, or not one of the formats in `SIGNATURES`.
         TruncatedImageError: A picture that ends early or is damaged.
         ImageTooLargeError: Over the limit in bytes or pixels, or built so that decoding would cost too much.
-        ImageTooSmallError: The shorter side is under the limit.
+        ImageTooSmallError: The shorter side is under the limit, or would be once a large picture is reduced.
         ImageError: There is no readable file at the path.
     """
     name = f"'{source.name}'" if isinstance(source, Path) else "The picture"
@@ -111,6 +112,8 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         if width * height > limits.max_pixels:
             raise _too_many_pixels(name, f"{width} x {height}", limits)
         check_side(width, height, name, limits)
+        used = reduced_size(height, width)  # which counts, as a model is shown no more
+        check_side(used[1], used[0], f"{name}, reduced from {width} x {height},", limits)
         try:
             parts.check()
             expected = _filled_otherwise(parts, known)

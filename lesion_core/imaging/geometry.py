@@ -13,9 +13,21 @@ from lesion_core.config import DarkCorner, Resize
 
 Box = tuple[float, float, float, float]
 
+LARGE_SIDE = 2048
+"""Pictures with a longer side than this are first reduced to `REDUCED_SIDE`: hair and contrast need no more."""
+REDUCED_SIDE = 1024
+
 _WORKING_SIDE = 160  # pixels; a dermatoscope's ring is a coarse shape
 _MIN_RING = 0.005  # share of the picture: less is vignetting that costs nothing to keep
 _MIN_SQUARE = 0.4  # share of the short side: less is a dark picture, not a field
+
+
+def reduced_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width at which every pipeline begins: at most `LARGE_SIDE`, else `REDUCED_SIDE` on the longer side."""
+    if max(height, width) <= LARGE_SIDE:
+        return height, width
+    scale = REDUCED_SIDE / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def crop_dark_corners(image: NDArray[np.uint8], settings: DarkCorner) -> tuple[NDArray[np.uint8], Box]:

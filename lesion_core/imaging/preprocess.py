@@ -16,11 +16,24 @@ from numpy.typing import NDArray
 from lesion_core.config import Preprocessing
 from lesion_core.errors import ImageError
 from lesion_core.imaging.color import equalize, shades_of_gray
+from lesion_core.imaging.decode import check_side
 from lesion_core.imaging.detail import equal_detail
-from lesion_core.imaging.geometry import Box, crop_dark_corners, resize, scale_to, square, to_original
+from lesion_core.imaging.geometry import (
+    LARGE_SIDE,
+    REDUCED_SIDE,
+    Box,
+    crop_dark_corners,
+    reduced_size,
+    resize,
+    scale_to,
+    square,
+    to_original,
+)
 from lesion_core.imaging.hair import hair_mask, remove_hair
 
 __all__ = [
+    "LARGE_SIDE",
+    "REDUCED_SIDE",
     "Box",
     "Pipeline",
     "Preprocessed",
@@ -37,10 +50,6 @@ __all__ = [
     "square",
     "to_original",
 ]
-
-LARGE_SIDE = 2048
-"""Pictures with a longer side than this are first reduced to `REDUCED_SIDE`: hair and contrast need no more."""
-REDUCED_SIDE = 1024
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ class Pipeline:
             (size, size, 3) uint8.
 
         Raises:
-            ImageError: The array is no uint8 RGB picture.
+            ImageError: The array is no uint8 RGB picture, or its dark corners leave too little of it.
         """
         return resize(self.before_resize(image), self.settings.resize)
 
@@ -160,8 +169,10 @@ class Pipeline:
             image = reduce_large(image)
             yield Step("reduce", image, _since(start))
         if s.dark_corner.enabled:
-            start = perf_counter()
+            start, whole = perf_counter(), image.shape
             image, box = crop_dark_corners(image, s.dark_corner)
+            if box != (0, 0, whole[1], whole[0]):
+                check_side(image.shape[1], image.shape[0], "What the dark corners leave of the picture")
             yield Step("dark_corner", image, _since(start), box=box)
         if s.hair.enabled:
             start = perf_counter()
@@ -214,11 +225,8 @@ def _check(image: NDArray[np.uint8]) -> None:
 
 def reduce_large(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 3) uint8, pictures over `LARGE_SIDE` at `REDUCED_SIDE`, others as they are: a pipeline's first step."""
-    height, width = image.shape[:2]
-    if max(height, width) <= LARGE_SIDE:
-        return image
-    scale = REDUCED_SIDE / max(height, width)
-    return scale_to(image, max(1, round(width * scale)), max(1, round(height * scale)))
+    height, width = reduced_size(image.shape[0], image.shape[1])
+    return image if (height, width) == image.shape[:2] else scale_to(image, width, height)
 
 
 def _since(start: float) -> float:

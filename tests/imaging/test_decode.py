@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+from lesion_core.config import DarkCorner, Preprocessing
 from lesion_core.errors import (
     ImageError,
     ImageTooLargeError,
@@ -23,6 +24,7 @@ from lesion_core.errors import (
     TruncatedImageError,
 )
 from lesion_core.imaging.decode import SIGNATURES, Limits, content_hash, decode, frame_of
+from lesion_core.imaging.preprocess import Pipeline, crop_dark_corners
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 48, 3)).astype(np.uint8)
 LOSSLESS = {"PNG": {}, "TIFF": {}, "BMP": {}, "WEBP": {"lossless": True, "exact": True}}
@@ -240,6 +242,37 @@ def test_limits_of_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_too_small(size: tuple[int, int]) -> None:
     with pytest.raises(ImageTooSmallError, match=f"{size[0]} x {size[1]}"):
         decode(encode(Image.new("RGB", size), "PNG"))
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+@pytest.mark.parametrize("long", [2048, 2049, 9000])
+@pytest.mark.parametrize("short", [16, 31, 33, 140, 141])
+def test_too_small_is_what_a_model_would_be_shown(name: str, long: int, short: int) -> None:
+    """A longer side over 2048 is reduced to 1024, and the other with it."""
+    left = short if long <= 2048 else round(short * 1024 / long)
+    for size in ((long, short), (short, long)):
+        data = encode(Image.new("RGB", size), name)
+        if left >= 16:
+            decode(data)
+            continue
+        with pytest.raises(ImageTooSmallError, match=f"{size[0]} x {size[1]}"):
+            decode(data)
+
+
+def test_too_small_is_what_dark_corners_leave() -> None:
+    y, x = np.mgrid[-1:1:30j, -1:1:30j]
+    sides = []
+    for radius in np.linspace(0.3, 1.2, 19):
+        ring = np.where((x**2 + y**2 < radius**2)[..., None], np.array([200, 150, 130]), 0).astype(np.uint8)
+        found, _ = crop_dark_corners(ring, DarkCorner(enabled=True))
+        sides.append(min(found.shape[:2]))
+        pipeline = Pipeline(Preprocessing(dark_corner=DarkCorner(enabled=True)))
+        if sides[-1] >= 16:
+            pipeline.apply(ring)
+            continue
+        with pytest.raises(ImageTooSmallError, match=f"{found.shape[1]} x {found.shape[0]}"):
+            pipeline.apply(ring)
+    assert min(sides) < 16 < max(sides)
 
 
 def test_paths_that_are_no_file(tmp_path: Path) -> None:
