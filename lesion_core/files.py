@@ -1,4 +1,7 @@
-"""Files that are whole or not there: written under a name of their own, renamed when complete."""
+"""Files that are whole or not there: written under a name of their own, renamed when complete.
+
+Tables are opened here and not by Arrow, which takes a path that is not UTF-8 for a damaged file.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pandas as pd
 
 
 def aside(path: Path) -> Path:
@@ -22,3 +27,15 @@ def kept_if_complete(*paths: Path) -> Iterator[None]:
         for path in paths:
             path.unlink(missing_ok=True)
         raise
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet table, at any path; raises what `pandas.read_parquet` raises."""
+    with path.open("rb") as file:
+        return pd.read_parquet(file)
+
+
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as Parquet without its index, at any path."""
+    with path.open("wb") as file:
+        table.to_parquet(file, index=False, compression="zstd")

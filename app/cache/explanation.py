@@ -12,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app.cache import runs
-from app.cache.runs import BY_CONTENT, BY_FINGERPRINT
+from app.cache.runs import BY_FINGERPRINT
 from lesion_core.analysis.attribution import attribution_summary
 from lesion_core.config import HairRemoval
 from lesion_core.explain.faithfulness import Curve, perturbed_curve, rank_agreement
@@ -23,6 +23,9 @@ from lesion_core.imaging.hair import hair_mask
 from lesion_core.runs.attribution import FILE, read_attribution
 from lesion_core.runs.classifier import Run
 from lesion_core.serving.single_flight import SingleFlightCache
+
+KEPT_HAIR = 64 * 2**20
+"""Bytes of masks of hair that are kept: about 240 of 600x450, or 16 of 2,048x2,048."""
 
 
 def explain(
@@ -49,10 +52,14 @@ def explain(
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_CONTENT)
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _hair() -> SingleFlightCache[NDArray[np.bool_]]:
+    return SingleFlightCache(lambda mask: mask.nbytes, KEPT_HAIR)
+
+
 def hair(image: Pixels) -> NDArray[np.bool_]:
-    """What the hair finder takes for hair, (H, W)."""
-    return hair_mask(image, HairRemoval(enabled=True))
+    """What the hair finder takes for hair, (H, W); for reading only."""
+    return _hair().get(content_hash(image), lambda: hair_mask(image, HairRemoval(enabled=True)))
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.cache.runs import BY_CONTENT, BY_FINGERPRINT
+from app.cache.runs import BY_FINGERPRINT
 from app.dataset.facts import Facts
 from app.dataset.facts import facts as count
 from app.state import OOD_SAMPLES, data_root
@@ -29,7 +29,7 @@ from lesion_core.data.samples import (
 from lesion_core.data.synthetic.lesions import SyntheticLesion, gallery, make_lesion
 from lesion_core.errors import LesionError
 from lesion_core.imaging.arrays import Pixels
-from lesion_core.imaging.decode import decode
+from lesion_core.imaging.decode import content_hash, decode
 from lesion_core.imaging.preprocess import Pipeline, Preprocessed
 from lesion_core.runs.classifier import Run
 from lesion_core.serving.single_flight import SingleFlightCache
@@ -116,10 +116,15 @@ def thumbnail(sample: Sample) -> bytes:
     return bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1])
 
 
-@st.cache_data(show_spinner=False, max_entries=8, hash_funcs={**BY_CONTENT, Preprocessing: Preprocessing.fingerprint})
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _preprocessed() -> SingleFlightCache[Preprocessed]:
+    return SingleFlightCache(lambda found: found.nbytes, KEPT_PIXELS)
+
+
 def preprocess(settings: Preprocessing, image: Pixels) -> Preprocessed:
-    """Every step of some settings on a picture."""
-    return Pipeline(settings).run(image)
+    """Every step of some settings on an image; for reading only."""
+    key = settings.fingerprint(), content_hash(image)
+    return _preprocessed().get(key, lambda: Pipeline(settings).run(image))
 
 
 @st.cache_data(show_spinner="Reading the tables …", max_entries=2)

@@ -26,6 +26,7 @@ from lesion_core.runs.folder import folder_state
 from lesion_core.runs.hashes import FileState
 from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
 from lesion_core.serving.results import Prediction, Segmentation
+from lesion_core.serving.single_flight import SingleFlightCache
 
 if TYPE_CHECKING:  # the engines import torch; the pages of tables open without it
     from lesion_core.serving.classifier import Engine
@@ -37,6 +38,13 @@ BY_FINGERPRINT: Hashes = {Run: lambda run: run.fingerprint, SegmenterRun: lambda
 BY_CONTENT: Hashes = {np.ndarray: content_hash}
 """How it tells arrays apart: by all of their bytes. Streamlit's own way looks at a sample of a large one."""
 BOTH: Hashes = {**BY_FINGERPRINT, **BY_CONTENT}
+
+KEPT_PREDICTIONS = 64 * 2**20
+"""Bytes of predictions that are kept: more than 10,000 of any model here."""
+KEPT_SEGMENTATIONS = 128 * 2**20
+"""Bytes of segmentations that are kept: about 220 with a square of 384 pixels."""
+BESIDE = 1024
+"""Bytes that an answer takes beside its arrays."""
 
 State = tuple[tuple[str, FileState], ...]
 
@@ -105,9 +113,9 @@ def engine(run: Run) -> Engine:
     return Engine(run, backend=backend())
 
 
-@st.cache_data(show_spinner=False, max_entries=2048, hash_funcs=BOTH)
-def _predict(run: Run, image: Pixels, _model: Engine) -> Prediction:  # noqa: ARG001
-    return _model.predict(image)
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _predictions() -> SingleFlightCache[Prediction]:
+    return SingleFlightCache(lambda found: found.nbytes + BESIDE, KEPT_PREDICTIONS)
 
 
 @st.cache_resource(show_spinner="Fitting the scores …", max_entries=8, hash_funcs=BY_FINGERPRINT)
@@ -153,8 +161,9 @@ def policy_of(run: Run) -> Policy | None:
 
 
 def predict(run: Run, image: Pixels) -> Prediction:
-    """What the run says of a picture, whether or not it should answer."""
-    return _predict(run, image, engine(run))  # loaded here: inside of a cached function no spinner would be shown
+    """What the run says of an image, whether or not it should answer; for reading only."""
+    model = engine(run)
+    return _predictions().get((run.fingerprint, content_hash(image)), lambda: model.predict(image))
 
 
 def decided(run: Run, found: Prediction) -> Prediction:
@@ -175,11 +184,12 @@ def segmenter_engine(run: SegmenterRun) -> SegmenterEngine:
     return SegmenterEngine(run)
 
 
-@st.cache_data(show_spinner=False, max_entries=1024, hash_funcs=BOTH)
-def _segment(run: SegmenterRun, image: Pixels, _model: SegmenterEngine) -> Segmentation:  # noqa: ARG001
-    return _model.segment(image)
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _segmentations() -> SingleFlightCache[Segmentation]:
+    return SingleFlightCache(lambda found: found.nbytes + BESIDE, KEPT_SEGMENTATIONS)
 
 
 def segment(run: SegmenterRun, image: Pixels) -> Segmentation:
-    """What a segmenter finds on a picture."""
-    return _segment(run, image, segmenter_engine(run))
+    """What a segmenter finds on an image; for reading only."""
+    model = segmenter_engine(run)
+    return _segmentations().get((run.fingerprint, content_hash(image)), lambda: model.segment(image))

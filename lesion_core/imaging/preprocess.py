@@ -85,6 +85,12 @@ class Preprocessed:
     image: NDArray[np.uint8]
     steps: tuple[Step, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays, each counted once, for who keeps many."""
+        arrays = [self.image, *(a for step in self.steps for a in (step.image, step.mask) if a is not None)]
+        return sum(array.nbytes for array in {id(array): array for array in arrays}.values())
+
 
 @dataclass(frozen=True)
 class Pipeline:

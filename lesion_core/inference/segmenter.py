@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -20,6 +20,7 @@ from lesion_core.analysis.segmentation import MASK_METRICS, count
 from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.errors import ConfigError, DataError, RunError
+from lesion_core.files import write_parquet
 from lesion_core.imaging.artefacts import ARTEFACTS
 from lesion_core.imaging.corruptions import CORRUPTIONS, corrupt
 from lesion_core.imaging.decode import decode, frame_of
@@ -30,7 +31,7 @@ from lesion_core.inference.records import known_image, stored_facts, versions
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.models.segmenters import trained_segmenter
-from lesion_core.runs.folder import written_whole
+from lesion_core.runs.folder import GOLDEN, written_whole
 from lesion_core.runs.segmenter import (
     COUNTS,
     MEASURED_AT,
@@ -232,7 +233,7 @@ def write_segmenter_run(
     test = (rows["role"] == "test").to_numpy()
     if not test.any():
         raise RunError("No test picture has a mask.", "Give a data set with masks.")
-    names = ("model.safetensors", "masks.parquet", "history.csv", "golden.safetensors")
+    names = ("model.safetensors", "masks.parquet", "history.csv", GOLDEN)
     with written_whole(folder, names) as files:  # a run that is there stays whole until everything is known
         grams = gram_matrices(model, train_batches(masked, settings.preprocessing))
         new = files["model.safetensors"]
@@ -250,11 +251,9 @@ def write_segmenter_run(
         ]
         image = known_image()
         probabilities = probabilities_of(stored, settings.preprocessing, image)
-        pd.concat([stored_facts(rows), *columns], axis=1).to_parquet(
-            files["masks.parquet"], index=False, compression="zstd"
-        )
+        write_parquet(pd.concat([stored_facts(rows), *columns], axis=1), files["masks.parquet"])
         history.to_csv(files["history.csv"], index=False, float_format="%.6g")
-        save_file({"image": image, "probabilities": probabilities}, files["golden.safetensors"])
+        files[GOLDEN].write_bytes(save({"image": image, "probabilities": probabilities}))
     return write_segmenter_config(
         folder,
         SegmenterConfig(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from lesion_core.errors import ModelError
@@ -49,7 +49,8 @@ def save_weights(
         else:
             stored[name] = tensor.float().contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in stored.items()}, path, metadata={"bits": str(bits)})
+    # Through bytes: safetensors itself opens no path that is not UTF-8.
+    path.write_bytes(save({name: tensor.contiguous() for name, tensor in stored.items()}, {"bits": str(bits)}))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -61,7 +62,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"There is no weights file at {path}.", "Check the path.")
     try:
-        stored = load_file(path)
+        stored = load(path.read_bytes())
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
             f"{path.name} cannot be read as safetensors ({error}).",

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lesion_core.errors import RunError
-from lesion_core.files import aside, kept_if_complete
+from lesion_core.files import aside, kept_if_complete, read_parquet, write_parquet
 from lesion_core.runs.classifier import Run
 
 FILE = "explanations.parquet"
@@ -50,7 +50,7 @@ def write_attribution(run: Run, found: pd.DataFrame) -> Path:
         found = pd.concat([earlier[~earlier["method"].isin(found["method"])], found], ignore_index=True)
     new = aside(path)
     with kept_if_complete(new):
-        found.to_parquet(new, index=False)
+        write_parquet(found, new)
         new.replace(path)
     return path
 
@@ -65,7 +65,7 @@ def read_attribution(run: Run) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        table = pd.read_parquet(path)
+        table = read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RunError(f"{FILE} of {run.name} is damaged ({error}).", "Make it again with `explain`.") from None
     missing = [name for name in COLUMNS if name not in table.columns]

@@ -21,13 +21,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from lesion_core.config import RunSettings, Settings
 from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
 from lesion_core.errors import ConfigError, RunError
+from lesion_core.files import write_parquet
 from lesion_core.labels import class_indices
-from lesion_core.runs.folder import INCOMPLETE, RunKind, StoredConfig, StoredRun, written_whole
+from lesion_core.runs.folder import GOLDEN, INCOMPLETE, RunKind, StoredConfig, StoredRun, written_whole
 
 HASHED = (
     "model.safetensors",
@@ -221,14 +222,14 @@ def write_tables(
     """Write everything but weights, config, policy and card; without a history the one that is there stays."""
     names = ("predictions.parquet", "ood.parquet", "features.safetensors", "calibration.json", "golden.safetensors")
     with written_whole(folder, (*names, *(() if history is None else ("history.csv",)))) as new:
-        predictions.to_parquet(new["predictions.parquet"], index=False, compression="zstd")
-        ood.to_parquet(new["ood.parquet"], index=False, compression="zstd")
-        save_file({n: np.ascontiguousarray(t) for n, t in features.items()}, new["features.safetensors"])
+        write_parquet(predictions, new["predictions.parquet"])
+        write_parquet(ood, new["ood.parquet"])
+        new["features.safetensors"].write_bytes(save({n: np.ascontiguousarray(t) for n, t in features.items()}))
         new["calibration.json"].write_text(calibration.to_json(), encoding="utf-8")
         if history is not None:
             history.to_csv(new["history.csv"], index=False, float_format="%.6g")
         image, logits = golden
-        save_file({"image": np.ascontiguousarray(image), "logits": logits}, new["golden.safetensors"])
+        new[GOLDEN].write_bytes(save({"image": np.ascontiguousarray(image), "logits": logits}))
 
 
 def write_config(folder: Path, config: RunConfig) -> Run:

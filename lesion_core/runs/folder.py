@@ -22,11 +22,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 
 from lesion_core.config import RunSettings, SegmenterRunSettings, Settings
 from lesion_core.errors import ConfigError, RunError
-from lesion_core.files import aside, kept_if_complete
+from lesion_core.files import aside, kept_if_complete, read_parquet
 from lesion_core.runs.hashes import FileState, check_hash, file_state, sha256
 
 SCHEMA_VERSION = 1
@@ -162,7 +162,7 @@ class StoredRun(Generic[Config]):
             RunError: It is missing, altered, damaged, or lacks a column.
         """
         try:
-            table = pd.read_parquet(self.file(name))
+            table = read_parquet(self.file(name))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise RunError(f"{name} of {self.name} is damaged ({error}).", DAMAGED) from None
         missing = [column for column in wanted if column not in table.columns]
@@ -173,7 +173,7 @@ class StoredRun(Generic[Config]):
     def read_tensors(self, name: str, wanted: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """The tensors of a file by name; errors as in `read_table`."""
         try:
-            tensors: dict[str, NDArray[np.generic]] = load_file(self.file(name))
+            tensors: dict[str, NDArray[np.generic]] = load(self.file(name).read_bytes())
         except (SafetensorError, OSError, ValueError) as error:
             raise RunError(f"{name} of {self.name} is damaged ({error}).", DAMAGED) from None
         missing = [tensor for tensor in wanted if tensor not in tensors]

@@ -36,6 +36,12 @@ class Prediction:
     decision: Decision | None = None
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays, for who keeps many."""
+        kept = (self.logits, self.probabilities, self.maps, *vars(self.outputs).values())
+        return sum(array.nbytes for array in kept)
+
+    @property
     def code(self) -> str:
         """The most probable class."""
         return self.classes[int(self.probabilities.argmax())]
@@ -59,6 +65,11 @@ class Segmentation:
     probabilities: NDArray[np.float32]
     shape: tuple[int, int]
     milliseconds: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays, for who keeps many."""
+        return self.probabilities.nbytes
 
     def heat(self) -> NDArray[np.float32]:
         """The probability of each pixel of the picture, (H, W) float32 in [0, 1]."""
