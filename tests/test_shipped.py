@@ -85,7 +85,7 @@ def test_it_gives_its_known_answer_and_has_its_own_policy(shipped: Run) -> None:
 
 @pytest.mark.parametrize("how", THRESHOLD_RULES)
 def test_every_way_to_choose_keeps_its_word(first: Run, how: str) -> None:
-    scorer, key = Scorer.of(first), "confidence" if how == "published" else DEFAULT
+    scorer, key = Scorer.of(first), THRESHOLD_RULES[how].only_for or DEFAULT
     policy = tune(first, key, how, TuningGoal(error=0.15, threshold=0.9), scorer=scorer)
     table = first.part("calibrate")
     kept = keeps(policy, scorer.all(outputs_of(first, table), policy.parts))

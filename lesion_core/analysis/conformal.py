@@ -64,7 +64,7 @@ def conformal(probabilities: ArrayLike, truth: ArrayLike, level: float = 0.9, *,
     Args:
         probabilities: (N, K) of the calibrate split.
         truth: (N,) class indices.
-        level: In (0, 1).
+        level: Probability that the true diagnosis is in a set, in (0, 1).
         by_class: Hold the level within each diagnosis.
 
     Raises:

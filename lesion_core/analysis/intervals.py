@@ -266,7 +266,7 @@ def paired_intervals(
         groups: (N,) lesion ids.
         n: Resamples.
         seed: The same seed draws the same lesions.
-        level: In (0, 1).
+        level: Coverage of the intervals, in (0, 1).
         noise_adds: Figures that resampling noise only adds to: of those the reversed interval, for the noise of the
             two does not cancel.
 
@@ -306,7 +306,7 @@ def share_intervals(
         shares: By name: the cases that count (N,) bool, and those that are asked about (N,) bool; the first do not
             count outside the second.
         groups: (N,) lesion ids.
-        level: In (0, 1).
+        level: Coverage of the intervals, in (0, 1).
 
     Raises:
         DataError: A lesion id is missing, or there are not N.

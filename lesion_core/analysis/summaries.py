@@ -32,7 +32,7 @@ def multiclass_summary(
         classes: K names.
         n_boot: Resamples.
         seed: The same seed draws the same lesions.
-        level: In (0, 1).
+        level: Coverage of the intervals, in (0, 1).
 
     Raises:
         DataError: The arrays are empty, do not fit, or a lesion id is missing.
@@ -104,7 +104,7 @@ def binary_summary(
         threshold: A picture is called malignant iff its probability is at or over this.
         n_boot: Resamples.
         seed: The same seed draws the same lesions.
-        level: In (0, 1).
+        level: Coverage of the intervals, in (0, 1).
 
     Raises:
         DataError: The arrays are empty, do not fit, or a lesion id is missing.

@@ -36,8 +36,8 @@ def scoreboard(
     Args:
         run: The run.
         scorer: Its scores.
-        keys: Of `SCORES`.
-        share: In (0, 1].
+        keys: Keys of `SCORES`.
+        share: Share of the calibration images that the thresholds keep, in (0, 1].
         n: Resamples.
         seed: The same seed draws the same pictures.
         on_progress: Called with scores done and scores in all.

@@ -38,7 +38,7 @@ class Measure:
         name: What a person reads.
         description: What it means, one sentence that names the positive class.
         guess: Its value for a score that knows nothing, where that does not depend on how many there are.
-        statistic: Of a ranking of OOD against dermoscopy, of the reversed one, and of weights, to (B,).
+        statistic: From a ranking of OOD against dermoscopy, the reversed one, and weights (N, B), to (B,).
     """
 
     name: str
@@ -109,7 +109,7 @@ def detection(
         groups: (N,) lesion ids; None takes each picture as a lesion.
         n: Resamples.
         seed: The same seed draws the same pictures.
-        level: In (0, 1).
+        level: Coverage of the intervals, in (0, 1).
 
     Raises:
         DataError: A score is NaN or infinite, or a lesion id is missing.

@@ -1,7 +1,7 @@
 """How far a picture lies from what the model was trained on, in its penultimate features.
 
 Each function is fitted on the train split and returns a function of outputs, higher = farther. All work in the
-principal components that a run stores (see `analysis.outputs`); each says what that changes against its paper.
+principal components that a run stores (see `ood.model_outputs`); each says what that changes against its paper.
 """
 
 from __future__ import annotations

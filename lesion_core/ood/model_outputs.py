@@ -159,7 +159,7 @@ class FitData:
         labels: (N,) class index of each of those.
         select: Outputs of the select split: pictures that no weight was trained on, which two scores are brought
             to one scale by. Calibrate, where thresholds are chosen, stays untouched.
-        temperature: Of the run's calibration.
+        temperature: The temperature of the run's calibration, over 0.
         mean_inside: (P,) principal components of the mean of the features itself.
         mean_outside: Length of what of that mean lies outside of the components.
     """

@@ -100,8 +100,8 @@ def control_risk(
         learn_scores: (L,) scores of the pictures that the thresholds are taken from: select.
         scores: (N,) scores of the pictures that are tested on: calibrate, one a lesion.
         correct: (N,) bool.
-        error: The bound, in (0, 1).
-        confidence: In (0, 1).
+        error: The bound on the share of wrong answers, in (0, 1).
+        confidence: Probability that the bound holds, in (0, 1).
 
     Raises:
         DataError: There are no pictures, the arrays do not fit, or a score is NaN or infinite.

@@ -87,7 +87,7 @@ def selective(
         groups: (N,) lesion ids; None takes each picture as a lesion.
         n: Resamples.
         seed: The same seed draws the same lesions.
-        level: In (0, 1).
+        level: Coverage of the intervals, in (0, 1).
 
     Raises:
         DataError: As in `aurc`, or a lesion id is missing.

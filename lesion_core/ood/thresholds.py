@@ -50,7 +50,7 @@ def operating_point(
         correct: (N,) bool, whether the prediction of each is correct.
         kept_out: (M,) bool, the OOD pictures that are kept; M may be 0.
         groups: (N,) lesion ids for intervals over lesions; None takes each picture as a case.
-        level: Of the intervals, in (0, 1).
+        level: Coverage of the intervals, in (0, 1).
 
     Raises:
         DataError: The arrays do not fit, or a lesion id is missing.
@@ -73,7 +73,7 @@ def keep_share_threshold(scores: ArrayLike, share: float = 0.95) -> float:
 
     Args:
         scores: (N,) of in-distribution pictures that no other choice was made on.
-        share: In (0, 1].
+        share: Share of the images to keep, in (0, 1].
 
     Returns:
         One of the scores.

@@ -25,7 +25,7 @@ class Report:
     """What a report says.
 
     Attributes:
-        title: Of the picture.
+        title: The image's title.
         made: When, as text.
         answer: One sentence: the diagnosis or UNKNOWN.
         reason: Why it is rejected, or why not; may be empty.

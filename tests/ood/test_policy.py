@@ -113,13 +113,32 @@ def test_keeping_a_share_of_calibrate(key: str, share: float, small_run: Run, sc
     assert made.temperature == small_run.calibration.temperature and made.run == small_run.fingerprint
 
 
+@pytest.mark.parametrize("how", THRESHOLD_RULES)
+def test_the_conditions_of_a_rule_hold(small_run: Run, scorer: Scorer, how: str) -> None:
+    rule, goal = THRESHOLD_RULES[how], TuningGoal(threshold=0.4, error=0.5, confidence=0.5)
+    if rule.only_for is not None:
+        for key in set(SCORES) - {rule.only_for}:
+            with pytest.raises(ConfigError, match=rule.only_for):
+                tune(small_run, key, how, goal, scorer=scorer)
+    if rule.needs_validation:
+        with pytest.raises(ConfigError, match="Choose it on calibrate"):
+            tune(small_run, DEFAULT, how, goal, on="select", scorer=scorer)
+    if rule.by_hand:
+        with pytest.raises(ConfigError, match="number"):
+            tune(small_run, DEFAULT, how, TuningGoal(), scorer=scorer)
+    if not rule.from_data:
+        made = tune(small_run, rule.only_for or DEFAULT, how, goal, scorer=scorer)
+        other = tune(small_run, rule.only_for or DEFAULT, how, goal, on="select", scorer=scorer)
+        assert made.limits == other.limits and made.chosen_on == other.chosen_on == "published"
+
+
 def test_every_way_to_choose(small_run: Run, scorer: Scorer) -> None:
     calibrate = outputs_of(small_run, small_run.part("calibrate"))
-    for how in THRESHOLD_RULES:
+    for how, rule in THRESHOLD_RULES.items():
         for key in ("confidence", DEFAULT):
-            if how == "guarantee" or (how == "published" and key != "confidence"):
+            if rule.needs_validation or rule.only_for not in (None, key):
                 continue  # nine pictures promise nothing; the shipped run is asked in test_shipped
-            goal = TuningGoal(threshold=0.4) if how == "eye" else None
+            goal = TuningGoal(threshold=0.4) if rule.by_hand else None
             made = tune(small_run, key, how, goal, scorer=scorer)
             scores = scorer.all(calibrate, made.parts)
             assert made.how == how and made.kept_share == keeps(made, scores).mean()
