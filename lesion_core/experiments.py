@@ -148,6 +148,7 @@ def run_study(
     *,
     weights_folder: Path | None = None,
     on_variant: Callable[[str], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     **trainer_options: Any,
 ) -> pd.DataFrame:
     """Train and measure every variant.
@@ -161,6 +162,7 @@ def run_study(
         work: For checkpoints and the trainings' runs, of one data folder.
         weights_folder: Where a weights file named in the settings is.
         on_variant: Called with each variant's name before it starts.
+        on_note: Called with each sentence on what was left out of the data.
         trainer_options: Passed to Lightning's Trainer.
 
     Returns:
@@ -176,6 +178,9 @@ def run_study(
     """
     chosen = study(key)
     collection = collect(root, settings.split)
+    if on_note:
+        for note in collection.notes:
+            on_note(note)
     rows: list[pd.DataFrame] = []
     first: Run | None = None
     for name, variant in chosen.variants.items():

@@ -60,7 +60,7 @@ def draw() -> None:
             "start with `LESION_DATA` set to its folder.",
             icon=":material/info:",
         )
-    for note in notes:
+    for note in (*notes, *cached_images.left_out()):
         st.caption(f":material/info: {literal(note)}")
     draw_tabs(table, chosen)
     with st.expander("Where to get the data", expanded=not sets):

@@ -17,6 +17,7 @@ from app.dataset.facts import facts as count
 from app.state import OOD_SAMPLES, data_root
 from lesion_core.config import Preprocessing
 from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
+from lesion_core.data.catalog import left_out as left_out_of
 from lesion_core.data.samples import (
     Picture,
     Sample,
@@ -49,6 +50,17 @@ def data_sets() -> dict[str, Path]:
 @st.cache_data(show_spinner=False, max_entries=4)
 def _discover(root: Path) -> dict[str, Path]:
     return discover(root)
+
+
+def left_out() -> tuple[str, ...]:
+    """A sentence on each folder of the data folder that is not used."""
+    root = data_root()
+    return _left_out(root) if root else ()
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _left_out(root: Path) -> tuple[str, ...]:
+    return left_out_of(root)
 
 
 def catalog(layout: str) -> Catalog:

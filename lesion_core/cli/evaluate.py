@@ -136,15 +136,16 @@ def _score_again(
             "Copy the folder again, or give the data that it was trained on.",
         )
     listed = opened.predictions if kept else collection.table.rename(columns={"role": "split"})
-    notes = collection.compared(opened.name, listed)
+    differences = collection.compared(opened.name, listed)
     whole = set(listed["image_id"]) <= set(collection.table["image_id"])
     if detail and not whole:
         raise ConfigError(
-            " ".join(("--detail changes the run, and needs all its pictures.", *notes)),
+            " ".join(("--detail changes the run, and needs all its pictures.", *differences)),
             "Give all the data that it was trained and tested on.",
         )
     if not whole:
-        notes = (*notes, "The run stays as it is; what follows is of the test pictures that are here.")
+        differences = (*differences, "The run stays as it is; what follows is of the test pictures that are here.")
+    notes = (*collection.notes, *differences)
     if distributed.first():
         for note in notes:
             tell(note)

@@ -184,7 +184,7 @@ def explain(
     opened = open_run(run)
     listed = opened.predictions
     collection = collect(data, None, known=Manifest.of_run(listed))
-    for note in collection.compared(opened.name, listed):
+    for note in (*collection.notes, *collection.compared(opened.name, listed)):
         tell(note)
     table = collection.table
     test = table[(table["role"] == "test") & (table["dataset"] != OFFICIAL_TEST) & table["mask_path"].notna()]

@@ -190,7 +190,8 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
     from lesion_core.inference.segmenter import HIDES, UNCHANGED, count_changed, seen_in_training
 
     collection = collect(data, None, known=Manifest.of_run(run.masks))
-    for note in (*collection.notes, *(notes := collection.compared(run.name, run.masks, all_listed=False))):
+    notes = (*collection.notes, *collection.compared(run.name, run.masks, all_listed=False))
+    for note in notes:
         tell(note)
     with bar("Measuring") as progress:
         rows, counts = count_changed(run, collection.table, pictures, on_progress=progress)

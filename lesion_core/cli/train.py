@@ -177,5 +177,6 @@ def study(
         work,
         weights_folder=weights_folder,
         on_variant=lambda name: tell(f"Variant: {name}."),
+        on_note=tell,
     )
     say(f"The table is {write_study(key, Finding(table, chosen), folder)}.")

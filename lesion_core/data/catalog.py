@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesion_core.data.data_files import Files, fits, scan
-from lesion_core.data.pictures import is_hidden, is_picture, listing
+from lesion_core.data.pictures import is_hidden, is_picture, listing, ood_pictures
 from lesion_core.data.readers import ham10000, isic_archive, isic_challenges
 from lesion_core.data.readers.ham10000 import read_ham10000
 from lesion_core.data.readers.image_folder import folder_diagnosis, read_image_folder
@@ -207,6 +207,12 @@ def left_out(root: Path) -> tuple[str, ...]:
         read = whole or any(one.is_relative_to(folder) for one in found.values()) or fits(folder.name, (_INPUT_2019,))
         if not read and not deeper and any(map(is_picture, listing(folder))):
             notes.append(f"{_pictures_in(folder)} laid out as none of the known data sets, and not used.")
+    if (root / "ood").is_dir():
+        n = sum(map(is_picture, listing(root / "ood"))) - len(ood_pictures(root))
+        if n:
+            notes.append(
+                f"Pictures in the folder ood that are not used, as they do not lie in ood/<kind>/ directly: {n:,}."
+            )
     return tuple(notes)
 
 

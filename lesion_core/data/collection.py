@@ -99,8 +99,10 @@ def collect(
     table = table.assign(role=table["image_id"].map(roles["role"]), group=table["image_id"].map(roles["group"]))
     unseen = table[table["role"].isna()].drop(columns=["role", "group"]).reset_index(drop=True)
     table = table[table["role"].notna()].reset_index(drop=True)
-    official = _official_test(root)
-    if official is not None:
+    notes = [*catalog.notes]
+    if found := _official_test(root):
+        official, said = found
+        notes += said
         shared = set(official["image_id"]) & set(table["image_id"])
         if shared:
             raise DataError(
@@ -111,7 +113,7 @@ def collect(
     ood = _strangers(root, strangers)
     if near:
         ood = pd.concat([ood, near_pictures(table, near)], ignore_index=True)
-    return Collection(table, ood, manifest, unseen, tuple(catalog.notes))
+    return Collection(table, ood, manifest, unseen, tuple(dict.fromkeys(notes)))
 
 
 def check_pictures(
@@ -136,8 +138,8 @@ def check_pictures(
             on_progress(i + 1, len(paths))
 
 
-def _official_test(root: Path) -> pd.DataFrame | None:
-    """The ISIC 2018 Task 3 test set, if it is below `root`."""
+def _official_test(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]] | None:
+    """The ISIC 2018 Task 3 test set, if it is below `root`, and the notes of its data set."""
     folder = discover(root).get("isic2018_task3")
     if folder is None:
         return None
@@ -146,7 +148,8 @@ def _official_test(root: Path) -> pd.DataFrame | None:
     table = catalog.table[test & catalog.table["path"].notna() & catalog.table["diagnosis"].notna()]
     if table.empty:
         return None
-    return table.assign(dataset=OFFICIAL_TEST, role="test", group=table["lesion_id"].fillna(table["image_id"]))
+    own = table.assign(dataset=OFFICIAL_TEST, role="test", group=table["lesion_id"].fillna(table["image_id"]))
+    return own, catalog.notes
 
 
 def _strangers(root: Path, shipped: Path | None) -> pd.DataFrame:

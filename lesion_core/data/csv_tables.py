@@ -38,7 +38,7 @@ _MISSING = frozenset(
     | {f"not{word}" for word in ("available", "applicable", "known", "specified", "recorded", "given")}
 )
 """What stands for a missing value, small and without anything but letters and digits."""
-_SPREADSHEET_ERROR = re.compile(r"#(n/?[avd]|null|[^\W\d_/]+(/0)?[!?])( n/a)?", re.IGNORECASE)
+_SPREADSHEET_ERROR = re.compile(r"#(n/?[avd]|null|[¿¡]?[^\W\d_/]+(/0)?[!?])( n/a)?", re.IGNORECASE)
 """What a formula without a result leaves: #N/A, #REF!, #DIV/0!, #NAME?, in English or not (#NV, #BEZUG!)."""
 
 

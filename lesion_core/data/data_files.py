@@ -76,8 +76,10 @@ class Files:
         others = [table for table in self.tables if fits(table.name, patterns) and table not in used]
         if not others:
             return []
-        listed = some((f"{self.below_roots(table)} ({_rows(table)})" for table in others), 8)
-        return [f"Of {some(map(self.below_roots, used), 8)} there are further tables, which are not used: {listed}."]
+        listed = some((f"{self.below_roots(table)} ({_rows(table)})" for table in others), 8, 200)
+        return [
+            f"Of {some(map(self.below_roots, used), 8, 200)} there are further tables, which are not used: {listed}."
+        ]
 
     def found_twice(self, used: Iterable[str], name: str, what: str) -> list[str]:
         """A sentence on the files in use of whose id there are others, with how many are where.
@@ -93,16 +95,19 @@ class Files:
         taken = Counter(self._folder(path) for path in chosen)
         passed = Counter(self._folder(other) for path in chosen for other in self.spare[path])
         return [
-            f"{name}: {len(chosen):,} {what} were found more than once. Used are those in {_places(taken)}; "
+            f"{name}: {what} that were found more than once: {len(chosen):,}. Used are those in {_places(taken)}; "
             f"not used are those in {_places(passed)}."
         ]
 
     def below_roots(self, path: str | Path) -> str:
         """A path below the folder that was searched, for a sentence."""
         path = Path(path)
-        roots = [root.absolute() for root in (*self.roots, *self.image_roots, *self.mask_roots)]
-        root = next((root for root in roots if path.is_relative_to(root)), None)
-        return shown((path.relative_to(root.parent) if root else path).as_posix(), 100)
+        roots = list(dict.fromkeys(root.absolute() for root in (*self.roots, *self.image_roots, *self.mask_roots)))
+        for root in roots:
+            if path.is_relative_to(root):
+                path = path.relative_to(root if len(roots) == 1 and path != root else root.parent)
+                break
+        return shown(path.as_posix(), 150)
 
     def _folder(self, path: str) -> str:
         return self.below_roots(Path(path).parent)
@@ -174,9 +179,8 @@ def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Se
         return files
     used = len(unnamed.keys() & set(masks.values()))
     note = (
-        f"{len(unnamed):,} images are black and white alone: masks, not pictures "
-        f"({_places(Counter(files._folder(path) for path in unnamed))}). "
-        f"{used:,} of them are used as the masks of pictures."
+        f"Images that are black and white alone, and so masks and not pictures: {len(unnamed):,}, in "
+        f"{_places(Counter(files._folder(path) for path in unnamed))}; used as the masks of pictures: {used:,}."
     )
     return Files(**{**vars(files), "notes": (note,)})
 
@@ -215,7 +219,7 @@ def _stem(path: str) -> str:
 
 def _places(counts: Counter[str]) -> str:
     """Folders and how many files are in each, for a sentence."""
-    return some((f"{folder} ({n:,})" for folder, n in counts.most_common()), 4)
+    return some((f"{folder} ({n:,})" for folder, n in counts.most_common()), 4, 200)
 
 
 def _rows(table: Path) -> str:

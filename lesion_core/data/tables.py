@@ -154,10 +154,10 @@ def assemble(
     said += _disagreements(frame, name)
     if "path" not in frame:
         frame["path"] = keys.map(files.images.get)
-        said += files.found_twice(frame["path"].dropna(), name, "of the images")
+        said += files.found_twice(frame["path"].dropna(), name, "images")
         said += _unlisted(files, set(keys), name)
     frame["mask_path"] = keys.map((files.masks if masks is None else masks).get)
-    said += files.found_twice(frame["mask_path"].dropna(), name, "of the masks")
+    said += files.found_twice(frame["mask_path"].dropna(), name, "masks")
     text = {column: "str" for column in COLUMNS if column != "age"}
     table = frame[list(COLUMNS)].astype(text).sort_values("image_id", ignore_index=True)
     missing = tuple(table["image_id"][table["path"].isna()])
@@ -188,7 +188,7 @@ def _disagreements(frame: pd.DataFrame, name: str) -> list[str]:
     if wrong.empty:
         return []
     by_fact = ", ".join(f"{fact} in {int(n):,}" for fact, n in differ.sum().items() if n)
-    examples = some((f"{shown(str(lesion))} ({n:,} pictures)" for lesion, n in wrong.items()), 3)
+    examples = some((f"{shown(str(lesion))} ({n:,} pictures)" for lesion, n in wrong.items()), 3, 100)
     return [
         f"{name}: of {len(several):,} lesions with several pictures, {len(wrong):,} have pictures that disagree "
         f"({by_fact}), such as {examples}. Years may lie between pictures of a lesion, but an id that many share may "
@@ -200,7 +200,7 @@ def _unlisted(files: Files, listed: set[str], name: str) -> list[str]:
     """A sentence on pictures beside the tables that these do not list."""
     roots = tuple(f"{root.absolute().as_posix()}/" for root in files.roots)
     n = sum(path.startswith(roots) for key, path in files.images.items() if key not in listed)
-    return [f"{name}: {n:,} pictures beside the tables are not listed in them, and not used."] if n else []
+    return [f"{name}: pictures that no table lists, and that are not used: {n:,}."] if n else []
 
 
 def _ages(frame: pd.DataFrame, name: str, notes: list[str]) -> pd.Series[float]:

@@ -88,6 +88,22 @@ def test_a_data_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatc
     assert "no-such-folder" in text(app)
 
 
+def test_what_is_left_out_of_the_data_is_told(
+    monkeypatch: pytest.MonkeyPatch, data_root: Path, runs_root: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(data_root, tmp_path / "data"))
+    images = root / "synthetic" / "HAM10000_images"
+    for folder in (root / "more _of_ them", root / "synthetic" / "twice"):
+        folder.mkdir()
+        for picture in sorted(images.iterdir())[:3]:
+            shutil.copy(picture, folder)
+    monkeypatch.setenv("LESION_RUNS", str(runs_root))
+    monkeypatch.setenv("LESION_DATA", str(root))
+    shown = text(open_page("dataset", data="ham10000"))
+    assert "(3 pictures) is laid out as none of the known data sets" in shown
+    assert "images that were found more than once: 3" in shown and "twice (3)" in shown
+
+
 def test_a_broken_run_is_reported_and_the_others_are_offered(
     monkeypatch: pytest.MonkeyPatch, run_copy: Path, tmp_path: Path
 ) -> None:

@@ -204,7 +204,7 @@ def test_only_the_test_part_is_the_official_test_set(tmp_path: Path) -> None:
         one_hot(root / f"ISIC2018_Task3_{part}_GroundTruth.csv", HAM10000, dict.fromkeys(ids, "MEL"))
         pictures(root / f"ISIC2018_Task3_{part}_Input", [f"{name}.jpg" for name in ids])
     official = _official_test(tmp_path)
-    assert official is not None and official["image_id"].tolist() == ["ISIC_24"]
+    assert official is not None and official[0]["image_id"].tolist() == ["ISIC_24"]
     (root / "ISIC2018_Task3_Test_GroundTruth.csv").unlink()
     assert _official_test(tmp_path) is None
 

@@ -44,7 +44,7 @@ def read_image_folder(files: Files) -> Catalog:
     notes = []
     if outside.any():
         where = counted(folders[outside].map(files.below_roots).astype("str"), 4)
-        notes.append(f"{int(outside.sum()):,} images in no folder of a diagnosis are not used: {where}.")
+        notes.append(f"Images that are in no folder of a diagnosis, and not used: {int(outside.sum()):,}, in {where}.")
     paths, inside = paths[~outside], inside[~outside]
     datasets = inside.map(lambda folder: _relative(folder.parent, files)).astype("str")
     if len(datasets.unique()) > 1:

@@ -1,0 +1,60 @@
+"""What was left out of the data reaches whoever starts a command that reads it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lesion_core.errors import DataError
+from lesion_core.runs.classifier import Run
+
+NOTE = "The folder second set (3 pictures) is laid out as none of the known data sets"
+
+
+@pytest.fixture
+def with_more(data_root: Path, tmp_path: Path) -> Path:
+    """The synthetic data, and three pictures in a folder that is not a data set."""
+    root = Path(shutil.copytree(data_root, tmp_path / "data"))
+    (root / "second set").mkdir()
+    for picture in sorted((data_root / "synthetic" / "HAM10000_images").iterdir())[:3]:
+        shutil.copy(picture, root / "second set")
+    return root
+
+
+def test_evaluate_and_explain_tell_what_was_left_out(
+    call: Any, run_copy: Path, segmenter_copy: Path, with_more: Path
+) -> None:
+    code, out, err = call("evaluate", run_copy, "--data", with_more, "--json", "--resamples", 100)
+    assert code == 0 and NOTE in err and NOTE in " ".join(json.loads(out)["notes"])
+    code, _, err = call("explain", run_copy, "--data", with_more, "--most", 2)
+    assert code == 0 and NOTE in err
+    options = ("--changed", "--resamples", 100, "--json")
+    code, out, err = call("segment", "evaluate", segmenter_copy, "--data", with_more, *options)
+    assert code == 0 and NOTE in err and NOTE in " ".join(json.loads(out)["notes"])
+
+
+@pytest.mark.parametrize(
+    ("command", "work"),
+    [
+        (["train", "--architecture", "resnet10", "--size", 32], "lesion_core.training.classifier.fit"),
+        (["segment", "train"], "lesion_core.training.segmenter.fit_segmenter"),
+        (["study", "leakage"], "lesion_core.experiments._trained"),
+    ],
+)
+def test_trainings_tell_what_was_left_out_before_they_begin(
+    call: Any, small_run: Run, with_more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Any, work: str
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise DataError("Enough.")
+
+    monkeypatch.setattr(work, stop)
+    if command[0] == "study":
+        where = ["--settings", small_run.folder / "config.json", "--out", tmp_path / "studies"]
+    else:
+        where = ["--runs", tmp_path / "runs"]
+    code, out, err = call(*command, "--data", with_more, "--work", tmp_path / "work", *where)
+    assert code == 1 and out == "" and NOTE in err and err.strip().endswith("Enough.")
