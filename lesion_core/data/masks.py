@@ -78,10 +78,12 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
 
 
 _BYTES = 4096, 0.15
-"""What a mask's compressed file needs at most: bytes, and bytes per pixel. A photograph of skin takes more."""
-_EDGE = 32, 0.02
+"""What a mask's compressed file needs at most: bytes, and bytes per pixel. Most photographs of skin take more."""
+_SMEARED = 32, 0.02
 """How far from black and white the levels of a JPEG's mask may be, and the share of its pixels that may be further:
 those that the compression smears."""
+_SMALL = 2**20
+"""Pixels up to which no file, whatever is in it, is costly to decode."""
 
 
 def looks_like_mask(path: Path) -> bool:
@@ -91,15 +93,18 @@ def looks_like_mask(path: Path) -> bool:
     """
     try:
         with Image.open(path, formats=list(SIGNATURES)) as file:
-            pixels, kind = file.width * file.height, file.format
-        if kind not in ("BMP", "TIFF") and path.stat().st_size > _BYTES[0] + _BYTES[1] * pixels:
-            return False
-        image = decode(path)
+            kind, pixels = file.format, file.width * file.height
+            if kind not in ("BMP", "TIFF") and path.stat().st_size > _BYTES[0] + _BYTES[1] * pixels:
+                return False
+            plain = file.mode in ("1", "L", "P", "RGB") and kind != "TIFF" and pixels <= _SMALL
+            image = file.convert("RGB") if plain else Image.fromarray(decode(path))
     except (ImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
-    grey = image[:, :, 0]
-    if (image != grey[:, :, None]).any():
-        return False
-    if kind not in ("JPEG", "MPO"):
-        return len(np.unique(grey)) <= 2
-    return float(((grey > _EDGE[0]) & (grey < 255 - _EDGE[0])).mean()) <= _EDGE[1]
+    if kind in ("JPEG", "MPO"):
+        far, share = _SMEARED
+        if sum(image.convert("L").histogram()[far + 1 : 255 - far]) > share * pixels:
+            return False
+        levels = np.asarray(image)
+        return bool((levels == levels[:, :, :1]).all())
+    colours = image.getcolors(2)
+    return colours is not None and all(isinstance(one, tuple) and len(set(one)) == 1 for _, one in colours)
