@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lesion_core.errors import ConfigError
+from lesion_core.foreign_text import shown
 
 Role = Literal["train", "select", "calibrate", "test"]
 """What a picture is for: train; select (early stopping, model choice); calibrate (temperature, thresholds);
@@ -25,8 +26,8 @@ Side = Annotated[int, Field(ge=16, le=1024)]
 def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, one sentence that begins with the field."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the whole"
-    return f"{where}: {first['msg']}."
+    where = ".".join(shown(str(part)) for part in first["loc"]) or "the whole"
+    return f"{where}: {shown(first['msg'], 200)}."
 
 
 class Settings(BaseModel):
