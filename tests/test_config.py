@@ -137,13 +137,7 @@ def test_defaults_are_within_their_own_limits() -> None:
 @pytest.mark.parametrize("long", ["x" * 10**6, "\x1b]0;title\x07" * 1000, "\u202e\n" * 1000, "name " * 10**4])
 def test_foreign_text_in_a_sentence_on_settings_is_short_and_harmless(long: str) -> None:
     settings = json.loads(RUN.to_json())
-    model = settings["model"]
-    for changes in (
-        {long: 1},
-        {"model": {**model, long: 1}},
-        {"model": {**model, "architecture": long}},
-        {"name": long},
-    ):
+    for changes in ({long: 1}, {"model": {**settings["model"], long: 1}}, {"training": {"seed": long}}):
         with pytest.raises(ConfigError) as caught:
             RunSettings.from_json(json.dumps({**settings, **changes}), "mine.json")
         assert len(str(caught.value)) < 500 and str(caught.value).isprintable()
