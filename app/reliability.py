@@ -29,12 +29,12 @@ def show_calibration(run: Run, data: EvaluationData, source: str) -> None:
         st.metric(
             "Temperature",
             f"{run.calibration.temperature:.2f}",
-            help="Divides the logits; over 1 the model was too sure, under 1 not sure enough.",
+            help="Divides the logits; over 1 the model was overconfident, under 1 underconfident.",
         )
         st.metric("Calibration error before", f"{before.error:.3f}")
         st.metric("Calibration error after", f"{after.error:.3f}")
     st.caption(
-        "On the diagonal a confidence of 80 % is right 80 % of the time; under it the model is too sure. "
-        f"{source}. The temperature was fitted on the calibrate split (n = {run.calibration.n:,}); bars: "
-        "95 % intervals over lesions."
+        "On the diagonal a confidence of 80 % is right 80 % of the time; under it the model is overconfident. "
+        f"{source}. The temperature was fitted on the calibration set (n = {run.calibration.n:,}); bars: "
+        "95 % confidence intervals over lesions."
     )
