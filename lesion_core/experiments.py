@@ -104,13 +104,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
     ),
     "leakage": Experiment(
-        "What does it buy to test on lesions that were trained on?",
-        "The same training twice. Split by image, other pictures of a test lesion are in train, as in many published "
-        "figures; the official test set shows what is left of the difference on new lesions.",
+        "How much does testing on training lesions inflate the result?",
+        "The same training twice. Split by image, other images of a test lesion are in the training set, as in many "
+        "published figures; the official test set shows what is left of the difference on new lesions.",
         {"lesion": Variant("split by lesion"), "image": Variant("split by image", by_image=True)},
     ),
     "files": Experiment(
-        "What does a file betray?",
+        "Can a model tell the archive from the file?",
         "The same training twice. Data sets differ in the size and compression of their files and in the diagnoses "
         "that they hold, so a model can take one for the other; equal detail takes that sign away.",
         {
@@ -120,8 +120,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "left_out": Experiment(
         "Does a model notice a diagnosis that it was never taught?",
-        "One training without vascular lesions and dermatofibromas. All pictures of the two are then strangers: each "
-        "row is a score, and how many of them it turns away where it keeps 95 % of calibrate.",
+        "One training without vascular lesions and dermatofibromas. All images of the two are then new to it: each row "
+        "is a score, and how many of them it rejects where it keeps 95 % of the calibration set.",
         {"left_out": Variant("without VASC and DF")},
         left_out=("VASC", "DF"),
     ),

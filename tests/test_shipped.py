@@ -181,11 +181,11 @@ def test_the_docs_say_what_leakage_buys(view: str, metric: str, start: str) -> N
 @pytest.mark.parametrize(
     ("share", "key", "name"),
     [
-        (0.95, DEFAULT, "Unsure or strange (the policy)"),
+        (0.95, DEFAULT, "Unsure or unusual (the policy)"),
         (0.95, "layer3_residual", "Residual of layer 3"),
         (0.95, "vim", "Virtual logit (ViM)"),
         (0.95, "confidence", "Confidence, as published"),
-        (0.99, DEFAULT, "Unsure or strange"),
+        (0.99, DEFAULT, "Unsure or unusual"),
         (0.99, "layer3_residual", "Residual of layer 3"),
         (0.99, "residual", "Residual (penultimate features)"),
     ],

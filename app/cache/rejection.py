@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app.cache.runs import BOTH, BY_FINGERPRINT, predict, scorer
-from app.out_of_distribution.rejection import line
+from app.out_of_distribution.line import line_bins
 from app.widgets.threshold import Mark, ThresholdBins
 from lesion_core.analysis.conformal import Conformal, calibrate_sets, evaluate_sets
 from lesion_core.imaging.arrays import Pixels
@@ -30,7 +30,7 @@ def judged(run: Run, key: str) -> EvaluatedScore:
 
 @st.cache_data(show_spinner=False, max_entries=32, hash_funcs=BY_FINGERPRINT)
 def _threshold_bins(run: Run, key: str, split: str, marks: tuple[Mark, ...]) -> ThresholdBins:
-    return line(judged(run, key), split, marks)
+    return line_bins(judged(run, key), split, marks)
 
 
 def bins(run: Run, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...] = ()) -> ThresholdBins:

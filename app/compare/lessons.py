@@ -20,13 +20,13 @@ DRAWN = {
 }
 """View and metric to a name: what the chart shows."""
 
-SEVERAL = {("several", "accuracy"): "Accuracy, lesions with several pictures"}
-"""What the chart shows first where lesions were trained on: there the pictures `SEEN`, and `UNSEEN` of the others."""
+SEVERAL = {("several", "accuracy"): "Accuracy, lesions with several images"}
+"""What the chart shows first where lesions were trained on: there the images `SEEN`, and `UNSEEN` of the others."""
 
 EVALUATION_SETS = {
     "test": "own test split",
-    SEEN: "of it, other pictures of the lesion in train",
-    UNSEEN: "of it, lesions with several pictures, none in train",
+    SEEN: "of it, other images of the lesion in train",
+    UNSEEN: "of it, lesions with several images, none in train",
     "ham10000": "HAM10000 part",
     "binary": "benign or malignant",
     "isic2018": "official ISIC 2018 set",
@@ -66,20 +66,20 @@ def lessons() -> None:
                 ),
                 config={"displayModeBar": False},
                 key=f"lesson-{key}",
-                alt=f"{entry.question} A dot a training, with its interval.",
+                alt=f"{entry.question} A dot per training, with its interval.",
             )
         with right:
             for sentence in said(found.table, names):
                 st.markdown(sentence)
         if key == "imbalance":
-            st.dataframe(recall_table(found.table, names), alt="Recall of each diagnosis. A row a training.")
-            st.caption("Recall of each diagnosis on the own test split, with its number of pictures.")
+            st.dataframe(recall_table(found.table, names), alt="Recall of each diagnosis. A row per training.")
+            st.caption("Recall of each diagnosis on the own test split, with its number of images.")
         st.caption(
-            f"Further right is better; bars are 95 % intervals by lesion. {entry.description} One training each: "
-            f"another seed moves the dots too, which the bars do not show. {budget(found.settings)}"
+            f"Further right is better; bars are 95 % confidence intervals over lesions. {entry.description} One "
+            f"training each: another seed moves the dots too, which the bars do not show. {budget(found.settings)}"
         )
         with st.expander("All figures"):
-            st.dataframe(study_table(key, found.table), alt=f"{entry.question} A column a training.")
+            st.dataframe(study_table(key, found.table), alt=f"{entry.question} A column per training.")
 
 
 def budget(settings: RunSettings) -> str:
@@ -120,7 +120,7 @@ def _by_place(table: pd.DataFrame) -> dict[tuple[str, str, str, str], Interval]:
 
 
 def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
-    """What the figures say: where lesions were trained on, what that did; then a sentence a variant but the first."""
+    """What the figures say: where lesions were trained on, what that did; then a sentence per variant but the first."""
     found = _by_place(table)
     first, *others = names
     sentences = []
@@ -134,19 +134,19 @@ def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
             n = next((f.n_images for f in less.values() if f), 0)
             own = found.get((variant, view, "", COMPARED[0]))
             where = (
-                f"the {n:,} pictures that are in both test splits"
+                f"the {n:,} images that are in both test splits"
                 if own and own.n_images != n
                 else f"the {EVALUATION_SETS[view]} (n {n:,})"
             )
             if told:
                 parts.append(f"on {where} {', '.join(told)}")
         if parts:
-            sentences.append(f"**{names[variant]}** less *{names[first]}*: {'; '.join(parts)}.")
+            sentences.append(f"**{names[variant]}** minus *{names[first]}*: {'; '.join(parts)}.")
     return [*_said_of_lesions_in_train(found, names), *sentences]
 
 
 def _said_of_lesions_in_train(found: dict[tuple[str, str, str, str], Interval], names: dict[str, str]) -> list[str]:
-    """What each variant's authors would report, and what is right of lesions with several pictures; or nothing."""
+    """What each variant's authors would report, and what is right of lesions with several images; or nothing."""
     if all(view != SEEN for _, view, _, _ in found):
         return []
     reported = [
@@ -158,16 +158,16 @@ def _said_of_lesions_in_train(found: dict[tuple[str, str, str, str], Interval], 
     for variant, name in names.items():
         parts = [
             f"{percent(f.value)} ({percent(f.low)} to {percent(f.high)}, n {f.n_images:,}) of those with {where}"
-            for view, where in ((SEEN, "other pictures in train"), (UNSEEN, "none in train"))
+            for view, where in ((SEEN, "other images in train"), (UNSEEN, "none in train"))
             if (f := found.get((variant, view, "", "accuracy")))
         ]
         if parts:
-            apart.append(f"**{name}**, lesions with several pictures: right are {', and '.join(parts)}.")
+            apart.append(f"**{name}**, lesions with several images: right are {', and '.join(parts)}.")
     return apart
 
 
 def recall_table(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
-    """Each diagnosis' recall on the own test split as text, a row a variant, a column a diagnosis with its n."""
+    """Each diagnosis' recall on the own test split as text, a row per variant, a column per diagnosis with its n."""
     shown: dict[str, dict[str, str]] = {name: {} for name in names.values()}
     for (variant, view, code, metric), found in _by_place(table).items():
         if (view, metric) == ("test", "sensitivity"):
@@ -176,15 +176,15 @@ def recall_table(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 
 
 def study_table(key: str, table: pd.DataFrame) -> pd.DataFrame:
-    """The figures as text, a column a variant.
+    """The figures as text, a column per variant.
 
     Args:
         key: Of `EXPERIMENTS`.
         table: `studies.COLUMNS`.
 
     Returns:
-        A row a figure: `METRICS` in every view of `EVALUATION_SETS`, and where ways with rare classes are compared also
-        each class's recall; cells are the value, its interval and n, or "none".
+        A row per figure: `METRICS` in every view of `EVALUATION_SETS`, and where ways with rare classes are compared
+        also each class's recall; cells are the value, its interval and n, or "none".
     """
     shown = {view: where for view, where in EVALUATION_SETS.items() if key == "leakage" or view not in (SEEN, UNSEEN)}
     wanted = [

@@ -1,4 +1,4 @@
-"""Tabs of the page: pictures near the line, calibration, sets of diagnoses, and the policy to save."""
+"""Tabs of the page: images near the threshold, calibration, sets of diagnoses, and the policy to save."""
 
 from __future__ import annotations
 
@@ -12,74 +12,81 @@ from app.cache import rejection as rejections
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
 from app.components import link_to
-from app.figures.style import percent
+from app.figures.style import ROLE_NAMES, percent
+from app.foreign_text import literal
+from app.out_of_distribution.line import KEPT, OWN, PUBLISHED, Line
+from app.out_of_distribution.score_tables import policy_json
 from app.reliability import show_calibration
-from lesion_core.ood.evaluation import EvaluatedScore
-from lesion_core.ood.policy import Policy, PolicyFile, write_policy
-from lesion_core.ood.scores import PUBLISHED_CONFIDENCE, SCORES
+from lesion_core.data.samples import Sample
+from lesion_core.foreign_text import visible
+from lesion_core.ood.policy import Policy, write_policy
+from lesion_core.ood.scores import SCORES
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
 
-KEPT, PUBLISHED, OWN = "95 % of calibrate kept", f"{PUBLISHED_CONFIDENCE:g}, as published", "the run's own"
-BORDER = 6  # pictures on each side of the line
+BORDER = 6  # images on each side of the line
 
 
-def policy_file(policy: Policy) -> str:
-    return PolicyFile(policy=policy, check=policy.fingerprint()).to_json()
-
-
-def calibration(run: Run) -> None:
+def draw_calibration(run: Run) -> None:
     """Whether a confidence means what it says."""
     data = cached_results.answers(run, "test")
     if data is not None:
-        show_calibration(run, data, f"Test split, n = {len(data.truth):,}")
+        show_calibration(run, data, f"Test set, n = {len(data.truth):,} images")
 
 
-def borderline(run: Run, judged: EvaluatedScore, table: pd.DataFrame, at: float, split: str) -> None:
-    """Pictures just on either side of the line."""
+def draw_near(run: Run, line: Line) -> None:
+    """Images just on either side of the threshold."""
     root = state.data_root()
-    with st.spinner("Looking for the pictures …", show_time=True):
+    with st.spinner("Looking for the images …", show_time=True):
         here = cached_images.all_real_samples(root) if root else {}
     shipped = {s.id: s for s in cached_images.samples(run, root).values() if s.origin == "stranger"}
-    names = judged.strangers["image_id"].str.split("/")
-    strangers = judged.strangers.assign(
-        id="stranger-" + names.str[-1].where(judged.strangers["source"] == "ood_samples", names.str.join("-"))
+    table, strangers = line.table, line.judged.strangers
+    names = strangers["image_id"].str.split("/")
+    strangers = strangers.assign(
+        id="stranger-" + names.str[-1].where(strangers["source"] == "ood_samples", names.str.join("-")),
+        description=strangers["kind"].astype(str),
     )
-    for title, rows, known in (
-        ("Dermoscopy", table.assign(id=table["image_id"]), here),
-        ("No lesion", strangers, here | shipped),
-    ):
-        beyond = judged.rejected(rows["shown"], at)
+    table = table.assign(id=table["image_id"], description=table["diagnosis"] + ", answer " + table["answer"])
+    for title, rows, known in (("Dermoscopy", table, here), ("Non-lesion images", strangers, here | shipped)):
+        beyond = line.judged.rejected(rows["shown"], line.at)
         for words, side in (("just rejected", beyond), ("just answered", ~beyond)):
-            near = rows[side].assign(distance=(rows["shown"][side] - at).abs()).nsmallest(BORDER, "distance")
+            near = rows[side].assign(distance=(rows["shown"][side] - line.at).abs()).nsmallest(BORDER, "distance")
             st.markdown(f"**{title}, {words}**")
             if near.empty:
                 st.caption("None.")
-                continue
             for column, row in zip(st.columns(BORDER), near.to_dict("records"), strict=False):
                 with column:
-                    seen = title == "Dermoscopy"
-                    description = f"{row['diagnosis']}, answer {row['answer']}" if seen else row["kind"]
-                    if row["id"] in known:
-                        st.image(
-                            cached_images.thumbnail(known[row["id"]]),
-                            width="stretch",
-                            alt=f"{row['image_id']}, {description}",
-                        )
-                        link_to(
-                            "analyse", f"{row['shown']:.3f}", ":material/search:", image=str(row["id"]), run=run.name
-                        )
-                    else:
-                        st.markdown(f"{row['shown']:.3f}")
-                    st.caption(f"{description}  \n{row['image_id']}")
+                    draw_neighbour({str(name): value for name, value in row.items()}, known, run.name)
     st.caption(
-        f"The nearest to the line on each side, {split} split; the number is the quantity on its axis. Pictures "
-        "show where they are on this machine."
+        f"The nearest to the threshold on each side, {ROLE_NAMES[line.split]}; the number is the quantity on its axis. "
+        "Images show where they are on this machine."
     )
 
 
-def sets_of_diagnoses(run: Run) -> None:
+def draw_neighbour(row: dict[str, object], known: dict[str, Sample], run_name: str) -> None:
+    """One image: itself where it is here, its value, and what it is.
+
+    Args:
+        row: id, image_id, description, shown.
+        known: The images that are on this machine, by id.
+        run_name: For the link to the page Analyse.
+    """
+    name, description, value = str(row["id"]), str(row["description"]), f"{row['shown']:.3f}"
+    image_id = str(row["image_id"])
+    if name in known:
+        st.image(
+            cached_images.thumbnail(known[name]),
+            width="stretch",
+            alt=f"{visible(image_id)}, {visible(description)}",
+        )
+        link_to("analyse", value, ":material/search:", image=name, run=run_name)
+    else:
+        st.markdown(value)
+    st.caption(f"{literal(description)}  \n{literal(image_id)}")
+
+
+def draw_sets(run: Run) -> None:
     """The other answer than UNKNOWN: a set that holds the truth with a chosen chance."""
     with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
         level = st.slider(
@@ -92,55 +99,60 @@ def sets_of_diagnoses(run: Run) -> None:
             "diagnosis": table["diagnosis"],
             "n": table["n"],
             "holds the truth": [
-                f"{percent(r['covered'])} ({100 * r['low']:.0f} to {100 * r['high']:.0f})"
-                for r in table.to_dict("records")
+                f"{percent(covered)} ({100 * low:.0f} to {100 * high:.0f})"
+                for covered, low, high in zip(table["covered"], table["low"], table["high"], strict=True)
             ],
             "diagnoses in a set": table["size"].round(2),
             "just one": [percent(v) for v in table["one"]],
             "empty": [percent(v) for v in table["none"]],
-            "promise": ["" if p else "too few calibration pictures: always in the set" for p in table["promised"]],
+            "guarantee": ["holds" if p else "too few images: always in the set" for p in table["promised"]],
         }
     )
     st.dataframe(shown, hide_index=True, height=350, alt="What conformal sets hold, by diagnosis")
     st.caption(
-        "Conformal prediction, learned on calibrate and shown on test, one picture a lesion in both. The "
-        "promise is for pictures like these: not for other clinics, not for what is no lesion; and strictly "
-        "for probabilities that calibrate had no part in: one number, the temperature, was fitted on it. "
-        "Without the switch it is kept on average, and rare diagnoses may be left out far more often. *Analyse* "
-        "shows the set of one picture."
+        "Conformal prediction, learned on the calibration set and shown on the test set, one image per lesion in both. "
+        "The guarantee holds for images like these, not for other clinics and not for images without a lesion; and "
+        "strictly for probabilities that the calibration set had no part in: one number, the temperature, was fitted "
+        "on it. Without the switch it holds on average, and rare diagnoses may be left out far more often. *Analyse* "
+        "shows the set of one image."
     )
 
 
-def save(
-    run: Run, judged: EvaluatedScore, key: str, at: float, named: str | None, moved_on: str, own_policy: Policy | None
-) -> None:
+def policy_of_line(run: Run, line: Line) -> Policy:
+    """The threshold of the page as a policy: by the rule of the mark that it stands on, or set by hand."""
+    if line.mark == OWN and line.own_policy:
+        return line.own_policy
+    how = {KEPT: "keep", PUBLISHED: "published"}.get(line.mark or "", "eye")
+    goal = TuningGoal(threshold=line.measure.from_display(line.at)) if how == "eye" else TuningGoal()
+    return tune(run, line.judged.key, how, goal, scorer=cached_runs.scorer(run))
+
+
+def draw_save(run: Run, line: Line) -> None:
     """Write the threshold down as a policy."""
-    if not named and moved_on != "calibrate":
+    if not line.honest:
         st.error(
-            "This threshold was moved while looking at test, so test flatters it: it is not saved. Choose "
-            "*Calibrate, to choose* above, and set the line there.",
+            "This threshold was chosen on the test set, where it looks better than it is: it is not saved. Choose "
+            "*Calibration set, to choose* above, and set the line there.",
             icon=":material/block:",
         )
         return
-    how, goal = "eye", TuningGoal(threshold=judged.measure.from_display(at))
-    if named == KEPT:
-        how, goal = "keep", TuningGoal()
-    elif named == PUBLISHED:
-        how, goal = "published", TuningGoal()
-    policy = own_policy if named == OWN and own_policy else tune(run, key, how, goal, scorer=cached_runs.scorer(run))
-    st.markdown(policy.chosen)
+    policy = policy_of_line(run, line)
+    st.markdown(literal(policy.chosen))
     st.dataframe(
         pd.DataFrame(
             [
                 {
                     "score": SCORES[limit.score].name,
                     "limit": SCORES[limit.score].to_display(limit.threshold),
-                    "calibrate within it": percent(limit.kept_share if limit.kept_share is not None else np.nan, 1),
+                    "calibration set within it": percent(
+                        limit.kept_share if limit.kept_share is not None else np.nan, 1
+                    ),
                 }
                 for limit in policy.limits
             ]
         ),
         hide_index=True,
+        alt="The limits of the policy",
     )
     with st.container(horizontal=True):
         if st.button("Use it on the page Analyse", icon=":material/check:", help="For this visit, on your screen."):
@@ -148,7 +160,7 @@ def save(
             st.toast("Analyse obeys it until you close this page.")
         st.download_button(
             "policy.json",
-            policy_file(policy),
+            policy_json(policy),
             "policy.json",
             "application/json",
             on_click="ignore",
@@ -158,6 +170,6 @@ def save(
             write_policy(policy, run.folder / "policy.json")
             st.toast("Saved: everybody's answers obey it now.")
     st.caption(
-        "`python -m lesion_core predict PICTURES --run RUN --policy policy.json` obeys the file; another run "
-        "refuses it. Saving for everybody is possible where the server was started with `-- --save-policies`."
+        "`python -m lesion_core predict IMAGES --run RUN --policy policy.json` obeys the file; another run refuses it. "
+        "Saving for everybody is possible where the server was started with `-- --save-policies`."
     )

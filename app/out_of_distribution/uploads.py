@@ -1,4 +1,4 @@
-"""Pictures that a visitor drops on the page Out of distribution: in memory for the visit, counted in no figure."""
+"""Images that a visitor drops on the page Out of distribution: in memory for the visit, counted in no figure."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def uploader() -> str:
 
 
 def forget_pictures() -> None:
-    """The visitor's pictures, and the uploader's own copies."""
+    """The visitor's images, and the uploader's own copies."""
     st.session_state[state.OWN_PICTURES] = {}
     st.session_state["ood_forgotten"] = st.session_state.get("ood_forgotten", 0) + 1
 
 
 def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
-    """Title, answer and value of the visitor's own pictures, which stay for the visit whatever tab is open."""
+    """Title, answer and value of the visitor's own images, which stay for the visit whatever tab is open."""
     kept = st.session_state.setdefault(state.OWN_PICTURES, {})
     files = st.session_state.get(uploader()) or []
     if len(files) > MOST_PICTURES:
         st.info(
-            f"The first {MOST_PICTURES} of {len(files)} pictures are looked at; drop the others after them.",
+            f"The first {MOST_PICTURES} of {len(files)} images are looked at; drop the others after them.",
             icon=":material/info:",
         )
     for file in files[:MOST_PICTURES]:
         if (run.fingerprint, file.file_id) not in kept:
             if len(kept) >= 3 * MOST_PICTURES:
                 st.info(
-                    f"{len(kept)} pictures are kept already: *Forget them* before you drop more.",
+                    f"{len(kept)} images are kept already: *Forget them* before you drop more.",
                     icon=":material/info:",
                 )
                 break
@@ -63,10 +63,10 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
     ]
 
 
-def show_uploads(uploaded: list[tuple[str, str, float]], judged: EvaluatedScore, at: float) -> None:
-    """Where a visitor drops pictures, and what became of them."""
+def draw_uploads(uploaded: list[tuple[str, str, float]], judged: EvaluatedScore, at: float) -> None:
+    """Where a visitor drops images, and what became of them."""
     st.file_uploader(
-        f"Your own pictures, up to {MOST_PICTURES} at a time: each is a mark on the axis of the strangers",
+        f"Your own images, up to {MOST_PICTURES} at a time: each is a mark on the axis of the non-lesion images",
         key=uploader(),
         accept_multiple_files=True,
         type=UPLOAD_TYPES,
@@ -78,7 +78,7 @@ def show_uploads(uploaded: list[tuple[str, str, float]], judged: EvaluatedScore,
                 pd.DataFrame(
                     [
                         {
-                            "picture": name,
+                            "image": name,
                             "answer": "UNKNOWN" if out else code,
                             "most probable": code,
                             judged.measure.quantity.rstrip(","): round(value, 4),
@@ -88,6 +88,7 @@ def show_uploads(uploaded: list[tuple[str, str, float]], judged: EvaluatedScore,
                 )
             ),
             hide_index=True,
+            alt="Your images, their answers and their values",
         )
         st.button("Forget them", on_click=forget_pictures)
     st.caption("They stay in memory for this visit, never on disk, and are counted in no figure.")

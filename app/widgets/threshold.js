@@ -119,7 +119,7 @@ class ThresholdLine {
     for (const value of this.bins.own) {
       const x = this.x(Math.min(Math.max(value, this.low), this.high));
       const tick = node(svg, 'path', { d: `M${x} ${bottom} l-6 -11 h12 z`, class: 'own' });
-      node(tick, 'title', {}, `your picture: ${this.shown(value)}`);
+      node(tick, 'title', {}, `your image: ${this.shown(value)}`);
     }
     const step = niceStep(this.high - this.low, Math.max(3, this.width / 90));
     for (const value of ticks(this.low, this.high, step)) {
@@ -127,7 +127,7 @@ class ThresholdLine {
     }
     node(svg, 'text', { x: LEFT + this.width / 2, y: bottom + 40, 'text-anchor': 'middle' }, quantity);
     svg.setAttribute('aria-label', `Two histograms over one axis, ${quantity}: dermoscopy answered right `
-      + `(${count(this.right.n)}) and wrong (${count(this.wrong.n)}), and pictures that are no lesion `
+      + `(${count(this.right.n)}) and wrong (${count(this.wrong.n)}), and non-lesion images `
       + `(${count(this.strange.n)}). The threshold goes through both.`);
     this.drawWords();
     for (const [i, name] of ['upper', 'lower'].entries()) {
@@ -187,8 +187,8 @@ class ThresholdLine {
     };
     fill(this.find('.legend.upper'), 'Dermoscopy', [['right', `answered right, n ${count(this.right.n)}`],
                                                     ['open', `answered wrong, n ${count(this.wrong.n)}`]]);
-    fill(this.find('.legend.lower'), 'Strangers',
-         [['strange', `pictures that are no lesion, n ${count(this.strange.n)}`]]);
+    fill(this.find('.legend.lower'), 'Non-lesion images',
+         [['strange', `n ${count(this.strange.n)}`]]);
     this.find('.legend.upper').style.top = '0px';
     this.find('.legend.lower').style.top = `${this.panels[1][0] - LEGEND}px`;
     const [rejected, kept] = ['rejected: a person looks', 'kept: the model answers'];
@@ -196,7 +196,7 @@ class ThresholdLine {
     this.find('.word.high').textContent = reject === 'under' ? `${kept} →` : `${rejected} →`;
     this.words = ['low', 'high'].map((side) => this.find(`.word.${side}`).offsetWidth);
     const empty = this.find('.empty');
-    empty.textContent = this.strange.n ? '' : 'No strangers in this run.';
+    empty.textContent = this.strange.n ? '' : 'No non-lesion images in this run.';
     empty.style.left = `${LEFT + this.width / 2}px`;
     empty.style.top = `${(this.panels[1][0] + this.panels[1][1]) / 2}px`;
     this.find('.melanomas').classList.toggle('none', !(this.melanomaRight.n + this.melanomaWrong.n));
@@ -285,12 +285,12 @@ class ThresholdLine {
     this.rocAt = (i) => this.strange.n ? [
       1 - (this.kept(this.right, i) + this.kept(this.wrong, i)) / this.inside,
       1 - this.kept(this.strange, i) / this.strange.n] : null;
-    this.roc = this.drawCurve('roc', ['dermoscopy rejected', 'strangers rejected'], 1,
-      'Share of strangers that is rejected, against the share of dermoscopy that is rejected');
+    this.roc = this.drawCurve('roc', ['dermoscopy rejected', 'non-lesion images rejected'], 1,
+      'Share of non-lesion images that is rejected, against the share of dermoscopy that is rejected');
     const { svg, at } = this.roc;
     if (!this.strange.n) {
       const [x, y] = at(0.5, 0.25);
-      node(svg, 'text', { x, y, 'text-anchor': 'middle' }, 'No strangers in this run.');
+      node(svg, 'text', { x, y, 'text-anchor': 'middle' }, 'No non-lesion images in this run.');
       this.rocPoint = null;
       return;
     }
@@ -304,7 +304,7 @@ class ThresholdLine {
     const place = this.find('.kinds');
     place.replaceChildren();
     if (!this.kinds.length) return;
-    place.appendChild(document.createElement('span')).textContent = 'Let through,\nby kind';
+    place.appendChild(document.createElement('span')).textContent = 'Accepted,\nby kind';
     place.firstChild.style.whiteSpace = 'pre';
     for (const kind of this.kinds) {
       const cell = place.appendChild(document.createElement('div'));
@@ -351,7 +351,7 @@ class ThresholdLine {
     this.say('kept', percent(kept, this.inside), `${count(kept)} of ${count(this.inside)}`);
     this.say('right', percent(right, kept), kept ? `${count(right)} of ${count(kept)}` : 'nothing is answered');
     this.say('through', percent(through, this.strange.n),
-             this.strange.n ? `${count(through)} of ${count(this.strange.n)}` : 'no strangers in this run');
+             this.strange.n ? `${count(through)} of ${count(this.strange.n)}` : 'no non-lesion images in this run');
     this.say('melanomas', '', melanomas ? `Melanomas, n ${count(melanomas)}` : 'No melanomas in this run');
     this.say('found', '', count(found));
     this.say('missed', '', count(missed));
@@ -383,7 +383,7 @@ class ThresholdLine {
     const right = this.kept(this.right, index), kept = right + this.kept(this.wrong, index);
     return `${this.shown(this.bins.edges[index])}: answers ${percent(kept, this.inside)} of dermoscopy, right in `
       + `${percent(right, kept)} of it`
-      + (this.strange.n ? `, lets ${percent(this.kept(this.strange, index), this.strange.n)} of strangers through` : '');
+      + (this.strange.n ? `, accepts ${percent(this.kept(this.strange, index), this.strange.n)} of non-lesion images` : '');
   }
 
   say(name, share, text) {

@@ -1,6 +1,6 @@
 """A threshold that is dragged: the counts it needs, and the figure that moves with it in the browser alone.
 
-The browser gets counts in bins, never pictures, so that a million of them move as smoothly as a thousand. The line
+The browser gets counts in bins, never images, so that a million of them move as smoothly as a thousand. The line
 stands on edges of bins only, so that every figure it shows is exact.
 """
 
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 BARS = 50
 """Bars that are drawn at most."""
 KINDS = 6
-"""Kinds of strangers that are told apart at most; the smallest ones are taken together."""
+"""Kinds of non-lesion images that are told apart at most; the smallest ones are taken together."""
 OTHER_KINDS = "other kinds"
 _BINS_IN_A_BAR = {1: 20, 2: 20, 5: 25, 10: 20}  # by the first digit of a bar's width, so that bins have round widths
 
@@ -46,7 +46,7 @@ class Mark:
 
 @dataclass(frozen=True, eq=False)
 class ThresholdBins:
-    """Pictures counted between the thresholds that can be chosen: all that the browser needs.
+    """Images counted between the thresholds that can be chosen: all that the browser needs.
 
     With E edges there are E + 1 counts, the first and the last open to infinity, so nothing is outside. The
     pictures on the low side of edge i are ``counts[: i + 1].sum()``. Where values under the threshold are rejected
@@ -60,12 +60,12 @@ class ThresholdBins:
         wrong: (E + 1,) dermoscopy with a wrong one.
         melanoma_right: (E + 1,) the melanomas among `right`.
         melanoma_wrong: (E + 1,) the melanomas among `wrong`.
-        strangers: (E + 1,) pictures that are no lesion, by kind, the most frequent first; empty where there are none.
+        strangers: (E + 1,) non-lesion images, by kind, the most frequent first; empty where there are none.
         reject: Which side of the threshold is rejected.
         quantity: What the axis shows, its title.
         decimals: That tell two neighbouring thresholds apart, marks aside.
         marks: Other thresholds.
-        own: Values of a visitor's own pictures: shown as ticks, counted nowhere.
+        own: Values of a visitor's own images: shown as ticks, counted nowhere.
     """
 
     edges: Floats
@@ -108,11 +108,11 @@ class ThresholdBins:
 def _checked(values: ArrayLike, what: str) -> Floats:
     v = np.asarray(values, dtype=np.float64)
     if v.ndim != 1:
-        raise DataError(f"The values of {what}, of shape {v.shape}, are no list.", "Give one number a picture.")
+        raise DataError(f"The values of {what}, of shape {v.shape}, are not a list.", "Give one number per image.")
     if bad := int((~np.isfinite(v)).sum()):
         raise DataError(
             f"{bad:,} of {len(v):,} values of {what} are NaN or infinite.",
-            "Find their pictures: the model or its input went wrong there.",
+            "Find their images: the model or its input went wrong there.",
         )
     return v
 
@@ -121,8 +121,8 @@ def _flags(values: ArrayLike, n: int, what: str) -> NDArray[np.bool_]:
     flags = np.asarray(values)
     if flags.shape != (n,) or flags.dtype != np.bool_:
         raise DataError(
-            f"{what} of shape {flags.shape} and type {flags.dtype} does not fit {n:,} pictures of dermoscopy.",
-            "Give one boolean a picture.",
+            f"{what} of shape {flags.shape} and type {flags.dtype} does not fit {n:,} dermoscopic images.",
+            "Give one boolean per image.",
         )
     return flags
 
@@ -169,13 +169,13 @@ def threshold_bins(
     marks: Sequence[Mark] = (),
     span: tuple[float, float] | None = None,
 ) -> ThresholdBins:
-    """Count pictures between about a thousand thresholds.
+    """Count images between about a thousand thresholds.
 
     Args:
         dermoscopy: (N,) the quantity on the axis, of dermoscopy; N is at least 1.
         correct: (N,) bool, whether the model's answer is right.
-        melanoma: (N,) bool, whether the picture shows a melanoma.
-        strangers: (M,) the quantity of pictures that are no lesion; M may be 0.
+        melanoma: (N,) bool, whether the image shows a melanoma.
+        strangers: (M,) the quantity of non-lesion images; M may be 0.
         kinds: (M,) what each of these shows.
         reject: Which side is rejected: `under` for a confidence, `over` for a score that is higher for strangers.
         quantity: The title of the axis.
@@ -185,23 +185,23 @@ def threshold_bins(
 
     Raises:
         DataError: There is no dermoscopy, arrays do not fit each other, or a value is NaN or infinite.
-        ConfigError: A mark or the span is no number.
+        ConfigError: A mark or the span is not a number.
     """
     inside = _checked(dermoscopy, "dermoscopy")
-    outside = _checked(strangers, "pictures that are no lesion")
+    outside = _checked(strangers, "non-lesion images")
     if not len(inside):
         raise DataError("There is no dermoscopy to show a threshold on.", "Choose a run whose test split has rows.")
     right, mel = _flags(correct, len(inside), "Correctness"), _flags(melanoma, len(inside), "Melanoma")
     codes, names = pd.factorize(np.asarray(kinds, dtype=object))
     if codes.shape != outside.shape or (codes < 0).any():
         raise DataError(
-            f"{int((codes >= 0).sum()):,} kinds do not fit {len(outside):,} pictures that are no lesion.",
+            f"{int((codes >= 0).sum()):,} kinds do not fit {len(outside):,} non-lesion images.",
             "Give each a kind.",
         )
     low, high = span or _span(inside, outside, marks)
     values = np.array([mark.value for mark in marks], dtype=np.float64)
     if not np.isfinite([low, high, *values]).all() or low > high:
-        raise ConfigError(f"The span {low:g} to {high:g} or a mark is no number.", "Give finite numbers that rise.")
+        raise ConfigError(f"The span {low:g} to {high:g} or a mark is not a number.", "Give finite numbers that rise.")
     borders, grid, decimals = _grid(min([low, *values]), max([high, *values]))
     edges = np.unique(np.concatenate([grid, values]))
     # The side decides where a value on an edge goes; see the class.

@@ -247,8 +247,8 @@ SCORES: dict[str, Score] = {
         ),
         Score(
             key="confidence_or_layer3",
-            name="Unsure or strange",
-            description="Confidence finds mistakes, the residual of layer 3 finds strangers: the rarer of the two.",
+            name="Unsure or unusual",
+            description="Confidence finds mistakes, layer 3 finds non-lesion images: the rarer of the two.",
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the select split.",

@@ -12,7 +12,7 @@ from app.figures import results as result_figures
 from app.figures import shares as share_figures
 from app.figures import style
 from lesion_core.analysis.calibration import reliability
-from lesion_core.analysis.curves import by_class
+from lesion_core.analysis.curves import roc_by_class
 from lesion_core.analysis.intervals import shares_by
 from lesion_core.analysis.metrics import confusion
 from lesion_core.analysis.summaries import per_class_summary
@@ -130,7 +130,7 @@ def test_runs_side_by_side_mark_the_chosen_one_and_leave_out_what_is_not_known()
 
 def test_roc_curves_have_the_colours_and_areas_of_their_classes(answers: tuple[np.ndarray, np.ndarray]) -> None:
     truth, probabilities = answers
-    curves, _ = by_class(truth, probabilities, CLASSES)
+    curves = roc_by_class(truth, probabilities, CLASSES)
     figure = result_figures.roc_by_class(curves, {"MEL": 0.91234, "NV": 0.5, "DF": float("nan")})
     assert [trace.name for trace in figure.data] == ["guessing, 0.500", "MEL, 0.912", "NV, 0.500"]
     assert figure.data[1].line.color == diagnosis("MEL").colour

@@ -46,7 +46,7 @@ def test_a_column_a_training_with_intervals_and_n(key: str) -> None:
     if key == "imbalance":
         assert table.loc["recall DF, own test split", names[0]] == "0.250 (0.200 to 0.300), n 10"
     if key == "leakage":
-        assert table.loc["accuracy, of it, other pictures of the lesion in train"].tolist() == [
+        assert table.loc["accuracy, of it, other images of the lesion in train"].tolist() == [
             "none",
             "0.900 (0.850 to 0.950), n 400",
         ]
@@ -67,16 +67,16 @@ def test_the_chart_has_every_variant_and_the_sentences_say_the_differences() -> 
     reported, apart, seen, less = said(found, names)
     assert reported.endswith("is 0.500 (0.400 to 0.700) *split by lesion*, 0.600 (0.400 to 0.700) *split by image*.")
     assert less.startswith(
-        "**split by image** less *split by lesion*: on the 240 pictures that are in both test "
+        "**split by image** minus *split by lesion*: on the 240 images that are in both test "
         "splits balanced accuracy +0.100 (-0.020 to +0.200); on the "
     )
     assert apart == (
-        "**split by lesion**, lesions with several pictures: right are 60 % (50 % to 70 %, n 500) of "
+        "**split by lesion**, lesions with several images: right are 60 % (50 % to 70 %, n 500) of "
         "those with none in train."
     )
     assert seen == (
-        "**split by image**, lesions with several pictures: right are 90 % (85 % to 95 %, n 400) of those "
-        "with other pictures in train, and 70 % (60 % to 80 %, n 90) of those with none in train."
+        "**split by image**, lesions with several images: right are 90 % (85 % to 95 %, n 400) of those "
+        "with other images in train, and 70 % (60 % to 80 %, n 90) of those with none in train."
     )
     assert said(found[found["variant"] == "lesion"], names) == []
 

@@ -237,10 +237,10 @@ def test_the_threshold_in_the_link_decides_what_is_kept(key: str, small_run: Run
 def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
     app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save")
     assert not app.exception
-    assert any("test flatters it" in error.value for error in app.error)
+    assert any("looks better than it is" in error.value for error in app.error)
     # Looking at calibrate afterwards does not make it honest; having moved it there does.
     app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save", on="calibrate")
-    assert any("test flatters it" in error.value for error in app.error)
+    assert any("looks better than it is" in error.value for error in app.error)
     app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save", moved="calibrate")
     assert not app.exception and not app.error
     assert "set by hand on the" in text(app)
@@ -250,20 +250,38 @@ def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
 @pytest.mark.parametrize(
     "tab",
     [
-        "Who pays",
-        "Ways to choose",
+        "Who is rejected",
+        "How to choose it",
         "All scores",
-        "Something wrong",
+        "Corrupted images",
         "Calibration",
-        "The borderline",
+        "Near the threshold",
         "Sets",
-        "Your pictures",
+        "Your images",
         "Save",
     ],
 )
 def test_every_tab_of_the_threshold_page_opens(tab: str) -> None:
     app = open_page("out_of_distribution", tab=tab)
     assert not app.exception
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize(
+    ("former", "shown"),
+    [
+        ("Who pays", "sent to a person more often"),
+        ("Ways to choose", "*As published* is a rule"),
+        ("Something wrong", "with one thing wrong"),
+        ("The borderline", "The nearest to the threshold"),
+        ("Your pictures", "They stay in memory"),
+    ],
+)
+def test_links_with_the_former_title_of_a_tab_still_open_it(former: str, shown: str) -> None:
+    app = open_page("out_of_distribution", tab=former)
+    assert not app.exception and shown in text(app)
+    app.run()
+    assert shown in text(app)
 
 
 @pytest.mark.usefixtures("with_run")
@@ -276,18 +294,18 @@ def test_typing_a_threshold_remembers_on_which_split() -> None:
 
 @pytest.mark.usefixtures("with_run")
 def test_own_pictures_are_marked_and_counted_nowhere() -> None:
-    app = open_page("out_of_distribution", tab="Your pictures")
+    app = open_page("out_of_distribution", tab="Your images")
     before = text(app).split("At ")[1].split(".\n")[0]
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     good = cv2.imencode(".png", pixels)[1].tobytes()
     app.file_uploader(key="ood_uploads_0").set_value([("mine.png", good, "image/png")]).run()
     assert not app.exception
-    assert "mine.png" in app.dataframe[0].value["picture"].tolist()
+    assert "mine.png" in app.dataframe[0].value["image"].tolist()
     assert text(app).split("At ")[1].split(".\n")[0] == before
     next(button for button in app.button if button.label == "Forget them").click().run()
     assert not app.exception and not app.dataframe and not app.session_state["own_pictures"]
     app.file_uploader(key="ood_uploads_1").set_value([(f"{i}.png", good, "image/png") for i in range(22)]).run()
-    assert not app.exception and "The first 20 of 22 pictures" in text(app)
+    assert not app.exception and "The first 20 of 22 images" in text(app)
 
 
 @pytest.mark.usefixtures("two_runs")
@@ -353,7 +371,7 @@ def test_an_own_policy_of_another_run_is_said_not_to_be_obeyed(small_run: Run) -
 @pytest.mark.usefixtures("with_run")
 def test_who_pays_compares_data_sets() -> None:
     app = open_page("out_of_distribution", who="dataset")
-    assert not app.exception and "strange, not wrong" in text(app)
+    assert not app.exception and "unusual, not wrong" in text(app)
 
 
 @pytest.mark.usefixtures("with_run")

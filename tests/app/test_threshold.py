@@ -160,9 +160,9 @@ def test_a_threshold_goes_to_the_nearest_edge() -> None:
     ("change", "message"),
     [
         ({"values": [0.5, float("nan"), float("inf")]}, "2 of 3 values of dermoscopy are NaN or infinite"),
-        ({"strangers": [float("-inf")]}, "1 of 1 values of pictures that are no lesion are NaN or infinite"),
+        ({"strangers": [float("-inf")]}, "1 of 1 values of non-lesion images are NaN or infinite"),
         ({"values": []}, "There is no dermoscopy"),
-        ({"values": [[0.5]]}, "are no list"),
+        ({"values": [[0.5]]}, "are not a list"),
         ({"correct": [True]}, "Correctness of shape"),
         ({"correct": [1, 0, 1]}, "Correctness of shape"),
         ({"melanoma": np.zeros(4, bool)}, "Melanoma of shape"),

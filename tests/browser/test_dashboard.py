@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,35 @@ def test_the_threshold_line_is_dragged_into_the_link(page: Page, server: str) ->
     handle = page.locator("[role=slider][aria-valuetext]")
     expect(handle).to_be_visible()
     assert float(handle.get_attribute("aria-valuenow") or "nan") == pytest.approx(in_link, abs=2e-3)
+
+
+def stated(counts: str, digits: int) -> str:
+    """The share that the page states, of the counts that the line's script writes: "12 of 34", or words."""
+    if " of " not in counts:
+        return "none"
+    part, whole = (int(number.replace(",", "")) for number in counts.split(" of "))
+    return f"{100 * part / whole:.{digits}f} %"
+
+
+@pytest.mark.parametrize(("score", "on"), [("confidence", "test"), ("mahalanobis", "calibrate")])
+def test_the_script_of_the_line_and_the_page_state_the_same_shares(
+    page: Page, server: str, score: str, on: str
+) -> None:
+    visit(page, server, f"out_of_distribution?score={score}&on={on}")
+    handle = page.locator("[role=slider][aria-valuetext]")
+    headline = page.get_by_text(re.compile("^At .* the model answers"))
+    expect(handle).to_have_attribute("aria-valuenow", re.compile("."))
+    settle(page)
+    for keys in ((), ("PageDown", "ArrowLeft"), ("ArrowRight", "ArrowRight", "ArrowRight")):
+        before = headline.inner_text()
+        for key in keys:
+            handle.press(key)
+        if keys:
+            expect(headline).not_to_have_text(before)
+        settle(page)
+        counted = [page.locator(f"[data-count={name}]").first.inner_text() for name in ("kept", "right", "through")]
+        wanted = [stated(text, digits) for text, digits in zip(counted, (0, 0, 1), strict=True)]
+        assert re.findall(r"[\d.]+ %|none", headline.inner_text()) == wanted
 
 
 def test_the_link_of_a_picture_survives_a_reload(page: Page, server: str) -> None:

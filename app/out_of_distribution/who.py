@@ -1,0 +1,91 @@
+"""The tab Who is rejected: the rejected share of each group of people and diagnoses, and of each kind of image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import state
+from app.components import choose
+from app.figures import shares as share_figures
+from app.figures import style
+from app.figures.style import ROLE_NAMES
+from app.out_of_distribution.line import Line
+from lesion_core.analysis.intervals import shares_by
+from lesion_core.analysis.subgroups import AGE_NAMES, NOT_RECORDED
+from lesion_core.labels import DIAGNOSES, diagnosis
+
+WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site", "dataset": "Data set"}
+DATA_SETS = {
+    "ham10000": "HAM10000",
+    "isic2017": "ISIC 2017",
+    "isic2018_test": "official ISIC 2018 test",
+    "bcn20000": "BCN20000",
+    "msk": "MSK",
+}
+ORDERS = {"diagnosis": (*DIAGNOSES, "AKIEC"), "age": (*AGE_NAMES, NOT_RECORDED)}
+"""Groups that have an order of their own; the others come by their size."""
+PLAIN = {"displayModeBar": False}
+
+
+def draw_who(line: Line) -> None:
+    """People and diagnoses left, kinds of non-lesion images right."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        draw_groups(line, choose("By", WHO, state.WHO, buttons=True))
+    with right:
+        if not len(line.strange):
+            st.caption("This run was scored on no images without a lesion.")
+            return
+        st.plotly_chart(
+            share_figures.share_dots(
+                shares_by(line.judged.strangers["kind"].astype(str), line.strange), "non-lesion images rejected"
+            ),
+            config=PLAIN,
+            alt="Rejected share of each kind of non-lesion image",
+        )
+        st.caption("Here further right is better. Exact 95 % confidence intervals.")
+
+
+def draw_groups(line: Line, by: str) -> None:
+    """The rejected share of dermoscopy.
+
+    Args:
+        line: The threshold and what it rejects.
+        by: A key of `WHO`.
+    """
+    found = rejected_by(line, by)
+    colours = {code: diagnosis(code).colour for code in found["group"]} if by == "diagnosis" else None
+    st.plotly_chart(
+        share_figures.share_dots(found, "dermoscopic images rejected", colours=colours),
+        config=PLAIN,
+        alt=f"Rejected share of dermoscopic images by {WHO[by].lower()}, with 95 % intervals",
+    )
+    st.caption(
+        f"Further right is sent to a person more often. Groups of under {style.SMALLEST} images are grey. "
+        f"95 % confidence intervals over lesions, {ROLE_NAMES[line.split]}."
+        + (
+            " The official ISIC 2018 test set and ISIC 2017 come from other clinics: what a score rejects there "
+            "is unusual, not wrong."
+            if by == "dataset"
+            else ""
+        )
+    )
+
+
+def rejected_by(line: Line, by: str) -> pd.DataFrame:
+    """The rejected share of each group, as `shares_by` gives it; data sets with the official test set's."""
+    groups, lesions, rejected = line.table[by], line.table["lesion_id"], line.rejected
+    if by == "dataset":
+        if line.split == "test":
+            official = line.judged.official
+            groups = pd.concat([groups, official["dataset"]], ignore_index=True)
+            lesions = pd.concat([lesions, official["lesion_id"]], ignore_index=True)
+            rejected = np.concatenate([rejected, line.judged.rejected(official["shown"], line.at)])
+        groups = groups.replace(DATA_SETS)
+    found = shares_by(groups, rejected, lesions.to_numpy(str))
+    if by in ORDERS:
+        order = {name: i for i, name in enumerate(ORDERS[by])}
+        found = found.sort_values("group", key=lambda groups: groups.map(order), ignore_index=True)
+    return found
