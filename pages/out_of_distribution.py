@@ -26,6 +26,7 @@ from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run
 
 LOOK_AT = {"test": "Test set", "calibrate": "Calibration set, to choose"}
+# Former titles of tabs, which links still hold. (Not in quotes: of a page, Streamlit draws them.)
 RENAMED = {
     "Who pays": "Who is rejected",
     "Ways to choose": "How to choose it",
@@ -33,7 +34,6 @@ RENAMED = {
     "The borderline": "Near the threshold",
     "Your pictures": "Your images",
 }
-"""Former titles of tabs, which links still hold."""
 
 
 @st.fragment

@@ -46,14 +46,18 @@ def share_dots(
                 "n = %{customdata[1]}<extra></extra>",
             )
         )
-    styled(figure, 90 + 28 * max(len(groups), 1), margin={"l": 200, "r": 24, "t": 8, "b": 48})
+    styled(figure, 90 + 28 * max(len(groups), 1), margin={"l": 8, "r": 24, "t": 8, "b": 48})
     figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title=title, fixedrange=True)
     labels = [
         f'<span style="color:{MUTED}">{name}, n {c:,}</span>' if c < smallest else f"{name}, n {c:,}"
         for name, c in zip(names, n, strict=True)
     ]
     figure.update_yaxes(
-        tickvals=list(range(len(groups))), ticktext=labels, range=[len(groups) - 0.5, -0.5], fixedrange=True
+        tickvals=list(range(len(groups))),
+        ticktext=labels,
+        range=[len(groups) - 0.5, -0.5],
+        fixedrange=True,
+        automargin=True,
     )
     return figure
 

@@ -41,9 +41,9 @@ def draw_corruptions(judged: EvaluatedScore, at: float) -> None:
         )
     with right:
         shares = {
-            "right_before": "right, unchanged",
-            "right_after": "right, corrupted",
-            "right_answered": "right, answered",
+            "right_before": "before",
+            "right_after": "after",
+            "right_answered": "answered",
         }
         st.dataframe(
             found.set_index("group")[list(shares)]
@@ -53,7 +53,8 @@ def draw_corruptions(judged: EvaluatedScore, at: float) -> None:
             alt="Accuracy on the images before and after the corruption, and of those still answered",
         )
         st.caption(
-            "A corruption that spoils answers should also be rejected. Where few are rejected and many are wrong, the "
+            "The share of right answers before the corruption, after it, and among what is still answered. A "
+            "corruption that spoils answers should also be rejected. Where few are rejected and many are wrong, the "
             "score misses the same change that misleads the model. *none*: no lesion, or none answered."
         )
     with st.expander("What was done to the images"):

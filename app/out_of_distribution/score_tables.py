@@ -83,12 +83,12 @@ def draw_rules(run: Run, key: str) -> None:
     """
     with st.container(horizontal=True, gap="medium"):
         cost = st.slider(
-            "One missed melanoma counts as … referrals", 1, 200, 20, key=state.COST, bind="query-params", width=290
+            "One missed melanoma counts as … referrals", 1, 200, 20, key=state.COST, bind="query-params", width=270
         )
         error = st.slider(
-            "Guaranteed: at most … % errors", 1, 40, 10, key=state.MOST_ERRORS, bind="query-params", width=260
+            "Guaranteed: at most … % errors", 1, 40, 10, key=state.MOST_ERRORS, bind="query-params", width=230
         )
-        sure = st.slider("… with … % confidence", 50, 99, 90, key=state.SURE, bind="query-params", width=260)
+        sure = st.slider("… with … % confidence", 50, 99, 90, key=state.SURE, bind="query-params", width=230)
     goal = TuningGoal(cost=float(cost), error=error / 100, confidence=sure / 100)
     tried = rejections.ways_to_choose(run, key, goal)
     st.dataframe(
