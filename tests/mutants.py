@@ -67,6 +67,31 @@ MUTANTS = [
         ("cost_optimal_threshold(part.scores, part.missed,", "cost_optimal_threshold(part.scores, ~part.missed,"),
     ),
     *_of(
+        "lesion_core/ood/risk_control.py",
+        "tests/ood/test_risk_control.py",
+        ("binom.cdf(wrong, kept, error)", "binom.cdf(wrong - 1, kept, error)"),
+        ("passes = p_values <= level / starts", "passes = p_values <= level"),
+        ("np.logical_and.accumulate(passes[start:])", "passes[start:]"),
+    ),
+    *_of(
+        "lesion_core/analysis/conformal.py",
+        "tests/analysis/test_conformal.py",
+        ("(len(y) + 1) * level - _HAIR", "len(y) * level - _HAIR"),
+        ("check_probabilities(probabilities) >= self", "check_probabilities(probabilities) > self"),
+    ),
+    *_of(
+        "lesion_core/ood/tuning.py",
+        "tests/ood/test_policy.py",
+        ("if rule.only_for not in (None, key):", "if False:"),
+        ("kept = kept & (", "kept = kept | ("),
+    ),
+    *_of(
+        "lesion_core/ood/evaluation.py",
+        "tests/ood/test_evaluation.py",
+        ("(kept & ~correct, melanoma)", "(kept & correct, melanoma)"),
+        ("after[~beyond]", "after[beyond]"),
+    ),
+    *_of(
         "lesion_core/ood/detection.py",
         "tests/ood/test_detection.py",
         ("found[-1])) >= share", "found[-1])) > share"),

@@ -15,6 +15,7 @@ from lesion_core.ood.model_outputs import Outputs, outputs_of, stranger_outputs
 from lesion_core.ood.policy import Limit, Policy, PolicyFile, decide, keeps, read_policy, write_policy
 from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES, SplitScores, TuningGoal, split_scores
+from lesion_core.ood.thresholds import cost_optimal_threshold, keep_share_threshold
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run, open_run
 
@@ -111,6 +112,20 @@ def test_keeping_a_share_of_calibrate(key: str, share: float, small_run: Run, sc
     assert (kept == (scorer(key, outputs) <= np.sort(scorer(key, outputs))[kept.sum() - 1])).all()
     assert made.chosen_on == "calibrate" and f"{100 * share:g} %" in made.chosen and str(len(outputs)) in made.chosen
     assert made.temperature == small_run.calibration.temperature and made.run == small_run.fingerprint
+
+
+def test_the_first_score_is_chosen_among_what_the_second_keeps(small_run: Run, scorer: Scorer) -> None:
+    """The second limit keeps so little that the cost of all images would be another."""
+    goal = TuningGoal(share=0.4, cost=3)
+    made = tune(small_run, DEFAULT, "cost", goal, scorer=scorer)
+    first, second = (made.limit(key) for key in SCORES[DEFAULT].parts)
+    far = split_scores(small_run, scorer, second.score, "select").scores
+    assert second.threshold == keep_share_threshold(far, goal.share)
+    part = split_scores(small_run, scorer, first.score, "calibrate")
+    kept = split_scores(small_run, scorer, second.score, "calibrate").scores <= second.threshold
+    assert 0 < kept.sum() < len(kept)
+    bill = cost_optimal_threshold(part.scores[kept], part.missed[kept], goal.cost)
+    assert first.threshold == bill.threshold and f"of {int(kept.sum())} calibrate" in made.chosen
 
 
 @pytest.mark.parametrize("how", THRESHOLD_RULES)
