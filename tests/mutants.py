@@ -115,7 +115,6 @@ MUTANTS = [
     *_of(
         "lesion_core/analysis/intervals.py",
         "tests/analysis/test_intervals.py",
-        ("np.sort(order[first])", "np.arange(len(ids))"),
         ("beta.ppf(tail, p * size, size - p * size + 1)", "beta.ppf(tail, p * size + 1, size - p * size + 1)"),
         ("beta.ppf(1 - tail, p * size + 1, size - p * size)", "beta.ppf(1 - tail, p * size, size - p * size + 1)"),
         ("effect = most\n", "effect = 1.0\n"),
@@ -123,6 +122,11 @@ MUTANTS = [
         ('method="exact"', 'method="wilson"'),
         ("there[key] - here[key]", "here[key] - there[key]"),
         ("2 * self.value - b)", "2 * self.value - a)"),
+    ),
+    *_of(
+        "lesion_core/analysis/resampling.py",
+        "tests/analysis/test_intervals.py",
+        ("np.sort(order[first])", "np.arange(len(ids))"),
     ),
     *_of(
         "lesion_core/analysis/summaries.py",

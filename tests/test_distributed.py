@@ -20,6 +20,7 @@ from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.segmenter import open_segmenter
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow  # each starts processes
 
 
 def two(*command: str | Path, ok: bool = True) -> str:

@@ -49,6 +49,7 @@ def found(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd
     return run_study("leakage", SETTINGS, data_root, work, accelerator="cpu"), work
 
 
+@pytest.mark.slow
 def test_the_table_has_every_variant_with_intervals(found: tuple[pd.DataFrame, Path]) -> None:
     table, _ = found
     assert list(table.columns) == list(COLUMNS) and set(table["variant"]) == {"lesion", "image"}
@@ -63,6 +64,7 @@ def test_the_table_has_every_variant_with_intervals(found: tuple[pd.DataFrame, P
         assert rows["value"].mean() == pytest.approx(mean)
 
 
+@pytest.mark.slow
 def test_pictures_of_lesions_in_train_are_counted_apart(found: tuple[pd.DataFrame, Path]) -> None:
     table, work = found
     told = table[(table["metric"] == "accuracy") & table["view"].isin([SEEN, UNSEEN])]
@@ -83,6 +85,7 @@ def test_pictures_of_lesions_in_train_are_counted_apart(found: tuple[pd.DataFram
     assert told.set_index(["variant", "view"])["value"].to_dict() == pytest.approx(shares)
 
 
+@pytest.mark.slow
 def test_a_second_call_reads_what_was_finished(found: tuple[pd.DataFrame, Path], data_root: Path) -> None:
     table, work = found
     for checkpoint in work.glob("*/*.ckpt"):
@@ -90,6 +93,7 @@ def test_a_second_call_reads_what_was_finished(found: tuple[pd.DataFrame, Path],
     pd.testing.assert_frame_equal(run_study("leakage", SETTINGS, data_root, work), table)
 
 
+@pytest.mark.slow
 def test_studies_share_what_is_the_same_training_and_nothing_else(
     found: tuple[pd.DataFrame, Path], data_root: Path
 ) -> None:
@@ -144,6 +148,7 @@ def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
         read_study("magic", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_table_is_read_back(found: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     table, _ = found
     assert read_study("leakage", tmp_path) is None

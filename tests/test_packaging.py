@@ -88,6 +88,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_library_and_dashboard_and_little_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.split("/")[0] for name in names}
@@ -99,6 +100,7 @@ def test_the_wheel_holds_library_and_dashboard_and_little_else(wheel: Path) -> N
     assert wheel.stat().st_size < 5e6
 
 
+@pytest.mark.slow
 def test_what_is_installed_opens_every_page_from_another_folder(wheel: Path, runs_root: Path, tmp_path: Path) -> None:
     """The first page as the installed entrypoint draws it, with nothing of this checkout on the path."""
     place = tmp_path / "site"
@@ -123,6 +125,7 @@ def test_what_is_installed_opens_every_page_from_another_folder(wheel: Path, run
     assert "small" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_entry_point_is_the_command_line(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         points = archive.read(f"lesion_lab-{PROJECT['version']}.dist-info/entry_points.txt").decode()

@@ -206,6 +206,7 @@ def test_the_docs_say_whom_a_policy_turns_away(first: Run, share: float, key: st
     assert f"| {share:.0%} | {name} | {' | '.join(cells)} |".replace("%", " %") in said("docs/results.md")
 
 
+@pytest.mark.slow
 def test_its_card_is_what_the_program_writes(shipped: Run) -> None:
     assert shipped.card == card(shipped)
 

@@ -41,6 +41,11 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
         DataError: There are none, they do not fit, or logits are NaN or infinite.
 
     Source: Guo et al. 2017, On Calibration of Modern Neural Networks (arXiv:1706.04599).
+
+    Examples:
+        >>> too_sure = [[9.0, 0.0], [9.0, 0.0], [0.0, 9.0]]  # one of three is wrong
+        >>> fit_temperature(too_sure, [0, 1, 1]) > 1
+        True
     """
     z = check_logits(logits)
     y = check_truth(truth, *z.shape)
@@ -92,6 +97,10 @@ def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: 
         ConfigError: There are no bins.
 
     Source: Guo et al. 2017 (arXiv:1706.04599).
+
+    Examples:
+        >>> expected_calibration_error([0.75, 0.75], np.array([True, False]))
+        0.25
     """
     c, r = _check_pairs(confidence, correct, bins)
     return float(calibration_error(c, r, ones(len(c)), bins)[0])
@@ -119,6 +128,11 @@ def reliability(
     Raises:
         DataError: There are none, they do not fit, or a confidence is NaN or out of range.
         ConfigError: There are no bins, or the level is out of range.
+
+    Examples:
+        >>> table = reliability([0.6, 0.9, 0.9], np.array([False, True, True]), bins=2)
+        >>> table[["n", "accuracy"]].iloc[1].round(3).tolist()
+        [3.0, 0.667]
     """
     c, r = _check_pairs(confidence, correct, bins)
     edges = np.linspace(0, 1, bins + 1)
@@ -153,7 +167,17 @@ class Reliability:
 
 
 def reliability_of(run: Run, data: EvaluationData) -> tuple[Reliability, Reliability]:
-    """The reliability of a run's images before and after its temperature."""
+    """The reliability of a run's images before and after its temperature.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lesion_core.analysis.evaluation_sets import view_data
+        >>> from lesion_core.runs.classifier import open_run
+        >>> run = open_run(Path("checkpoints/resnet50-isic2019"))
+        >>> before, after = reliability_of(run, view_data(run, "test"))
+        >>> after.error < before.error
+        True
+    """
     plain = convert_probabilities(softmax(run.logits(data.table)), run.classes, data.classes)
     found = []
     for probabilities in (plain, data.probabilities):

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lesion_core.analysis.intervals import check_level, one_per_group, share_intervals
+from lesion_core.analysis.intervals import check_level, share_intervals
 from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.predictions import Floats, check_probabilities, check_truth
+from lesion_core.analysis.resampling import one_per_group
 from lesion_core.errors import DataError
 from lesion_core.runs.classifier import Run
 

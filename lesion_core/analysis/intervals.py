@@ -19,7 +19,7 @@ percentile interval lies too high and may miss the figure. It gets the reversed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,7 +30,8 @@ from scipy.stats import beta, binomtest
 
 from lesion_core.analysis.predictions import Floats
 from lesion_core.analysis.ranking import Weights, ones
-from lesion_core.errors import ConfigError, DataError
+from lesion_core.analysis.resampling import _drawn, group_codes, resamples
+from lesion_core.errors import ConfigError
 
 Statistic = Callable[[Weights], Floats]
 """Weights (N, B), one column a resample, to the figure in each: (B,), or (K, B) for K figures."""
@@ -40,9 +41,6 @@ Figures = Callable[[Weights], Mapping[str, Floats]]
 
 Mask = NDArray[np.bool_]
 Name = TypeVar("Name", bound=Hashable)
-
-_BLOCK = 2**18
-"""Weights held at once: a block of resamples that stays in the processor's cache is about twice as fast."""
 
 
 _CAUTION = 10
@@ -73,6 +71,9 @@ def check_level(level: float, what: str = "level") -> None:
 
     Raises:
         ConfigError: It is not in (0, 1).
+
+    Examples:
+        >>> check_level(0.95)
     """
     if not 0 < level < 1:
         raise ConfigError(f"A {what} of {level} is not between 0 and 1.", "Give a share, such as 0.95.")
@@ -105,59 +106,6 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
         return Interval(float("nan"), float("nan"), float("nan"), 0, 0)
     ends = binomtest(int(k), int(n)).proportion_ci(level, method="exact")
     return Interval(k / n, float(ends.low), float(ends.high), int(n), int(n))
-
-
-def group_codes(groups: ArrayLike, n: int | None = None) -> NDArray[np.intp]:
-    """Lesion ids as numbers from 0, (N,).
-
-    Raises:
-        DataError: There are none, an id is missing, or there are not `n`.
-    """
-    ids = np.asarray(groups)
-    if ids.ndim != 1 or len(ids) == 0 or (n is not None and len(ids) != n):
-        raise DataError(
-            f"Lesion ids of shape {ids.shape} do not fit {'any' if n is None else n} pictures.",
-            "Give the lesion of each picture.",
-        )
-    codes, _ = pd.factorize(ids)
-    if (codes < 0).any():
-        raise DataError(
-            f"{int((codes < 0).sum())} of {len(ids)} pictures have no lesion id.",
-            "Give a picture without a lesion its own id.",
-        )
-    return codes
-
-
-def one_per_group(groups: ArrayLike, seed: int = 0) -> NDArray[np.intp]:
-    """The rows of one image of each lesion, drawn at random: independent cases, as guarantees need them."""
-    ids = np.asarray(groups)
-    order = np.random.default_rng(seed).permutation(len(ids))
-    _, first = np.unique(ids[order], return_index=True)
-    return np.sort(order[first])
-
-
-def resamples(groups: ArrayLike, n: int = 1000, seed: int = 0) -> Iterator[Weights]:
-    """Draw lesions with replacement, `n` times; yields weights (N, B) in blocks that add up to `n` columns.
-
-    Raises:
-        DataError: A lesion id is missing, or there are none.
-        ConfigError: `n` is under 1.
-    """
-    codes = group_codes(groups)
-    if n < 1:
-        raise ConfigError(f"{n} resamples are none.", "Take 1000.")
-    rng, g = np.random.default_rng(seed), int(codes.max()) + 1
-    block = int(np.clip(_BLOCK // len(codes), 16, 256))
-    for start in range(0, n, block):
-        b = min(block, n - start)
-        yield _drawn(rng, g, b)[codes]
-
-
-def _drawn(rng: np.random.Generator, g: int, b: int) -> Weights:
-    """How often each of g cases is drawn, with replacement g times, in each of b resamples: (g, b)."""
-    drawn = rng.integers(0, g, (b, g)) + g * np.arange(b)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=b * g).reshape(b, g)
-    return np.ascontiguousarray(counts.T, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -233,6 +181,12 @@ def bootstrap_all(
     Raises:
         DataError: A lesion id is missing, or there are none.
         ConfigError: `n` or `level` is out of range.
+
+    Examples:
+        >>> values = np.array([0.0, 1.0, 1.0, 0.0])
+        >>> mean = lambda w: values @ w / w.sum(axis=0)
+        >>> bootstrap_all({"mean": mean}, ["a", "b", "c", "d"])["mean"].value
+        0.5
     """
     check_level(level)
     codes = group_codes(groups)
@@ -242,7 +196,14 @@ def bootstrap_all(
 
 
 def bootstrap(statistic: Statistic, groups: ArrayLike, n: int = 1000, seed: int = 0, level: float = 0.95) -> Interval:
-    """The percentile interval of one statistic; arguments and errors as in `bootstrap_all`."""
+    """The percentile interval of one statistic; arguments and errors as in `bootstrap_all`.
+
+    Examples:
+        >>> values = np.arange(100.0)
+        >>> found = bootstrap(lambda w: values @ w / w.sum(axis=0), np.arange(100))
+        >>> found.value, found.low < found.value < found.high
+        (49.5, True)
+    """
     return bootstrap_all({"it": statistic}, groups, n, seed, level)["it"]
 
 
@@ -273,6 +234,12 @@ def paired_intervals(
     Raises:
         DataError: A lesion id is missing, or there are none.
         ConfigError: `n` or `level` is out of range.
+
+    Examples:
+        >>> ours, theirs = np.array([1.0, 0.0, 1.0]), np.array([1.0, 1.0, 1.0])
+        >>> share = lambda right: lambda w: {"accuracy": right @ w / w.sum(axis=0)}
+        >>> round(paired_intervals(share(ours), share(theirs), ["a", "b", "c"])["accuracy"].value, 3)
+        0.333
     """
     check_level(level)
     codes = group_codes(groups)
@@ -311,6 +278,12 @@ def share_intervals(
     Raises:
         DataError: A lesion id is missing, or there are not N.
         ConfigError: `level` is out of range.
+
+    Examples:
+        >>> right, everything = np.arange(14) > 0, np.ones(14, bool)
+        >>> found = share_intervals({"right": (right, everything)}, np.arange(14) // 2)["right"]
+        >>> found.n_images, found.n_groups, round(found.value, 3), found.low < 0.66
+        (14, 7, 0.929, True)
     """
     check_level(level)
     if not shares:
@@ -344,7 +317,14 @@ def _share(hits: NDArray[np.intp], asked: NDArray[np.intp], level: float) -> Int
 
 
 def share_interval(part: Mask, among: Mask, groups: ArrayLike, level: float = 0.95) -> Interval:
-    """The share of `part` in `among` with its interval over lesions; arguments and errors as in `share_intervals`."""
+    """The share of `part` in `among` with its interval over lesions; arguments and errors as in `share_intervals`.
+
+    Examples:
+        >>> everything = np.ones(12, bool)
+        >>> found = share_interval(everything, everything, np.arange(12) // 3)
+        >>> found.value, round(found.low, 3)  # four lesions that agree
+        (1.0, 0.398)
+    """
     return share_intervals({"it": (part, among)}, groups, level)["it"]
 
 
@@ -361,6 +341,11 @@ def shares_by(groups: pd.Series[str], yes: Mask, lesions: ArrayLike | None = Non
 
     Raises:
         DataError: A lesion id is missing, or there are not N.
+
+    Examples:
+        >>> table = shares_by(pd.Series(["back", "back", "face"]), np.array([True, False, True]))
+        >>> table[["group", "n", "share"]].values.tolist()
+        [['back', 2, 0.5], ['face', 1, 1.0]]
     """
     names = groups.to_numpy(str)
     among = {str(group): names == group for group in np.unique(names)}

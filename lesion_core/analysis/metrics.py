@@ -43,6 +43,10 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     Raises:
         DataError: Logits of another shape, or NaN or infinite ones.
         ConfigError: The temperature is not a positive number.
+
+    Examples:
+        >>> softmax([[2.0, 0.0], [0.0, 0.0]]).round(2).tolist()
+        [[0.88, 0.12], [0.5, 0.5]]
     """
     z = check_logits(logits)
     if not (np.isfinite(temperature) and temperature > 0):
@@ -51,7 +55,12 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
 
 
 def mean_defined(values: Floats) -> Floats:
-    """(K, B) to (B,): the mean over the classes that have a value, NaN where none has."""
+    """(K, B) to (B,): the mean over the classes that have a value, NaN where none has.
+
+    Examples:
+        >>> mean_defined(np.array([[0.5], [np.nan], [1.0]])).tolist()
+        [0.75]
+    """
     return ratio(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0).astype(np.float64))
 
 
@@ -60,6 +69,11 @@ def class_figures(labelled: LabelledPredictions, weights: Weights) -> dict[str, 
 
     A figure without cases is NaN: precision of a class that is never predicted, specificity without another
     class, everything but specificity and precision of a class that is absent from the truth.
+
+    Examples:
+        >>> labelled = LabelledPredictions.of([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+        >>> class_figures(labelled, ones(3))["sensitivity"].ravel().tolist()
+        [0.5, 1.0]
     """
     yes, said, total = sums(labelled.is_class, weights), sums(labelled.says_class, weights), weights.sum(axis=0)
     hit = sums(labelled.hits_class, weights)
@@ -74,12 +88,22 @@ def class_figures(labelled: LabelledPredictions, weights: Weights) -> dict[str, 
 
 
 def bin_index(confidence: Floats, bins: int) -> NDArray[np.intp]:
-    """The equal bin (low, high] of [0, 1] that each confidence is in, 0 in the first; (N,)."""
+    """The equal bin (low, high] of [0, 1] that each confidence is in, 0 in the first; (N,).
+
+    Examples:
+        >>> bin_index(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
+        [0, 0, 1, 1]
+    """
     return np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1, 0, bins - 1)
 
 
 def calibration_error(confidence: Floats, correct: NDArray[np.bool_], weights: Weights, bins: int = ECE_BINS) -> Floats:
-    """Expected calibration error ``sum_b n_b / n |accuracy_b - confidence_b|`` over equal bins (low, high]; (B,)."""
+    """Expected calibration error ``sum_b n_b / n |accuracy_b - confidence_b|`` over equal bins (low, high]; (B,).
+
+    Examples:
+        >>> calibration_error(np.array([0.75, 0.75]), np.array([True, False]), ones(2)).tolist()
+        [0.25]
+    """
     gap = np.where(np.arange(bins)[:, None] == bin_index(confidence, bins), correct - confidence, 0.0)
     return ratio(np.abs(sums(gap, weights)).sum(axis=0), weights.sum(axis=0))
 
@@ -137,6 +161,19 @@ class Metric:
 
         Raises:
             DataError: They are empty, do not fit each other, or are no labels and probabilities.
+
+        Examples:
+            >>> truth, probabilities = [0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]
+            >>> for key, metric in METRICS.items():
+            ...     print(key, round(metric(truth, probabilities), 3))
+            accuracy 0.667
+            balanced_accuracy 0.75
+            macro_auroc 1.0
+            macro_auprc 1.0
+            macro_f1 0.667
+            brier 0.273
+            ece 0.3
+            log_loss 0.415
         """
         labelled = LabelledPredictions.of(truth, probabilities)
         return float(self.statistic(labelled, ones(len(labelled.truth)))[0])
@@ -255,6 +292,11 @@ def per_class(truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[str]
 
     Raises:
         DataError: The arrays are empty or do not fit.
+
+    Examples:
+        >>> table = per_class([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], ["MEL", "NV"])
+        >>> table[["class", "n", "sensitivity"]].values.tolist()
+        [['MEL', 2, 0.5], ['NV', 1, 1.0]]
     """
     labelled = LabelledPredictions.of(truth, probabilities)
     k = labelled.probabilities.shape[1]
@@ -269,6 +311,10 @@ def confusion(truth: ArrayLike, predicted: ArrayLike, k: int) -> NDArray[np.int6
 
     Raises:
         DataError: The arrays are empty, do not fit, or hold an index outside 0 ... k - 1 (-1 for undecided).
+
+    Examples:
+        >>> confusion([0, 0, 1], [0, 1, 1], 2).tolist()
+        [[1, 1], [0, 1]]
     """
     said = np.asarray(predicted)
     y = check_truth(truth, said.shape[0] if said.ndim else 0, k)
@@ -286,6 +332,10 @@ def two_sided(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: flo
 
     Raises:
         DataError: The truth is not boolean, the probabilities not in [0, 1], or they do not fit each other.
+
+    Examples:
+        >>> two_sided(np.array([True, False]), [0.5, 0.4]).correct.tolist()
+        [True, True]
     """
     y, p = np.asarray(truth_malignant), np.asarray(p_malignant, dtype=np.float64)
     if y.dtype != np.bool_ or p.ndim != 1:
@@ -310,13 +360,24 @@ def binary_view(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: f
 
     Raises:
         DataError: The arrays are empty, do not fit, or are no booleans and probabilities.
+
+    Examples:
+        >>> figures = binary_view(np.array([True, True, False]), [0.9, 0.3, 0.2])
+        >>> figures["recall"], figures["specificity"], figures["auroc"]
+        (0.5, 1.0, 1.0)
     """
     labelled = two_sided(truth_malignant, p_malignant, threshold)
     return {name: float(values[0]) for name, values in binary_figures(labelled, ones(len(labelled.truth))).items()}
 
 
 def binary_figures(labelled: LabelledPredictions, weights: Weights) -> dict[str, Floats]:
-    """The figures of `binary_view` for weights (N, B), each (B,)."""
+    """The figures of `binary_view` for weights (N, B), each (B,).
+
+    Examples:
+        >>> labelled = two_sided(np.array([True, True, False]), [0.9, 0.3, 0.2])
+        >>> binary_figures(labelled, ones(3))["recall"].tolist()
+        [0.5]
+    """
     of_class = {name: values[1] for name, values in class_figures(labelled, weights).items()}
     return {
         "accuracy": _mean(labelled.correct, weights),

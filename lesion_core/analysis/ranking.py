@@ -16,14 +16,24 @@ Weights = NDArray[np.float64]
 
 
 def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide, with NaN where the denominator is 0: what has no cases has no rate."""
+    """Divide, with NaN where the denominator is 0: what has no cases has no rate.
+
+    Examples:
+        >>> ratio(np.array([1.0, 0.0]), np.array([2.0, 0.0])).tolist()
+        [0.5, nan]
+    """
     shape = np.broadcast_shapes(numerator.shape, denominator.shape)
     out: NDArray[np.float64] = np.full(shape, np.nan)
     return np.divide(numerator, denominator, out=out, where=denominator != 0)
 
 
 def ones(n: int) -> Weights:
-    """The weights of the pictures as they are, (n, 1)."""
+    """The weights of the pictures as they are, (n, 1).
+
+    Examples:
+        >>> ones(3).ravel().tolist()
+        [1.0, 1.0, 1.0]
+    """
     return np.ones((n, 1))
 
 
@@ -31,6 +41,10 @@ def sums(rows: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
     """Weighted sums over pictures: (N,) or (K, N) to (B,) or (K, B).
 
     A matrix product without BLAS: its threads wait for each other, long when other work holds the cores.
+
+    Examples:
+        >>> sums(np.array([[1.0, 0.0, 1.0]]), ones(3)).tolist()
+        [[2.0]]
     """
     return np.asarray(np.einsum("...n,nb->...b", rows, weights))
 
@@ -55,7 +69,13 @@ class Ranking:
 
 
 def rank(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Ranking:
-    """Sort pictures once, for `areas` to be cheap. Both arguments are (N,); a high score speaks for positive."""
+    """Sort pictures once, for `areas` to be cheap. Both arguments are (N,); a high score speaks for positive.
+
+    Examples:
+        >>> ranking = rank(np.array([True, False, True]), np.array([0.9, 0.5, 0.4]))
+        >>> auroc(ranking, ones(3)).tolist()
+        [0.5]
+    """
     order = np.argsort(-scores, kind="stable")
     positives, negatives = order[positive[order]], order[~positive[order]]
     distinct, starts = np.unique(-scores[positives], return_index=True)
@@ -83,6 +103,10 @@ def auroc(ranking: Ranking, weights: Weights) -> NDArray[np.float64]:
 
     Returns:
         (B,), NaN where one side has no weight.
+
+    Examples:
+        >>> auroc(rank(np.array([True, False, True]), np.array([0.9, 0.5, 0.4])), ones(3)).tolist()
+        [0.5]
     """
     positive, negative = _masses(ranking, weights)
     beaten = negative[-1] - (negative[ranking.above] + negative[ranking.level]) / 2
@@ -96,6 +120,10 @@ def average_precision(ranking: Ranking, weights: Weights) -> NDArray[np.float64]
 
     Returns:
         (B,), NaN where the positives have no weight; 1 where only the negatives have none.
+
+    Examples:
+        >>> average_precision(rank(np.array([True, False]), np.array([0.9, 0.5])), ones(2)).tolist()
+        [1.0]
     """
     positive, negative = _masses(ranking, weights)
     found = np.cumsum(positive, axis=0)

@@ -126,6 +126,10 @@ def count(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[int, int, 
 
     Raises:
         DataError: The shapes differ or the masks are no booleans.
+
+    Examples:
+        >>> count(np.array([[True, True]]), np.array([[True, False]]))
+        (1, 1, 0, 0)
     """
     if found.shape != true.shape or found.dtype != np.bool_ or true.dtype != np.bool_:
         raise DataError(
@@ -136,7 +140,12 @@ def count(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[int, int, 
 
 
 def figures(counts: ArrayLike) -> pd.DataFrame:
-    """All of `MASK_METRICS` of each picture: one column each, rows as in `counts` (N, 4)."""
+    """All of `MASK_METRICS` of each picture: one column each, rows as in `counts` (N, 4).
+
+    Examples:
+        >>> figures([[80, 10, 10, 100]])[["dice", "jaccard"]].round(3).values.tolist()
+        [[0.889, 0.8]]
+    """
     return pd.DataFrame({key: metric(counts) for key, metric in MASK_METRICS.items()})
 
 
@@ -155,6 +164,11 @@ def mask_summary(counts: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed:
 
     Raises:
         DataError: There are no pictures, a lesion id is missing, or the arrays do not fit.
+
+    Examples:
+        >>> table = mask_summary([[80, 10, 10, 100], [50, 50, 0, 100]], ["a", "b"]).set_index("metric")
+        >>> float(round(table.loc["jaccard", "value"], 3))
+        0.65
     """
     table = figures(counts)
     failed = (table["jaccard"] < THRESHOLD).to_numpy(np.bool_)
@@ -180,6 +194,11 @@ def mask_differences(
 
     Raises:
         DataError: There are no pictures, a lesion id is missing, or the arrays do not fit.
+
+    Examples:
+        >>> table = mask_differences([[80, 10, 10, 100]] * 2, [[90, 0, 10, 100]] * 2, ["a", "b"]).set_index("metric")
+        >>> float(round(table.loc["jaccard", "value"], 3))
+        0.1
     """
     ours, theirs = figures(before), figures(after)
     if len(ours) != len(theirs):

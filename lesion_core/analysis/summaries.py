@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lesion_core.analysis.intervals import _draws, _lesions, check_level, group_codes, share_interval, share_intervals
+from lesion_core.analysis.intervals import _draws, _lesions, check_level, share_interval, share_intervals
 from lesion_core.analysis.metrics import METRICS, binary_figures, class_figures, two_sided
 from lesion_core.analysis.predictions import LabelledPredictions, check_classes
+from lesion_core.analysis.resampling import group_codes
 
 
 def multiclass_summary(

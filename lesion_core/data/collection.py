@@ -91,6 +91,15 @@ def collect(
 
     Raises:
         DataError: There is no data set, none of its pictures, or none of a lesion with a role.
+
+    Examples:
+        >>> import tempfile
+        >>> from lesion_core.data.synthetic.lesions import make_dataset
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     made = make_dataset(Path(folder) / "synthetic", per_class=2, seed=0, size=64)
+        ...     found = collect(Path(folder), SplitSettings())
+        >>> found.table["diagnosis"].nunique(), set(found.table["role"]) <= {"train", "select", "calibrate", "test"}
+        (8, True)
     """
     catalog = training_table(root)
     table = catalog.table[catalog.table["path"].notna()].reset_index(drop=True)

@@ -117,6 +117,11 @@ def assign_roles(groups: pd.Series[str], settings: SplitSettings) -> pd.Series[s
 
     Raises:
         DataError: There is no row.
+
+    Examples:
+        >>> roles = assign_roles(pd.Series(["a", "a", "b"]), SplitSettings())
+        >>> bool(roles[0] == roles[1])
+        True
     """
     if groups.empty:
         raise DataError("There is no picture to split.", "Check that the data set's pictures are there.")

@@ -86,6 +86,14 @@ def attribute(
     Raises:
         ModelError: The model is in training mode, the layer or a class is unknown, or the map is not finite.
         ConfigError: The method or the baseline is unknown.
+
+    Examples:
+        >>> from lesion_core.config import ModelSettings
+        >>> from lesion_core.models.classifiers import build
+        >>> model = build(ModelSettings(architecture="resnet10", classes=("MEL", "NV"))).requires_grad_(False)
+        >>> square = np.full((64, 64, 3), 128, np.uint8)
+        >>> attribute(model, square, Preprocessing(), Target(0), method="gradcam").raw.shape
+        (2, 2)
     """
     entry = known_method(method)
     image = torch.from_numpy(normalize(square[None], preprocessing))

@@ -82,6 +82,12 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         ImageTooLargeError: Over the limit in bytes or pixels, or built so that decoding would cost too much.
         ImageTooSmallError: The shorter side is under the limit, or would be once a large picture is reduced.
         ImageError: There is no readable file at the path.
+
+    Examples:
+        >>> import cv2
+        >>> ok = cv2.imencode(".png", np.zeros((40, 60, 3), np.uint8))[1]
+        >>> decode(ok.tobytes()).shape
+        (40, 60, 3)
     """
     name = f"'{source.name}'" if isinstance(source, Path) else "The picture"
     data = _read(source, limits) if isinstance(source, Path) else source

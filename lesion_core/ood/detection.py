@@ -18,7 +18,14 @@ from lesion_core.analysis.ranking import Ranking, Weights, auroc, average_precis
 
 
 def fpr_at_tpr(ranking: Ranking, weights: Weights, share: float = 0.95) -> Floats:
-    """The share of negatives at or over the highest score that at least `share` of the positives reach, (B,)."""
+    """The share of negatives at or over the highest score that at least `share` of the positives reach, (B,).
+
+    Examples:
+        >>> from lesion_core.analysis.ranking import ones
+        >>> ranking = rank(np.array([False, False, True]), np.array([0.1, 0.6, 0.5]))
+        >>> fpr_at_tpr(ranking, ones(3)).tolist()
+        [0.5]
+    """
     positive = weights[ranking.positives]
     negative = np.zeros((len(ranking.negatives) + 1, weights.shape[1]))
     np.cumsum(weights[ranking.negatives], axis=0, out=negative[1:])
@@ -88,6 +95,10 @@ def measure(key: str, score_in: ArrayLike, score_out: ArrayLike) -> float:
 
     Raises:
         DataError: A score is NaN or infinite.
+
+    Examples:
+        >>> measure("auroc", [0.1, 0.2, 0.6], [0.5, 0.9])
+        0.8333333333333334
     """
     out, known, n, m = _rankings(score_in, score_out)
     return float(MEASURES[key].statistic(out, known, ones(n + m))[0]) if n and m else float("nan")
@@ -114,6 +125,11 @@ def detection(
     Raises:
         DataError: A score is NaN or infinite, or a lesion id is missing.
         ConfigError: `n` or `level` is out of range.
+
+    Examples:
+        >>> found = detection(np.linspace(0, 1, 50), np.linspace(0.8, 2, 20))["auroc"]
+        >>> found.low < found.value < found.high
+        True
     """
     out, known, n_in, n_out = _rankings(score_in, score_out)
     if not n_in or not n_out:

@@ -155,6 +155,13 @@ def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
 
     Raises:
         DataError: A score is missing, of another length, or NaN or infinite.
+
+    Examples:
+        >>> from lesion_core.runs.classifier import open_run
+        >>> policy = read_policy(open_run(Path("checkpoints/resnet50-isic2019")))
+        >>> strange = {key: [100.0] for key in policy.parts}
+        >>> decide(policy, strange)[0].rejected
+        True
     """
     missing = [key for key in policy.parts if key not in scores]
     if missing:

@@ -304,6 +304,15 @@ class Scorer:
 
     Args:
         known: What they are fitted on.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lesion_core.ood.model_outputs import outputs_of
+        >>> from lesion_core.runs.classifier import open_run
+        >>> run = open_run(Path("checkpoints/resnet50-isic2019"))
+        >>> scorer = Scorer.of(run)
+        >>> len(scorer("confidence", outputs_of(run, run.part("test").head(5))))
+        5
     """
 
     def __init__(self, known: FitData) -> None:

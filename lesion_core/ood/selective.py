@@ -53,6 +53,10 @@ def aurc(scores: ArrayLike, correct: ArrayLike) -> float:
         DataError: There are none, they do not fit, or a score is NaN or infinite.
 
     Paper: Geifman and El-Yaniv 2017 (arXiv:1705.08500); the area in Geifman et al. 2019 (arXiv:1805.08206).
+
+    Examples:
+        >>> aurc([0.1, 0.2, 0.9], np.array([True, True, False])) < aurc([0.9, 0.2, 0.1], np.array([True, True, False]))
+        True
     """
     s, r = _check(scores, correct)
     return float(_aurc(s, r, ones(len(s)))[0])
@@ -66,6 +70,10 @@ def augrc(scores: ArrayLike, correct: ArrayLike) -> float:
     Unlike the AURC it does not weigh mistakes at low coverage more. Arguments and errors as in `aurc`.
 
     Paper: Traub et al. 2024 (arXiv:2407.01032).
+
+    Examples:
+        >>> round(augrc([0.1, 0.2, 0.9], np.array([True, True, False])), 3)
+        0.056
     """
     s, r = _check(scores, correct)
     return float(_augrc(s, r, ones(len(s)))[0])
@@ -92,6 +100,11 @@ def selective(
     Raises:
         DataError: As in `aurc`, or a lesion id is missing.
         ConfigError: `n` or `level` is out of range.
+
+    Examples:
+        >>> found = selective(np.linspace(0, 1, 50), np.arange(50) < 40)
+        >>> found["aurc"].value < 0.1
+        True
     """
     s, r = _check(scores, correct)
     lesions = np.arange(len(s)) if groups is None else groups

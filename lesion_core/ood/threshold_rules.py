@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lesion_core.analysis.intervals import one_per_group
 from lesion_core.analysis.predictions import Floats
+from lesion_core.analysis.resampling import one_per_group
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.ood.model_outputs import outputs_of
 from lesion_core.ood.risk_control import control_risk

@@ -55,6 +55,12 @@ def operating_point(
     Raises:
         DataError: The arrays do not fit, or a lesion id is missing.
         ConfigError: `level` is out of range.
+
+    Examples:
+        >>> kept, correct, kept_out = np.array([True, True, False]), np.array([True, False, False]), np.zeros(2, bool)
+        >>> point = operating_point(kept, correct, kept_out)
+        >>> point.accuracy.value, point.ood_rejected.value
+        (0.5, 1.0)
     """
     k, out = check_results(kept, np.size(kept)), check_results(kept_out, np.size(kept_out))
     r = check_results(correct, len(k))
@@ -81,6 +87,10 @@ def keep_share_threshold(scores: ArrayLike, share: float = 0.95) -> float:
     Raises:
         DataError: There are no scores, or one is NaN or infinite.
         ConfigError: The share is out of range.
+
+    Examples:
+        >>> keep_share_threshold(np.arange(100), share=0.95)
+        94.0
     """
     s = np.sort(check_scores(scores, "calibration", some=True))
     if not 0 < share <= 1:
@@ -116,6 +126,10 @@ def cost_optimal_threshold(scores: ArrayLike, missed_if_kept: ArrayLike, cost: f
     Raises:
         DataError: There are no scores, the arrays do not fit, or a score is NaN or infinite.
         ConfigError: The cost is under 0, NaN or infinite.
+
+    Examples:
+        >>> cost_optimal_threshold([0.1, 0.2, 0.9], np.array([False, False, True]), cost=20.0).threshold
+        0.2
     """
     s = check_scores(scores, "calibration", some=True)
     bad = check_results(missed_if_kept, len(s))

@@ -42,6 +42,14 @@ def tune(
             with the score or the split, or a number is out of range.
         DataError: Nothing can be guaranteed with so few images.
         RunError: The run lacks the images.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lesion_core.runs.classifier import open_run
+        >>> run = open_run(Path("checkpoints/resnet50-isic2019"))
+        >>> policy = tune(run, "confidence", "keep", TuningGoal(share=0.95))
+        >>> 0.95 <= policy.kept_share < 0.96
+        True
     """
     measure = ood_score(key)
     rule = _rule(how, key, on)

@@ -201,7 +201,13 @@ CLASSIFIER = RunKind(
 
 
 def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HASHED) -> Run:
-    """Open a classifier's run folder; arguments and errors as in `RunKind.open`."""
+    """Open a classifier's run folder; arguments and errors as in `RunKind.open`.
+
+    Examples:
+        >>> run = open_run(Path("checkpoints/resnet50-isic2019"))
+        >>> run.classes[:3], len(run.part("test"))
+        (('MEL', 'NV', 'BCC'), 1631)
+    """
     return CLASSIFIER.open(folder, verify=verify, needed=needed)
 
 

@@ -93,7 +93,14 @@ SEGMENTER = RunKind(
 
 
 def open_segmenter(folder: Path, *, verify: bool = True, needed: Collection[str] = HASHED) -> SegmenterRun:
-    """Open a segmenter's run folder; arguments and errors as in `RunKind.open`."""
+    """Open a segmenter's run folder; arguments and errors as in `RunKind.open`.
+
+    Examples:
+        >>> run = open_segmenter(Path("checkpoints/unet-ham10000"))
+        >>> table, counts = run.counts("test")
+        >>> counts.shape == (len(table), 4)
+        True
+    """
     return SEGMENTER.open(folder, verify=verify, needed=needed)
 
 

@@ -96,6 +96,12 @@ class Engine:
         Raises:
             RunError: `preprocessing` is not the run's.
             BusyError: Too many callers wait.
+
+        Examples:
+            >>> engine = Engine.open(Path("checkpoints/resnet50-isic2019"))
+            >>> prediction = engine.predict(engine.run.golden[0])
+            >>> prediction.logits.shape, prediction.code in engine.run.classes
+            ((8,), True)
         """
         self._refuse_other(preprocessing)
         return self._read(self._pipeline.apply(image)[None])[0]

@@ -16,15 +16,14 @@ from lesion_core.analysis.intervals import (
     bootstrap,
     bootstrap_all,
     clopper_pearson,
-    one_per_group,
     paired_intervals,
-    resamples,
     share_interval,
     share_intervals,
     shares_by,
 )
 from lesion_core.analysis.metrics import METRICS, binary_view, calibration_error, per_class, softmax
 from lesion_core.analysis.predictions import LabelledPredictions
+from lesion_core.analysis.resampling import one_per_group, resamples
 from lesion_core.analysis.summaries import binary_summary, multiclass_summary, per_class_summary
 from lesion_core.errors import ConfigError, DataError
 
@@ -193,6 +192,7 @@ def covered(lesions: int, alike: float, p: float, sizes: str, trials: int) -> fl
     return float(np.mean([interval.low <= p <= interval.high for interval in found.values()]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lesions", [5, 9, 22, 60, 150, 450, 1000])
 @pytest.mark.parametrize("sizes", PICTURES_OF_A_LESION)
 def test_shares_cover_by_lesion_at_every_n(lesions: int, sizes: str) -> None:

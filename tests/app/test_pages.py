@@ -246,6 +246,7 @@ def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
     assert "set by hand on the" in text(app)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_run")
 @pytest.mark.parametrize(
     "tab",
@@ -440,6 +441,7 @@ def test_a_data_folder_without_isic_2019_still_gives_its_pictures(
     assert app.selectbox(key="image").value.startswith("SYN_")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_run")
 @pytest.mark.parametrize(
     "query",

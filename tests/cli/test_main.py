@@ -67,6 +67,7 @@ def test_wrong_options_exit_2(call: Any, arguments: list[str]) -> None:
     assert code == 2 and out == "" and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_synthesize_then_train_then_everything(call: Any, tmp_path: Path) -> None:
     """The way of the README, without a data set."""
     root = tmp_path / "data"
@@ -207,6 +208,7 @@ def test_evaluate_with_flips_changes_nothing(call: Any, small_run: Run, data_roo
     refused(call("evaluate", small_run.folder, "--devices", 2), "--data")
 
 
+@pytest.mark.slow
 def test_evaluate_switches_equal_detail_on(
     call: Any, run_copy: Path, data_root: Path, small_run: Run, tmp_path: Path
 ) -> None:
@@ -249,6 +251,7 @@ def without(root: Path, target: Path, gone: list[str]) -> Path:
     return copied
 
 
+@pytest.mark.slow
 def test_a_training_takes_the_split_of_a_run(call: Any, small_run: Run, data_root: Path, tmp_path: Path) -> None:
     own = small_run.config.settings
     settings = own.model_copy(update={"name": "again", "split": own.split.model_copy(update={"seed": 1})})

@@ -49,6 +49,7 @@ def run(encoding: str, *arguments: object) -> subprocess.CompletedProcess[bytes]
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii:strict", "cp1252:strict"])
 def test_a_row_for_every_name(odd_names: Path, small_run: Run, encoding: str) -> None:
     done = run(encoding, "predict", odd_names, "--run", small_run.folder)
@@ -61,6 +62,7 @@ def test_a_row_for_every_name(odd_names: Path, small_run: Run, encoding: str) ->
     assert not {"\x1b", "\x07", "\u202e"} & set(printed)
 
 
+@pytest.mark.slow
 def test_other_commands_on_pictures(odd_names: Path, small_run: Run, small_segmenter: SegmenterRun) -> None:
     scored = run("ascii:strict", "ood", "score", odd_names, "--run", small_run.folder, "--table")
     assert scored.returncode == 0 and b"Traceback" not in scored.stderr, scored.stderr[-2000:]
@@ -73,6 +75,7 @@ def test_other_commands_on_pictures(odd_names: Path, small_run: Run, small_segme
         assert shown.removesuffix(".jpg") + "_segmentation.png" in found.stdout.decode()
 
 
+@pytest.mark.slow
 def test_refusals_and_run_folders(run_copy: Path, tmp_path: Path) -> None:
     """A run and a file that is refused under an odd name: told with exit code 1, no traceback, one line."""
     odd = run_copy.rename(run_copy.parent / ":x: [red]\n病")

@@ -38,6 +38,7 @@ def test_kinds_are_what_they_say():
         assert scene[:4, :, 2].mean() > scene[240:, :, 2].mean() + 40
 
 
+@pytest.mark.slow
 def test_none_of_them_has_the_colours_of_a_lesion_on_skin():
     """Except skin itself, each kind differs in colour from every dermoscopy more than those do from each other."""
 

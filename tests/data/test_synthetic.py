@@ -40,6 +40,7 @@ def test_mask_is_exact(code, tone):
         assert cv2.connectedComponents(lesion.mask.astype(np.uint8))[0] == 2, "more than one piece"
 
 
+@pytest.mark.slow
 def test_size_changes_resolution_not_the_lesion():
     for code in ISIC2019:
         small, large = make_lesion(code, 3, 256), make_lesion(code, 3, 512)
@@ -62,6 +63,7 @@ def test_sizes(size):
         assert lesion.mask.shape == shape and lesion.mask.dtype == np.bool_ and lesion.mask.any()
 
 
+@pytest.mark.slow
 def test_skin_tones_grow_darker():
     brightness = [np.mean([make_skin(seed, 64, tone).mean() for seed in range(4)]) for tone in range(1, 7)]
     assert (np.diff(brightness) < -4).all()
@@ -79,6 +81,7 @@ def describe(image):
     return np.concatenate([np.sqrt(colour), [np.log(detail.mean() + 1), np.log(np.quantile(detail, 0.99) + 1)]])
 
 
+@pytest.mark.slow
 def test_classes_can_be_told_apart():
     """A linear model on colours alone, on seeds and skin tones that it never saw, beats chance (1/8) by far."""
     x = np.array([describe(make_lesion(code, seed, 96).image) for seed in range(26) for code in ISIC2019])
@@ -88,6 +91,7 @@ def test_classes_can_be_told_apart():
     assert balanced_accuracy_score(y[~train], model.predict(x[~train])) > 0.6
 
 
+@pytest.mark.slow
 def test_signs_of_the_diagnoses():
     """Melanoma has the most colours and is the least symmetric, vascular lesions are the reddest."""
 

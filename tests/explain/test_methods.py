@@ -261,6 +261,7 @@ def test_what_alone_differs_and_matters_gets_the_evidence(by: str, linear: ByHan
     assert np.abs(found[~near]).sum() <= 0.05 * np.abs(found).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("by", "layer"), [("gradcam", "layer2"), ("occlusion", "layer4")])
 def test_a_clue_on_synthetic_lesions_is_found(by: str, layer: str, clued: Clued) -> None:
     """A network that learned to look for a green dot on lesions of all classes: its maps must lie on the dot."""

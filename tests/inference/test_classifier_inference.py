@@ -161,6 +161,7 @@ def test_scoring_again_changes_nothing(small_run: Run, trained: Any, tmp_path: P
     assert again.calibration.temperature == pytest.approx(small_run.calibration.temperature, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_bad_picture_leaves_the_run_that_was_there(small_run: Run, trained: Any, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(small_run.folder, tmp_path / "kept"))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}

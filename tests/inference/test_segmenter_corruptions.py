@@ -203,6 +203,7 @@ def test_a_difference_is_that_of_the_means_and_narrower_than_two_intervals() -> 
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_each_change_has_its_figures_and_the_run_stays(
         self, call: Any, segmenter_copy: Path, data_root: Path, trained_segmenter: Any
     ) -> None:

@@ -35,6 +35,7 @@ def model() -> ResNet:
     return build(ModelSettings(architecture="resnet10", classes=("a", "b", "c"))).requires_grad_(False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WAYS)
 def test_every_way_gives_the_same_activations(model: ResNet, name: str) -> None:
     x = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -47,6 +48,7 @@ def test_every_way_gives_the_same_activations(model: ResNet, name: str) -> None:
         assert error <= (1e-6 if name == "eager" else 0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WAYS)
 def test_an_engine_on_another_trunk_says_the_same(small_run: Run, name: str, tmp_path: Path) -> None:
     plain, other = Engine(small_run), Engine(small_run, backend=name)

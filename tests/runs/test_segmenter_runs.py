@@ -89,6 +89,7 @@ def test_what_is_no_picture_is_refused(small_segmenter: SegmenterRun) -> None:
     assert engine.segment(np.zeros((8, 8, 3), np.uint8)).mask().shape == (8, 8), "its place is free again"
 
 
+@pytest.mark.slow
 def test_many_at_once_get_what_one_gets(small_segmenter: SegmenterRun) -> None:
     engine = SegmenterEngine(small_segmenter, queue=200)
     images = [make_lesion("MEL", seed=i, size=64).image for i in range(6)]
@@ -120,6 +121,7 @@ def test_measuring_refuses_a_mask_of_another_frame(trained_segmenter: Any, tmp_p
                 count_pixels(model, run.config.settings.preprocessing, [(str(picture), str(mask))], workers=0)
 
 
+@pytest.mark.slow
 def test_a_bad_mask_leaves_the_run_that_was_there(trained_segmenter: Any, segmenter_copy: Path, tmp_path: Path) -> None:
     run, table = trained_segmenter.run, trained_segmenter.collection.table
     before = {path.name: path.read_bytes() for path in segmenter_copy.iterdir()}
@@ -338,6 +340,7 @@ class TestCommands:
         code, _, err = call("segment", "evaluate", small_run.folder)
         assert code == 1 and "holds no segmenter" in err
 
+    @pytest.mark.slow
     def test_train_writes_a_run_and_repeats_its_settings(
         self, call: Any, small_segmenter: SegmenterRun, data_root: Path, tmp_path: Path
     ) -> None:

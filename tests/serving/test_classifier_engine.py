@@ -186,6 +186,7 @@ def test_the_map_is_followed_while_the_weights_are_lost(engine: Engine, images: 
     assert engine.predict(images[0]).code, "the served weights are what they were"
 
 
+@pytest.mark.slow
 def test_many_at_once_get_what_one_gets(small_run: Run, images: list[np.ndarray]) -> None:
     """Eight threads with sixty mixed calls each: every answer equals the one that is given alone."""
     engine = Engine(small_run)

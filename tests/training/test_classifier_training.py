@@ -76,6 +76,7 @@ def kill_in(epoch: int) -> Any:
     return on_epoch
 
 
+@pytest.mark.slow
 def test_it_learns_what_can_be_learned(easy: pd.DataFrame, tmp_path: Path) -> None:
     fitted = run(settings(epochs=5), easy, tmp_path)
     history = fitted.history
@@ -99,6 +100,7 @@ def test_it_learns_what_can_be_learned(easy: pd.DataFrame, tmp_path: Path) -> No
     assert right.float().mean() == best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_killed_training_goes_on(easy: pd.DataFrame, tmp_path: Path, ema: float) -> None:
     chosen = settings(epochs=3, ema_decay=ema)
@@ -119,6 +121,7 @@ def test_a_killed_training_goes_on(easy: pd.DataFrame, tmp_path: Path, ema: floa
         torch.testing.assert_close(tensor, resumed.model.state_dict()[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_resumed_training_is_the_straight_one(easy: pd.DataFrame, tmp_path: Path, workers: int) -> None:
     """Order, augmentation, drawing of rare classes, mixing, optimizer and average: what was drawn is drawn again."""
@@ -184,6 +187,7 @@ def test_an_interruption_stays_one(easy: pd.DataFrame, tmp_path: Path) -> None:
         signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones
 
 
+@pytest.mark.slow
 def test_fresh_starts_over_even_if_it_is_killed(easy: pd.DataFrame, tmp_path: Path) -> None:
     run(settings(), easy, tmp_path)
     with pytest.raises(KilledError):
@@ -228,6 +232,7 @@ def test_a_plateau_lowers_the_rate(easy: pd.DataFrame, tmp_path: Path) -> None:
     assert rates[0] == pytest.approx(1e-12) and rates[-1] == pytest.approx(1e-13)
 
 
+@pytest.mark.slow
 def test_everything_at_once(easy: pd.DataFrame, tmp_path: Path) -> None:
     chosen = settings(
         epochs=2,

@@ -123,6 +123,7 @@ def test_the_store_is_made_once_and_holds_picture_and_mask(table: pd.DataFrame, 
     assert np.array_equal((255 * mask[0]).round().byte().numpy(), store[2, ..., 3])
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_lesions(table: pd.DataFrame, tmp_path: Path) -> None:
     result = fitted(settings(epochs=8, learning_rate=3e-3), table, tmp_path)
     jaccard = result.history[(result.history["phase"] == "select") & (result.history["metric"] == "jaccard")]["value"]
@@ -143,6 +144,7 @@ class KilledError(Exception):
     """Stands for a kill."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_killed_training_goes_on_and_ends_as_a_straight_one(
     table: pd.DataFrame, tmp_path: Path, workers: int
