@@ -43,6 +43,8 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
 
 DEEP = tuple(f"{raw};16" for raw in ("RGB", "RGBA", "RGBX", "CMYK", *"RGBA"))
 """Pillow's names of colours with 16 bits a sample, without the letter of the byte order."""
+MOST_DEEP = 12_500_000
+"""Pixels up to which 16 bits are rounded to 8: of more the upper 8 are taken, as a second picture in memory is much."""
 STRIP = 16
 """Rows that are compared at a time to find where a file ends."""
 _SAVE_AGAIN = "Open it in a picture program and save it again as JPEG or PNG."
@@ -125,14 +127,14 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
             expected = _filled_otherwise(parts, known)
             low = _low_bytes(parts, known, picture)
             picture.load()
-            if expected and _strips(picture, parts.area) != expected:
+            if expected and _strips(picture) != expected:
                 raise EndsEarlyError(_share(picture, parts, known))
         except CostlyError as error:
             raise _too_costly(name, error) from None
         except EndsEarlyError as error:
             raise TruncatedImageError(
-                f"{name} is a {known} file that ends early or is damaged: {int(100 * error.share)} % of the picture is "
-                "there.",
+                f"{name} is a {known} file that ends early or is damaged: {'at most ' * error.at_most}"
+                f"{int(100 * error.share)} % of the picture is there.",
                 "Copy or download it again.",
             ) from None
         except Exception:
@@ -236,7 +238,7 @@ def _filled_otherwise(parts: Parts, known: str) -> list[int]:
         return []
     with _opened(parts, known, other=True) as picture:
         picture.load()
-        return _strips(picture, parts.area)
+        return _strips(picture)
 
 
 def _share(picture: Image.Image, parts: Parts, known: str) -> float:
@@ -249,7 +251,7 @@ def _share(picture: Image.Image, parts: Parts, known: str) -> float:
             differs = (one != two).any(axis=2)
             if differs.any():
                 rows, left = int(differs.any(axis=1).argmax()), int(differs.any(axis=0).argmax())
-                return (top + rows + STRIP * left / picture.width) / picture.height
+                return min(0.99, (top + rows + STRIP * left / picture.width) / picture.height)
     return 0.0
 
 
@@ -261,6 +263,8 @@ def _low_bytes(parts: Parts, known: str, picture: ImageFile.ImageFile) -> Image.
         known: Its format.
         picture: It with its header read and no pixel.
     """
+    if picture.width * picture.height > MOST_DEEP:
+        return None
     tiles = []
     for tile in picture.tile:
         raw, *rest = tile.args if isinstance(tile.args, tuple) else (tile.args,)
@@ -274,11 +278,11 @@ def _low_bytes(parts: Parts, known: str, picture: ImageFile.ImageFile) -> Image.
     return low
 
 
-def _strips(picture: Image.Image, area: tuple[int, int, int, int] | None) -> list[int]:
+def _strips(picture: Image.Image) -> list[int]:
     """A checksum of every `STRIP` rows."""
-    left, top, right, bottom = area or (0, 0, *picture.size)
-    rows = range(top, bottom, STRIP)
-    return [zlib.crc32(picture.crop((left, y, right, min(y + STRIP, bottom))).tobytes()) for y in rows]
+    width, height = picture.size
+    rows = range(0, height, STRIP)
+    return [zlib.crc32(picture.crop((0, y, width, min(y + STRIP, height))).tobytes()) for y in rows]
 
 
 def header_of(path: Path) -> Image.Image:

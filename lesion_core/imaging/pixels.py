@@ -38,6 +38,8 @@ def to_rgb(picture: Image.Image, parts: Parts, low: Image.Image | None = None) -
         raise ValueError("32 bits a channel have no agreed white")
     if low is not None:
         picture = _rounded(picture, low, parts.key)
+    elif len(parts.key) == 3:
+        picture.info["transparency"] = tuple(sample >> 8 for sample in parts.key)
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         picture = Image.new("RGBA", layer.size, "white")

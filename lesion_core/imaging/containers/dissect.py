@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lesion_core.imaging.containers import gif, jpeg, png, tiff
+from lesion_core.imaging.containers import bmp, gif, jpeg, png, tiff
 from lesion_core.imaging.containers.parts import Parts
 
 TAKE_APART: dict[str, Callable[[bytes], Parts]] = {
@@ -12,6 +12,7 @@ TAKE_APART: dict[str, Callable[[bytes], Parts]] = {
     "PNG": png.take_apart,
     "TIFF": tiff.take_apart,
     "GIF": gif.take_apart,
+    "BMP": bmp.take_apart,
 }
 """The formats in which something beside the pixels can get in the way, or whose decoder fills up what is missing."""
 

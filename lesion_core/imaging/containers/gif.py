@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 from lesion_core.imaging.containers.parts import DamagedError, Parts
 
 EXTENSION, CONTROL, IMAGE, END = 0x21, 0xF9, 0x2C, 0x3B
@@ -21,15 +19,7 @@ def take_apart(data: bytes) -> Parts:
         if data[at] == IMAGE:
             first = data[at : (at := at + 10 + _palette(data[at + 9]))]
             body = data[at : _blocks(data, at + 1)]
-            # A decoder fills what is missing with the transparent colour.
-            clear = control[6] if control and control[3] & 1 else 0
-            other = b"\x21\xf9\4" + bytes([(control[3] if control else 0) | 1, 0, 0, clear ^ 1]) + b"\0"
-            left, top, width, height = struct.unpack_from("<4H", first, 1)
-            return Parts(
-                head + control + first + body + b";",
-                area=(left, top, left + width, top + height),
-                other=head + other + first + body + b";",
-            )
+            return Parts(head + control + first + body + b";")
         if data[at] != EXTENSION:
             at += 1  # decoders pass over what they do not know
             continue

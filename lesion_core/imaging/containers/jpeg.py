@@ -118,6 +118,6 @@ def _check(file: _File) -> None:
             bits += 8 * len(coded)
             needed += sum(blocks.get(name, 0) for name in names) * (1 if progressive else 2)
     if bits < needed:
-        raise EndsEarlyError(bits / needed)
+        raise EndsEarlyError(bits / needed, at_most=True)
     if not all(map(all, seen.values())):
         raise EndsEarlyError(sum(map(sum, seen.values())) / (64 * len(seen)))

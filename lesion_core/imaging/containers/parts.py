@@ -24,7 +24,6 @@ class Parts:
         white_is_zero: Grey of more than 8 bits that has to be inverted.
         deepest: The value of white where a grey has more than 8 bits.
         deep_planes: Byte order, ``L`` or ``B``, of samples of 16 bits that lie in a plane for each colour.
-        area: Left, top, right, bottom of the canvas that the picture covers; None for all of it.
         other: The same pixels with other filling after what may end early: where it decodes to something else, the
             decoder made up what the file lacks. None where `check` sees all there is to see.
     """
@@ -36,7 +35,6 @@ class Parts:
     white_is_zero: bool = False
     deepest: int = 65535
     deep_planes: str = ""
-    area: tuple[int, int, int, int] | None = None
     other: bytes | None = None
 
 
@@ -48,11 +46,12 @@ class EndsEarlyError(Exception):
     """Pixels are missing.
 
     Attributes:
-        share: Of the picture that is there, 0 to 1, at most.
+        share: Of the picture that is there, 0 to 1.
+        at_most: Whether that is only a bound, found without decoding.
     """
 
-    def __init__(self, share: float) -> None:
-        self.share = share
+    def __init__(self, share: float, *, at_most: bool = False) -> None:
+        self.share, self.at_most = share, at_most
         super().__init__(share)
 
 

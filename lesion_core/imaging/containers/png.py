@@ -123,7 +123,7 @@ def _count(header: bytes, packed: list[bytes]) -> None:
     )
     there, stream = 0, zlib.decompressobj()
     if 1032 * sum(map(len, packed)) < whole:  # the most that deflate can pack
-        raise EndsEarlyError(min(0.99, 1032 * sum(map(len, packed)) / whole))
+        raise EndsEarlyError(1032 * sum(map(len, packed)) / whole, at_most=True)
     try:
         for piece in packed:
             while piece and not stream.eof and there < whole:

@@ -6,7 +6,9 @@ import struct
 import zlib
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 
+from lesion_core.imaging.containers import jpeg
 from lesion_core.imaging.containers.parts import MOST_PIECES, CostlyError, DamagedError, EndsEarlyError, Parts
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
@@ -24,7 +26,11 @@ NEEDED = frozenset(
 """Tags that decide what the pixels are; all others (texts, profiles, resolution, thumbnails) are left out."""
 TYPES = {1: "B", 3: "H", 4: "I"}
 """Bytes, shorts and longs: what sizes and places are written in."""
-RAW, DEFLATE = 1, (8, 32946)
+RAW, DEFLATE, FAX, GROUP_3, JPEG = 1, (8, 32946), (2, 3, 4), 3, 7
+LINE_ENDS = b"\x00\x10\x01" * 16
+"""Other filling for faxes of group 3, whose decoders pass over all bits up to the next end of a line (ITU-T T.4)."""
+MOST_BYTES = 2**28
+"""Of all strips or tiles unpacked: a decoder may hold them all at once, beside the picture."""
 MOST_TILE_BYTES = 2**26
 """Of one tile unpacked: a decoder takes that much however small the picture is."""
 
@@ -76,16 +82,28 @@ def take_apart(data: bytes) -> Parts:
         if tag in NEEDED:
             entries.setdefault(tag, entry)
     file = _Directory(data, order, dict(entries))
+    for place, size in ((STRIPS, STRIP_SIZES), (TILES, TILE_SIZES)):
+        pairs = zip(file.numbers(place), file.numbers(size), strict=False)
+        if sum(max(0, min(length, len(data) - start)) for start, length in pairs) > 2 * len(data):
+            raise CostlyError("has strips or tiles that lie upon each other")
     depth, inverted = max(file.numbers(BITS, (1,))), False
     if depth in (12, 16) and file.number(SAMPLES, 1) == 1 and (inverted := file.number(PHOTOMETRIC, 0) == 0):
         # Pillow reads this polarity in some of the ways only, and does not invert it.
         entries[PHOTOMETRIC] = struct.pack(f"{order}HHIHH", PHOTOMETRIC, 3, 1, 1, 0)
-    directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
+    directory = _packed(order, entries)
     room = 2 + 12 * count + 4
     # Written over the old one, which is at least as long but for the last four bytes, which some files lack.
     pixels = data[:at] + directory[:room] + data[at + len(directory[:room]) :]
+    other = _filled(file, pixels) if file.number(COMPRESSION, RAW) in (JPEG, *FAX) else None
     planes = ("L" if order == "<" else "B") if depth == 16 and file.number(PLANAR, 1) == 2 else ""
-    return Parts(pixels, check=partial(_check, file), white_is_zero=inverted, deepest=2**depth - 1, deep_planes=planes)
+    return Parts(
+        pixels,
+        check=partial(_check, file),
+        white_is_zero=inverted,
+        deepest=2**depth - 1,
+        deep_planes=planes,
+        other=other,
+    )
 
 
 def _check(file: _Directory) -> None:
@@ -110,6 +128,8 @@ def _check(file: _Directory) -> None:
     if len(places) < rows * columns * planes:
         raise EndsEarlyError(len(places) / (rows * columns * planes))
     compression = file.number(COMPRESSION, RAW)
+    if rows * columns * planes * down * -(-across * bits // 8) > MOST_BYTES:
+        raise CostlyError(f"unpacks to more than {MOST_BYTES // 2**20} MiB")
     whole = there = 0
     for i in range(rows * columns * planes):
         lines = down if tiled else min(down, height - down * (i % rows))
@@ -125,6 +145,37 @@ def _check(file: _Directory) -> None:
             there += needed
     if there < whole:
         raise EndsEarlyError(there / whole)
+
+
+def _filled(file: _Directory, pixels: bytes) -> bytes | None:
+    """The file with other filling at the end of each strip or tile, for codes whose decoders make up what is missing:
+    the strips anew behind the file, and a directory that says so."""
+    place, size = (TILES, TILE_SIZES) if TILES in file.entries else (STRIPS, STRIP_SIZES)
+    places, sizes = file.numbers(place), file.numbers(size)
+    if not places or len(places) != len(sizes):
+        return None
+    pieces = [file.data[at : at + length] for at, length in zip(places, sizes, strict=True)]
+    if file.number(COMPRESSION, RAW) == JPEG:
+        pieces = [jpeg.take_apart(piece).other or piece for piece in pieces]
+    else:
+        filling = LINE_ENDS if file.number(COMPRESSION, RAW) == GROUP_3 else jpeg.OTHER_FILLING
+        pieces = [piece + filling for piece in pieces]
+    end = len(pixels) + len(pixels) % 2
+    out = pixels + bytes(len(pixels) % 2) + b"".join(pieces)
+    lengths = [len(piece) for piece in pieces]
+    starts = list(accumulate(lengths[:-1], initial=end))
+    entries = dict(file.entries)
+    for tag, values in ((place, starts), (size, lengths)):
+        packed = struct.pack(f"{file.order}{len(values)}I", *values)
+        inline = packed if len(values) == 1 else struct.pack(f"{file.order}I", len(out))
+        entries[tag] = struct.pack(f"{file.order}HHI", tag, 4, len(values)) + inline
+        out += b"" if len(values) == 1 else packed
+    return out[:4] + struct.pack(f"{file.order}I", len(out)) + out[8:] + _packed(file.order, entries)
+
+
+def _packed(order: str, entries: dict[int, bytes]) -> bytes:
+    """A directory that no other follows."""
+    return struct.pack(f"{order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
 
 
 def _unpacked(piece: memoryview, needed: int) -> int:
