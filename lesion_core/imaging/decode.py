@@ -10,7 +10,7 @@ import hashlib
 import io
 import sys
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,8 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
 
 DEEP = tuple(f"{raw};16" for raw in ("RGB", "RGBA", "RGBX", "CMYK", *"RGBA"))
 """Pillow's names of colours with 16 bits a sample, without the letter of the byte order."""
+MOST_WEBP = 30_000_000
+"""Pixels of a WebP picture, whose decoder holds four copies of 4 bytes a pixel."""
 MOST_DEEP = 12_500_000
 """Pixels up to which 16 bits are rounded to 8: of more the upper 8 are taken, as a second picture in memory is much."""
 STRIP = 16
@@ -56,7 +58,7 @@ class Limits:
 
     Attributes:
         max_bytes: Size of the file.
-        max_pixels: Width times height.
+        max_pixels: Width times height; of a WebP picture at most `MOST_WEBP`.
         min_side: Pixels of the shorter side, as far as they are used: see `geometry.reduced_size`.
     """
 
@@ -117,8 +119,9 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         ) from None
     with picture:
         width, height = picture.size
-        if width * height > limits.max_pixels:
-            raise _too_many_pixels(name, f"{width} x {height}", limits)
+        most = min(limits.max_pixels, MOST_WEBP) if known == "WEBP" else limits.max_pixels
+        if width * height > most:
+            raise _too_many_pixels(name, f"{width} x {height}", replace(limits, max_pixels=most))
         check_side(width, height, name, limits)
         used = reduced_size(height, width)  # which counts, as a model is shown no more
         check_side(used[1], used[0], f"{name}, reduced from {width} x {height},", limits)

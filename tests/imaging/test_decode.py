@@ -224,6 +224,8 @@ def test_pixels_are_counted_before_they_are_decoded(monkeypatch: pytest.MonkeyPa
         decode(png(60_000, 60_000))  # where Pillow itself refuses
     with pytest.raises(ImageTooLargeError):
         decode(encode(PICTURE, "PNG"), limits=Limits(max_pixels=32 * 48 - 1))
+    with pytest.raises(ImageTooLargeError, match=r"6000 x 6000.* 30 million"):  # its decoder takes more memory
+        decode(encode(Image.new("L", (6000, 6000)), "WEBP", method=0))
 
 
 def test_limits_of_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
