@@ -28,20 +28,20 @@ from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run, open_run
 
 COLUMNS = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
-"""Of a study of ways to train: how good each variant is."""
+"""Of an experiment of ways to train: how good each variant is."""
 
 DIFFERENCE = " less the first"
 """What follows a view's key where a row is a variant's figure less that of the first, at the pictures both have."""
 
 VIEWS_SHOWN = ("test", "ham10000", "binary", "isic2018")
-"""Of `analysis.views.EVALUATION_SETS`: those that a study measures."""
+"""Of `analysis.evaluation_sets.EVALUATION_SETS`: those that an experiment measures."""
 
 SEEN, UNSEEN = "test, lesion in train", "test, lesion with several pictures, none in train"
 """Test pictures of lesions of which the data have several pictures: such lesions are harder than others, so those that
 were trained on are compared with those that were not."""
 
 STRANGE_COLUMNS = ("score", "diagnosis", "measure", "value", "low", "high", "n")
-"""Of a study of diagnoses that were left out: how well each OOD score finds them."""
+"""Of an experiment of diagnoses that were left out: how well each OOD score finds them."""
 
 
 @dataclass(frozen=True)
@@ -129,18 +129,18 @@ EXPERIMENTS: dict[str, Experiment] = {
 """The studies by key."""
 
 
-def study(key: str) -> Experiment:
-    """The study of a key.
+def known_experiment(key: str) -> Experiment:
+    """The experiment of a key.
 
     Raises:
         ConfigError: The key is unknown.
     """
     if key not in EXPERIMENTS:
-        raise ConfigError(f"There is no study '{key}'.", f"Known are {', '.join(EXPERIMENTS)}.")
+        raise ConfigError(f"There is no experiment '{key}'.", f"Known are {', '.join(EXPERIMENTS)}.")
     return EXPERIMENTS[key]
 
 
-def run_study(
+def run_experiment(
     key: str,
     settings: RunSettings,
     root: Path,
@@ -153,7 +153,7 @@ def run_study(
 ) -> pd.DataFrame:
     """Train and measure every variant.
 
-    A training that was finished before, also as another study's variant, is read from `work`; a killed one goes on.
+    A training that was finished before, also for another experiment, is read from `work`; a killed one goes on.
 
     Args:
         key: Of `EXPERIMENTS`.
@@ -168,15 +168,15 @@ def run_study(
     Returns:
         Long form. `COLUMNS`: all metrics of the views `VIEWS_SHOWN` (class is empty) and of the test pictures of
         lesions with several pictures (`SEEN`, `UNSEEN`, as far as there are any), the differences to the first
-        variant (`DIFFERENCE`), and each class's sensitivity. `STRANGE_COLUMNS` of a study that leaves
+        variant (`DIFFERENCE`), and each class's sensitivity. `STRANGE_COLUMNS` of an experiment that leaves
         diagnoses out: the share of each, and of both (diagnosis all), that is rejected at the threshold that keeps 95 %
         of calibrate, and `detection.MEASURES`.
 
     Raises:
-        ConfigError: The study is unknown.
+        ConfigError: The experiment is unknown.
         LesionError: As `collect`, `fit` and `write_run` raise it.
     """
-    chosen = study(key)
+    chosen = known_experiment(key)
     collection = collect(root, settings.split)
     if on_note:
         for note in collection.notes:
@@ -294,10 +294,10 @@ def _by_image(table: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Finding:
-    """A study that was made.
+    """An experiment that was made.
 
     Attributes:
-        table: The study's columns.
+        table: The experiment's columns.
         settings: What all variants shared.
     """
 
@@ -305,7 +305,7 @@ class Finding:
     settings: RunSettings
 
 
-def write_study(key: str, found: Finding, folder: Path) -> Path:
+def write_experiment(key: str, found: Finding, folder: Path) -> Path:
     """Write ``<key>.csv`` and the settings that repeat it, ``<key>.json``.
 
     Returns:
@@ -317,14 +317,14 @@ def write_study(key: str, found: Finding, folder: Path) -> Path:
     return folder / f"{key}.csv"
 
 
-def read_study(key: str, folder: Path) -> Finding | None:
-    """What `write_study` wrote, None where the study was not made.
+def read_experiment(key: str, folder: Path) -> Finding | None:
+    """What `write_experiment` wrote, None where the experiment was not made.
 
     Raises:
-        ConfigError: The study is unknown, or its settings are missing or not valid.
+        ConfigError: The experiment is unknown, or its settings are missing or not valid.
         DataError: The table lacks a column or a number of pictures, or tells a figure twice.
     """
-    chosen = study(key)
+    chosen = known_experiment(key)
     path = folder / f"{key}.csv"
     if not path.is_file():
         return None
@@ -338,6 +338,6 @@ def read_study(key: str, folder: Path) -> Finding | None:
     if twice or table[counts].isna().any(axis=None):
         raise DataError(
             f"{path.name} is damaged: a figure is there twice or lacks its number of pictures.",
-            f"Make it again: python -m lesion_core study {key}.",
+            f"Make it again: python -m lesion_core experiment {key}.",
         )
     return Finding(table, RunSettings.read(path.with_suffix(".json")))

@@ -13,23 +13,13 @@ from app.dataset.facts import Facts, codes, headline, lesions, roles_table
 from app.figures.data import age_histogram, diagnosis_bars, share_bars, site_bars
 from app.figures.style import CONFIRMATIONS, NOT_RECORDED, SEXES, axis_name
 from app.foreign_text import literal
-from lesion_core.data.catalog import LAYOUTS
+from lesion_core.data.catalog import LAYOUTS, TITLES
 from lesion_core.data.samples import Sample, real_samples
 from lesion_core.errors import ImageError, LesionError
 from lesion_core.foreign_text import visible
 from lesion_core.labels import diagnosis
 
 SYNTHETIC = "synthetic"
-NAMES = {
-    "ham10000": "HAM10000",
-    "isic2017": "ISIC 2017",
-    "isic2018_task1": "ISIC 2018 Task 1",
-    "isic2018_task3": "ISIC 2018 Task 3",
-    "isic2019": "ISIC 2019",
-    "isic_archive": "ISIC Archive",
-    "image_folder": "Own folders",
-    SYNTHETIC: "Synthetic",
-}
 A_PAGE, A_ROW = 24, 6
 PLAIN = {"displayModeBar": False}
 YOUNGEST, OLDEST = 0, 100
@@ -40,7 +30,7 @@ def draw() -> None:
     """The page."""
     sets = cached_images.data_sets()
     title = st.container()
-    chosen = choose("Data set", {name: NAMES.get(name, name) for name in (*sets, SYNTHETIC)}, state.DATA, buttons=True)
+    chosen = choose("Data set", {name: TITLES.get(name, name) for name in (*sets, SYNTHETIC)}, state.DATA, buttons=True)
     if chosen == SYNTHETIC:
         table, notes = cached_images.synthetic_table(), list[str]()
     else:
@@ -116,7 +106,7 @@ def draw_tabs(table: pd.DataFrame, chosen: str) -> None:
         else []
     )
     rows = table[table["diagnosis"].isin(chosen_codes)] if chosen_codes else table
-    n = f"n = {len(rows):,} images of {lesions(rows).nunique():,} lesions, {NAMES.get(chosen, chosen)}."
+    n = f"n = {len(rows):,} images of {lesions(rows).nunique():,} lesions, {TITLES.get(chosen, chosen)}."
     there = rows if chosen == SYNTHETIC else rows[rows["path"].notna()]
     open_tabs(
         {
@@ -135,7 +125,7 @@ def draw_sources() -> None:
     """Every layout that can be read, and where its data are officially got."""
     st.markdown(
         "\n".join(
-            f"- **{NAMES.get(name, name)}**: {layout.description} Licence: {layout.licence}. "
+            f"- **{TITLES.get(name, name)}**: {layout.description} Licence: {layout.licence}. "
             + (f"[Source]({layout.source})" if layout.source.startswith("http") else layout.source)
             + "."
             for name, layout in LAYOUTS.items()

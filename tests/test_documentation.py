@@ -73,4 +73,4 @@ def test_commands_and_their_options_exist(path: Path) -> None:
 def test_the_check_of_commands_sees_them() -> None:
     seen = [arguments[0] for path in DOCUMENTS for arguments in commands(path)]
     assert len(seen) >= 15
-    assert {"train", "evaluate", "predict", "ood", "segment", "study"} <= set(seen)
+    assert {"train", "evaluate", "predict", "ood", "segment", "experiment"} <= set(seen)

@@ -25,10 +25,10 @@ from lesion_core.experiments import (
     UNSEEN,
     Finding,
     _by_image,
-    read_study,
-    run_study,
-    study,
-    write_study,
+    known_experiment,
+    read_experiment,
+    run_experiment,
+    write_experiment,
 )
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
@@ -46,7 +46,7 @@ SETTINGS = RunSettings(
 @pytest.fixture(scope="module")
 def found(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
     work = tmp_path_factory.mktemp("studies")
-    return run_study("leakage", SETTINGS, data_root, work, accelerator="cpu"), work
+    return run_experiment("leakage", SETTINGS, data_root, work, accelerator="cpu"), work
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_a_second_call_reads_what_was_finished(found: tuple[pd.DataFrame, Path],
     table, work = found
     for checkpoint in work.glob("*/*.ckpt"):
         checkpoint.unlink()
-    pd.testing.assert_frame_equal(run_study("leakage", SETTINGS, data_root, work), table)
+    pd.testing.assert_frame_equal(run_experiment("leakage", SETTINGS, data_root, work), table)
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_studies_share_what_is_the_same_training_and_nothing_else(
 ) -> None:
     table, work = found
     assert len(list(work.glob("*/run"))) == 2
-    files = run_study("files", SETTINGS, data_root, work, accelerator="cpu")
+    files = run_experiment("files", SETTINGS, data_root, work, accelerator="cpu")
     assert len(list(work.glob("*/run"))) == 3
     same = "equal_detail" if SETTINGS.preprocessing.detail.enabled else "as_they_are"
     pd.testing.assert_frame_equal(
@@ -107,7 +107,7 @@ def test_studies_share_what_is_the_same_training_and_nothing_else(
         table[table["variant"] == "lesion"].drop(columns="variant").reset_index(drop=True),
     )
     longer = SETTINGS.model_copy(update={"training": SETTINGS.training.model_copy(update={"epochs": 2})})
-    run_study("leakage", longer, data_root, work, accelerator="cpu")
+    run_experiment("leakage", longer, data_root, work, accelerator="cpu")
     assert len(list(work.glob("*/run"))) == 5
 
 
@@ -142,39 +142,39 @@ def test_files_differ_in_the_detail_step_alone() -> None:
 
 
 def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no study 'magic'.*imbalance, leakage"):
-        study("magic")
-    with pytest.raises(ConfigError, match="no study"):
-        read_study("magic", tmp_path)
+    with pytest.raises(ConfigError, match=r"no experiment 'magic'.*imbalance, leakage"):
+        known_experiment("magic")
+    with pytest.raises(ConfigError, match="no experiment"):
+        read_experiment("magic", tmp_path)
 
 
 @pytest.mark.slow
 def test_a_table_is_read_back(found: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     table, _ = found
-    assert read_study("leakage", tmp_path) is None
-    path = write_study("leakage", Finding(table, SETTINGS), tmp_path)
-    again = read_study("leakage", tmp_path)
+    assert read_experiment("leakage", tmp_path) is None
+    path = write_experiment("leakage", Finding(table, SETTINGS), tmp_path)
+    again = read_experiment("leakage", tmp_path)
     assert again is not None and np.allclose(again.table["value"], table["value"], equal_nan=True)
     assert again.settings == SETTINGS
     table.drop(columns="low").to_csv(path, index=False)
     with pytest.raises(DataError, match="no column low"):
-        read_study("leakage", tmp_path)
+        read_experiment("leakage", tmp_path)
     unknown = table.assign(variant="what was there once")
-    write_study("leakage", Finding(pd.concat([table, unknown]), SETTINGS), tmp_path)
-    again = read_study("leakage", tmp_path)
+    write_experiment("leakage", Finding(pd.concat([table, unknown]), SETTINGS), tmp_path)
+    again = read_experiment("leakage", tmp_path)
     assert again is not None and len(again.table) == len(table)
     for damaged in (pd.concat([table, table[:1]]), table.assign(n_images=np.nan)):
-        write_study("leakage", Finding(damaged, SETTINGS), tmp_path)
-        with pytest.raises(DataError, match=r"leakage\.csv is damaged.*study leakage"):
-            read_study("leakage", tmp_path)
-    write_study("leakage", Finding(table, SETTINGS), tmp_path)
+        write_experiment("leakage", Finding(damaged, SETTINGS), tmp_path)
+        with pytest.raises(DataError, match=r"leakage\.csv is damaged.*experiment leakage"):
+            read_experiment("leakage", tmp_path)
+    write_experiment("leakage", Finding(table, SETTINGS), tmp_path)
     path.with_suffix(".json").unlink()
     with pytest.raises(ConfigError, match="no settings file"):
-        read_study("leakage", tmp_path)
+        read_experiment("leakage", tmp_path)
 
 
 def test_left_out_diagnoses_are_strangers_and_nothing_else(data_root: Path, tmp_path: Path) -> None:
-    table = run_study("left_out", SETTINGS, data_root, tmp_path, accelerator="cpu")
+    table = run_experiment("left_out", SETTINGS, data_root, tmp_path, accelerator="cpu")
     assert list(table.columns) == list(STRANGE_COLUMNS) and set(table["score"]) == set(SCORES)
     run = open_run(next(tmp_path.glob("*/run")))
     assert run.classes == ("MEL", "NV", "BCC", "AK", "BKL", "SCC")
@@ -201,7 +201,7 @@ def test_the_command_writes_the_table(
     _, work = found
     (tmp_path / "s.json").write_text(SETTINGS.to_json())
     code, out, err = call(
-        "study",
+        "experiment",
         "leakage",
         "--data",
         data_root,
@@ -213,7 +213,7 @@ def test_the_command_writes_the_table(
         tmp_path / "studies",
     )
     assert code == 0 and "leakage.csv" in out and "split by image" in err
-    assert read_study("leakage", tmp_path / "studies") is not None
+    assert read_experiment("leakage", tmp_path / "studies") is not None
     other = SETTINGS.model_copy(update={"training": SETTINGS.training.model_copy(update={"seed": 1})})
     (tmp_path / "other.json").write_text(other.to_json())
     code, _, err = call(
@@ -230,5 +230,5 @@ def test_the_command_writes_the_table(
     )
     assert code == 1 and "other settings" in err and "--out" in err
     code, _, err = call("study", "magic", "--data", data_root, "--settings", tmp_path / "s.json")
-    assert code == 1 and "no study 'magic'" in err
+    assert code == 1 and "no experiment 'magic'" in err
     assert json.loads((tmp_path / "s.json").read_text())["name"] == "base"

@@ -12,7 +12,7 @@ from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
-from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN, read_study
+from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN, read_experiment
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
 from lesion_core.ood.policy import keeps, read_policy
@@ -136,7 +136,7 @@ def test_the_docs_say_what_8_bits_cost(shipped: Run) -> None:
 
 @pytest.mark.parametrize("variant", EXPERIMENTS["imbalance"].variants)
 def test_the_docs_say_what_ways_with_rare_diagnoses_do(variant: str) -> None:
-    found = read_study("imbalance", ROOT / "studies")
+    found = read_experiment("imbalance", ROOT / "studies")
     assert found
     own = found.table[found.table["variant"] == variant]
     whole = own[own["class"].isna() | (own["class"] == "")].set_index(["view", "metric"])
@@ -164,7 +164,7 @@ def test_the_docs_say_what_ways_with_rare_diagnoses_do(variant: str) -> None:
     ],
 )
 def test_the_docs_say_what_leakage_buys(view: str, metric: str, start: str) -> None:
-    found = read_study("leakage", ROOT / "studies")
+    found = read_experiment("leakage", ROOT / "studies")
     assert found
     cells = []
     for variant, several, where in (("lesion", UNSEEN, "none in train"), ("image", SEEN, "others in train")):

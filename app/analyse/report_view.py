@@ -13,6 +13,7 @@ from app.analyse.history import malignant_share
 from app.components import outline
 from app.explain import explanation
 from lesion_core.analysis.evaluation_sets import EvaluationSummary
+from lesion_core.data.catalog import TITLES
 from lesion_core.explain.maps import Attribution
 from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.labels import diagnosis
@@ -29,7 +30,7 @@ UNUSABLE_POLICY = (
     "the model does not know."
 )
 CAVEAT = "An outline means something only on a dermoscopic picture of a lesion, and this picture was rejected."
-DATA_SETS = {"ham10000": "HAM10000", "isic2017": "ISIC 2017", "bcn20000": "BCN20000", "msk": "MSK"}
+TRAINED_ON_ISIC_2019 = {"ham10000", "isic2017", "bcn20000", "msk"}
 """The parts of ISIC 2019 by the name in a run's table."""
 
 
@@ -161,7 +162,7 @@ def limits(run: Run, summary: EvaluationSummary | None, *, rejects: bool) -> tup
         rejects: A policy may reject what it is shown.
     """
     sets = run.part("train")["dataset"].value_counts()
-    known = [f"{DATA_SETS.get(str(name), name)} ({n:,})" for name, n in sets.items()]
+    known = [f"{TITLES.get(str(name), name)} ({n:,})" for name, n in sets.items()]
     learned = f"{run.config.counts.get('train', int(sets.sum())):,} pictures"
     return (
         f"The model knows {len(run.classes)} diagnoses only: whatever else is shown is answered with one of them"
@@ -169,7 +170,7 @@ def limits(run: Run, summary: EvaluationSummary | None, *, rejects: bool) -> tup
         f"It was trained on {learned}" + (f" of {', '.join(known)}." if known else "."),
         _measured(summary),
         "HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for research and teaching only."
-        if known and set(sets.index) <= set(DATA_SETS)
+        if known and set(sets.index) <= TRAINED_ON_ISIC_2019
         else "The licences of these data sets hold for the weights too: they are for research and teaching only.",
         "The probabilities are the model's own, after a temperature fitted on the calibrate split: no second opinion.",
         "The map shows where the evidence lies, not why, and is no proof. The contour and the mask are a model's too.",

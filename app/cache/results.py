@@ -13,7 +13,7 @@ from lesion_core.analysis.evaluation_sets import view_summary as compute_view_su
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.analysis.summaries import per_class_summary
 from lesion_core.errors import RunError
-from lesion_core.experiments import Finding, read_study
+from lesion_core.experiments import Finding, read_experiment
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
 
@@ -70,7 +70,7 @@ def mask_figures(run: SegmenterRun, variant: str) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _finding(key: str, changed: int) -> Finding | None:  # noqa: ARG001
-    return read_study(key, EXPERIMENTS)
+    return read_experiment(key, EXPERIMENTS)
 
 
 def finding(key: str) -> Finding | None:

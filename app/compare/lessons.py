@@ -48,7 +48,7 @@ def lessons() -> None:
     """Every study that was made: its question, the chart, what it says, and all figures."""
     made = {key: found for key in ("leakage", "files", "imbalance") if (found := cached_results.finding(key))}
     if not made:
-        st.caption("No study was made yet: `python -m lesion_core study leakage --data DATA --settings FILE`.")
+        st.caption("No study was made yet: `python -m lesion_core experiment leakage --data DATA --settings FILE`.")
         return
     for key, found in made.items():
         entry = EXPERIMENTS[key]

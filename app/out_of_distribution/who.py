@@ -14,16 +14,10 @@ from app.figures.style import ROLE_NAMES
 from app.out_of_distribution.line import Line
 from lesion_core.analysis.intervals import shares_by
 from lesion_core.analysis.subgroups import AGE_NAMES, NOT_RECORDED
+from lesion_core.data.catalog import TITLES
 from lesion_core.labels import DIAGNOSES, diagnosis
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site", "dataset": "Data set"}
-DATA_SETS = {
-    "ham10000": "HAM10000",
-    "isic2017": "ISIC 2017",
-    "isic2018_test": "official ISIC 2018 test",
-    "bcn20000": "BCN20000",
-    "msk": "MSK",
-}
 ORDERS = {"diagnosis": (*DIAGNOSES, "AKIEC"), "age": (*AGE_NAMES, NOT_RECORDED)}
 """Groups that have an order of their own; the others come by their size."""
 PLAIN = {"displayModeBar": False}
@@ -81,7 +75,7 @@ def rejected_by(line: Line, by: str) -> pd.DataFrame:
             groups = pd.concat([groups, official["dataset"]], ignore_index=True)
             lesions = pd.concat([lesions, official["lesion_id"]], ignore_index=True)
             rejected = np.concatenate([rejected, line.judged.rejected(official["shown"], line.at)])
-        groups = groups.replace(DATA_SETS)
+        groups = groups.replace(TITLES)
     found = shares_by(groups, rejected, lesions.to_numpy(str))
     if by in ORDERS:
         order = {name: i for i, name in enumerate(ORDERS[by])}

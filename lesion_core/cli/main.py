@@ -1,5 +1,5 @@
 """The command line: python -m lesion_core synthesize | train | evaluate | predict | explain | segment | ood |
-study | runs."""
+experiment | runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(train.train)
-app.command()(train.study)
+app.command()(train.experiment)
+app.command("study", hidden=True)(train.experiment)  # its former name
 app.command()(dashboard)
 app.command()(evaluate.evaluate)
 app.add_typer(segment.app, name="segment")
@@ -58,7 +59,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line: 0 is success, 1 a problem told in one sentence, 2 a wrong call, 130 an interruption."""
-    trains = sys.argv[1:2] in (["train"], ["study"]) or sys.argv[1:3] == ["segment", "train"]
+    trains = sys.argv[1:2] in (["train"], ["experiment"], ["study"]) or sys.argv[1:3] == ["segment", "train"]
     if trains or (sys.argv[1:2] == ["evaluate"] and "--data" in sys.argv):
         _tune_allocator()
     never_fail_on_letters()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -129,6 +130,20 @@ def _json(file: Path) -> Any:
         return json.loads(file.read_bytes())
     except (ValueError, RecursionError):
         raise ConfigError(f"{file.name} is no JSON.", remedy) from None
+
+
+def log_training() -> None:
+    """What a training logs goes to standard error, as it is."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+
+
+def epoch_teller(epochs: int) -> Callable[[int, Mapping[str, float]], None]:
+    """A callback that tells an epoch's values, one line each, out of `epochs`."""
+
+    def told(epoch: int, values: Mapping[str, float]) -> None:
+        tell(f"epoch {epoch + 1}/{epochs}: " + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items())))
+
+    return told
 
 
 @contextmanager

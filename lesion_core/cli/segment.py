@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +24,9 @@ from lesion_core.cli.options import (
     WorkOption,
     as_it_is,
     bar,
+    epoch_teller,
     err,
+    log_training,
     out,
     print_json,
     read_settings,
@@ -70,7 +71,7 @@ def train(
     from lesion_core.reports.segmenter_card import write_segmenter_card
     from lesion_core.training.segmenter import fit_segmenter
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_training()
     chosen = (
         read_settings(settings, name, SegmenterRunSettings) if settings else SegmenterRunSettings(name=name or "unet")
     )
@@ -90,10 +91,7 @@ def train(
         weights_folder=weights_folder,
         resume=not fresh,
         bars=sys.stderr.isatty(),
-        on_epoch=lambda epoch, values: tell(
-            f"epoch {epoch + 1}/{chosen.training.epochs}: "
-            + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))
-        ),
+        on_epoch=epoch_teller(chosen.training.epochs),
         devices=devices,
         num_nodes=nodes,
         strategy=strategy,

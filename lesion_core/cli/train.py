@@ -1,8 +1,7 @@
-"""The commands train and study."""
+"""The commands train and experiment."""
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +23,8 @@ from lesion_core.cli.options import (
     WorkOption,
     bar,
     detail_was_added,
+    epoch_teller,
+    log_training,
     read_settings,
     read_split,
     say,
@@ -89,7 +90,7 @@ def train(
         raise ConfigError(
             f"{', '.join(ignored)} cannot be given beside --settings.", "Change the settings file instead."
         )
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_training()
     chosen = _settings(
         settings,
         name or ("" if settings else architecture),
@@ -124,10 +125,7 @@ def train(
         weights_folder=weights_folder,
         resume=not fresh,
         bars=sys.stderr.isatty(),
-        on_epoch=lambda epoch, values: tell(
-            f"epoch {epoch + 1}/{chosen.training.epochs}: "
-            + ", ".join(f"{key} {value:.4g}" for key, value in sorted(values.items()))
-        ),
+        on_epoch=epoch_teller(chosen.training.epochs),
         devices=devices,
         num_nodes=nodes,
         strategy=strategy,
@@ -152,7 +150,7 @@ def train(
         say(f"The run is in {run.folder}.")
 
 
-def study(
+def experiment(
     key: Annotated[str, typer.Argument(help="imbalance, leakage, files or left_out.")],
     data: DataOption,
     settings: Annotated[Path, typer.Option(help="What all variants share, as JSON; a run's config.json is one.")],
@@ -161,16 +159,15 @@ def study(
     folder: Annotated[Path, typer.Option("--out", help="Folder of the table.")] = Path("studies"),
 ) -> None:
     """Train variants side by side with one seed and one budget, and write what they measure as a table."""
-    from lesion_core.experiments import Finding, read_study, run_study, write_study
-    from lesion_core.experiments import study as known_study
+    from lesion_core.experiments import Finding, known_experiment, read_experiment, run_experiment, write_experiment
 
-    known_study(key)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    known_experiment(key)
+    log_training()
     chosen = _settings(settings, "")
-    earlier = read_study(key, folder)
+    earlier = read_experiment(key, folder)
     if earlier and earlier.settings != chosen:
-        raise ConfigError(f"{folder} holds this study, made with other settings.", "Name another folder with --out.")
-    table = run_study(
+        raise ConfigError(f"{folder} holds this experiment with other settings.", "Name another folder with --out.")
+    table = run_experiment(
         key,
         chosen,
         data,
@@ -179,4 +176,4 @@ def study(
         on_variant=lambda name: tell(f"Variant: {name}."),
         on_note=tell,
     )
-    say(f"The table is {write_study(key, Finding(table, chosen), folder)}.")
+    say(f"The table is {write_experiment(key, Finding(table, chosen), folder)}.")

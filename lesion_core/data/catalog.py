@@ -19,13 +19,14 @@ from lesion_core.data.readers.isic_challenges import (
     read_isic2018_task3,
     read_isic2019,
 )
-from lesion_core.data.tables import COLUMNS, Catalog
+from lesion_core.data.tables import COLUMNS, OFFICIAL_TEST, Catalog
 from lesion_core.errors import DataError
 from lesion_core.foreign_text import shown
 
 __all__ = [
     "COLUMNS",
     "LAYOUTS",
+    "TITLES",
     "Catalog",
     "Layout",
     "discover",
@@ -45,19 +46,21 @@ class Layout:
 
     Attributes:
         name: Key of `LAYOUTS`, and the name in URLs, settings and the command line.
+        title: What a person reads.
         description: What it holds, one sentence.
         licence: On what terms it may be used.
         source: Where it is officially got.
         reader: Makes the catalog of the files.
-        signs: Patterns of a file or folder that only this layout has.
+        markers: Patterns of a file or folder that only this layout has.
     """
 
     name: str
+    title: str
     description: str
     licence: str
     source: str
     reader: Callable[[Files], Catalog]
-    signs: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
 
 
 _CHALLENGES = "https://challenge.isic-archive.com/data/"
@@ -67,54 +70,61 @@ LAYOUTS: dict[str, Layout] = {
     for layout in (
         Layout(
             name="ham10000",
+            title="HAM10000",
             description="10,015 dermoscopic images of seven diagnoses with lesion ids and lesion masks.",
             licence="CC BY-NC 4.0",
             source="https://doi.org/10.7910/DVN/DBW86T",
             reader=read_ham10000,
-            signs=ham10000.TABLES,
+            markers=ham10000.TABLES,
         ),
         Layout(
             name="isic2017",
+            title="ISIC 2017",
             description="2,750 dermoscopic images of melanoma, nevus and seborrheic keratosis.",
             licence="CC0",
             source=f"{_CHALLENGES}#2017",
             reader=read_isic2017,
-            signs=isic_challenges.TABLES_2017,
+            markers=isic_challenges.TABLES_2017,
         ),
         Layout(
             name="isic2018_task1",
+            title="ISIC 2018 Task 1",
             description="3,694 dermoscopic images with a mask of the lesion, without diagnoses.",
             licence="CC BY-NC 4.0, in part CC0",
             source=f"{_CHALLENGES}#2018",
             reader=read_isic2018_task1,
-            signs=("ISIC2018_Task1_*_GroundTruth",),
+            markers=("ISIC2018_Task1_*_GroundTruth",),
         ),
         Layout(
             name="isic2018_task3",
+            title="ISIC 2018 Task 3",
             description="HAM10000 as training set, with the official validation and test sets.",
             licence="CC BY-NC 4.0",
             source=f"{_CHALLENGES}#2018",
             reader=read_isic2018_task3,
-            signs=isic_challenges.TABLES_2018_TASK3,
+            markers=isic_challenges.TABLES_2018_TASK3,
         ),
         Layout(
             name="isic2019",
+            title="ISIC 2019",
             description="25,331 dermoscopic images of eight diagnoses: HAM10000, BCN20000 and MSK.",
             licence="CC BY-NC 4.0",
             source=f"{_CHALLENGES}#2019",
             reader=read_isic2019,
-            signs=isic_challenges.TABLES_2019,
+            markers=isic_challenges.TABLES_2019,
         ),
         Layout(
             name="isic_archive",
+            title="ISIC Archive",
             description="A download from the ISIC Archive with the metadata.csv that isic-cli writes.",
             licence="That of each image: CC0, CC BY or CC BY-NC; see copyright_license in the metadata",
             source="https://github.com/ImageMarkup/isic-cli",
             reader=read_isic_archive,
-            signs=isic_archive.TABLES,
+            markers=isic_archive.TABLES,
         ),
         Layout(
             name="image_folder",
+            title="Own folders",
             description="Any folder that holds one folder of images for each diagnosis.",
             licence="That of its images",
             source="Your own images",
@@ -123,6 +133,15 @@ LAYOUTS: dict[str, Layout] = {
     )
 }
 """The layouts that can be read, by name."""
+
+TITLES: dict[str, str] = {
+    **{layout.name: layout.title for layout in LAYOUTS.values()},
+    "bcn20000": "BCN20000",
+    "msk": "MSK",
+    OFFICIAL_TEST: "official ISIC 2018 test",
+    "synthetic": "Synthetic",
+}
+"""What a person reads for a layout, and for what stands in the column `dataset`. Own data sets have no title."""
 
 
 def read(
@@ -240,9 +259,9 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _layouts_in(folder: Path) -> list[str]:
-    """The layouts whose signs are in a folder."""
+    """The layouts whose markers are in a folder."""
     names = [path.name for path in folder.iterdir()]
-    return [layout.name for layout in LAYOUTS.values() if any(fits(name, layout.signs) for name in names)]
+    return [layout.name for layout in LAYOUTS.values() if any(fits(name, layout.markers) for name in names)]
 
 
 def _image_folder(folder: Path, deeper: int = 2) -> Path | None:

@@ -11,7 +11,7 @@ import streamlit as st
 from app.cache import results as cached_results
 from app.compare.lessons import DRAWN, chart_tables, recall_table, said, study_table
 from lesion_core.config import ModelSettings, RunSettings
-from lesion_core.experiments import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN, Finding, write_study
+from lesion_core.experiments import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN, Finding, write_experiment
 from lesion_core.labels import ISIC2019
 from tests.literal import open_page
 
@@ -96,7 +96,7 @@ def test_the_page_shows_what_was_made(
     monkeypatch.setattr(cached_results, "EXPERIMENTS", tmp_path)
     for made_before, description in ((False, "No study was made"), (True, EXPERIMENTS["leakage"].question)):
         if made_before:
-            write_study("leakage", made("leakage"), tmp_path)
+            write_experiment("leakage", made("leakage"), tmp_path)
         st.cache_data.clear()
         st.cache_resource.clear()
         app = open_page("compare", tab="Lessons")

@@ -318,7 +318,7 @@ def test_image_folder_keeps_equal_file_names_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_says_what_it_is_and_refuses_an_empty_folder(layout: str, tmp_path: Path) -> None:
     entry = LAYOUTS[layout]
-    assert entry.name == layout and entry.description.endswith(".") and entry.licence and entry.source
+    assert entry.name == layout and entry.title and entry.description.endswith(".") and entry.licence and entry.source
     with pytest.raises(DataError):
         read(layout, tmp_path)
     with pytest.raises(DataError, match="no folder"):
