@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lesion_core.analysis import metrics, predictions
 from lesion_core.ood import model_outputs
-from lesion_core.ood.evaluation import corrupted_shares, evaluate_score, try_rules
+from lesion_core.ood.evaluation import EvaluatedScore, corrupted_shares, evaluate_score, try_rules
 from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
 from lesion_core.ood.policy import keeps
 from lesion_core.ood.scores import DEFAULT, Scorer
@@ -78,3 +79,30 @@ def test_outputs_that_were_checked_are_trusted(small_run: Run, monkeypatch: pyte
     for key, scores in scorer.all(outputs).items():
         assert (scores == before[0][key]).all()
     assert (outputs.predicted == before[1]).all()
+
+
+def test_corrupted_shares_by_hand() -> None:
+    """Four test images with hair: two are rejected, of the two answered one is right, of all four three are."""
+    test = pd.DataFrame(
+        {"image_id": list("abcd"), "split": "test", "shown": [0.9, 0.9, 0.9, 0.1], "correct": [True, True, False, True]}
+    )
+    near = pd.DataFrame(
+        {
+            "image_id": list("abcd"),
+            "kind": "hair",
+            "shown": [0.2, 0.8, 0.8, 0.2],
+            "correct": [True, True, False, True],
+            "correct_before": test["correct"],
+        }
+    )
+    none = test.head(0)
+    evaluated = EvaluatedScore("confidence", test, none, none, near)
+    found = corrupted_shares(evaluated, 0.5).set_index("group")
+    assert found.loc["hair", ["share", "right_before", "right_after", "right_answered"]].tolist() == [
+        0.5,
+        0.75,
+        0.75,
+        0.5,
+    ]
+    assert found.loc["unchanged", "share"] == 0.25
+    assert found.loc["unchanged", "right_answered"] == pytest.approx(2 / 3)
