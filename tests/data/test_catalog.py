@@ -13,6 +13,7 @@ from PIL import Image
 from lesion_core.data.catalog import COLUMNS, LAYOUTS, discover, from_environment, read, training_table
 from lesion_core.data.collection import _official_test
 from lesion_core.data.data_files import scan
+from lesion_core.data.masks import looks_like_mask
 from lesion_core.data.readers.ham10000 import read_ham10000
 from lesion_core.data.tables import Catalog
 from lesion_core.errors import DataError
@@ -580,3 +581,13 @@ def test_real_training_table_has_the_known_counts(real_root: Path) -> None:
     assert catalog.table["diagnosis"].isin(ISIC2019).all()
     of_ham = catalog.table["dataset"] == "ham10000"
     assert catalog.table.loc[of_ham, ["dx_type", "mask_path", "lesion_id"]].notna().all(axis=None)
+
+
+@pytest.mark.real
+def test_real_masks_are_known_by_their_pixels_and_lesions_rarely_disagree(real_root: Path) -> None:
+    catalog = read("ham10000", discover(real_root)["ham10000"])
+    some = catalog.table.sample(100, random_state=0)
+    assert all(looks_like_mask(Path(path)) for path in some["mask_path"])
+    assert not any(looks_like_mask(Path(path)) for path in some["path"])
+    (note,) = catalog.notes
+    assert "of 1,690 lesions with several pictures, 2 have pictures that disagree (site in 2)" in note
