@@ -59,7 +59,7 @@ def draw() -> None:
 
 def draw_facts(found: Facts) -> None:
     """Images by diagnosis, and the figures of the whole."""
-    left, right = st.columns([4, 1], gap="large")
+    left, right = st.columns([3, 1], gap="large")
     with left:
         said = zip(found.counts["code"].astype(str), found.counts["images"], found.counts["lesions"], strict=True)
         chart(
@@ -287,7 +287,7 @@ def draw_lesion(rows: pd.DataFrame, synthetic: bool) -> None:
     first = images.iloc[0]
     facts = [
         axis_name(first["diagnosis"]) if isinstance(first["diagnosis"], str) else "without diagnosis",
-        f"confirmed by {CONFIRMATIONS.get(first['dx_type'], (first['dx_type'], ''))[0]}"
+        f"confirmation: {CONFIRMATIONS.get(first['dx_type'], (first['dx_type'], ''))[0]}"
         if isinstance(first["dx_type"], str)
         else "how it was confirmed is not recorded",
         f"{first['age']:.0f} years" if pd.notna(first["age"]) else "age not recorded",
