@@ -85,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     "inference": FOUNDATION
     | {"analysis", "data", "distributed", "explain", "files", "imaging", "models", "ood", "runs"},
     "serving": FOUNDATION | {"analysis", "explain", "imaging", "inference", "models", "ood", "runs"},
-    "reports": FOUNDATION | {"analysis", "ood", "runs"},
+    "reports": FOUNDATION | {"analysis", "foreign_text", "ood", "runs"},
     "experiments": FOUNDATION | {"analysis", "data", "inference", "ood", "runs", "training"},
 }
 """The rooms that each room may import; `cli` and `__main__` may import all, and nothing imports them."""

@@ -10,38 +10,23 @@ from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_data, vie
 from lesion_core.analysis.metrics import METRIC_NAMES
 from lesion_core.analysis.subgroups import GROUPED_BY, subgroups
 from lesion_core.analysis.summaries import per_class_summary
-from lesion_core.reports.disclaimer import DISCLAIMER
+from lesion_core.reports.card import SMALLEST, card_head, card_tail, interval
 from lesion_core.runs.classifier import Run
-
-SMALLEST = 20
-"""Pictures of a group under which its figures say little."""
-
-
-def _row(name: str, row: Any) -> str:
-    return f"| {name} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} |"
 
 
 def card(run: Run) -> str:
     """The card as Markdown. Every figure is computed from the run's frozen predictions."""
     config = run.config
     settings = config.settings
-    training = settings.training
     counts = config.counts
-    lines = [
-        f"# {run.name}",
-        "",
-        f"{settings.model.architecture}, "
-        f"{len(run.classes)} diagnoses ({', '.join(run.classes)}). {settings.preprocessing.sentence}",
-        "",
-        f"**{DISCLAIMER}**",
-        "",
-        "## Data",
-        "",
+    lines = card_head(
+        run.name,
+        f"{settings.model.architecture}, {len(run.classes)} diagnoses ({', '.join(run.classes)}). "
+        f"{settings.preprocessing.sentence}",
         f"Trained on {counts.get('train', 0)} dermoscopic images, chosen on {counts.get('select', 0)}, calibrated on "
         f"{counts.get('calibrate', 0)}, tested on {counts.get('test', 0)}; no lesion is in two of these parts "
         f"(split {config.split_fingerprint}). HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for "
         "research and teaching too.",
-        "",
         f"Initial weights: {config.initial_weights}"
         + (
             " It learned from the pictures as their files are; equal detail was switched on afterwards and holds for "
@@ -49,11 +34,8 @@ def card(run: Run) -> str:
             if config.detail_added
             else ""
         ),
-        "",
-        "## Figures",
-        "",
         "95 % intervals over lesions: of shares by Korn and Graubard, else by bootstrap.",
-    ]
+    )
     for key, view in EVALUATION_SETS.items():
         summary = view_summary(run, key) if view.split == "test" else None
         if summary is None:
@@ -69,7 +51,7 @@ def card(run: Run) -> str:
         ]
         for row in summary.table.itertuples():
             metric = str(row.metric)
-            lines.append(_row(METRIC_NAMES[metric], row))
+            lines.append(f"| {METRIC_NAMES[metric]} | {row.value:.3f} | {interval(row)} |")
     for key in ("test", "isic2018"):
         lines += _recalls(run, key)
     lines += _groups(run)
@@ -94,40 +76,20 @@ def card(run: Run) -> str:
             f"accuracy {q['balanced_accuracy_fp32']:.4f} at float32 and {q['balanced_accuracy_8bit']:.4f} as stored "
             f"(test split, own classes){when}.",
         ]
-    own = f"checkpoints/{run.name}/config.json"
-    start, where = initial_weights(config.settings.model.weights)
-    lines += [
-        "",
-        "## Limits",
-        "",
-        "- The data are from few clinics and do not record the colour of the skin: other skin and other cameras are "
-        "not measured.",
-        f"- {len(run.classes)} diagnoses only: whatever else is shown is answered with one of them unless it is "
-        "rejected.",
-        "- A confident answer is not a right one, and a heatmap is not a proof.",
-        "",
-        "## Make it again",
-        "",
-        "```",
-        f"python -m lesion_core train --settings {own} --split-of {own.removesuffix('/config.json')} "
-        f"--data $LESION_DATA {start}--runs new",
-        "```",
-        "",
-        *where,
-        f"{_chosen_epoch(run)} Batch {training.batch_size}, {training.optimizer}, seed {training.seed}; "
-        f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.",
-        "",
-    ]
+    own = f"checkpoints/{run.name}"
+    lines += card_tail(
+        config,
+        limits=(
+            "The data are from few clinics and do not record the colour of the skin: other skin and other cameras are "
+            "not measured.",
+            f"{len(run.classes)} diagnoses only: whatever else is shown is answered with one of them unless it is "
+            "rejected.",
+            "A confident answer is not a right one, and a heatmap is not a proof.",
+        ),
+        command=f"train --settings {own}/config.json --split-of {own}",
+        chosen=_chosen_epoch(run),
+    )
     return "\n".join(lines)
-
-
-def initial_weights(weights: str) -> tuple[str, list[str]]:
-    """The option of a training that names the folder of its initial weights, and lines of a card that explain it; both
-    empty where the weights are none or torchvision's."""
-    if weights in ("none", "imagenet"):
-        return "", []
-    whose = ", another run's." if "/" in weights else "."
-    return "--weights-folder WEIGHTS ", [f"WEIGHTS is the folder that holds `{weights}`{whose}", ""]
 
 
 def _chosen_epoch(run: Run) -> str:
@@ -155,7 +117,7 @@ def _recalls(run: Run, key: str) -> list[str]:
         "|---|---|---|---|",
     ]
     for row in recalls.itertuples():
-        lines.append(f"| {row[1]} | {row.value:.3f} | {row.low:.3f} to {row.high:.3f} | {row.n_images} |")
+        lines.append(f"| {row[1]} | {row.value:.3f} | {interval(row)} | {row.n_images} |")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""A report of one analysed picture, to hand out: one self-contained HTML file, or a PDF. Made in memory only."""
+"""A report of one analysed image: one self-contained HTML file, or a PDF. Made in memory only."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import base64
 import html
 import io
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lesion_core.foreign_text import visible
 from lesion_core.labels import diagnosis
 from lesion_core.reports.disclaimer import DISCLAIMER
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 LONGEST_SIDE = 640
 """Pixels of a picture in a report: enough to see, small enough to send."""
@@ -25,15 +31,15 @@ class Report:
     """What a report says.
 
     Attributes:
-        title: The image's title.
-        made: When, as text.
-        answer: One sentence: the diagnosis or UNKNOWN.
-        reason: Why it is rejected, or why not; may be empty.
-        plain: One sentence on the diagnosis in plain words.
-        pictures: Caption and (H, W, 3) uint8 RGB: the picture, its contour, its mask, its map.
-        probabilities: Code and probability, the most probable first.
-        facts: Name and value: the run, the mask, the settings.
-        limits: Sentences on what this is worth, and what it is not.
+        title: The image's title, shown letter by letter.
+            made: When, as text.
+            answer: One sentence: the diagnosis or UNKNOWN.
+            reason: Why it is rejected, or why not; may be empty.
+            plain: One sentence on the diagnosis in plain words.
+            pictures: Caption and (H, W, 3) uint8 RGB: the picture, its contour, its mask, its map.
+            probabilities: Code and probability, the most probable first.
+            facts: Name and value: the run, the mask, the settings.
+            limits: Sentences on what this is worth, and what it is not.
     """
 
     title: str
@@ -59,45 +65,26 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+@cache
+def _template() -> Template:
+    """The page, which escapes whatever is put into it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("lesion_core.reports", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
+    environment.filters.update(percent=_percent, png=lambda image: base64.b64encode(_png(image)).decode())
+    return environment.get_template("picture.html")
+
+
 def report_html(report: Report) -> str:
     """The report as one HTML file that needs nothing else: no network, no script."""
-    pictures = "".join(
-        f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,'
-        f'{base64.b64encode(_png(image)).decode()}"><figcaption>{html.escape(caption)}</figcaption></figure>'
-        for caption, image in report.pictures
-    )
-    rows = "".join(
-        f"<tr><td>{html.escape(code)}</td><td>{html.escape(diagnosis(code).name)}</td>"
-        f"<td>{html.escape(diagnosis(code).malignancy)}</td><td class=n>{_percent(p)}</td>"
-        f'<td class=b><i style="width:{100 * p:.1f}%;background:{diagnosis(code).colour}"></i></td></tr>'
-        for code, p in report.probabilities
-    )
-    facts = "".join(f"<tr><th scope=row>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in report.facts)
-    sentences = "".join(f"<p>{html.escape(s)}</p>" for s in (report.reason, report.plain) if s)
-    limits = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in report.limits)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Lesion Lab: {html.escape(report.title)}</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; color: #1C2B2D; max-width: 960px; margin: 2rem auto; padding: 0 1rem; }}
-.warning {{ border-left: 4px solid #0B6E75; padding: .4rem 1rem; background: #F4F7F6; }}
-.pictures {{ display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)); }}
-figure {{ margin: 0; }}
-img {{ width: 100%; }} figcaption, .made {{ color: #56676A; font-size: .9rem; }}
-table {{ border-collapse: collapse; width: 100%; }}
-td, th {{ padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #E3E8E6; text-align: left; font-weight: 400; }}
-th {{ color: #56676A; }}
-.n {{ text-align: right; }} .b {{ width: 40%; }} .b i {{ display: block; height: .7rem; }}
-</style></head><body>
-<h1>{html.escape(report.title)}</h1><p class=made>{html.escape(report.made)}</p>
-<p class=warning><strong>{html.escape(DISCLAIMER)}</strong></p>
-<h2>{html.escape(report.answer)}</h2>{sentences}
-<div class=pictures>{pictures}</div>
-<h2>Probabilities</h2><table>
-<tr><th scope=col>code</th><th scope=col>diagnosis</th><th scope=col>kind</th>
-<th scope=col class=n>probability</th><th></th></tr>{rows}</table>
-<h2>What it was made with</h2><table>{facts}</table>
-<h2>Limits</h2><ul>{limits}</ul>
-</body></html>
-"""
+    rows = [(diagnosis(code), probability) for code, probability in report.probabilities]
+    return _template().render(report=report, rows=rows, disclaimer=DISCLAIMER)
 
 
 def report_pdf(report: Report) -> bytes:
@@ -173,5 +160,5 @@ def report_pdf(report: Report) -> bytes:
 
 
 def _latin(sentence: str) -> str:
-    """What the PDF's own fonts can show: a file name may hold any letter."""
-    return sentence.encode("cp1252", "replace").decode("cp1252")
+    """What the PDF's own fonts can show: a letter that they lack is written as its code, such as ``\\u75c5``."""
+    return visible(sentence).encode("cp1252", "backslashreplace").decode("cp1252")

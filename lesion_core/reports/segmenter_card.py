@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.analysis.segmentation import MASK_METRICS, mask_summary
 from lesion_core.analysis.subgroups import GROUPED_BY, group_names
-from lesion_core.reports.classifier_card import SMALLEST, initial_weights
-from lesion_core.reports.disclaimer import DISCLAIMER
+from lesion_core.reports.card import SMALLEST, card_head, card_tail, interval
 from lesion_core.runs.segmenter import VARIANTS, SegmenterRun
-
-
-def _interval(row: Any) -> str:
-    return "too few lesions" if math.isnan(row.low) else f"{row.low:.3f} to {row.high:.3f}"
 
 
 def segmenter_card(run: SegmenterRun) -> str:
@@ -26,16 +18,10 @@ def segmenter_card(run: SegmenterRun) -> str:
     settings, counts, training = config.settings, config.counts, config.settings.training
     data_sets = list(config.data_sets) or sorted(map(str, run.masks["dataset"].unique()))
     only_ham = data_sets == ["ham10000"]
-    lines = [
-        f"# {run.name}",
-        "",
+    lines = card_head(
+        run.name,
         f"U-Net on {settings.model.encoder} (depth {settings.model.depth}), one mask. "
         f"{settings.preprocessing.sentence}",
-        "",
-        f"**{DISCLAIMER}**",
-        "",
-        "## Data",
-        "",
         f"Trained on {counts.get('train', 0)} dermoscopic images with a mask, chosen on {counts.get('select', 0)}, "
         f"tested on {counts.get('test', 0)}; no lesion is in two of these parts (split {config.split_fingerprint}). "
         + (
@@ -43,14 +29,10 @@ def segmenter_card(run: SegmenterRun) -> str:
             if only_ham
             else f"Data sets: {', '.join(data_sets)}; their licences hold for the weights too."
         ),
-        "",
         f"Initial weights of the encoder: {config.initial_weights}",
-        "",
-        "## Figures",
-        "",
         "Test split, each picture at the size of its true mask, means over pictures, 95 % intervals by bootstrap over "
         "lesions. The official definitions of ISIC 2018 Task 1.",
-    ]
+    )
     for variant, meaning in VARIANTS.items():
         table, pixels = run.counts("test", variant)
         lines += [
@@ -63,7 +45,7 @@ def segmenter_card(run: SegmenterRun) -> str:
         for row in mask_summary(pixels, table["lesion_id"]).itertuples():
             metric = str(row.metric)
             name = MASK_METRICS[metric].name if metric in MASK_METRICS else "Share with a Jaccard under 0.65"
-            lines.append(f"| {name} | {row.value:.3f} | {_interval(row)} |")
+            lines.append(f"| {name} | {row.value:.3f} | {interval(row)} |")
     lines += [
         "",
         "### Each diagnosis (masks cleaned up, test split)",
@@ -76,7 +58,6 @@ def segmenter_card(run: SegmenterRun) -> str:
         lines.append(_jaccard(str(code), table.loc[rows], pixels[rows]))
     lines += _groups(table, pixels)
     q = config.quantization
-    start, where = initial_weights(config.settings.model.weights)
     lines += [
         "",
         "## Eight bits a weight",
@@ -84,36 +65,27 @@ def segmenter_card(run: SegmenterRun) -> str:
         f"Mean Jaccard on the {q['test_images']:.0f} test images {q['jaccard_fp32']:.4f} at float32 and "
         f"{q['jaccard_8bit']:.4f} as stored; the largest difference of a picture is "
         f"{q['largest_jaccard_difference']:.3f}.",
-        "",
-        "## Limits",
-        "",
-        f"- The masks come from {'one data set of two clinics' if only_ham else ', '.join(data_sets)}; "
-        "other cameras and other skin are not measured.",
-        "- How it holds under hair, ink, dark corners, another light, blur and compression: `python -m lesion_core "
-        f"segment evaluate checkpoints/{run.name} --data $LESION_DATA --changed`, a stand-in for other cameras, no "
-        "other hospital.",
-        "- It always looks for one lesion: a picture without one gets a mask too.",
-        "",
-        "## Make it again",
-        "",
-        "```",
-        f"python -m lesion_core segment train --settings checkpoints/{run.name}/config.json --data $LESION_DATA "
-        f"{start}--runs new",
-        "```",
-        "",
-        *where,
-        f"{training.epochs} epochs, the best by {training.monitor} on the select split. Batch {training.batch_size}, "
-        f"{training.optimizer}, seed {training.seed}; "
-        f"{', '.join(f'{name} {version}' for name, version in config.versions.items())}.",
-        "",
     ]
+    own = f"checkpoints/{run.name}"
+    lines += card_tail(
+        config,
+        limits=(
+            f"The masks come from {'one data set of two clinics' if only_ham else ', '.join(data_sets)}; "
+            "other cameras and other skin are not measured.",
+            "How it holds under hair, ink, dark corners, another light, blur and compression: `python -m lesion_core "
+            f"segment evaluate {own} --data $LESION_DATA --changed`, a stand-in for other cameras, no other hospital.",
+            "It always looks for one lesion: a picture without one gets a mask too.",
+        ),
+        command=f"segment train --settings {own}/config.json",
+        chosen=f"{training.epochs} epochs, the best by {training.monitor} on the select split.",
+    )
     return "\n".join(lines)
 
 
 def _jaccard(name: str, table: pd.DataFrame, pixels: NDArray[np.int64]) -> str:
     """A row: the mean Jaccard of some pictures, from their counts (N, 4)."""
     found = mask_summary(pixels, table["lesion_id"]).set_index("metric").loc["jaccard"]
-    return f"| {name} | {found['value']:.3f} | {_interval(found)} | {len(table)} |"
+    return f"| {name} | {found['value']:.3f} | {interval(found)} | {len(table)} |"
 
 
 def _groups(table: pd.DataFrame, pixels: NDArray[np.int64]) -> list[str]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 
 import cv2
 import numpy as np
 import pytest
+import reportlab.rl_config
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lesion_core.foreign_text import visible
 from lesion_core.reports.disclaimer import DISCLAIMER
 from lesion_core.reports.picture import LONGEST_SIDE, Report, report_html, report_pdf
 
@@ -68,6 +72,36 @@ def test_the_page_says_everything_and_needs_nothing_else() -> None:
     assert not re.search(r"https?://", report_html(REPORT))
 
 
+@given(data=st.data())
+def test_nothing_that_is_put_in_becomes_markup(data: st.DataObject) -> None:
+    """Every text of a report, whatever it holds, is text in the page, and in attributes."""
+    said = st.text(st.sampled_from("<>&\"'/{}%= aà"), min_size=1, max_size=12)
+
+    def put(value: object) -> object:
+        if isinstance(value, str):
+            return "(" + data.draw(said) + ")"
+        if isinstance(value, tuple):
+            return tuple(put(part) for part in value)
+        return value
+
+    texts = {f.name: put(getattr(REPORT, f.name)) for f in fields(Report) if f.name != "probabilities"}
+    plain, page = Parser(report_html(REPORT)), Parser(report_html(replace(REPORT, **texts)))  # type: ignore[arg-type]
+    assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
+    assert [sorted(a) for _, a in page.tags] == [sorted(a) for _, a in plain.tags]
+
+    def strings(value: object) -> list[str]:
+        return (
+            [value]
+            if isinstance(value, str)
+            else [s for v in value for s in strings(v)]
+            if isinstance(value, tuple)
+            else []
+        )
+
+    assert all(text in page.text for text in strings(tuple(texts.values())))
+    assert [a["alt"] for tag, a in page.tags if tag == "img"] == [caption for caption, _ in texts["pictures"]]  # type: ignore[attr-defined]
+
+
 def test_the_pictures_in_the_page_are_the_pictures() -> None:
     sources = [a["src"] for tag, a in Parser(report_html(REPORT)).tags if tag == "img"]
     for source, (_, image) in zip(sources, REPORT.pictures, strict=True):
@@ -86,6 +120,29 @@ def test_the_pdf_is_one_with_the_pictures_in_it() -> None:
     data = report_pdf(REPORT)
     assert data.startswith(b"%PDF-") and data.rstrip().endswith(b"%%EOF")
     assert data.count(b"/Subtype /Image") == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Übersicht – 5 €.png", "病変 Ł.png", "\U0001f600", "\u202egnp.exe", "a\nb", "?", "<b>&amp;", "(a) \\u75c5"],
+)
+def test_every_letter_of_a_name_can_be_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the PDF, whose fonts have 218 letters, the others stand as their codes, not as question marks."""
+    monkeypatch.setattr(reportlab.rl_config, "pageCompression", 0)
+    odd = replace(REPORT, title=name, facts=(("File", name),))
+    assert Parser(report_html(odd)).text.count(visible(name)) == 3, "in the title, the head and the facts"
+    drawn = re.findall(rb"\(((?:[^()\\]|\\.)*)\) Tj", report_pdf(odd))
+    lines = [re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), line) for line in drawn]
+    said = "".join(re.sub(rb"\\([()\\])", rb"\1", line).decode("cp1252") for line in lines)
+    written = "".join(
+        c
+        if c.encode("cp1252", "ignore")
+        else f"\\{'U' if ord(c) > 0xFFFF else 'u'}{ord(c):0{8 if ord(c) > 0xFFFF else 4}x}"
+        for c in visible(name)
+    )
+    assert said.replace(" ", "").count(written.replace(" ", "")) == 2, (
+        "drawn in pieces, between which blanks may be lost"
+    )
 
 
 @pytest.mark.parametrize(
