@@ -29,9 +29,9 @@ from lesion_core.runs.classifier import Run
 
 ORIGIN_BADGES = {
     "real": ("real dermoscopy", "blue"),
-    "synthetic": ("synthetic picture", "violet"),
+    "synthetic": ("synthetic image", "violet"),
     "stranger": ("not a lesion", "gray"),
-    "upload": ("your picture", "green"),
+    "upload": ("your image", "green"),
 }
 
 
@@ -50,7 +50,9 @@ def sidebar() -> None:
         found, broken = cached_runs.runs()
         names = [run.name for run in found]
         if names:
-            st.selectbox("Run", names, key=state.RUN, bind="query-params", help="A model with its frozen results.")
+            st.selectbox(
+                "Run", names, key=state.RUN, bind="query-params", help="A trained model with its stored results."
+            )
         else:
             st.info("No run is here yet. Train one: `python -m lesion_core train --help`.", icon=":material/info:")
         for name, error in broken.items():
@@ -132,7 +134,7 @@ def choose(
 
     Args:
         label: Of the list.
-        titles: Key to what a person reads.
+        titles: Key to what a person reads, as plain text.
         key: Of the widget, and the parameter's name in the link.
         default: What the link does not mention; the first one where it is not named.
         buttons: A row of buttons, for a few short titles.
@@ -144,7 +146,8 @@ def choose(
         st.session_state[key] = wanted  # a link that was opened or followed
     elif st.session_state.get(key) not in titles:
         st.session_state[key] = default
-    options |= {"format_func": lambda name: titles[name], "key": key, "persist_state": "session"}
+    shown = literal if buttons else visible  # a list reads no markdown, buttons do
+    options |= {"format_func": lambda name: shown(titles[name]), "key": key, "persist_state": "session"}
     chosen = str(
         st.segmented_control(label, list(titles), required=True, **options)
         if buttons
@@ -173,16 +176,18 @@ def pick_picture() -> Picture:
     titles = {name: sample.title for name, sample in options.items()}
     uploaded: Picture | None = st.session_state.get(state.UPLOAD)
     if uploaded is not None:
-        titles = {"upload": f"Your picture: {uploaded.title}", **titles}
+        titles = {"upload": f"Your image: {uploaded.title}", **titles}
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     # An upload replaces the chosen picture before the list is drawn.
-    with right, st.popover("Use your own picture", icon=":material/upload:", width="stretch"):
+    with right, st.popover("Use your own image", icon=":material/upload:", width="stretch"):
         file = st.file_uploader(
             "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 20 MB",
             key="upload_file",
             type=UPLOAD_TYPES,
         )
-        st.caption("It stays in memory for this visit, never on disk. Remove what identifies a person first.")
+        st.caption(
+            "It is kept in memory for this visit and never written to disk. First remove whatever identifies a person."
+        )
         if file is not None and st.session_state.get("upload_seen") != file.file_id:
             st.session_state["upload_seen"] = file.file_id
             try:
@@ -195,7 +200,7 @@ def pick_picture() -> Picture:
                 st.session_state[state.IMAGE] = "upload"
                 st.rerun()
     with left:
-        chosen = choose("Picture", titles, state.IMAGE, help="Type to search. The link names the picture.")
+        chosen = choose("Image", titles, state.IMAGE, help="Type to search. The link names the image.")
     if chosen == "upload" and uploaded is not None:
         return uploaded
     return cached_images.picture(options[chosen])

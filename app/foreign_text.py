@@ -55,6 +55,16 @@ def _escaped(text: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", text)
 
 
+def file_stem(text: str) -> str:
+    """Text as a part of a file name: what could be a path, or what some systems refuse, becomes ``_``.
+
+    Example:
+        >>> file_stem("../a b?")
+        'a_b'
+    """
+    return re.sub(r"[^\w-]+", "_", text)[:100].strip("_") or "image"
+
+
 def chart_text(text: str) -> str:
     """Text for a Plotly figure, whose titles, ticks and labels take HTML tags.
 

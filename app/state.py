@@ -7,6 +7,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from lesion_core.data.catalog import from_environment
 from lesion_core.errors import DataError
@@ -101,6 +102,16 @@ def runs_root() -> Path:
     """The folder of runs: ``--runs``, the variable LESION_RUNS, or `checkpoints/`."""
     given: Path | None = _arguments().runs
     return given or Path(os.environ.get("LESION_RUNS", ROOT / "checkpoints"))
+
+
+def link(stem: str, **query: str) -> str:
+    """The address of a page with a state in it; ids and names are percent-encoded.
+
+    Example:
+        >>> link("analyse", image="a b&c")
+        'analyse?image=a%20b%26c'
+    """
+    return f"{stem}?{urlencode(query, quote_via=quote)}"
 
 
 def may_save_policies() -> bool:

@@ -1,27 +1,20 @@
-"""One picture: what the model says, how sure it is, where it looked, and whether it should answer at all."""
+"""One image: what the model says, how sure it is, where it looked, and whether it should answer at all."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import state
-from app.analyse.history import Analysed, analysed, as_csv, malignant_share, remember
-from app.analyse.report_view import (
-    CAVEAT,
-    FOUND,
-    NO_POLICY,
-    UNUSABLE_POLICY,
-    Analysis,
-    black_and_white,
-    report_of,
-    words,
-)
-from app.cache import explanation as explanations
+from app.analyse.history import Analysed, analysed, as_csv, as_table, malignant_share, remember
+from app.analyse.report_view import CAVEAT, FOUND, Analysis, black_and_white, report_of, words
+from app.analyse.requested import AppliedPolicy, analyse, applied_policy
 from app.cache import rejection as rejections
 from app.cache import results as cached_results
-from app.cache import runs as cached_runs
 from app.components import (
     DISCLAIMER,
     badges,
@@ -38,184 +31,204 @@ from app.components import (
 )
 from app.explain import explanation
 from app.foreign_text import literal
+from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
-from lesion_core.foreign_text import for_people
+from lesion_core.foreign_text import for_people, visible
 from lesion_core.imaging.lesion import suggested_crop
 from lesion_core.labels import diagnosis
-from lesion_core.reports.picture import Report, report_html, report_pdf
+from lesion_core.reports.picture import report_html, report_pdf
+from lesion_core.runs.classifier import Run
 
-run = current_run()
-title = st.container()
-picture = pick_picture()
-try:
-    policy = cached_runs.policy_of(run)
-    unusable = None
-except LesionError as error:
-    policy, unusable = None, error
-prediction = cached_runs.predict(run, picture.image)
-if policy is not None:
-    prediction = cached_runs.decided(run, prediction)
-top = diagnosis(prediction.code)
-said = words(prediction)
-with title:
-    page_title(
-        "What does the model say about this picture?",
-        f"**{literal(said.answer)}**{literal(said.verdict)} {literal(said.reason)}",
+A_ROW = 6  # thumbnails of the history side by side
+
+
+def draw() -> None:
+    """The page. The title is filled last of what stands above the fold: it holds the answer."""
+    run = current_run()
+    title = st.container()
+    picture = pick_picture()
+    policy = applied_policy(run)
+    found, notes = analyse(run, picture, policy)
+    draw_title(title, found)
+    draw_policy(policy)
+    for note in notes:
+        st.caption(f":material/info: {literal(note)}")
+    left, middle, right = st.columns(3, gap="medium")
+    opacity = float(st.session_state.get(state.OPACITY, 60)) / 100
+    with left:
+        draw_lesion(picture, found)
+    with middle:
+        draw_map(found, opacity)
+    with right:
+        draw_probabilities(found)
+    meaning, crop, report = st.columns([6, 3, 4], gap="medium")
+    with meaning:
+        draw_meaning(picture, found)
+    with crop:
+        draw_crop(found)
+    draw_history(remembered(picture, found))
+    draw_every_score(run, picture)
+    how_to_read(
+        "These are the model's own probabilities after temperature scaling. They are not a second opinion.",
+        "UNKNOWN means that the rejection policy turned the image away. An image that shows no lesion can still get a "
+        "confident answer: the page *Out of distribution* shows how often.",
+        "The map shows where the evidence for the answer lies in the last block. It does not show why, and it is not a "
+        "proof.",
+        f"Run {literal(run.name)} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px; the model "
+        f"took {found.prediction.milliseconds:.0f} ms when it was first asked.",
     )
+    with report:  # last, so that the page stands while the intervals are measured
+        draw_report(run, found)
 
-own_policy = st.session_state.get(state.POLICY)
-if own_policy is not None and own_policy.run == run.fingerprint:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        badges(("your own policy", "orange"))
-        st.caption(literal(own_policy.chosen))
-        if st.button("Back to the run's policy"):
-            del st.session_state[state.POLICY]
-            st.rerun()
-else:
-    if own_policy is not None:
-        st.caption(":material/info: Your own policy was made for another run and is not obeyed here; the run's is.")
-    own_policy = None
-whose = "a visitor's own policy" if own_policy else "the run's own policy"
-rejection = f"{whose}: {policy.chosen}" if policy else NO_POLICY if unusable is None else UNUSABLE_POLICY
-if unusable is not None:
-    problem(unusable)
-    st.caption(f":material/warning: {UNUSABLE_POLICY}")
 
-segmenters = cached_runs.segmenters()[0]
-mask = None
-if segmenters:
-    try:
-        found = cached_runs.segment(segmenters[0], picture.image).mask()
-        mask = found if found.any() else None
-        if mask is None:
-            st.caption(":material/info: The U-Net found no lesion on this picture: the mask is empty.")
-    except LesionError as error:  # the diagnosis does not hang on the mask
-        st.caption(f":material/warning: No mask: {literal(str(error))}")
-
-name = literal(picture.title)
-opacity = float(st.session_state.get(state.OPACITY, 60)) / 100
-left, middle, right = st.columns([5, 5, 5], gap="medium")
-with left:
-    place = st.container()
-    view = (
-        choose("Show the lesion as", {"contour": "Outline", "mask": "Mask"}, state.SHOW, buttons=True)
-        if mask is not None
-        else ""
-    )
+def draw_title(place: DeltaGenerator, found: Analysis) -> None:
+    """The question and the model's answer."""
+    said = words(found.prediction)
     with place:
-        if mask is None:
-            st.image(picture.image, width="stretch", alt=f"The picture: {picture.title}", caption=name)
-        elif view == "mask":
-            st.image(
-                black_and_white(mask),
-                width="stretch",
-                alt=f"The mask of the picture: {picture.title}",
-                caption=f"{name}, the U-Net's mask, lesion in white",
-            )
+        page_title(
+            "What does the model say about this image?",
+            f"**{literal(said.answer)}**{literal(said.verdict)} {literal(said.reason)}",
+        )
+
+
+def draw_policy(applied: AppliedPolicy) -> None:
+    """Whose policy holds, where that is not simply the run's."""
+    if applied.own is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            badges(("your own policy", "orange"))
+            st.caption(literal(applied.own.chosen))
+            if st.button("Back to the run's policy"):
+                del st.session_state[state.POLICY]
+                st.rerun()
+    elif applied.of_another_run:
+        st.caption(
+            ":material/info: Your own policy was made for another run, so it is not used here; the run's own policy is."
+        )
+    if applied.error is not None:
+        problem(applied.error)
+        st.caption(f":material/warning: {literal(applied.description)}")
+
+
+def draw_lesion(picture: Picture, found: Analysis) -> None:
+    """The image with the contour that the segmenter found, or the mask alone."""
+    place = st.container()
+    shown, alt, caption = picture.image, "The image", ""
+    if found.mask is not None:
+        view = choose("Show the lesion as", {"contour": "Outline", "mask": "Mask"}, state.SHOW, buttons=True)
+        if view == "mask":
+            shown, alt = black_and_white(found.mask), "The mask of the image"
+            caption = ", the U-Net's mask, lesion in white"
         else:
-            st.image(
-                outline(picture.image, mask, FOUND),
-                width="stretch",
-                alt=f"The picture: {picture.title}",
-                caption=f"{name}, the U-Net's contour in orange",
-            )
-        if mask is not None and said.rejected:
+            shown = outline(picture.image, found.mask, FOUND)
+            caption = ", the U-Net's contour in orange"
+    with place:
+        st.image(
+            shown,
+            width="stretch",
+            alt=f"{alt}: {visible(picture.title)}",
+            caption=f"{literal(picture.title)}{caption}",
+        )
+        if found.mask is not None and words(found.prediction).rejected:
             st.caption(f":material/info: {CAVEAT}")
-    labels = [origin_badge(picture)]
-    if picture.truth:
-        truth = diagnosis(picture.truth)
-        labels.append((f"true diagnosis: {truth.name}", "gray"))
-    badges(*labels)
-with middle:
-    attribution = explanations.explain(run, picture.image, prediction.code)
-    heat = explanation.over(run, picture.image, attribution, opacity)
+    truth = [(f"true diagnosis: {diagnosis(picture.truth).name}", "gray")] if picture.truth else []
+    badges(origin_badge(picture), *truth)
+
+
+def draw_map(found: Analysis, opacity: float) -> None:
+    """Grad-CAM of the most probable diagnosis."""
+    top = diagnosis(found.prediction.code)
+    guess = ", the rejected best guess" if words(found.prediction).rejected else ""
     st.image(
-        heat,
+        explanation.over(found.run, found.image, found.attribution, opacity),
         width="stretch",
-        alt=f"Grad-CAM for {top.name} over the picture",
-        caption=f"Grad-CAM for {top.code}{', the rejected best guess' if said.rejected else ''}, last block; "
-        f"largest evidence {attribution.maximum:.2f}",
+        alt=f"Grad-CAM for {top.name} over the image",
+        caption=f"Grad-CAM for {top.code}{guess}, last block; violet is little evidence, yellow is much; largest "
+        f"evidence {found.attribution.maximum:.2f} (logit)",
     )
     st.slider("Opacity of the map, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params")
-with right:
-    probabilities = pd.Series(prediction.probabilities, index=list(prediction.classes))
+
+
+def draw_probabilities(found: Analysis) -> None:
+    """The probability of each diagnosis, of the malignant ones together, and the set in place of one answer."""
+    prediction = found.prediction
     st.plotly_chart(
-        probability_bars(probabilities),
+        probability_bars(pd.Series(prediction.probabilities, index=list(prediction.classes))),
         width="stretch",
         key="probabilities",
         config={"displayModeBar": False},
         alt="Bars: the probability of each diagnosis, the most probable first",
     )
-    st.caption("How to read it: each bar is a diagnosis; together they make 100 %, whatever the picture shows.")
+    st.caption("How to read it: each bar is a diagnosis; together they make 100 %, whatever the image shows.")
     st.metric("Malignant or premalignant, together", f"{100 * malignant_share(prediction):.0f} %")
     try:
-        held = rejections.set_of(run, prediction.probabilities)
-        st.markdown(
-            f"**A set in place of one answer:** {literal(held)}",
-            help="It holds the true diagnosis in 90 % of the cases of each diagnosis, for pictures like those "
-            "of the calibrate split; a diagnosis with too few of them there is always in it.",
-        )
-    except LesionError:  # too few calibration pictures to promise anything
-        pass
+        held = rejections.set_of(found.run, prediction.probabilities)
+    except LesionError:  # too few calibration images to guarantee anything
+        return
+    st.markdown(
+        f"**A set in place of one answer:** {literal(held)}",
+        help="It holds the true diagnosis in 90 % of the cases of each diagnosis, for images like those of the "
+        "calibration set; a diagnosis with too few of them there is always in it.",
+    )
 
-record = analysed(picture.title, picture.image, run.name, run.fingerprint, prediction)
-history: list[Analysed] = remember(st.session_state.get(state.HISTORY, []), record)
-st.session_state[state.HISTORY] = history
 
-meaning, crop, hand_out = st.columns([6, 3, 4], gap="medium")
-with meaning:
+def draw_meaning(picture: Picture, found: Analysis) -> None:
+    """The diagnosis in plain words, and where to go on."""
+    said = words(found.prediction)
     st.subheader("What the words mean", anchor=False)
-    st.markdown(f"**{said.term}** ({top.malignancy}): {said.plain}")
-    link_to("explain", "Look at other classes and layers", ":material/visibility:", image=picture.id, run=run.name)
-    if segmenters:
-        link_to("segment", "Look at the mask", ":material/polyline:", image=picture.id)
-with crop:
-    box = suggested_crop(mask) if mask is not None else None
-    if box:
-        x0, y0, x1, y1 = (round(edge) for edge in box)
-        st.image(
-            np.ascontiguousarray(picture.image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]),
-            width=180,
-            alt="The crop that the mask suggests",
-            caption="The crop that the mask suggests"
-            + (", if this is a dermoscopic picture of a lesion" if said.rejected else ""),
-        )
+    st.markdown(f"**{said.term}** ({diagnosis(found.prediction.code).malignancy}): {said.plain}")
+    query = {state.IMAGE: picture.id, state.RUN: found.run.name}
+    link_to("explain", "Look at other classes and layers", ":material/visibility:", **query)
+    if found.segmenter is not None:
+        link_to("segment", "Look at the mask", ":material/polyline:", **query)
 
-st.subheader("What you looked at", anchor=False)
-columns = st.columns(6)
-for i, seen in enumerate(history[:6]):
-    with columns[i]:
-        st.image(seen.thumbnail, width="stretch", alt=seen.title)
-        st.caption(f"**{seen.answer}**, {100 * seen.confidence:.0f} %  \n{literal(seen.title)}, {literal(seen.run)}")
-if len(history) > 1:
-    st.dataframe(
-        for_people(
-            pd.DataFrame(
-                [
-                    {
-                        "picture": h.title,
-                        "run": h.run,
-                        "answer": h.answer,
-                        "most probable": h.guess,
-                        "confidence": round(h.confidence, 3),
-                        "malignant or premalignant": round(h.malignant, 3),
-                    }
-                    for h in history
-                ]
-            )
-        ),
-        hide_index=True,
+
+def draw_crop(found: Analysis) -> None:
+    """The part of the image that the mask suggests to look at."""
+    box = suggested_crop(found.mask) if found.mask is not None else None
+    if not box:
+        return
+    x0, y0, x1, y1 = (round(edge) for edge in box)
+    condition = ", if this is a dermoscopic image of a lesion" if words(found.prediction).rejected else ""
+    st.image(
+        np.ascontiguousarray(found.image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]),
+        width=180,
+        alt="The crop that the mask suggests",
+        caption=f"The crop that the mask suggests{condition}",
     )
-    st.download_button(
-        "All of it as CSV",
-        lambda: as_csv(history),
-        "lesion-lab-history.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
-st.caption("In memory until you close this page, at most 30 pictures; nobody else sees it.")
-if st.toggle("How unsure, how strange: every score of this picture", key="every_score"):
+
+
+def remembered(picture: Picture, found: Analysis) -> list[Analysed]:
+    """This visitor's history with this analysis in it, the newest first."""
+    record = analysed(picture.title, picture.image, found.run.name, found.run.fingerprint, found.prediction)
+    history: list[Analysed] = remember(st.session_state.get(state.HISTORY, []), record)
+    st.session_state[state.HISTORY] = history
+    return history
+
+
+def draw_history(history: list[Analysed]) -> None:
+    """What was analysed in this visit, as small images and as a table."""
+    st.subheader("Images you have analysed", anchor=False)
+    for column, seen in zip(st.columns(A_ROW), history, strict=False):
+        with column:
+            st.image(seen.thumbnail, width="stretch", alt=visible(seen.title))
+            st.caption(f"**{seen.answer}**, {100 * seen.confidence:.0f} %  \n{literal(f'{seen.title}, {seen.run}')}")
+    if len(history) > 1:
+        st.dataframe(for_people(as_table(history)), hide_index=True, alt="The images you have analysed")
+        st.download_button(
+            "Download all as CSV",
+            lambda: as_csv(history),
+            "lesion-lab-history.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    st.caption("Kept in memory until you close this page, at most 30 images; nobody else can see it.")
+
+
+def draw_every_score(run: Run, picture: Picture) -> None:
+    """The scores of the image, if they are asked for: that takes a moment."""
+    if not st.toggle("All confidence and OOD scores of this image", key="every_score"):
+        return
     table = rejections.scores_of(run, picture.image)
     st.dataframe(
         table.assign(
@@ -224,45 +237,22 @@ if st.toggle("How unsure, how strange: every score of this picture", key="every_
         ),
         hide_index=True,
         height=250,
-        alt="Every score of this picture",
+        alt="Every score of this image",
     )
     st.caption(
-        "*Beyond it*: the share of the calibrate pictures that are more unsure, or stranger, by this score; "
-        "near 0 % hardly any dermoscopy is like this picture. The page *Out of distribution* sets the limits."
-    )
-how_to_read(
-    "The probabilities are the model's own, after a temperature fitted on the calibrate split: no second opinion.",
-    "UNKNOWN means that the rejection policy turned the picture away. A stranger can still get a sure answer: "
-    "the page *Out of distribution* shows how often.",
-    "The map shows where the evidence for the answer lies in the last block. It does not show why, and it is no proof.",
-    f"Run {literal(run.name)} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px, "
-    f"{prediction.milliseconds:.0f} ms in the model when it was first asked.",
-)
-
-
-def report() -> Report:
-    """All of this page, to hand out."""
-    return report_of(
-        Analysis(
-            picture.title,
-            picture.image,
-            run,
-            prediction,
-            rejection,
-            attribution,
-            summary,
-            segmenters[0] if segmenters else None,
-            mask,
-        )
+        "*Beyond it*: the share of the calibration images that this score finds more unusual or less certain. Near "
+        "0 %, hardly any dermoscopic image is like this one. The page *Out of distribution* sets the limits."
     )
 
 
-with hand_out:  # last, so that the page stands while the intervals are measured
-    st.subheader("To hand out", anchor=False)
-    summary = cached_results.view_summary(run, "test")  # not in `report`: no spinner can be shown where it is run
+def draw_report(run: Run, found: Analysis) -> None:
+    """The page as files."""
+    st.subheader("Report", anchor=False)
+    # Not when it is clicked: no spinner can be shown then.
+    complete = replace(found, summary=cached_results.view_summary(run, "test"))
     st.download_button(
         "Report, one HTML file",
-        lambda: report_html(report()),
+        lambda: report_html(report_of(complete)),
         "lesion-lab-report.html",
         "text/html",
         icon=":material/download:",
@@ -271,11 +261,14 @@ with hand_out:  # last, so that the page stands while the intervals are measured
     )
     st.download_button(
         "Report, PDF",
-        lambda: report_pdf(report()),
+        lambda: report_pdf(report_of(complete)),
         "lesion-lab-report.pdf",
         "application/pdf",
         icon=":material/download:",
         on_click="ignore",
         width="stretch",
     )
-    st.caption(f"Made in memory when you click, kept nowhere. {DISCLAIMER}")
+    st.caption(f"Made in memory when you click, stored nowhere. {DISCLAIMER}")
+
+
+draw()

@@ -8,70 +8,97 @@ from app.cache import images as cached_images
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
 from app.components import DISCLAIMER, badges, current_run, link_to, metric_with_interval, page_title, problem
+from app.foreign_text import literal
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
 from lesion_core.errors import LesionError
+from lesion_core.runs.classifier import Run
 
-found, _ = cached_runs.runs()
-if found:
-    run = current_run()
-    summary = cached_results.view_summary(run, "test")
+A_ROW = 4  # synthetic images side by side
+
+
+def draw(run: Run | None) -> None:
+    """The page; without a run it shows what needs none."""
+    draw_title(run)
+    left, right = st.columns([5, 4], gap="large")
+    with left:
+        draw_gallery()
+    with right:
+        if run is not None:
+            draw_figures(run)
+        draw_links()
+        draw_data()
+    st.divider()
+    st.markdown(f"**{DISCLAIMER}**")
+
+
+def draw_title(run: Run | None) -> None:
+    """The question, and how good the run is."""
     answer = ""
-    if summary:
-        figures = summary.table.set_index("metric")
-        balanced = figures.loc["balanced_accuracy"]
+    if run is None:
+        answer = "There is no trained run here yet, so the pages show only the data and the synthetic images."
+    elif summary := cached_results.view_summary(run, "test"):
+        balanced = summary.table.set_index("metric").loc["balanced_accuracy"]
         answer = (
-            f"Run **{run.name}** finds the right one of {len(run.classes)} diagnoses with a balanced accuracy of "
-            f"**{balanced['value']:.2f}** ({balanced['low']:.2f} to {balanced['high']:.2f}) on "
-            f"{summary.n_images:,} pictures of lesions that it never saw. Look at where it fails before you trust it."
+            f"Run **{literal(run.name)}** chooses among {len(run.classes)} diagnoses; its balanced accuracy is "
+            f"**{balanced['value']:.2f}** ({balanced['low']:.2f} to {balanced['high']:.2f}) on {summary.n_images:,} "
+            "images of lesions that it never saw. Look at where it fails before you trust it."
         )
     page_title("How far can you trust a model that looks at skin?", answer)
-else:
-    run = None
-    page_title(
-        "How far can you trust a model that looks at skin?",
-        "There is no trained run here yet, so the pages show the data and the synthetic pictures only.",
+
+
+def draw_gallery() -> None:
+    """Lesions made by code: what may be shown anywhere."""
+    columns = st.columns(A_ROW)
+    for i, lesion in enumerate(cached_images.gallery_pictures(2 * A_ROW)):
+        with columns[i % A_ROW]:
+            st.image(lesion.image, width="stretch", alt=f"Synthetic {lesion.diagnosis}", caption=lesion.diagnosis)
+    badges(("synthetic images", "violet"))
+    st.caption(
+        "Patient images may not be redistributed, so these are computer-generated. Real ones appear where the data "
+        "sets are installed."
     )
 
-left, right = st.columns([5, 4], gap="large")
-with left:
-    rows = st.columns(4)
-    for i, lesion in enumerate(cached_images.gallery_pictures(8)):
-        with rows[i % 4]:
-            st.image(lesion.image, width="stretch", alt=f"Synthetic {lesion.diagnosis}", caption=lesion.diagnosis)
-    badges(("synthetic pictures", "violet"))
-    st.caption("Patients' pictures may not be passed on. These are made by code; real ones show where the data is.")
-with right:
-    if run:
-        for key in ("test", "isic2018"):
-            view = cached_results.view_summary(run, key)
-            if view is None:
-                continue
-            st.markdown(f"**{EVALUATION_SETS[key].name}**, n = {view.n_images:,}")
-            columns = st.columns(2)
-            figures = view.table.set_index("metric")
-            with columns[0]:
-                metric_with_interval("Balanced accuracy", figures.loc["balanced_accuracy"])
-            with columns[1]:
-                metric_with_interval("Mean AUROC", figures.loc["macro_auroc"])
-        st.caption("Small figures: 95 % interval, by lesion.")
+
+def draw_figures(run: Run) -> None:
+    """The two figures that matter most, on each evaluation set of all classes."""
+    for key in ("test", "isic2018"):
+        summary = cached_results.view_summary(run, key)
+        if summary is None:
+            continue
+        st.markdown(f"**{EVALUATION_SETS[key].name}**, n = {summary.n_images:,}")
+        figures = summary.table.set_index("metric")
+        for column, metric, title in zip(
+            st.columns(2), ("balanced_accuracy", "macro_auroc"), ("Balanced accuracy", "Mean AUROC"), strict=True
+        ):
+            with column:
+                metric_with_interval(title, figures.T[metric])
+    st.caption("In small type: 95 % confidence interval (bootstrap over lesions).")
+
+
+def draw_links() -> None:
+    """The ways through the dashboard."""
     st.markdown("**Where to go**")
-    link_to("analyse", "Try one picture", ":material/search:")
+    link_to("analyse", "Try one image", ":material/search:")
     link_to("compare", "See what it confuses", ":material/bar_chart:")
     link_to("explain", "Ask where it looked", ":material/visibility:")
     link_to("out_of_distribution", "Choose when it should not answer", ":material/block:")
-    sets: dict[str, object] = {}
+
+
+def draw_data() -> None:
+    """The data sets that are installed."""
+    st.markdown("**Data on this machine**")
     try:
-        sets = dict(cached_images.data_sets())
+        sets = cached_images.data_sets()
     except LesionError as error:
         problem(error)
-    st.markdown("**Data on this machine**")
+        return
     if sets:
         st.caption(f"{', '.join(sets)}. The page *Dataset* counts what is there.")
     else:
         st.caption(
-            "None. The run's real figures and synthetic pictures are shown. Set `LESION_DATA` to a folder with "
-            "HAM10000 or ISIC pictures to see them: the page *Dataset* says where to get them."
+            "None, so you see the run's real figures and synthetic images. Set `LESION_DATA` to a folder with HAM10000 "
+            "or ISIC images to see those too: the page *Dataset* says where to get them."
         )
 
-st.divider()
-st.markdown(f"**{DISCLAIMER}**")
+
+draw(current_run() if cached_runs.runs()[0] else None)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from app import state
 from app.cache import images as cached_images
@@ -27,143 +30,253 @@ from app.components import (
 from app.explain import explanation
 from app.figures import masks as mask_figures
 from app.figures import style
+from app.foreign_text import literal
 from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD, count
+from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
-from lesion_core.imaging.lesion import clean_up, shape_of
-from lesion_core.runs.segmenter import MEASURED_AT, VARIANTS
+from lesion_core.foreign_text import for_people, visible
+from lesion_core.imaging.arrays import Mask
+from lesion_core.imaging.lesion import Shape, clean_up, shape_of
+from lesion_core.runs.segmenter import MEASURED_AT, VARIANTS, SegmenterRun
 
 FOUND, EXPERT = (230, 159, 0), (255, 255, 255)  # orange of Okabe and Ito, and white
+QUESTION = "Where does the lesion end?"
 FAILURES = "The failures first"  # a tab, which links name
+UNSURE = 0.2, 0.8  # probabilities between which a pixel counts as uncertain
 
-known = [run.name for run in cached_runs.segmenters()[0]]
-title = st.empty()
-with title.container():
-    page_title("Where does the lesion end?")  # also where no segmenter answers it
-picture = pick_picture()
 
-controls = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
-with controls[0]:
-    kinds = {"contour": "Contour", "probability": "Probability", "mask": "Mask"}
-    show = choose("Show", kinds, state.SHOW, buttons=True)
-with controls[1]:
-    threshold = st.slider(
-        "Lesion from a probability of", 0.05, 0.95, MEASURED_AT, 0.05, key=state.CUT, bind="query-params"
+@dataclass(frozen=True)
+class Controls:
+    """What the visitor set.
+
+    Attributes:
+        show: ``contour``, ``probability`` or ``mask``.
+        threshold: Probability from which a pixel is lesion, in (0, 1).
+        opacity: Of a map over the image, in [0, 1].
+        clean: Only the largest part, holes filled.
+    """
+
+    show: str
+    threshold: float
+    opacity: float
+    clean: bool
+
+    @property
+    def variant(self) -> str:
+        """The key of `VARIANTS` that the run's figures are taken from."""
+        return "clean" if self.clean else "raw"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The mask of one image.
+
+    Attributes:
+        heat: (H, W) float32, the probability of lesion.
+        mask: (H, W) bool, as the visitor set it.
+        shape: Of the largest part with its holes filled; None where nothing was found.
+        figures: Key of `MASK_METRICS` to the figure against the true mask; None where none is known.
+        counted: Where these figures are from, a sentence.
+        milliseconds: In the model.
+    """
+
+    heat: NDArray[np.float32]
+    mask: Mask
+    shape: Shape | None
+    figures: dict[str, float] | None
+    counted: str
+    milliseconds: float
+
+
+def draw() -> None:
+    """The page."""
+    title = st.empty()
+    with title.container():
+        page_title(QUESTION)  # also where no segmenter answers it
+    picture = pick_picture()
+    controls, name = draw_controls([run.name for run in cached_runs.segmenters()[0]])
+    run = cached_runs.segmenter(name)
+    found = find(run, picture, controls)
+    draw_title(title, picture, found)
+    left, right, side = st.columns([5, 5, 3], gap="medium")
+    with left:
+        draw_image(picture)
+    with right:
+        draw_mask(picture, found, controls)
+    with side, st.container(gap="xxsmall"):
+        draw_numbers(picture, found, controls)
+    open_tabs(
+        {
+            "How good is it?": lambda: how_good(run, controls, found),
+            FAILURES: lambda: failures_first(run, controls),
+            "What the mask says": lambda: what_it_says(found.shape, controls),
+        }
     )
-with controls[2]:
-    opacity = (
-        st.slider("Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params", disabled=show == "contour") / 100
+    how_to_read(
+        "The model gives each pixel a probability; the contour is where it crosses the chosen threshold.",
+        "The Jaccard index is the area that both masks share, divided by the area that either covers: 1 means the same "
+        "mask. Below 0.65 the ISIC 2018 challenge counts a mask as a failure, because experts agree better than that "
+        "with each other.",
+        "It always looks for one lesion. In an image without one it still finds something: look at the page "
+        "*Out of distribution* first.",
+        f"Segmenter {literal(run.name)} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px, "
+        f"trained on {run.config.counts.get('train', 0):,} masks; the model took {found.milliseconds:.0f} ms when it "
+        "was first asked.",
     )
-with controls[3]:
-    clean = st.toggle("Largest part, holes filled", value=True, key=state.CLEAN, bind="query-params")
-    name = choose("Segmenter", {n: n for n in known}, state.SEGMENTER) if len(known) > 1 else "".join(known)
 
-whose = "the expert's" if picture.origin == "real" else "the true"  # a synthetic lesion's mask is exact
-run = cached_runs.segmenter(name)
-found = cached_runs.segment(run, picture.image)
-heat = found.heat()
-raw = heat >= threshold
-whole = clean_up(raw)
-mask = whole if clean else raw
-variant = "clean" if clean else "raw"
-# A picture of the run's own test split has one figure wherever it is shown: the one that the run measured.
-measured = picture.origin == "real" and math.isclose(threshold, MEASURED_AT)
-stored = run.counts_of(picture.id, "test", variant) if measured else None
-if stored is not None:
-    pixels = stored
-    counted = f"As the run measured it, on the {stored.sum():,} px of the expert's mask."
-elif picture.mask is not None:
-    height, width = mask.shape
-    pixels, counted = np.array(count(mask, picture.mask)), f"Counted here, on {width}x{height} px."
-else:
-    pixels, counted = None, ""
-own = {key: float(metric([pixels])[0]) for key, metric in MASK_METRICS.items()} if pixels is not None else None
-shape = shape_of(whole, picture.image)  # of one lesion, also where the mask is shown as found
 
-with title.container():
-    if shape is None:
-        answer = f"Nothing on this picture reaches a probability of {threshold:g}: the mask is empty."
-    elif own:
-        verdict = ", a failure" if own["jaccard"] < THRESHOLD else ""
+def draw_controls(known: list[str]) -> tuple[Controls, str]:
+    """What can be set, and the name of the segmenter, empty where there is none."""
+    columns = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
+    with columns[0]:
+        kinds = {"contour": "Contour", "probability": "Probability", "mask": "Mask"}
+        show = choose("Show", kinds, state.SHOW, buttons=True)
+    with columns[1]:
+        threshold = st.slider(
+            "Probability threshold", 0.05, 0.95, MEASURED_AT, 0.05, key=state.CUT, bind="query-params"
+        )
+    with columns[2]:
+        percent = st.slider(
+            "Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params", disabled=show == "contour"
+        )
+    with columns[3]:
+        clean = st.toggle("Largest part, holes filled", value=True, key=state.CLEAN, bind="query-params")
+        name = choose("Segmenter", {n: n for n in known}, state.SEGMENTER) if len(known) > 1 else "".join(known)
+    return Controls(show, threshold, percent / 100, clean), name
+
+
+def find(run: SegmenterRun, picture: Picture, controls: Controls) -> Found:
+    """The mask of an image, and how well it fits."""
+    answer = cached_runs.segment(run, picture.image)
+    heat = answer.heat()
+    raw = heat >= controls.threshold
+    whole = clean_up(raw)
+    mask = whole if controls.clean else raw
+    # An image of the run's own test set has one figure wherever it is shown: the one that the run measured.
+    measured = picture.origin == "real" and math.isclose(controls.threshold, MEASURED_AT)
+    counts = run.counts_of(picture.id, "test", controls.variant) if measured else None
+    counted = ""
+    if counts is not None:
+        counted = f"As the run measured it, on the {counts.sum():,} px of the expert's mask."
+    elif picture.mask is not None:
+        counts = np.array(count(mask, picture.mask))
+        counted = f"Measured here at {mask.shape[1]:,} × {mask.shape[0]:,} px."
+    figures = None
+    if counts is not None:
+        figures = {key: float(metric([counts])[0]) for key, metric in MASK_METRICS.items()}
+    return Found(heat, mask, shape_of(whole, picture.image), figures, counted, answer.milliseconds)
+
+
+def whose_mask(picture: Picture) -> str:
+    """Who drew the known mask: a synthetic lesion's is exact."""
+    return "the expert's" if picture.origin == "real" else "the true"
+
+
+def draw_title(place: DeltaGenerator, picture: Picture, found: Found) -> None:
+    """The question, and what the mask is like."""
+    share = 100 * found.mask.mean()
+    if found.shape is None:
+        answer = "No pixel of this image reaches the threshold: the mask is empty."
+    elif found.figures:
+        verdict = ", a failure" if found.figures["jaccard"] < THRESHOLD else ""
         answer = (
-            f"The mask covers {100 * mask.mean():.0f} % of the picture and agrees with {whose} one with "
-            f"a Jaccard of **{own['jaccard']:.2f}**{verdict}."
+            f"The mask covers {share:.0f} % of the image. Its Jaccard index with {whose_mask(picture)} mask is "
+            f"**{found.figures['jaccard']:.2f}**{verdict}."
         )
     else:
-        answer = f"The mask covers **{100 * mask.mean():.0f} %** of the picture; no true mask is known for it."
-    page_title("Where does the lesion end?", answer)
+        answer = f"The mask covers **{share:.0f} %** of the image; no true mask is known for it."
+    with place.container():
+        page_title(QUESTION, answer)
 
-left, right, side = st.columns([5, 5, 3], gap="medium")
-with left:
-    plain = outline(picture.image, picture.mask, EXPERT) if picture.mask is not None else picture.image
+
+def draw_image(picture: Picture) -> None:
+    """The image, with the true contour where it is known."""
+    known = picture.mask is not None
     st.image(
-        plain,
+        outline(picture.image, picture.mask, EXPERT) if picture.mask is not None else picture.image,
         width="stretch",
-        alt=f"The picture: {picture.title}",
-        caption=picture.title + (f", {whose} contour in white" if picture.mask is not None else ""),
+        alt=f"The image: {visible(picture.title)}",
+        caption=literal(picture.title) + (f", {whose_mask(picture)} contour in white" if known else ""),
     )
-with right:
-    if show == "probability":
-        drawn = explanation.painted(picture.image, heat, opacity)
-        caption = "the probability of lesion, violet little, yellow sure"
-    elif show == "mask":
-        drawn = explanation.painted(picture.image, mask.astype(np.float32), opacity)
+
+
+def draw_mask(picture: Picture, found: Found, controls: Controls) -> None:
+    """What was found, laid over the image."""
+    if controls.show == "probability":
+        drawn = explanation.painted(picture.image, found.heat, controls.opacity)
+        caption = "the probability of lesion; violet is low, yellow is high"
+    elif controls.show == "mask":
+        drawn = explanation.painted(picture.image, found.mask.astype(np.float32), controls.opacity)
         caption = "the mask, in yellow"
     else:
         drawn, caption = picture.image, "the contour that was found, in orange"
         if picture.mask is not None:
             drawn = outline(drawn, picture.mask, EXPERT)
     st.image(
-        outline(drawn, mask, FOUND),
+        outline(drawn, found.mask, FOUND),
         width="stretch",
-        alt=f"The mask over the picture: {caption}",
+        alt=f"The mask over the image: {caption}",
         caption=f"U-Net: {caption}",
     )
-with side, st.container(gap="xxsmall"):
-    if own:
-        st.metric("Jaccard", f"{own['jaccard']:.3f}", help=MASK_METRICS["jaccard"].description)
-        st.metric("Dice", f"{own['dice']:.3f}", help=MASK_METRICS["dice"].description)
-        st.metric("Lesion found", style.percent(own["sensitivity"]), help=MASK_METRICS["sensitivity"].description)
-        st.caption(counted)
-    st.metric("Area", style.percent(float(mask.mean())), help="Share of the picture.")
-    unsure = float(((heat > 0.2) & (heat < 0.8)).mean())
-    st.metric("Unsure", style.percent(unsure, 1), help="Share of the picture with a probability between 0.2 and 0.8.")
-    badges(origin_badge(picture), *([] if clean else [("as found", "orange")]))
-
-rows, counts = run.counts("test", variant)
-jaccard = MASK_METRICS["jaccard"](counts)
 
 
-def how_good() -> None:
-    """The figures of the whole test split, and where this picture is among them."""
-    table = cached_results.mask_figures(run, variant).set_index("metric")
+def draw_numbers(picture: Picture, found: Found, controls: Controls) -> None:
+    """How well the mask fits, and how large and how certain it is."""
+    if found.figures:
+        for key, label in (("jaccard", "Jaccard"), ("dice", "Dice")):
+            st.metric(label, f"{found.figures[key]:.3f}", help=MASK_METRICS[key].description)
+        st.metric(
+            "Lesion area covered (sensitivity)",
+            style.percent(found.figures["sensitivity"]),
+            help=MASK_METRICS["sensitivity"].description,
+        )
+        st.caption(found.counted)
+    st.metric("Area", style.percent(float(found.mask.mean())), help="Share of the image that the mask covers.")
+    low, high = UNSURE
+    st.metric(
+        "Uncertain area",
+        style.percent(float(((found.heat > low) & (found.heat < high)).mean()), 1),
+        help=f"Share of the image with a probability between {low} and {high}.",
+    )
+    badges(origin_badge(picture), *([] if controls.clean else [("as found", "orange")]))
+
+
+def how_good(run: SegmenterRun, controls: Controls, found: Found) -> None:
+    """The figures of the whole test set, and where this image is among them."""
+    rows, counts = run.counts("test", controls.variant)
+    table = cached_results.mask_figures(run, controls.variant).set_index("metric")
     chart, numbers = st.columns([5, 4], gap="large")
     with chart:
+        own = found.figures["jaccard"] if found.figures else None
         st.plotly_chart(
-            mask_figures.jaccard_histogram(jaccard, THRESHOLD, own["jaccard"] if own else None),
+            mask_figures.jaccard_histogram(MASK_METRICS["jaccard"](counts), THRESHOLD, own),
             width="stretch",
             key="jaccards",
             config={"displayModeBar": False},
-            alt="Histogram: the Jaccard of every test picture, with the line of failure at 0.65",
+            alt="Histogram: the Jaccard of every test image, with the line of failure at 0.65",
         )
-        st.caption("How to read it: each bar counts test pictures; dark bars left of the line are failures.")
+        st.caption("How to read it: each bar counts test images; dark bars left of the line are failures.")
     with numbers:
         columns = st.columns(2)
         for i, key in enumerate(("dice", "jaccard", "threshold_jaccard", "accuracy", "sensitivity", "specificity")):
             with columns[i % 2]:
-                metric_with_interval(MASK_METRICS[key].name, table.loc[key])
+                metric_with_interval(MASK_METRICS[key].name, table.T[key])
         st.caption(
-            f"Cut at {MEASURED_AT:g}, at the size of the expert's masks. Small figures: 95 % interval, by lesion."
+            f"At a threshold of {MEASURED_AT:g} and at the size of the expert's masks. In small type: 95 % confidence "
+            "interval (bootstrap over lesions)."
         )
     badges(
         ("real dermoscopy", "blue"),
-        ("test split", "green"),
+        ("test set", "green"),
         (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"),
-        (f"masks {VARIANTS[variant]}", "gray"),
+        (f"masks: {VARIANTS[controls.variant]}", "gray"),
     )
 
 
-def failures_first() -> None:
-    """The worst test pictures, each a link to itself on this page."""
+def failures_first(run: SegmenterRun, controls: Controls) -> None:
+    """The worst test images, each a link to itself on this page."""
+    rows, counts = run.counts("test", controls.variant)
+    jaccard = MASK_METRICS["jaccard"](counts)
     order = np.argsort(jaccard, kind="stable")[:12]
     worst = rows.iloc[order].assign(jaccard=jaccard[order])
     try:
@@ -172,8 +285,8 @@ def failures_first() -> None:
     except LesionError:
         here = {}
     if not any(image_id in here for image_id in worst["image_id"]):
-        st.caption("The pictures are not on this machine (see *Dataset*); these are their numbers.")
-        st.dataframe(worst[["image_id", "label", "jaccard", "site", "age"]], hide_index=True)
+        st.caption("The images are not on this machine (see *Dataset*); these are their numbers.")
+        st.dataframe(for_people(worst[["image_id", "label", "jaccard", "site", "age"]]), hide_index=True)
     else:
         columns = st.columns(6)
         for i, row in enumerate(worst.itertuples()):
@@ -181,37 +294,34 @@ def failures_first() -> None:
             if sample is None:
                 continue
             with columns[i % 6]:
-                st.image(cached_images.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
+                st.image(cached_images.thumbnail(sample), width="stretch", alt=visible(f"{row.image_id}, {row.label}"))
                 link_to(
                     "segment",
                     f"{row.jaccard:.2f}, {row.label}",
                     ":material/polyline:",
-                    **{state.IMAGE: str(row.image_id), state.TAB: FAILURES},
-                    **({} if clean else {state.CLEAN: "false"}),
+                    **{state.IMAGE: str(row.image_id), state.TAB: FAILURES, state.SEGMENTER: run.name},
+                    **({} if controls.clean else {state.CLEAN: "false"}),
                 )
     st.caption(
-        f"The {len(worst)} worst of {len(rows):,} test pictures, with their Jaccard. A lesion that fills the "
-        "frame, or one that nobody can see the end of, is hard for experts too."
+        f"The {len(worst)} worst of {len(rows):,} test images, with their Jaccard index. A lesion that fills the "
+        "frame, or one whose edge nobody can see, is hard for experts too."
     )
 
 
-def what_it_says() -> None:
+def what_it_says(shape: Shape | None, controls: Controls) -> None:
     """The mask's shape in numbers."""
     if shape is None:
         st.caption("The mask is empty.")
         return
+    contrast = "no skin in view" if np.isnan(shape.contrast) else f"{shape.contrast:.0f}"
     st.dataframe(
         pd.DataFrame(
             [
-                ("Area", style.percent(shape.area), "of the picture"),
+                ("Area", style.percent(shape.area), "share of the image"),
                 ("Border irregularity", f"{shape.irregularity:.2f}", "1 is a disc, more is ragged"),
-                ("Solidity", f"{shape.solidity:.2f}", "share of the hull that is filled; 1 has no notch"),
+                ("Solidity", f"{shape.solidity:.2f}", "share of the convex hull that is filled; 1 has no notch"),
                 ("Asymmetry", f"{shape.asymmetry:.2f}", "share that the mirror image leaves uncovered, over two axes"),
-                (
-                    "Contrast with the skin",
-                    "no skin in view" if np.isnan(shape.contrast) else f"{shape.contrast:.0f}",
-                    "distance of the mean colours, CIELAB units",
-                ),
+                ("Contrast with the skin", contrast, "distance between the mean colours, CIELAB units"),
                 ("Variety of colour", f"{shape.variegation:.0f}", "spread of the lesion's colours, CIELAB units"),
             ],
             columns=["what", "value", "how to read it"],
@@ -220,19 +330,10 @@ def what_it_says() -> None:
         width="stretch",
     )
     if shape.touches_edge:
-        st.caption(":material/warning: The lesion runs out of the picture: its shape is cut.")
-    if not clean:
-        st.caption("Of the largest part with its holes filled.")
-    st.caption("Descriptive only: these numbers are not a diagnosis, and no model here uses them.")
+        st.caption(":material/warning: The lesion reaches the edge of the image, so part of its shape is missing.")
+    if not controls.clean:
+        st.caption("Measured on the largest part with its holes filled.")
+    st.caption("These numbers only describe the mask: they are not a diagnosis, and no model here uses them.")
 
 
-open_tabs({"How good is it?": how_good, FAILURES: failures_first, "What the mask says": what_it_says})
-how_to_read(
-    "The model gives each pixel a probability; the contour is where it crosses the chosen value.",
-    "The Jaccard is the common area over the area of both masks together: 1 is the same mask. Under 0.65 the challenge "
-    "of ISIC 2018 counts a mask as a failure, because experts agree better than that with each other.",
-    "It always looks for one lesion. On a picture without one it still finds something: ask the page "
-    "*Out of distribution* first.",
-    f"Segmenter {run.name} ({run.fingerprint}), {run.config.settings.preprocessing.resize.size} px, trained on "
-    f"{run.config.counts.get('train', 0):,} masks, {found.milliseconds:.0f} ms in the model when it was first asked.",
-)
+draw()

@@ -1,4 +1,4 @@
-"""What a visitor analysed: kept in memory for the visit, side by side, to download."""
+"""What a visitor analysed: kept in memory for the visit, to compare and to download."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lesion_core.labels import diagnosis
 from lesion_core.serving.results import Prediction
 
 LONGEST = 30
-"""Analysed pictures that are kept; the oldest goes first."""
+"""Analysed images that are kept; the oldest goes first."""
 THUMBNAIL = 160
 
 
 @dataclass(frozen=True)
 class Analysed:
-    """One analysed picture.
+    """One analysed image.
 
     Attributes:
-        key: Changes with the picture and with the run.
-        title: Of the picture.
+        key: Changes with the image and with the run.
+        title: The image's, as it was given.
         run: The run's name.
         answer: Code of the diagnosis, or UNKNOWN.
         guess: Code of the most probable diagnosis.
@@ -77,6 +77,14 @@ def remember(history: Sequence[Analysed], record: Analysed) -> list[Analysed]:
     return [record, *(old for old in history if old.key != record.key)][:LONGEST]
 
 
+def as_table(history: Sequence[Analysed]) -> pd.DataFrame:
+    """The history as the page shows it, the newest first."""
+    return pd.DataFrame(
+        [(r.title, r.run, r.answer, r.guess, round(r.confidence, 3), round(r.malignant, 3)) for r in history],
+        columns=["image", "run", "answer", "most probable", "confidence", "malignant or premalignant"],
+    )
+
+
 def as_csv(history: Sequence[Analysed]) -> bytes:
     """The history as a table for a spreadsheet, the newest first; what a person typed cannot become a formula."""
     return people_csv(
@@ -86,7 +94,7 @@ def as_csv(history: Sequence[Analysed]) -> bytes:
                 for r in history
             ],
             columns=[
-                "picture",
+                "image",
                 "run",
                 "answer",
                 "most_probable",

@@ -1,4 +1,4 @@
-"""What the page Analyse says of one picture, and the report that hands it out."""
+"""What the page Analyse says of one image, and its report."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ FOUND = (230, 159, 0)
 """The contour's orange, as on the page Segment."""
 NO_POLICY = "This run has no rejection policy, so nothing was rejected."
 UNUSABLE_POLICY = (
-    "The run's rejection policy cannot be read, so nothing was rejected: no answer here was checked for pictures that "
+    "The run's rejection policy cannot be read, so nothing was rejected: no answer here was checked for images that "
     "the model does not know."
 )
-CAVEAT = "An outline means something only on a dermoscopic picture of a lesion, and this picture was rejected."
+CAVEAT = "An outline is meaningful only on a dermoscopic image of a lesion, and this image was rejected."
 TRAINED_ON_ISIC_2019 = {"ham10000", "isic2017", "bcn20000", "msk"}
 """The parts of ISIC 2019 by the name in a run's table."""
 
@@ -73,16 +73,16 @@ def words(prediction: Prediction) -> Words:
 
 
 def black_and_white(mask: Mask) -> Pixels:
-    """A mask as a picture: the lesion white, the skin black."""
+    """A mask as an image: the lesion white, the skin black."""
     return np.repeat(np.where(mask, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """One analysed picture.
+    """One analysed image.
 
     Attributes:
-        title: Of the picture.
+        title: The image's, as it was given.
         image: (H, W, 3) uint8 RGB.
         run: Who answered.
         prediction: The answer.
@@ -105,11 +105,11 @@ class Analysis:
 
 
 def report_of(found: Analysis) -> Report:
-    """All of the page, to hand out."""
+    """All of the page as a report."""
     run, prediction, said = found.run, found.prediction, words(found.prediction)
     settings = run.config.settings
     malignancy = diagnosis(prediction.code).malignancy
-    pictures = [("The picture", found.image)]
+    pictures = [("The image", found.image)]
     facts = [
         (
             "Run",
@@ -127,7 +127,7 @@ def report_of(found: Analysis) -> Report:
         facts.append(
             (
                 "Mask",
-                f"{100 * found.mask.mean():.0f} % of the picture, segmenter {found.segmenter.name} "
+                f"{100 * found.mask.mean():.0f} % of the image, segmenter {found.segmenter.name} "
                 f"({found.segmenter.fingerprint}), trained on "
                 f"{found.segmenter.config.counts.get('train', 0):,} masks",
             )
@@ -163,7 +163,7 @@ def limits(run: Run, summary: EvaluationSummary | None, *, rejects: bool) -> tup
     """
     sets = run.part("train")["dataset"].value_counts()
     known = [f"{TITLES.get(str(name), name)} ({n:,})" for name, n in sets.items()]
-    learned = f"{run.config.counts.get('train', int(sets.sum())):,} pictures"
+    learned = f"{run.config.counts.get('train', int(sets.sum())):,} images"
     return (
         f"The model knows {len(run.classes)} diagnoses only: whatever else is shown is answered with one of them"
         + (" unless it is rejected." if rejects else "; nothing is rejected."),
@@ -172,17 +172,18 @@ def limits(run: Run, summary: EvaluationSummary | None, *, rejects: bool) -> tup
         "HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for research and teaching only."
         if known and set(sets.index) <= TRAINED_ON_ISIC_2019
         else "The licences of these data sets hold for the weights too: they are for research and teaching only.",
-        "The probabilities are the model's own, after a temperature fitted on the calibrate split: no second opinion.",
-        "The map shows where the evidence lies, not why, and is no proof. The contour and the mask are a model's too.",
+        "The probabilities are the model's own, after temperature scaling. They are not a second opinion.",
+        "The map shows where the evidence lies, not why, and it is not a proof. The contour and the mask come from a "
+        "model too.",
     )
 
 
 def _measured(summary: EvaluationSummary | None) -> str:
     if summary is None:
-        return "It was not measured on a test split."
+        return "It was not measured on a test set."
     figures = {str(row.metric): row for row in summary.table.itertuples()}
     return (
-        f"On its test split it has a balanced accuracy of {_figure(figures['balanced_accuracy'])} and an accuracy "
+        f"On its test set it has a balanced accuracy of {_figure(figures['balanced_accuracy'])} and an accuracy "
         f"of {_figure(figures['accuracy'])}: {summary.n_images:,} images of {summary.n_groups:,} lesions that no "
         "step of the training has seen."
     )
@@ -191,4 +192,4 @@ def _measured(summary: EvaluationSummary | None) -> str:
 def _figure(row: Any) -> str:
     if math.isnan(row.low):
         return f"{row.value:.3f} (too few lesions for an interval)"
-    return f"{row.value:.3f} (95 % interval {row.low:.3f} to {row.high:.3f})"
+    return f"{row.value:.3f} (95 % confidence interval {row.low:.3f} to {row.high:.3f})"

@@ -16,6 +16,7 @@ from app.cache import runs as cached_runs
 from app.components import problem
 from app.explain import explanation
 from app.figures import style
+from app.foreign_text import literal
 from lesion_core.config import DarkCorner
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
@@ -33,7 +34,7 @@ UNSIGNED = " and ".join(entry.name for entry in METHODS.values() if not entry.si
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of one picture; all of it is in the link."""
+    """What is asked of one image; all of it is in the link."""
 
     run: Run
     picture: Picture
@@ -105,7 +106,7 @@ def progress(text: str, steps: int, key: str) -> Iterator[Callable[[int], None]]
     """
     stopped: set[str] = st.session_state.setdefault("stopped", set())
     if key in stopped:
-        raise StoppedError(f"{text.removesuffix(' …')} was stopped.", "*Compute it* starts it again.")
+        raise StoppedError(f"{text.removesuffix(' …')} was stopped.", "The button Compute it starts it again.")
     bar, button = st.empty(), st.empty()
     started = False
 
@@ -146,8 +147,8 @@ def numbers(
     st.metric(
         "Largest evidence",
         f"{attribution.maximum:.3g}",
-        help=f"Before the map is scaled to itself; unit: {METHODS[asked.method].unit}. Near 0: empty, though "
-        "it looks full.",
+        help=f"Before the map is stretched to its own maximum; unit: {METHODS[asked.method].unit}. Near 0 the map is "
+        "empty, though it looks full.",
     )
     if mask is not None and attribution.maximum > 0:
         st.metric(
@@ -167,21 +168,22 @@ def numbers(
             "Evidence on hair",
             style.percent(energy_inside(heat, hair), 1),
             help=f"Hair covers {style.percent(asked.share_seen(hair), 1)} of what the model was shown. On dark "
-            f"corners: {style.percent(energy_inside(heat, dark), 1)}. Rulers are not looked for: *Ask back* "
-            "lays one on the picture and says how much of the evidence goes there.",
+            f"corners: {style.percent(energy_inside(heat, dark), 1)}. It does not look for rulers: the tab "
+            "*Change the image* lays one on the image and says how much of the evidence goes there.",
         )
     if attribution.completeness_error is not None:
         st.metric(
             "Completeness error",
             style.percent(attribution.completeness_error, 2),
-            help="The map must sum to the difference of the answers to picture and baseline; this is missing.",
+            help="The map should add up to the difference between the answers to the image and to the baseline; this "
+            "share of it is missing.",
         )
 
 
 def panels(
     beside: str, asked: Asked, mask: Mask | None, lines: Callable[[Pixels], Pixels], opacity: float, *, signed: bool
 ) -> None:
-    """Several maps of one picture on one colour scale, each with its raw maximum; `lines` draws what lies over them."""
+    """Several maps of one image on one colour scale, each with its raw maximum; `lines` draws what lies over them."""
     wanted: list[tuple[str, Asked]] = []
     if beside == "models":
         runs = [
@@ -231,9 +233,9 @@ def panels(
                 if beside != "methods":
                     p = cached_runs.predict(one.run, one.picture.image).probabilities[one.run.classes.index(one.target)]
                     said += f", probability {style.percent(float(p))}"
-                st.image(lines(shown), width="stretch", alt=f"{name} over the picture", caption=said)
+                st.image(lines(shown), width="stretch", alt=f"{name} over the image", caption=literal(said))
     what = (
-        "in multiples of each map's mean, as their units differ; what is more looks like the end"
+        "in multiples of each map's mean, as their units differ; larger values look like the end of the scale"
         if by_spread
         else "of the raw maps"
     )
@@ -241,12 +243,8 @@ def panels(
     st.caption(
         f"One scale for all, {what}: the right end is {top:.3g}"
         + (", the left end minus that." if signed else ", the left end 0.")
-        + (f" {UNSIGNED} know no *against*." if signed and by_spread else "")
-        + (
-            " Each class alone: the comparison with another is left out."
-            if beside == "classes" and asked.against
-            else ""
-        )
+        + (f" {UNSIGNED} show nothing that counts against the answer." if signed and by_spread else "")
+        + (" Each class is shown alone, without the comparison." if beside == "classes" and asked.against else "")
     )
     if by_spread:
         ranks = explanations.agreement([a for _, _, a in found])
@@ -255,6 +253,6 @@ def panels(
             alt="Rank agreement of every two methods",
         )
         st.caption(
-            "Spearman's rank agreement of every two maps, pixel by pixel: 1 is the same order, 0 none. Where "
-            "methods disagree, none of them is *the* explanation."
+            "Spearman's rank correlation of every two maps, pixel by pixel: 1 is the same order, 0 is no relation. "
+            "Where methods disagree, none of them is *the* explanation."
         )

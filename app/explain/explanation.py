@@ -49,7 +49,7 @@ def lay(attribution: Attribution, run: Run, image: Pixels, scale: float) -> Fiel
 
 
 def painted(image: Pixels, values: NDArray[np.floating], opacity: float, *, signed: bool = False) -> Pixels:
-    """A map over a picture: viridis for what speaks for the answer; signed, vermilion for it and blue against it.
+    """A map over an image: viridis for what supports the answer; signed, orange-red supports it, blue counts against.
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -20,11 +20,12 @@ from app.explain import explanation
 from app.explain.evidence import Asked, StoppedError, progress, resume
 from app.figures import shares as share_figures
 from app.figures import style
+from app.foreign_text import file_stem
 from app.widgets.brush import brush
 from lesion_core.config import DarkCorner, HairRemoval
 from lesion_core.explain.maps import Attribution, energy_inside, peak_inside
 from lesion_core.explain.methods import METHODS
-from lesion_core.foreign_text import people_csv
+from lesion_core.foreign_text import for_people, people_csv, visible
 from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.imaging.decode import content_hash
@@ -45,10 +46,11 @@ def tests_of_the_map(
         {
             "Is it true to the model?": lambda: faithfulness(asked, attribution),
             "Sanity check": lambda: sanity(asked),
-            "Ask back": lambda: ask_back(asked),
+            "Change the image": lambda: ask_back(asked),
             "The whole test set": lambda: test_set(asked),
             "Numbers and download": lambda: download(asked, attribution, heat, mask, shown),
-        }
+        },
+        renamed={"Ask back": "Change the image"},
     )
 
 
@@ -70,18 +72,19 @@ def faithfulness(asked: Asked, attribution: Attribution) -> None:
         st.metric("Area under deletion", f"{curves['deletion'].area:.3f}", help="Lower is better.")
         st.metric("Area under insertion", f"{curves['insertion'].area:.3f}", help="Higher is better.")
     st.caption(
-        "Pixels are covered with the colour of the skin (deletion), or brought back into a blurred picture "
-        "(insertion), the most important ones first. A map that is true to the model makes the first curve fall "
-        "at once and the second rise at once. Both show the model pictures that it never saw (Petsiuk et al., "
-        "RISE, BMVC 2018)."
+        "Pixels are covered with the colour of the skin (deletion), or restored in a blurred image (insertion), the "
+        "most important ones first. A map that is true to the model makes the first curve fall at once and the second "
+        "rise at once. Both show the model images unlike any that it was trained on (Petsiuk et al., RISE, BMVC 2018)."
     )
 
 
 def sanity(asked: Asked) -> None:
     """The map while the weights are lost, from the answer down."""
-    if not st.toggle("Randomise the model, stage by stage", key="sanity", help="On a copy: the served model stays."):
+    if not st.toggle(
+        "Randomise the model, stage by stage", key="sanity", help="On a copy: the model that answers is not changed."
+    ):
         st.caption(
-            "A map that stays the same when the model loses what it learned shows the picture, not the model "
+            "A map that stays the same when the model loses what it learned shows the image, not the model "
             "(Adebayo et al., NeurIPS 2018). Turn it on and watch."
         )
         return
@@ -93,7 +96,7 @@ def sanity(asked: Asked) -> None:
         st.button("Compute it", on_click=resume, key="resume_sanity")
     st.caption(
         "From left to right the model loses the last linear layer, then layer4, layer3 and so on. One scale for "
-        "all, in multiples of each map's mean, as other weights have other units. The agreement is the rank "
+        "all, in multiples of each map's mean, as the units change with the weights. The agreement is the rank "
         "correlation with the true map: it should fall towards 0."
     )
 
@@ -126,7 +129,7 @@ def _stages(asked: Asked, on_pass: Callable[[int], None] | None) -> None:
 
 
 def ask_back(asked: Asked) -> None:
-    """Change the picture and see what the model says then."""
+    """Change the image and see what the model says then."""
     square = Pipeline(asked.run.config.settings.preprocessing).frame(asked.picture.image)
     x0, y0, x1, y1 = (max(0, round(v)) for v in square)
     view = np.ascontiguousarray(asked.picture.image[y0:y1, x0:x1])
@@ -148,7 +151,7 @@ def ask_back(asked: Asked) -> None:
                 changed = np.asarray(
                     cv2.inpaint(shown, mask.astype(np.uint8), max(3, side // 60), cv2.INPAINT_TELEA), np.uint8
                 )
-            st.caption("What you paint over is filled from its rim.")
+            st.caption("What you paint over is filled in from its edge.")
         elif change == "hair":
             changed = remove_hair(shown, HairRemoval(enabled=True))[0]
         else:
@@ -189,20 +192,17 @@ def ask_back(asked: Asked) -> None:
             )
             st.dataframe(table.map(lambda p: style.percent(p, 1)), alt="Probabilities before and after the change")
     st.caption(
-        "Grad-CAM of the same class before and after, on one scale; the model is given the middle square. If "
-        "the answer hangs on a hair or a ruler, the model learned the wrong thing."
+        "Grad-CAM of the same class before and after, on one scale; the model is given the middle square. If the "
+        "answer depends on a hair or a ruler, the model learned the wrong thing."
     )
 
 
 def test_set(asked: Asked) -> None:
-    """Where the model looks on all test pictures with a mask."""
+    """Where the model looks on all test images with a mask."""
     table = explanations.evaluation(asked.run)
     if table is None:
-        st.caption(
-            "Not measured for this run yet: `python -m lesion_core explain checkpoints/"
-            + asked.run.name
-            + " --data DATA`."
-        )
+        st.caption("Not measured for this run yet. This command measures it, with the folder of the data for DATA:")
+        st.code(f"python -m lesion_core explain checkpoints/{asked.run.name} --data DATA", language=None)
         return
     methods = list(dict.fromkeys(table["method"]))
     key = asked.method if asked.method in methods else methods[0]
@@ -225,30 +225,31 @@ def test_set(asked: Asked) -> None:
     }
     at = " at the last layer" if METHODS[key].layered else ""
     st.caption(
-        f"{METHODS[key].name}{at} of the model's own answer. Mean share inside the lesion, 95 % intervals by "
-        f"lesion; a map that points nowhere would have {mean['area']}, the lesion's share of what is seen. "
-        f"Maximum inside: {mean['peak']} of the maps. On hair: {mean['hair']}; on dark corners: {mean['dark']}."
+        f"{METHODS[key].name}{at} of the model's own answer. Mean share inside the lesion with 95 % confidence "
+        f"intervals (bootstrap over lesions); a map that points nowhere would have {mean['area']}, the lesion's share "
+        f"of what is seen. Maximum inside: {mean['peak']} of the maps. On hair: {mean['hair']}; on dark corners: "
+        f"{mean['dark']}."
     )
     _of_all()
     badges(
         ("real dermoscopy", "blue"),
-        ("test split, with a mask", "green"),
+        ("test set, with a mask", "green"),
         (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"),
     )
-    st.markdown("**Where it looked elsewhere, first**")
+    st.markdown("**Maps that point away from the lesion, worst first**")
     root = state.data_root()
     here = cached_images.all_real_samples(root) if root else {}
     elsewhere = rows.assign(gain=rows["inside"] - rows["area"]).nsmallest(12, "gain")
     if not any(image_id in here for image_id in elsewhere["image_id"]):
-        st.caption("The pictures are not on this machine (see *Dataset*); these are their numbers.")
-        st.dataframe(elsewhere[["image_id", "label", "answer", "inside", "area"]].round(2), hide_index=True)
+        st.caption("The images are not on this machine (see *Dataset*); these are their numbers.")
+        st.dataframe(for_people(elsewhere[["image_id", "label", "answer", "inside", "area"]].round(2)), hide_index=True)
         return
     columns = st.columns(6)
     for i, row in enumerate(elsewhere.itertuples()):
         sample = here.get(str(row.image_id))
         if sample is not None:
             with columns[i % 6]:
-                st.image(cached_images.thumbnail(sample), width="stretch", alt=f"{row.image_id}, {row.label}")
+                st.image(cached_images.thumbnail(sample), width="stretch", alt=visible(f"{row.image_id}, {row.label}"))
                 link_to(
                     "explain",
                     f"{style.percent(float(row.inside))} inside, {row.label}",  # type: ignore[arg-type]
@@ -274,20 +275,22 @@ def _of_all() -> None:
         for found in explanations.evaluation_summary(run, None, "method").to_dict("records")
     ]
     if len(rows) > 1:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Evidence inside the lesion for each model and method")
+        st.dataframe(
+            for_people(pd.DataFrame(rows)), hide_index=True, alt="Evidence inside the lesion for each model and method"
+        )
 
 
 def download(
     asked: Asked, attribution: Attribution, heat: NDArray[np.float32], mask: Mask | None, shown: Pixels
 ) -> None:
-    """The map as numbers, and as files; the picture is the one on the page."""
+    """The map as numbers, and as files; the image is the one on the page."""
     image = asked.picture.image
     facts: dict[str, object] = {
-        "picture": asked.picture.id,
+        "image": asked.picture.title if asked.picture.origin == "upload" else asked.picture.id,
         "run": f"{asked.run.name} ({asked.run.fingerprint})",
         "method": METHODS[asked.method].name,
         "evidence for": asked.target,
-        "and not": asked.against or "",
+        "rather than": asked.against or "",
         "layer": attribution.layer or "",
         "largest evidence": attribution.maximum,
         "on hair": energy_inside(heat, explanations.hair(image)),
@@ -308,14 +311,14 @@ def download(
     )
     left, right = st.columns(2, gap="large")
     with left:
-        st.dataframe(table, hide_index=True, alt="The figures of this map")
+        st.dataframe(for_people(table), hide_index=True, alt="The figures of this map")
         png = cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))[1].tobytes()
         raw = BytesIO()
         np.save(raw, attribution.raw)
-        stem = f"{asked.picture.id}_{asked.method}_{asked.target}"
+        stem = f"{file_stem(asked.picture.id)}_{asked.method}_{asked.target}"
         with st.container(horizontal=True):
             for label, content, name, kind in (
-                ("Picture", png, f"{stem}.png", "image/png"),
+                ("Image", png, f"{stem}.png", "image/png"),
                 ("Array", raw.getvalue(), f"{stem}.npy", "application/octet-stream"),
                 ("Figures", people_csv(table), f"{stem}.csv", "text/csv"),
             ):
@@ -323,6 +326,6 @@ def download(
     with right:
         st.dataframe(np.round(attribution.raw[:64, :64], 4), height=280)
         st.caption(
-            "Signed, at the method's own resolution (the first 64 rows and columns): the answer rises with what "
-            "is positive."
+            "Signed, at the method's own resolution (the first 64 rows and columns): positive values "
+            "support the answer."
         )

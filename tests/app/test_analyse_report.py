@@ -34,7 +34,7 @@ from lesion_core.serving.segmenter import SegmenterEngine
 from tests.literal import disc, open_page, text
 
 PICTURE = load(next(s for s in synthetic_samples() if s.id == "synthetic-MEL-1"))
-HTML, PDF, CSV = "Report, one HTML file", "Report, PDF", "All of it as CSV"
+HTML, PDF, CSV = "Report, one HTML file", "Report, PDF", "Download all as CSV"
 REJECTS_ALL, KEEPS_ALL = -1.0, 1.0  # on one minus the confidence
 
 Download = Callable[[AppTest, str], bytes]
@@ -146,7 +146,7 @@ def test_the_buttons_hand_out_what_the_page_says(
 
     drawn = pictures(page)
     assert len(drawn) == 4 and pdf.count(b"/Subtype /Image") == 4
-    assert np.array_equal(drawn["The picture"], PICTURE.image)
+    assert np.array_equal(drawn["The image"], PICTURE.image)
     mask = next(image for caption, image in drawn.items() if caption.startswith("Its mask, the lesion in white"))
     assert np.array_equal(mask, black_and_white(MASK)) and 0 < MASK.mean() < 1
 
@@ -169,7 +169,7 @@ def test_the_buttons_hand_out_what_the_page_says(
     assert (CAVEAT in shown) == rejected
     assert (NO_POLICY in shown) == (threshold is None)
     crop = next(image.proto.imgs[0].caption for image in app.get("image") if "crop" in image.proto.imgs[0].caption)
-    assert ("if this is a dermoscopic picture of a lesion" in crop) == rejected
+    assert ("if this is a dermoscopic image of a lesion" in crop) == rejected
 
 
 def test_the_mask_is_a_click_away_and_the_history_a_table(
@@ -194,9 +194,9 @@ def test_the_mask_is_a_click_away_and_the_history_a_table(
     table = download(app, CSV)
     assert table.startswith(b"\xef\xbb\xbf"), "a spreadsheet reads it as UTF-8"
     rows = list(csv.DictReader(io.StringIO(table.decode("utf-8-sig"))))
-    assert [row["picture"] for row in rows] == ["Synthetic melanocytic nevus 1", PICTURE.title]
+    assert [row["image"] for row in rows] == ["Synthetic melanocytic nevus 1", PICTURE.title]
     assert all(row["answer"] == row["most_probable"] and row["reason"] for row in rows)
-    assert next(f.value["picture"].tolist() for f in app.dataframe) == [row["picture"] for row in rows]
+    assert next(f.value["image"].tolist() for f in app.dataframe) == [row["image"] for row in rows]
     assert "Synthetic melanocytic nevus 1" in download(app, HTML).decode()
 
 
@@ -210,7 +210,7 @@ def test_an_empty_mask_is_told_and_left_out(
     app = analyse(show="mask")
     assert "the mask is empty" in text(app) and not app.segmented_control
     assert list(pictures(download(app, HTML).decode())) == [
-        "The picture",
+        "The image",
         next(c for c in pictures(download(app, HTML).decode()) if c.startswith("Grad-CAM")),
     ]
 
@@ -233,8 +233,8 @@ def test_limits_say_what_is_known(small_run: Run) -> None:
     accuracy = summary.table.set_index("metric").loc["accuracy"]
     said = " ".join(limits(small_run, summary, rejects=True))
     trained = small_run.part("train")
-    assert f"trained on {len(trained):,} pictures of " in said
-    told = f"{accuracy['value']:.3f} (95 % interval {accuracy['low']:.3f} to {accuracy['high']:.3f})"
+    assert f"trained on {len(trained):,} images of " in said
+    told = f"{accuracy['value']:.3f} (95 % confidence interval {accuracy['low']:.3f} to {accuracy['high']:.3f})"
     assert f" an accuracy of {told}" in said
     assert f"{summary.n_images:,} images of {summary.n_groups:,} lesions" in said
     assert "unless it is rejected" in said and "research and teaching only" in said

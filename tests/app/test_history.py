@@ -65,5 +65,5 @@ def test_the_table_is_a_table_and_no_formula() -> None:
     data = as_csv([record('=cmd|"x"!A1', 1), record("plain, with comma", 2)])
     assert data[:3] == b"\xef\xbb\xbf", "a spreadsheet on Windows reads other bytes as Latin-1"
     rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
-    assert [row["picture"] for row in rows] == ['\'=cmd|"x"!A1', "plain, with comma"]
+    assert [row["image"] for row in rows] == ['\'=cmd|"x"!A1', "plain, with comma"]
     assert rows[0]["answer"] == "MEL" and float(rows[0]["confidence"]) == 0.5

@@ -454,7 +454,7 @@ def test_a_data_folder_without_isic_2019_still_gives_its_pictures(
         {"beside": "classes", "signed": "true"},
         {"beside": "methods"},
         {"tab": "Is it true to the model?"},
-        {"tab": "Ask back"},
+        {"tab": "Change the image"},
         {"tab": "The whole test set"},
         {"tab": "Numbers and download"},
         {"target": "MEL", "against": "MEL"},
@@ -496,7 +496,7 @@ def test_what_was_stopped_waits_until_it_is_asked_for() -> None:
 @pytest.mark.usefixtures("with_run")
 @pytest.mark.parametrize("change", ["hair", "add_ruler"])
 def test_a_changed_picture_is_asked_about_again(change: str) -> None:
-    app = open_page("explain", image="synthetic-MEL-1", tab="Ask back")
+    app = open_page("explain", image="synthetic-MEL-1", tab="Change the image")
     app.selectbox(key="change").set_value(change).run()
     assert not app.exception
     assert any("of the evidence is on what was added" in image.proto.imgs[0].caption for image in app.get("image")) == (
@@ -515,7 +515,7 @@ def test_the_whole_test_set_is_shown_where_it_was_measured(small_run: Run, train
     write_attribution(small_run, evaluate_attribution(small_run, test, ["gradcam", "gradcam_pp"]))
     try:
         app = open_page("explain", image="synthetic-MEL-1", tab="The whole test set")
-        assert not app.exception and "Where it looked elsewhere" in text(app)
+        assert not app.exception and "Maps that point away from the lesion" in text(app)
         assert any(list(frame.value.get("method", [])) == ["Grad-CAM", "Grad-CAM++"] for frame in app.dataframe)
     finally:
         (small_run.folder / FILE).unlink()

@@ -47,9 +47,9 @@ def test_the_link_opens_the_tab_and_only_that_one_is_drawn(monkeypatch: pytest.M
         for tab in ("", "The failures first", "What the mask says")
     }
     first, failures, description = said.values()
-    assert "each bar counts test pictures" in first and "worst of" not in first and "Descriptive only" not in first
-    assert "worst of" in failures and "each bar counts" not in failures and "Descriptive only" not in failures
-    assert "Descriptive only" in description and "worst of" not in description
+    assert "each bar counts test images" in first and "worst of" not in first and "only describe the mask" not in first
+    assert "worst of" in failures and "each bar counts" not in failures and "only describe the mask" not in failures
+    assert "only describe the mask" in description and "worst of" not in description
     here = len(drawn)
     assert here > 0, "of the open tab"
     segment(image="synthetic-BKL-1")
@@ -78,7 +78,7 @@ def test_at_another_threshold_it_is_counted_on_the_page(small_segmenter: Segment
     app = segment(image=image_id, cut="0.3")
     found = SegmenterEngine(small_segmenter).segment(image).mask(0.3)
     assert figure(app) == f"{MASK_METRICS['jaccard']([count(found, true)])[0]:.3f}"
-    assert f"on {image.shape[1]}x{image.shape[0]} px" in captions(app)
+    assert f"at {image.shape[1]:,} × {image.shape[0]:,} px" in captions(app)
     app.slider(key="cut").set_value(0.5).run()
     assert "of the expert's mask." in captions(app)
 

@@ -44,11 +44,11 @@ def test_a_picture_is_uploaded_and_answered(page: Page, server: str, tmp_path: P
     picture = tmp_path / "mine.png"
     cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8))
     visit(page, server, "analyse")
-    page.get_by_role("button", name="Use your own picture").click()
+    page.get_by_role("button", name="Use your own image").click()
     page.locator("input[type=file]").set_input_files(str(picture))
     expect(page.get_by_text("mine.png").first).to_be_visible()
     settle(page)
-    expect(page.get_by_alt_text("The picture: mine.png")).to_be_visible()
+    expect(page.get_by_alt_text("The image: mine.png")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -120,9 +120,9 @@ def test_the_script_of_the_line_and_the_page_state_the_same_shares(
 
 def test_the_link_of_a_picture_survives_a_reload(page: Page, server: str) -> None:
     visit(page, server, "explain?image=synthetic-BCC-2&target=DF&layer=layer3")
-    expect(page.get_by_alt_text("Grad-CAM for DF, layer3, over the picture")).to_be_visible()
+    expect(page.get_by_alt_text("Grad-CAM for DF, layer3, over the image")).to_be_visible()
     page.reload()
-    expect(page.get_by_alt_text("Grad-CAM for DF, layer3, over the picture")).to_be_visible()
+    expect(page.get_by_alt_text("Grad-CAM for DF, layer3, over the image")).to_be_visible()
     assert "image=synthetic-BCC-2" in page.url
 
 
@@ -130,7 +130,7 @@ def test_the_tab_of_segment_is_in_the_link_and_stays_with_the_next_picture(page:
     visit(page, server, "segment?image=synthetic-BKL-1")
     page.get_by_role("tab", name="The failures first").click()
     page.wait_for_function("new URL(location.href).searchParams.get('tab') === 'The failures first'")
-    worst = page.get_by_text("test pictures, with their Jaccard")
+    worst = page.get_by_text("test images, with their Jaccard")
     expect(worst).to_be_visible()
     settle(page)
     page.reload()

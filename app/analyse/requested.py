@@ -1,0 +1,84 @@
+"""One call for all that the page Analyse shows of an image: prediction, decision, mask and map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app import state
+from app.analyse.report_view import NO_POLICY, UNUSABLE_POLICY, Analysis
+from app.cache import explanation as explanations
+from app.cache import runs as cached_runs
+from lesion_core.data.samples import Picture
+from lesion_core.errors import LesionError
+from lesion_core.imaging.arrays import Mask
+from lesion_core.ood.policy import Policy
+from lesion_core.runs.classifier import Run
+from lesion_core.runs.segmenter import SegmenterRun
+
+
+@dataclass(frozen=True)
+class AppliedPolicy:
+    """The policy that holds for this visitor.
+
+    Attributes:
+        policy: It decides; None where there is none that can be used.
+        own: The visitor's own, where that one holds.
+        of_another_run: The visitor has one that was made for another run.
+        error: Why the run's policy cannot be used.
+        description: Whose it is and how it was chosen, as the report says it.
+    """
+
+    policy: Policy | None
+    own: Policy | None
+    of_another_run: bool
+    error: LesionError | None
+    description: str
+
+
+def applied_policy(run: Run) -> AppliedPolicy:
+    """The policy that holds for this visitor on a run: their own for this run, else the run's."""
+    chosen: Policy | None = st.session_state.get(state.POLICY)
+    own = chosen if chosen is not None and chosen.run == run.fingerprint else None
+    elsewhere = chosen is not None and own is None
+    try:
+        policy = cached_runs.policy_of(run)
+    except LesionError as error:
+        return AppliedPolicy(None, own, elsewhere, error, UNUSABLE_POLICY)
+    whose = "a visitor's own policy" if own else "the run's own policy"
+    return AppliedPolicy(policy, own, elsewhere, None, f"{whose}: {policy.chosen}" if policy else NO_POLICY)
+
+
+def analyse(run: Run, picture: Picture, applied: AppliedPolicy) -> tuple[Analysis, list[str]]:
+    """What is found on an image, and notes on what could not be."""
+    prediction = cached_runs.predict(run, picture.image)
+    if applied.policy is not None:
+        prediction = cached_runs.decided(run, prediction)
+    segmenter, mask, notes = _mask(picture)
+    attribution = explanations.explain(run, picture.image, prediction.code)
+    found = Analysis(
+        title=picture.title,
+        image=picture.image,
+        run=run,
+        prediction=prediction,
+        rejection=applied.description,
+        attribution=attribution,
+        segmenter=segmenter,
+        mask=mask,
+    )
+    return found, notes
+
+
+def _mask(picture: Picture) -> tuple[SegmenterRun | None, Mask | None, list[str]]:
+    """The first segmenter's mask; the diagnosis does not depend on it."""
+    segmenters = cached_runs.segmenters()[0]
+    if not segmenters:
+        return None, None, []
+    try:
+        mask = cached_runs.segment(segmenters[0], picture.image).mask()
+    except LesionError as error:
+        return segmenters[0], None, [f"There is no mask: {error}"]
+    if not mask.any():
+        return segmenters[0], None, ["The U-Net found no lesion in this image: the mask is empty."]
+    return segmenters[0], mask, []
