@@ -10,6 +10,7 @@ from app.cache import runs as cached_runs
 from app.components import DISCLAIMER, badges, current_run, link_to, metric_with_interval, page_title, problem
 from app.foreign_text import literal
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
+from lesion_core.data.catalog import TITLES
 from lesion_core.errors import LesionError
 from lesion_core.runs.classifier import Run
 
@@ -93,7 +94,7 @@ def draw_data() -> None:
         problem(error)
         return
     if sets:
-        st.caption(f"{', '.join(sets)}. The page *Dataset* counts what is there.")
+        st.caption(f"{', '.join(TITLES[layout] for layout in sets)}. The page *Dataset* counts what is there.")
     else:
         st.caption(
             "None, so you see the run's real figures and synthetic images. Set `LESION_DATA` to a folder with HAM10000 "
