@@ -86,6 +86,11 @@ MUTANTS = [
         ("kept = kept & (", "kept = kept | ("),
     ),
     *_of(
+        "app/widgets/threshold.py",
+        "tests/app/test_threshold.py",
+        ("melanoma_wrong=by_answer[2]", "melanoma_wrong=by_answer[3]"),
+    ),
+    *_of(
         "lesion_core/ood/evaluation.py",
         "tests/ood/test_evaluation.py",
         ("(kept & ~correct, melanoma)", "(kept & correct, melanoma)"),
@@ -118,6 +123,7 @@ MUTANTS = [
         ("beta.ppf(tail, p * size, size - p * size + 1)", "beta.ppf(tail, p * size + 1, size - p * size + 1)"),
         ("beta.ppf(1 - tail, p * size + 1, size - p * size)", "beta.ppf(1 - tail, p * size, size - p * size + 1)"),
         ("effect = most\n", "effect = 1.0\n"),
+        (" * n / (g * most)", ""),
         ("max(1.0, (rarer", "min(1.0, (rarer"),
         ('method="exact"', 'method="wilson"'),
         ("there[key] - here[key]", "here[key] - there[key]"),
