@@ -30,7 +30,7 @@ from lesion_core.runs.classifier import Run
 ORIGIN_BADGES = {
     "real": ("real dermoscopy", "blue"),
     "synthetic": ("synthetic image", "violet"),
-    "stranger": ("not a lesion", "gray"),
+    "ood": ("not a lesion", "gray"),
     "upload": ("your image", "green"),
 }
 

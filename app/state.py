@@ -14,7 +14,7 @@ from lesion_core.errors import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
 OOD_SAMPLES = ROOT / "ood_samples"
-EXPERIMENTS = ROOT / "studies"
+EXPERIMENTS = ROOT / "experiments"
 
 # Keys of widgets that are bound to the link: the key is the parameter's name in the URL.
 RUN = "run"

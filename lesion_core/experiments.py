@@ -21,7 +21,7 @@ from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.labels import BINARY
 from lesion_core.ood.detection import detection
-from lesion_core.ood.model_outputs import stranger_outputs
+from lesion_core.ood.model_outputs import ood_outputs
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.ood.threshold_rules import split_scores
 from lesion_core.ood.thresholds import keep_share_threshold
@@ -74,7 +74,7 @@ class Experiment:
         question: What it answers.
         description: How to read it, one sentence.
         variants: By key; the first is what the others are compared with.
-        left_out: Diagnoses that are taken from the training and are strangers afterwards.
+        left_out: Diagnoses that are taken from the training and are OOD images afterwards.
     """
 
     question: str
@@ -126,7 +126,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         left_out=("VASC", "DF"),
     ),
 }
-"""The studies by key."""
+"""The experiments by key."""
 
 
 def known_experiment(key: str) -> Experiment:
@@ -195,8 +195,8 @@ def run_experiment(
         )
         table = _by_image(collection.table, settings) if variant.by_image else collection.table
         out = table["diagnosis"].isin(chosen.left_out)
-        strangers = table[out & (table["dataset"] != OFFICIAL_TEST)]
-        ood = strangers.assign(kind=strangers["diagnosis"], source="left out")[list(collection.ood.columns)]
+        ood_images = table[out & (table["dataset"] != OFFICIAL_TEST)]
+        ood = ood_images.assign(kind=ood_images["diagnosis"], source="left out")[list(collection.ood.columns)]
         run = _trained(own, table[~out], ood.reset_index(drop=True), work, weights_folder, trainer_options)
         rows.append(_strangeness(run) if chosen.left_out else _quality(run, first).assign(variant=name))
         first = first or run
@@ -268,14 +268,14 @@ def _quality(run: Run, first: Run | None) -> pd.DataFrame:
 
 
 def _strangeness(run: Run, n: int = 1000) -> pd.DataFrame:
-    """`STRANGE_COLUMNS` of a run whose strangers are the left-out diagnoses."""
-    scorer, strangers = Scorer.of(run), stranger_outputs(run)
-    kinds = run.strangers["kind"].to_numpy(str)
+    """`STRANGE_COLUMNS` of a run whose OOD images are the left-out diagnoses."""
+    scorer, ood_images = Scorer.of(run), ood_outputs(run)
+    kinds = run.ood_images["kind"].to_numpy(str)
     rows = []
     for key in SCORES:
         test = split_scores(run, scorer, key, "test")
         threshold = keep_share_threshold(split_scores(run, scorer, key, "calibrate").scores)
-        scores = scorer(key, strangers)
+        scores = scorer(key, ood_images)
         for diagnosis in (*dict.fromkeys(kinds), "all"):
             among = scores[(kinds == diagnosis) | (diagnosis == "all")]
             figures = detection(test.scores, among, test.lesions, n)

@@ -65,7 +65,7 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder as LESION_DATA names one: a synthetic data set one level down, two strangers."""
+    """A data folder as LESION_DATA names one: a synthetic data set one level down, two OOD images."""
     root = tmp_path_factory.mktemp("data")
     make_dataset(root / "synthetic", per_class=8, seed=0, size=64)
     for kind, seed in (("noise", 1), ("stripes", 2)):
@@ -82,7 +82,7 @@ def trained(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Traine
     from lesion_core.reports.classifier_card import write_card
     from lesion_core.training.classifier import fit
 
-    collection = collect(data_root, SMALL.split, near=2)
+    collection = collect(data_root, SMALL.split, corrupted_per_kind=2)
     fitted = fit(SMALL, collection.table, tmp_path_factory.mktemp("work"), bars=False, accelerator="cpu")
     run = write_run(
         tmp_path_factory.mktemp("runs") / "small",

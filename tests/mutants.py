@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LINKED = ("checkpoints", "studies", "shared")
+LINKED = ("checkpoints", "experiments", "shared")
 """Large folders that tests only read: linked into the copy."""
 LIMIT_S = 600
 

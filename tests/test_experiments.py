@@ -1,4 +1,4 @@
-"""Studies: every variant is trained with the same budget, only one thing differs, and the table says what it did."""
+"""Experiments: each variant is trained with one budget, one thing differs, and the table says what it did."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lesion_core.experiments import (
     write_experiment,
 )
 from lesion_core.labels import ISIC2019
-from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
+from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.runs.classifier import open_run
 
@@ -45,7 +45,7 @@ SETTINGS = RunSettings(
 
 @pytest.fixture(scope="module")
 def found(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
-    work = tmp_path_factory.mktemp("studies")
+    work = tmp_path_factory.mktemp("experiments")
     return run_experiment("leakage", SETTINGS, data_root, work, accelerator="cpu"), work
 
 
@@ -94,7 +94,7 @@ def test_a_second_call_reads_what_was_finished(found: tuple[pd.DataFrame, Path],
 
 
 @pytest.mark.slow
-def test_studies_share_what_is_the_same_training_and_nothing_else(
+def test_experiments_share_what_is_the_same_training_and_nothing_else(
     found: tuple[pd.DataFrame, Path], data_root: Path
 ) -> None:
     table, work = found
@@ -141,7 +141,7 @@ def test_files_differ_in_the_detail_step_alone() -> None:
         assert own.model_copy(update={"preprocessing": same}) == SETTINGS
 
 
-def test_an_unknown_study_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_experiment_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no experiment 'magic'.*imbalance, leakage"):
         known_experiment("magic")
     with pytest.raises(ConfigError, match="no experiment"):
@@ -173,7 +173,7 @@ def test_a_table_is_read_back(found: tuple[pd.DataFrame, Path], tmp_path: Path) 
         read_experiment("leakage", tmp_path)
 
 
-def test_left_out_diagnoses_are_strangers_and_nothing_else(data_root: Path, tmp_path: Path) -> None:
+def test_unseen_diagnoses_are_the_ood_images_and_nothing_else(data_root: Path, tmp_path: Path) -> None:
     table = run_experiment("left_out", SETTINGS, data_root, tmp_path, accelerator="cpu")
     assert list(table.columns) == list(STRANGE_COLUMNS) and set(table["score"]) == set(SCORES)
     run = open_run(next(tmp_path.glob("*/run")))
@@ -187,7 +187,7 @@ def test_left_out_diagnoses_are_strangers_and_nothing_else(data_root: Path, tmp_
     threshold = calibrate[int(np.ceil(0.95 * len(calibrate))) - 1]
     for code in ("VASC", "DF"):
         rows = run.ood[run.ood["kind"] == code]
-        scores = scorer("energy", stranger_outputs(run, rows))
+        scores = scorer("energy", ood_outputs(run, rows))
         told = table[(table["score"] == "energy") & (table["diagnosis"] == code)].set_index("measure")
         assert told.loc["rejected", "value"] == np.mean(scores > threshold)
         truth = np.arange(len(here) + len(scores)) >= len(here)
@@ -210,10 +210,10 @@ def test_the_command_writes_the_table(
         "--work",
         work,
         "--out",
-        tmp_path / "studies",
+        tmp_path / "experiments",
     )
     assert code == 0 and "leakage.csv" in out and "split by image" in err
-    assert read_experiment("leakage", tmp_path / "studies") is not None
+    assert read_experiment("leakage", tmp_path / "experiments") is not None
     other = SETTINGS.model_copy(update={"training": SETTINGS.training.model_copy(update={"seed": 1})})
     (tmp_path / "other.json").write_text(other.to_json())
     code, _, err = call(
@@ -226,7 +226,7 @@ def test_the_command_writes_the_table(
         "--work",
         work,
         "--out",
-        tmp_path / "studies",
+        tmp_path / "experiments",
     )
     assert code == 1 and "other settings" in err and "--out" in err
     code, _, err = call("study", "magic", "--data", data_root, "--settings", tmp_path / "s.json")

@@ -14,7 +14,7 @@ from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
 from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN, read_experiment
 from lesion_core.labels import ISIC2019
-from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
+from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import keeps, read_policy
 from lesion_core.ood.scores import DEFAULT, Scorer
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, split_scores
@@ -136,7 +136,7 @@ def test_the_docs_say_what_8_bits_cost(shipped: Run) -> None:
 
 @pytest.mark.parametrize("variant", EXPERIMENTS["imbalance"].variants)
 def test_the_docs_say_what_ways_with_rare_diagnoses_do(variant: str) -> None:
-    found = read_experiment("imbalance", ROOT / "studies")
+    found = read_experiment("imbalance", ROOT / "experiments")
     assert found
     own = found.table[found.table["variant"] == variant]
     whole = own[own["class"].isna() | (own["class"] == "")].set_index(["view", "metric"])
@@ -164,7 +164,7 @@ def test_the_docs_say_what_ways_with_rare_diagnoses_do(variant: str) -> None:
     ],
 )
 def test_the_docs_say_what_leakage_buys(view: str, metric: str, start: str) -> None:
-    found = read_experiment("leakage", ROOT / "studies")
+    found = read_experiment("leakage", ROOT / "experiments")
     assert found
     cells = []
     for variant, several, where in (("lesion", UNSEEN, "none in train"), ("image", SEEN, "others in train")):
@@ -195,12 +195,11 @@ def test_the_docs_say_whom_a_policy_turns_away(first: Run, share: float, key: st
     policy = tune(first, key, goal=TuningGoal(share=share), scorer=scorer)
     assert share != 0.95 or key != DEFAULT or policy == read_policy(first)
     kept, stays = (
-        keeps(policy, scorer.all(o, policy.parts))
-        for o in (outputs_of(first, first.part("test")), stranger_outputs(first))
+        keeps(policy, scorer.all(o, policy.parts)) for o in (outputs_of(first, first.part("test")), ood_outputs(first))
     )
     cells = [f"{100 * kept.mean():.1f}"]
     for kind in ("natural", "chest_xray", "blood_smear"):
-        of = (first.strangers["kind"] == kind).to_numpy()
+        of = (first.ood_images["kind"] == kind).to_numpy()
         gone = clopper_pearson(int((~stays[of]).sum()), int(of.sum()))
         cells.append(" to ".join([f"{100 * gone.value:.1f} ({100 * gone.low:.1f}", f"{100 * gone.high:.1f})"]))
     assert f"| {share:.0%} | {name} | {' | '.join(cells)} |".replace("%", " %") in said("docs/results.md")

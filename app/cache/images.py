@@ -21,10 +21,10 @@ from lesion_core.data.catalog import left_out as left_out_of
 from lesion_core.data.samples import (
     Picture,
     Sample,
-    folder_strangers,
+    folder_ood_samples,
     load,
+    ood_samples,
     real_samples,
-    stranger_samples,
     synthetic_samples,
 )
 from lesion_core.data.synthetic.lesions import SyntheticLesion, gallery, make_lesion
@@ -165,7 +165,7 @@ def samples(run: Run | None, root: Path | None) -> dict[str, Sample]:
             if taken[sample.truth] <= 6:
                 found.append(sample)
     found += synthetic_samples()
-    found += stranger_samples(OOD_SAMPLES)
+    found += ood_samples(OOD_SAMPLES)
     return {sample.id: sample for sample in found}
 
 
@@ -183,7 +183,7 @@ def all_real_samples(root: Path) -> dict[str, Sample]:
     with suppress(LesionError):
         tables.append(_training_table(root))
     found = {sample.id: sample for table in tables for sample in real_samples(table)}
-    return found | {sample.id: sample for sample in folder_strangers(root)}
+    return found | {sample.id: sample for sample in folder_ood_samples(root)}
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)

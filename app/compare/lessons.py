@@ -45,10 +45,10 @@ COMPARED = ("balanced_accuracy", "accuracy")
 
 
 def lessons() -> None:
-    """Every study that was made: its question, the chart, what it says, and all figures."""
+    """Every experiment that was made: its question, the chart, what it says, and all figures."""
     made = {key: found for key in ("leakage", "files", "imbalance") if (found := cached_results.finding(key))}
     if not made:
-        st.caption("No study was made yet: `python -m lesion_core experiment leakage --data DATA --settings FILE`.")
+        st.caption("No experiment yet: `python -m lesion_core experiment leakage --data DATA --settings FILE`.")
         return
     for key, found in made.items():
         entry = EXPERIMENTS[key]
@@ -79,11 +79,11 @@ def lessons() -> None:
             f"training each: another seed moves the dots too, which the bars do not show. {budget(found.settings)}"
         )
         with st.expander("All figures"):
-            st.dataframe(study_table(key, found.table), alt=f"{entry.question} A column per training.")
+            st.dataframe(experiment_table(key, found.table), alt=f"{entry.question} A column per training.")
 
 
 def budget(settings: RunSettings) -> str:
-    """What every training of a study had, in a sentence."""
+    """What every training of an experiment had, in a sentence."""
     return (
         f"Not the runs of this dashboard but small trainings: {settings.model.architecture}, "
         f"{settings.training.epochs} epochs at {settings.preprocessing.resize.size} px, seed "
@@ -92,7 +92,7 @@ def budget(settings: RunSettings) -> str:
 
 
 def drawn(table: pd.DataFrame) -> dict[str, str]:
-    """What the chart of a study shows: the figure, view and metric, to its name."""
+    """What the chart of an experiment shows: the figure, view and metric, to its name."""
     wanted = {**SEVERAL, **DRAWN} if (table["view"] == SEEN).any() else DRAWN
     return {"|".join(key): name for key, name in wanted.items()}
 
@@ -110,7 +110,7 @@ def chart_tables(table: pd.DataFrame, names: dict[str, str]) -> dict[str, pd.Dat
 
 
 def _by_place(table: pd.DataFrame) -> dict[tuple[str, str, str, str], Interval]:
-    """A study's figures by variant, view, class and metric."""
+    """An experiment's figures by variant, view, class and metric."""
     columns = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
     rows = zip(*(table[c].fillna("") if c == "class" else table[c] for c in columns), strict=True)
     return {
@@ -175,12 +175,12 @@ def recall_table(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(shown, orient="index").fillna("none")
 
 
-def study_table(key: str, table: pd.DataFrame) -> pd.DataFrame:
+def experiment_table(key: str, table: pd.DataFrame) -> pd.DataFrame:
     """The figures as text, a column per variant.
 
     Args:
         key: Of `EXPERIMENTS`.
-        table: `studies.COLUMNS`.
+        table: `experiments.COLUMNS`.
 
     Returns:
         A row per figure: `METRICS` in every view of `EVALUATION_SETS`, and where ways with rare classes are compared

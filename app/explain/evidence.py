@@ -129,7 +129,7 @@ def lesion_mask(picture: Picture) -> tuple[Mask | None, str]:
     if picture.mask is not None:
         return picture.mask, "The true mask." if picture.origin == "synthetic" else "The expert's mask."
     found = cached_runs.segmenters()[0]
-    if not found or picture.origin == "stranger":
+    if not found or picture.origin == "ood":
         return None, ""
     try:
         mask = cached_runs.segment(found[0], picture.image).mask(0.5)

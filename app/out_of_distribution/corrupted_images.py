@@ -24,7 +24,7 @@ def draw_corrupted(judged: EvaluatedScore, at: float) -> None:
 
 def draw_corruptions(judged: EvaluatedScore, at: float) -> None:
     """Test images that something was done to: rejected, or answered, and rightly?"""
-    if judged.near.empty:
+    if judged.corrupted.empty:
         st.caption("This run was scored on no corrupted images; `evaluate --data` scores it on them.")
         return
     found = corrupted_shares(judged, at)

@@ -56,7 +56,7 @@ class Line:
     @property
     def strange(self) -> NDArray[np.bool_]:
         """(M,) whether each image without a lesion is rejected."""
-        return self.judged.rejected(self.judged.strangers["shown"], self.at)
+        return self.judged.rejected(self.judged.ood_images["shown"], self.at)
 
     @property
     def honest(self) -> bool:
@@ -66,13 +66,13 @@ class Line:
 
 def line_bins(judged: EvaluatedScore, split: str, marks: Sequence[Mark]) -> ThresholdBins:
     """What the widget needs: the split's dermoscopic images and the non-lesion images, counted."""
-    table, strangers = judged.split(split), judged.strangers
+    table, ood_images = judged.split(split), judged.ood_images
     return threshold_bins(
         table["shown"].to_numpy(),
         table["correct"].to_numpy(bool),
         (table["diagnosis"] == "MEL").to_numpy(),
-        strangers["shown"].to_numpy(),
-        strangers["kind"].astype(str).to_numpy(object),
+        ood_images["shown"].to_numpy(),
+        ood_images["kind"].astype(str).to_numpy(object),
         reject=judged.measure.rejected_side,
         quantity=judged.measure.quantity.rstrip(","),
         marks=marks,

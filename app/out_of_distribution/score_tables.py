@@ -27,7 +27,7 @@ OUTCOMES = {
     "right": "right",
     "melanomas_missed": "melanomas missed",
     "melanomas_to_a_person": "melanomas to a person",
-    "strangers_rejected": "non-lesion images rejected",
+    "ood_rejected": "non-lesion images rejected",
 }
 """What a policy does, as `policy_outcome` names it, to what a person reads."""
 COLUMNS = {
@@ -184,7 +184,7 @@ def draw_on_every_run(names: Sequence[str], key: str, at: float) -> None:
         judged = rejections.judged(cached_runs.run(name), key)
         test = judged.split("test")
         kept = ~judged.rejected(test["shown"], at)
-        strange = judged.rejected(judged.strangers["shown"], at)
+        strange = judged.rejected(judged.ood_images["shown"], at)
         found = share_intervals(
             {"answered": (kept, np.ones_like(kept)), "right": (test["correct"].to_numpy(bool), kept)},
             test["lesion_id"].to_numpy(str),

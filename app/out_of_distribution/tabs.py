@@ -40,15 +40,15 @@ def draw_near(run: Run, line: Line) -> None:
     root = state.data_root()
     with st.spinner("Looking for the images …", show_time=True):
         here = cached_images.all_real_samples(root) if root else {}
-    shipped = {s.id: s for s in cached_images.samples(run, root).values() if s.origin == "stranger"}
-    table, strangers = line.table, line.judged.strangers
-    names = strangers["image_id"].str.split("/")
-    strangers = strangers.assign(
-        id="stranger-" + names.str[-1].where(strangers["source"] == "ood_samples", names.str.join("-")),
-        description=strangers["kind"].astype(str),
+    shipped = {s.id: s for s in cached_images.samples(run, root).values() if s.origin == "ood"}
+    table, ood_images = line.table, line.judged.ood_images
+    names = ood_images["image_id"].str.split("/")
+    ood_images = ood_images.assign(
+        id="stranger-" + names.str[-1].where(ood_images["source"] == "ood_samples", names.str.join("-")),
+        description=ood_images["kind"].astype(str),
     )
     table = table.assign(id=table["image_id"], description=table["diagnosis"] + ", answer " + table["answer"])
-    for title, rows, known in (("Dermoscopy", table, here), ("Non-lesion images", strangers, here | shipped)):
+    for title, rows, known in (("Dermoscopy", table, here), ("Non-lesion images", ood_images, here | shipped)):
         beyond = line.judged.rejected(rows["shown"], line.at)
         for words, side in (("just rejected", beyond), ("just answered", ~beyond)):
             near = rows[side].assign(distance=(rows["shown"][side] - line.at).abs()).nsmallest(BORDER, "distance")

@@ -33,7 +33,7 @@ def draw_who(line: Line) -> None:
             st.caption("This run was scored on no images without a lesion.")
             return
         st.plotly_chart(
-            share_figures.share_dots(shares_by(line.judged.strangers["kind"].astype(str), line.strange), "rejected"),
+            share_figures.share_dots(shares_by(line.judged.ood_images["kind"].astype(str), line.strange), "rejected"),
             config=PLAIN,
             alt="Rejected share of each kind of non-lesion image",
         )

@@ -68,7 +68,7 @@ class ThresholdLine {
       this.text = text;
       this.bins = data.bins;
       for (const key of ['right', 'wrong', 'melanomaRight', 'melanomaWrong']) this[key] = series(data.bins[key]);
-      this.kinds = data.bins.strangers.map(({ kind, counts }) => ({ kind, ...series(counts) }));
+      this.kinds = data.bins.ood_images.map(({ kind, counts }) => ({ kind, ...series(counts) }));
       this.strange = series(data.bins.right.map((_, i) => this.kinds.reduce((sum, k) => sum + k.counts[i], 0)));
       if (before !== null) this.at = this.goal = this.nearest(before);
     }

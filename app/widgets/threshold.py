@@ -60,7 +60,7 @@ class ThresholdBins:
         wrong: (E + 1,) dermoscopy with a wrong one.
         melanoma_right: (E + 1,) the melanomas among `right`.
         melanoma_wrong: (E + 1,) the melanomas among `wrong`.
-        strangers: (E + 1,) non-lesion images, by kind, the most frequent first; empty where there are none.
+        ood_images: (E + 1,) non-lesion images, by kind, the most frequent first; empty where there are none.
         reject: Which side of the threshold is rejected.
         quantity: What the axis shows, its title.
         decimals: That tell two neighbouring thresholds apart, marks aside.
@@ -74,7 +74,7 @@ class ThresholdBins:
     wrong: Counts
     melanoma_right: Counts
     melanoma_wrong: Counts
-    strangers: dict[str, Counts]
+    ood_images: dict[str, Counts]
     reject: Literal["under", "over"]
     quantity: str
     decimals: int
@@ -96,7 +96,7 @@ class ThresholdBins:
             "wrong": self.wrong.tolist(),
             "melanomaRight": self.melanoma_right.tolist(),
             "melanomaWrong": self.melanoma_wrong.tolist(),
-            "strangers": [{"kind": kind, "counts": counts.tolist()} for kind, counts in self.strangers.items()],
+            "ood_images": [{"kind": kind, "counts": counts.tolist()} for kind, counts in self.ood_images.items()],
             "reject": self.reject,
             "quantity": self.quantity,
             "decimals": self.decimals,
@@ -127,12 +127,12 @@ def _flags(values: ArrayLike, n: int, what: str) -> NDArray[np.bool_]:
     return flags
 
 
-def _span(dermoscopy: Floats, strangers: Floats, marks: Sequence[Mark]) -> tuple[float, float]:
-    """From the lowest to the highest value, but for strangers so far out that dermoscopy would be one bar."""
+def _span(dermoscopy: Floats, ood_images: Floats, marks: Sequence[Mark]) -> tuple[float, float]:
+    """From the lowest to the highest value, but for OOD images so far out that dermoscopy would be one bar."""
     low, high = float(dermoscopy.min()), float(dermoscopy.max())
     near, far = np.quantile(dermoscopy, [0.001, 0.999])
     room = float(far - near) / 2 or max(abs(high), 1.0) / 2
-    everything = np.concatenate([strangers, [low, high]])
+    everything = np.concatenate([ood_images, [low, high]])
     low, high = max(everything.min(), near - room), min(everything.max(), far + room)
     values = [mark.value for mark in marks]
     return float(min(low, *values, low)), float(max(high, *values, high))
@@ -161,7 +161,7 @@ def threshold_bins(
     dermoscopy: ArrayLike,
     correct: ArrayLike,
     melanoma: ArrayLike,
-    strangers: ArrayLike,
+    ood_images: ArrayLike,
     kinds: ArrayLike,
     *,
     reject: Literal["under", "over"],
@@ -175,9 +175,9 @@ def threshold_bins(
         dermoscopy: (N,) the quantity on the axis, of dermoscopy; N is at least 1.
         correct: (N,) bool, whether the model's answer is right.
         melanoma: (N,) bool, whether the image shows a melanoma.
-        strangers: (M,) the quantity of non-lesion images; M may be 0.
+        ood_images: (M,) the quantity of non-lesion images; M may be 0.
         kinds: (M,) what each of these shows.
-        reject: Which side is rejected: `under` for a confidence, `over` for a score that is higher for strangers.
+        reject: Which side is rejected: `under` for a confidence, `over` for a score that is higher for OOD images.
         quantity: The title of the axis.
         marks: Other thresholds; they become edges as they are.
         span: The axis, widened to round numbers and to the marks. None takes the values' own, without what lies
@@ -188,7 +188,7 @@ def threshold_bins(
         ConfigError: A mark or the span is not a number.
     """
     inside = _checked(dermoscopy, "dermoscopy")
-    outside = _checked(strangers, "non-lesion images")
+    outside = _checked(ood_images, "non-lesion images")
     if not len(inside):
         raise DataError("There is no dermoscopy to show a threshold on.", "Choose a run whose test split has rows.")
     right, mel = _flags(correct, len(inside), "Correctness"), _flags(melanoma, len(inside), "Melanoma")
@@ -224,7 +224,7 @@ def threshold_bins(
         wrong=by_answer[0] + by_answer[2],
         melanoma_right=by_answer[3],
         melanoma_wrong=by_answer[2],
-        strangers=dict(zip(titles, counted(outside, place[codes], len(titles)), strict=True)) if titles else {},
+        ood_images=dict(zip(titles, counted(outside, place[codes], len(titles)), strict=True)) if titles else {},
         reject=reject,
         quantity=quantity,
         decimals=decimals,

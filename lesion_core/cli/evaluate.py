@@ -110,7 +110,7 @@ def _score_again(
         RunError: The table of its roles is missing, and they cannot be dealt again as they were.
     """
     from lesion_core import distributed
-    from lesion_core.data.collection import NEAR_PICTURES, collect
+    from lesion_core.data.collection import CORRUPTED_PER_KIND, collect
     from lesion_core.data.splits import Manifest
     from lesion_core.inference.classifier import infer_test, write_run
     from lesion_core.reports.classifier_card import write_card
@@ -128,7 +128,9 @@ def _score_again(
     settings = opened.config.settings
     known = Manifest.of_run(opened.predictions) if kept else None
     dealt = None if kept else settings.split
-    collection = collect(data, dealt, known=known, strangers=Path("ood_samples"), near=NEAR_PICTURES)
+    collection = collect(
+        data, dealt, known=known, ood_images=Path("ood_samples"), corrupted_per_kind=CORRUPTED_PER_KIND
+    )
     if not kept and collection.manifest.fingerprint != opened.config.split_fingerprint:
         raise RunError(
             f"Run {opened.name} lacks predictions.parquet, which tells what it was trained on, and {data} is split "

@@ -29,7 +29,7 @@ def fit(
     share: Annotated[float, typer.Option(help="Of calibrate that the thresholds of the report keep.")] = 0.95,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
 ) -> None:
-    """Fit every score on the run's train split and say what it does on its test split and strangers."""
+    """Fit every score on the run's train split and say what it does on its test split and OOD images."""
     from lesion_core.ood.benchmark import scoreboard
     from lesion_core.ood.scores import SCORES, Scorer
     from lesion_core.runs.classifier import open_run

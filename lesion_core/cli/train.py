@@ -75,7 +75,7 @@ def train(
 ) -> None:
     """Train a classifier, score every picture and write the run. A killed training goes on where it was."""
     from lesion_core import distributed
-    from lesion_core.data.collection import NEAR_PICTURES, check_pictures, collect
+    from lesion_core.data.collection import CORRUPTED_PER_KIND, check_pictures, collect
     from lesion_core.inference.classifier import write_run
     from lesion_core.models.classifiers import architecture as known_architecture
     from lesion_core.reports.classifier_card import write_card
@@ -109,7 +109,9 @@ def train(
     writable(runs)
     tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
     known = read_split(split_of) if split_of else None
-    collection = collect(data, chosen.split, known=known, strangers=Path("ood_samples"), near=NEAR_PICTURES)
+    collection = collect(
+        data, chosen.split, known=known, ood_images=Path("ood_samples"), corrupted_per_kind=CORRUPTED_PER_KIND
+    )
     for note in collection.notes:
         tell(note)
     if distributed.starts():
@@ -156,7 +158,7 @@ def experiment(
     settings: Annotated[Path, typer.Option(help="What all variants share, as JSON; a run's config.json is one.")],
     weights_folder: WeightsFolderOption = None,
     work: Annotated[Path, typer.Option(help="Folder for the variants' trainings and runs.")] = Path("scratch"),
-    folder: Annotated[Path, typer.Option("--out", help="Folder of the table.")] = Path("studies"),
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the table.")] = Path("experiments"),
 ) -> None:
     """Train variants side by side with one seed and one budget, and write what they measure as a table."""
     from lesion_core.experiments import Finding, known_experiment, read_experiment, run_experiment, write_experiment

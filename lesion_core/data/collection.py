@@ -1,4 +1,4 @@
-"""Everything that one run is trained and scored on, from one data folder: tables, split, test set, strangers."""
+"""Everything that one run is trained and scored on, from one data folder: tables, split, test set, OOD images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import discover, read, training_table
-from lesion_core.data.corruptions import near_pictures
+from lesion_core.data.corruptions import corrupted_images
 from lesion_core.data.csv_tables import read_csv, some
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.data.pictures import ood_pictures
@@ -19,8 +19,8 @@ from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import DataError
 from lesion_core.imaging.decode import decode_listed
 
-NEAR_PICTURES = 100
-"""Test pictures of a run that are changed in each way of `data.near`, to see what becomes of them."""
+CORRUPTED_PER_KIND = 100
+"""Test pictures of a run that are corrupted in each way of `data.corruptions`, to see what becomes of them."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Collection:
         table: Catalog rows with their picture, and the columns `role` and `group`; the official ISIC 2018 test
             set, where it is there, has the data set name `OFFICIAL_TEST` and the role test.
         ood: Columns image_id, kind, source, path, mask_path: pictures that are no dermoscopy, and changed test
-            pictures (source `NEAR`, see `data.near`), which are changed when they are read.
+            pictures (source `CORRUPTED`, see `data.corruptions`), which are changed when they are read.
         manifest: The split of the rows that are not official.
         unseen: Catalog rows that are left out, because their lesion has no role in the split that was asked for.
         notes: Sentences on what was left out.
@@ -76,18 +76,18 @@ def collect(
     settings: SplitSettings | None,
     *,
     known: Manifest | None = None,
-    strangers: Path | None = None,
-    near: int = 0,
+    ood_images: Path | None = None,
+    corrupted_per_kind: int = 0,
 ) -> Collection:
     """Read a data folder and give each lesion its role.
 
     Args:
-        root: Such as LESION_DATA names: data sets one level down, ``ood/<kind>/`` for strangers.
+        root: Such as LESION_DATA names: data sets one level down, ``ood/<kind>/`` for OOD images.
         settings: Shares and seed by which lesions without a role are dealt; None, to measure what was trained
             before: they are left out.
         known: An earlier split, such as a run's (`Manifest.of_run`): its lesions keep their roles.
-        strangers: A folder with a ``manifest.csv`` of further pictures that are no lesions, such as `ood_samples/`.
-        near: Test pictures that are changed in each way of `data.near`.
+        ood_images: A folder with a ``manifest.csv`` of further images that show no lesion, such as `ood_samples/`.
+        corrupted_per_kind: Test pictures that are corrupted in each way of `data.corruptions`.
 
     Raises:
         DataError: There is no data set, none of its pictures, or none of a lesion with a role.
@@ -119,9 +119,9 @@ def collect(
                 "Take them out of the training data: what was learned from cannot be tested on.",
             )
         table = pd.concat([table, official], ignore_index=True)
-    ood = _strangers(root, strangers)
-    if near:
-        ood = pd.concat([ood, near_pictures(table, near)], ignore_index=True)
+    ood = _ood_images(root, ood_images)
+    if corrupted_per_kind:
+        ood = pd.concat([ood, corrupted_images(table, corrupted_per_kind)], ignore_index=True)
     return Collection(table, ood, manifest, unseen, tuple(dict.fromkeys(notes)))
 
 
@@ -161,7 +161,7 @@ def _official_test(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]] | None:
     return own, catalog.notes
 
 
-def _strangers(root: Path, shipped: Path | None) -> pd.DataFrame:
+def _ood_images(root: Path, shipped: Path | None) -> pd.DataFrame:
     rows: list[tuple[str, str, str, str, None]] = [
         (f"{path.parent.name}/{path.stem}", path.parent.name, "data folder", str(path), None)
         for path in ood_pictures(root)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lesion_core.data.masks import read_mask
-from lesion_core.data.tables import NEAR, OFFICIAL_TEST
+from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST
 from lesion_core.imaging.corruptions import CORRUPTIONS, bare_square
 from lesion_core.imaging.decode import decode
 
@@ -21,7 +21,7 @@ def _shows_skin(path: str, mask_path: object) -> bool:
     return bare_square(image, read_mask(Path(mask_path), image.shape[:2])) is not None
 
 
-def near_pictures(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
+def corrupted_images(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
     """Choose what is changed: one picture each of `n` lesions of the test split, the same ones for every kind that
     needs no mask.
 
@@ -31,7 +31,7 @@ def near_pictures(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
         seed: The same seed draws the same lesions.
 
     Returns:
-        image_id (``kind/image``), kind, source (`NEAR`), path, mask_path (None where it is not needed).
+        image_id (``kind/image``), kind, source (`CORRUPTED`), path, mask_path (None where it is not needed).
 
     Raises:
         DataError: A mask is damaged.
@@ -42,7 +42,7 @@ def near_pictures(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
     pictures = list(zip(order["image_id"], order["path"], order["mask_path"], strict=True))
     with_skin = list(islice((row for row in pictures if _shows_skin(row[1], row[2])), n))
     rows = [
-        (f"{kind}/{image_id}", kind, NEAR, path, mask_path if entry.needs_mask else None)
+        (f"{kind}/{image_id}", kind, CORRUPTED, path, mask_path if entry.needs_mask else None)
         for kind, entry in CORRUPTIONS.items()
         for image_id, path, mask_path in (with_skin if entry.needs_mask else pictures[:n])
     ]

@@ -17,10 +17,10 @@ from lesion_core.data.tables import ROLES
 from lesion_core.imaging.decode import decode
 
 HASH_SIDE = 16
-NEAR = 42
+NEAR_DUPLICATE = 42
 """Largest distance of near-duplicates, of 256 bits. On ISIC 2017 pairs up to 42 are the same lesion under another
 light or crop, from 44 on most are other lesions on smooth skin; two photographs of one HAM10000 lesion that were
-not taken from the same image are at 110 in the median, as far apart as strangers: the hash finds copies, no more."""
+not taken from the same image are at 110 in the median, as far apart as unrelated images: it finds copies only."""
 
 
 def perceptual_hash(path: Path) -> NDArray[np.uint8]:
@@ -41,7 +41,7 @@ def _low_frequencies_over_median(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(low > np.median(low))
 
 
-def near_pairs(hashes: NDArray[np.uint8], rows: NDArray[np.intp], distance: int = NEAR) -> NDArray[np.intp]:
+def near_pairs(hashes: NDArray[np.uint8], rows: NDArray[np.intp], distance: int = NEAR_DUPLICATE) -> NDArray[np.intp]:
     """Pairs of pictures whose hashes differ in at most `distance` bits, one of each pair in `rows`.
 
     Args:
@@ -60,7 +60,7 @@ def near_pairs(hashes: NDArray[np.uint8], rows: NDArray[np.intp], distance: int 
     return np.concatenate(pairs) if pairs else np.zeros((0, 2), np.intp)
 
 
-def group_ids(table: pd.DataFrame, distance: int = NEAR, known: pd.DataFrame | None = None) -> pd.Series[str]:
+def group_ids(table: pd.DataFrame, distance: int = NEAR_DUPLICATE, known: pd.DataFrame | None = None) -> pd.Series[str]:
     """A group a lesion: what a run knows, else the lesion id, else near-duplicates.
 
     A picture without lesion id joins the lesion of its nearest near-duplicate; near-duplicates that have none are a

@@ -1,4 +1,4 @@
-"""Pictures to try a model on: real ones where the data is, synthetic lesions and strangers everywhere."""
+"""Pictures to try a model on: real ones where the data is, synthetic lesions and OOD images everywhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import reduce_large
 from lesion_core.labels import DIAGNOSES, diagnosis
 
-Origin = Literal["real", "synthetic", "stranger", "upload"]
+Origin = Literal["real", "synthetic", "ood", "upload"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def synthetic_samples(per_class: int = 3) -> list[Sample]:
     ]
 
 
-def stranger_samples(root: Path) -> list[Sample]:
+def ood_samples(root: Path) -> list[Sample]:
     """The pictures of `ood_samples/`, as its manifest lists them; none where there is no manifest."""
     manifest = root / "manifest.csv"
     if not manifest.is_file():
@@ -85,20 +85,20 @@ def stranger_samples(root: Path) -> list[Sample]:
         Sample(
             f"stranger-{Path(path).stem}",
             f"Not a lesion: {Path(path).stem.replace('_', ' ')}",
-            "stranger",
+            "ood",
             path=root / path,
         )
         for path in rows["path"]
     ]
 
 
-def folder_strangers(root: Path) -> list[Sample]:
+def folder_ood_samples(root: Path) -> list[Sample]:
     """The pictures that are no lesion in a data folder, ``ood/<kind>/<file>``."""
     return [
         Sample(
             f"stranger-{path.parent.name}-{path.stem}",
             f"Not a lesion: {path.parent.name}, {path.stem}",
-            "stranger",
+            "ood",
             path=path,
         )
         for path in ood_pictures(root)

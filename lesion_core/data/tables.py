@@ -35,7 +35,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 OFFICIAL_TEST = "isic2018_test"
 """The data set name of the official ISIC 2018 Task 3 test set."""
 
-NEAR = "changed test dermoscopy"
+CORRUPTED = "changed test dermoscopy"
 """The source of test images that something is wrong with (`data.corruptions`): they are dermoscopy."""
 
 OLDEST = 120.0
@@ -192,7 +192,7 @@ def _disagreements(frame: pd.DataFrame, name: str) -> list[str]:
     return [
         f"{name}: of {len(several):,} lesions with several pictures, {len(wrong):,} have pictures that disagree "
         f"({by_fact}), such as {examples}. Years may lie between pictures of a lesion, but an id that many share may "
-        "stand for 'not known', and then it joins strangers."
+        "stand for 'not known', and then it joins unrelated images."
     ]
 
 

@@ -22,7 +22,7 @@ from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.config import Preprocessing, RunSettings
 from lesion_core.data.masks import read_mask
-from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
+from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES
 from lesion_core.errors import RunError
 from lesion_core.files import aside
 from lesion_core.imaging.corruptions import corrupt
@@ -188,7 +188,7 @@ def write_run(
         settings: The run's settings.
         model: The trained network, float32; None with `earlier`.
         table: Catalog rows with their role; rows of `OFFICIAL_TEST` have the role test.
-        ood: As a `Collection` has it; rows of the source `NEAR` are changed before the model reads them.
+        ood: As a `Collection` has it; rows of the source `CORRUPTED` are changed before the model reads them.
         split_fingerprint: Of the split's manifest.
         history: Long form: epoch, phase, metric, value.
         initial_weights: One sentence on what the weights started from.
@@ -224,7 +224,7 @@ def write_run(
     if earlier is not None:
         _check_known(earlier, table["image_id"], outputs.logits[:n])
     predictions = _with_logits(stored_facts(table), outputs.logits[:n], classes)
-    strangers = _with_logits(ood[list(OOD_FACTS)].reset_index(drop=True), outputs.logits[n:], classes)
+    ood_images = _with_logits(ood[list(OOD_FACTS)].reset_index(drop=True), outputs.logits[n:], classes)
 
     calibrate = (table["role"] == "calibrate").to_numpy()
     truth = pd.Index(classes).get_indexer(pd.Index(table["diagnosis"][calibrate])).astype(np.int64)
@@ -244,7 +244,7 @@ def write_run(
     write_tables(
         folder,
         predictions,
-        strangers,
+        ood_images,
         features,
         calibration,
         None if model is None else history,
@@ -315,9 +315,11 @@ def _check_known(earlier: Run, image_ids: pd.Series[str], logits: NDArray[np.flo
 
 def _changes(ood: pd.DataFrame, first: int) -> dict[int, Changed]:
     """What is done to the rows of `ood` that are changed dermoscopy, by place; the first row is at `first`."""
-    near = ood["source"] == NEAR
+    corrupted = ood["source"] == CORRUPTED
     facts = zip(
-        np.flatnonzero(near).tolist(), *(ood.loc[near, c] for c in ("kind", "image_id", "mask_path")), strict=True
+        np.flatnonzero(corrupted).tolist(),
+        *(ood.loc[corrupted, c] for c in ("kind", "image_id", "mask_path")),
+        strict=True,
     )
     return {
         first + i: partial(_corrupted, kind=kind, image_id=image_id, mask=Path(mask) if isinstance(mask, str) else None)

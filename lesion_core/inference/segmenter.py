@@ -184,7 +184,7 @@ def count_changed(
     settings = run.config.settings
     kinds = (UNCHANGED, *KEEP_THE_LESION)
     first = {kind: i * len(rows) for i, kind in enumerate(kinds)}
-    # Ids as `near_pictures` gives them: a picture is changed as it is for the classifiers.
+    # Ids as `corrupted_images` gives them: a picture is changed as it is for the classifiers.
     changes: dict[int, Changed] = {
         first[kind] + i: partial(corrupt, kind=kind, image_id=f"{kind}/{image_id}")
         for kind in KEEP_THE_LESION

@@ -1,4 +1,4 @@
-"""What each score does on a run's test split and strangers, with thresholds from calibrate: one table to compare."""
+"""What each score does on a run's test split and OOD images, with thresholds from calibrate: one table to compare."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from lesion_core.analysis.intervals import Interval, clopper_pearson
 from lesion_core.ood.detection import detection
-from lesion_core.ood.model_outputs import stranger_outputs
+from lesion_core.ood.model_outputs import ood_outputs
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.ood.selective import selective
 from lesion_core.ood.threshold_rules import split_scores
@@ -29,9 +29,9 @@ def scoreboard(
     """The figures of scores, long form, in the order of `keys`.
 
     Measures of dermoscopy alone (kind empty) are aurc, augrc, and coverage and risk at the threshold that keeps
-    `share` of calibrate; of strangers (kind all) those of `detection.MEASURES`; of strangers of each kind, and of
-    all, the share that this threshold rejects. Dermoscopy is resampled by lesion, strangers by picture. The kinds of
-    changed dermoscopy (`Run.near`) have their rejected share too, and are no part of all.
+    `share` of calibrate; of OOD images (kind all) those of `detection.MEASURES`; of OOD images of each kind, and of
+    all, the share that this threshold rejects. Dermoscopy is resampled by lesion, OOD images by picture. The kinds of
+    changed dermoscopy (`Run.corrupted`) have their rejected share too, and are no part of all.
 
     Args:
         run: The run.
@@ -49,13 +49,13 @@ def scoreboard(
         RunError: The run has no test or no calibrate pictures.
         ConfigError: A key is unknown, or a number is out of range.
     """
-    strangers, near = stranger_outputs(run), stranger_outputs(run, run.near)
-    kinds = np.concatenate([run.strangers["kind"].to_numpy(str), run.near["kind"].to_numpy(str)])
+    ood_images, corrupted = ood_outputs(run), ood_outputs(run, run.corrupted)
+    kinds = np.concatenate([run.ood_images["kind"].to_numpy(str), run.corrupted["kind"].to_numpy(str)])
     rows: list[dict[str, object]] = []
     for done, key in enumerate(keys, start=1):
         test = split_scores(run, scorer, key, "test")
         threshold = keep_share_threshold(split_scores(run, scorer, key, "calibrate").scores, share)
-        out = scorer(key, strangers)
+        out = scorer(key, ood_images)
         point = operating_point(test.scores <= threshold, test.correct, out <= threshold, test.lesions)
 
         def add(kind: str, figures: dict[str, Interval], key: str = key) -> None:
@@ -81,7 +81,7 @@ def scoreboard(
             },
         )
         add("all", {**detection(test.scores, out, test.lesions, n, seed), "rejected": point.ood_rejected})
-        both = np.concatenate([out, scorer(key, near)])
+        both = np.concatenate([out, scorer(key, corrupted)])
         for kind in pd.unique(kinds):
             rejected = both[kinds == kind] > threshold
             add(str(kind), {"rejected": clopper_pearson(int(rejected.sum()), len(rejected))})

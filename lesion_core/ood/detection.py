@@ -1,7 +1,7 @@
 """How well a score tells pictures that are no lesion (OOD, the positive class) from dermoscopy, at all thresholds.
 
 Higher scores mean more OOD. The figures are NaN where one side is empty. In intervals dermoscopy is drawn by lesion
-and the strangers picture by picture, each side by itself.
+and the OOD images picture by picture, each side by itself.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def residual(_: FitData) -> Function:
 def layer3_residual(_: FitData) -> Function:
     """The same of the features of layer3, of which a run keeps a quarter as components.
 
-    Paper: as `residual`; that an earlier stage tells strangers better is in Lee et al. 2018 (arXiv:1807.03888).
+    Paper: as `residual`; that an earlier stage tells OOD images apart better is in Lee et al. 2018 (arXiv:1807.03888).
     """
     return lambda outputs: _measured(outputs.layer3)
 

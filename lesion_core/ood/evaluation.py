@@ -15,7 +15,7 @@ from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import LesionError, RunError
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import class_indices
-from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
+from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import Policy, keeps
 from lesion_core.ood.scores import Score, Scorer, ood_score
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal
@@ -34,16 +34,16 @@ class EvaluatedScore:
         dermoscopy: A row an image of the calibrate and the test split: image_id, lesion_id, split, score, shown (the
             score as a person reads it), correct, answer (code), diagnosis, sex, age, site, dataset.
         official: image_id, shown and dataset of the official ISIC 2018 test set, where the run was scored on it.
-        strangers: A row a picture that is no lesion: image_id, kind, source, score, shown.
-        near: A row a changed test picture: image_id (of the test picture), kind, score, shown, diagnosis, correct,
+        ood_images: A row a picture that is no lesion: image_id, kind, source, score, shown.
+        corrupted: A row a changed test picture: image_id (of the test picture), kind, score, shown, diagnosis, correct,
             and correct_before, of the same picture unchanged.
     """
 
     key: str
     dermoscopy: pd.DataFrame
     official: pd.DataFrame
-    strangers: pd.DataFrame
-    near: pd.DataFrame
+    ood_images: pd.DataFrame
+    corrupted: pd.DataFrame
 
     @property
     def measure(self) -> Score:
@@ -65,7 +65,7 @@ class EvaluatedScore:
 
 
 def evaluate_score(run: Run, scorer: Scorer, key: str) -> EvaluatedScore:
-    """A run's calibrate and test split and its strangers under a score.
+    """A run's calibrate and test split and its OOD images under a score.
 
     Raises:
         RunError: The run has no test images.
@@ -97,23 +97,25 @@ def evaluate_score(run: Run, scorer: Scorer, key: str) -> EvaluatedScore:
     official = elsewhere[["image_id", "lesion_id", "dataset"]].assign(
         shown=_shown(measure, scorer(key, outputs_of(run, elsewhere)))
     )
-    strange = scorer(key, stranger_outputs(run))
-    strangers = run.strangers[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
-    changed = stranger_outputs(run, run.near)
+    strange = scorer(key, ood_outputs(run))
+    ood_images = run.ood_images[["image_id", "kind", "source"]].assign(score=strange, shown=_shown(measure, strange))
+    changed = ood_outputs(run, run.corrupted)
     scores = scorer(key, changed)
-    near = _near(run, dermoscopy, changed.predicted).assign(score=scores, shown=_shown(measure, scores))
-    return EvaluatedScore(key, dermoscopy, official.reset_index(drop=True), strangers.reset_index(drop=True), near)
+    corrupted = _of_corrupted(run, dermoscopy, changed.predicted).assign(score=scores, shown=_shown(measure, scores))
+    return EvaluatedScore(
+        key, dermoscopy, official.reset_index(drop=True), ood_images.reset_index(drop=True), corrupted
+    )
 
 
-def _near(run: Run, dermoscopy: pd.DataFrame, answer: NDArray[np.int64]) -> pd.DataFrame:
+def _of_corrupted(run: Run, dermoscopy: pd.DataFrame, answer: NDArray[np.int64]) -> pd.DataFrame:
     """The changed test pictures beside what is known of them unchanged."""
-    of = run.near["image_id"].str.split("/", n=1).str[1]
+    of = run.corrupted["image_id"].str.split("/", n=1).str[1]
     known = dermoscopy[dermoscopy["image_id"].isin(of)].set_index("image_id")
     diagnoses = known["diagnosis"].reindex(of).to_numpy()
     return pd.DataFrame(
         {
             "image_id": of.to_numpy(str),
-            "kind": run.near["kind"].to_numpy(str),
+            "kind": run.corrupted["kind"].to_numpy(str),
             "diagnosis": diagnoses,
             "correct": answer == class_indices(diagnoses, run.classes),
             "correct_before": known["correct"].reindex(of).to_numpy(bool),
@@ -138,17 +140,17 @@ def corrupted_shares(evaluated: EvaluatedScore, threshold: float) -> pd.DataFram
         group (the corruption), n, share, low, high (rejected, exact 95 % interval), and right_before, right_after
         and right_answered (of what is still answered): shares with a right answer, NaN where there is no lesion.
     """
-    beyond = evaluated.rejected(evaluated.near["shown"], threshold)
+    beyond = evaluated.rejected(evaluated.corrupted["shown"], threshold)
     # The mask tells where there is no lesion: of what is made with it, none is left.
     no_lesion = [kind for kind, corruption in CORRUPTIONS.items() if corruption.needs_mask]
-    same = evaluated.near.loc[~evaluated.near["kind"].isin(no_lesion), "image_id"]
+    same = evaluated.corrupted.loc[~evaluated.corrupted["kind"].isin(no_lesion), "image_id"]
     unchanged = evaluated.split("test").set_index("image_id").reindex(same.unique())
     rows = [
         _corrupted(
             "unchanged", evaluated.rejected(unchanged["shown"], threshold), unchanged["correct"], unchanged["correct"]
         )
     ]
-    for kind, part in evaluated.near.groupby("kind", sort=False):
+    for kind, part in evaluated.corrupted.groupby("kind", sort=False):
         right = part["correct"].astype(float).where(~part["kind"].isin(no_lesion))
         rows.append(_corrupted(str(kind).replace("_", " "), beyond[part.index], part["correct_before"], right))
     return pd.DataFrame(rows)
@@ -174,17 +176,17 @@ def _corrupted(
 
 
 def policy_outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, Interval]:
-    """What a policy does on the test split and on the strangers, as shares with 95 % intervals.
+    """What a policy does on the test split and on the OOD images, as shares with 95 % intervals.
 
     Returns:
         answered (of the test images), right (of the answered), melanomas_missed (answered with another diagnosis),
-        melanomas_to_a_person (of the melanomas) and strangers_rejected.
+        melanomas_to_a_person (of the melanomas) and ood_rejected.
     """
     table = run.part("test")
     outputs = outputs_of(run, table)
     own = scorer if policy.temperature == scorer.known.temperature else Scorer.of(run, policy.temperature)
     kept = keeps(policy, own.all(outputs, policy.parts))
-    strange = keeps(policy, own.all(stranger_outputs(run), policy.parts))
+    strange = keeps(policy, own.all(ood_outputs(run), policy.parts))
     truth = run.truth(table)
     correct = outputs.predicted == truth
     melanoma = (table["label"] == "MEL").to_numpy()
@@ -198,7 +200,7 @@ def policy_outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, Interv
         },
         lesions,
     )
-    return {**shares, "strangers_rejected": clopper_pearson(int((~strange).sum()), len(strange))}
+    return {**shares, "ood_rejected": clopper_pearson(int((~strange).sum()), len(strange))}
 
 
 @dataclass(frozen=True)

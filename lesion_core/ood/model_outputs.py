@@ -130,13 +130,13 @@ def outputs_of(run: Run, table: pd.DataFrame, *, reduced: bool = True) -> Output
     return _stored(run, table, "", reduced=reduced)
 
 
-def stranger_outputs(run: Run, table: pd.DataFrame | None = None) -> Outputs:
-    """The outputs of rows of the run's `ood`, by default of its `strangers`.
+def ood_outputs(run: Run, table: pd.DataFrame | None = None) -> Outputs:
+    """The outputs of rows of the run's `ood`, by default of its `ood_images`.
 
     Raises:
         RunError: A file of the run is missing or damaged.
     """
-    table = run.strangers if table is None else table
+    table = run.ood_images if table is None else table
     return _stored(run, table, "ood_")
 
 

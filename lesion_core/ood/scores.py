@@ -259,7 +259,7 @@ SCORES: dict[str, Score] = {
         Score(
             key="confidence_or_vim",
             name="Unsure or unexplained",
-            description="Confidence finds mistakes, the virtual logit finds strangers: the rarer of the two.",
+            description="Confidence finds mistakes, the virtual logit finds OOD images: the rarer of the two.",
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the validation set.",
@@ -270,7 +270,7 @@ SCORES: dict[str, Score] = {
         Score(
             key="confidence_or_mahalanobis",
             name="Unsure or far",
-            description="Confidence finds mistakes, the Mahalanobis distance finds strangers: the rarer of the two.",
+            description="Confidence finds mistakes, the Mahalanobis distance finds OOD images: the rarer of the two.",
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the validation set.",
@@ -284,8 +284,8 @@ SCORES: dict[str, Score] = {
 """The scores by key."""
 
 DEFAULT = "confidence_or_layer3"
-"""What a run's own policy uses: a mistake and a stranger are two things, so a pair; of the residuals that of layer 3,
-for it turns away more strangers where 99 % of the calibrate split is kept. Chosen with those strangers in sight."""
+"""What a run's own policy uses: a mistake and an OOD image are two things, so a pair; of the residuals that of layer 3,
+for it turns away more OOD images where 99 % of the calibrate split is kept. Chosen with those OOD images in sight."""
 
 
 def ood_score(key: str) -> Score:

@@ -4,7 +4,7 @@ A run folder holds, each validated when it is opened:
 
 - ``config.json``: settings, class order, split fingerprint, versions, and the SHA-256 of the other files;
 - ``model.safetensors``: the weights; ``golden.safetensors``: a picture and its logits, a known answer;
-- ``predictions.parquet``: a row an image with its facts and **logits**; ``ood.parquet``: the same for strangers;
+- ``predictions.parquet``: a row an image with its facts and **logits**; ``ood.parquet``: the same for OOD images;
 - ``features.safetensors``: reduced penultimate features, rows aligned with the two tables;
 - ``calibration.json``, ``policy.json`` (what is rejected), ``history.csv``, ``card.md``.
 """
@@ -24,7 +24,7 @@ from pydantic import Field
 from safetensors.numpy import save
 
 from lesion_core.config import RunSettings, Settings
-from lesion_core.data.tables import NEAR, OFFICIAL_TEST, ROLES
+from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import write_parquet
 from lesion_core.labels import class_indices
@@ -112,7 +112,7 @@ class Run(StoredRun[RunConfig]):
 
     @cached_property
     def ood(self) -> pd.DataFrame:
-        """A row an out-of-distribution picture, `strangers` and `near`: `OOD_FACTS` and ``logit_<class>``."""
+        """A row an out-of-distribution picture, `ood_images` and `corrupted`: `OOD_FACTS` and ``logit_<class>``."""
         return self._table("ood.parquet", OOD_FACTS)
 
     @cached_property
@@ -165,14 +165,14 @@ class Run(StoredRun[RunConfig]):
         return table[chosen]
 
     @property
-    def strangers(self) -> pd.DataFrame:
+    def ood_images(self) -> pd.DataFrame:
         """The rows of `ood` that show no dermoscopic lesion."""
-        return self.ood[self.ood["source"] != NEAR]
+        return self.ood[self.ood["source"] != CORRUPTED]
 
     @property
-    def near(self) -> pd.DataFrame:
+    def corrupted(self) -> pd.DataFrame:
         """The rows of `ood` that are changed test pictures; ``image_id`` is ``kind/image``."""
-        return self.ood[self.ood["source"] == NEAR]
+        return self.ood[self.ood["source"] == CORRUPTED]
 
     def _table(self, name: str, facts: tuple[str, ...]) -> pd.DataFrame:
         wanted = [*facts, *(f"logit_{code}" for code in self.classes)]

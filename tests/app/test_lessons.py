@@ -1,4 +1,4 @@
-"""The tables of the studies as the page shows them."""
+"""The tables of the experiments as the page shows them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 
 from app.cache import results as cached_results
-from app.compare.lessons import DRAWN, chart_tables, recall_table, said, study_table
+from app.compare.lessons import DRAWN, chart_tables, experiment_table, recall_table, said
 from lesion_core.config import ModelSettings, RunSettings
 from lesion_core.experiments import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN, Finding, write_experiment
 from lesion_core.labels import ISIC2019
@@ -37,7 +37,7 @@ def made(key: str) -> Finding:
 @pytest.mark.parametrize("key", ["imbalance", "leakage", "files"])
 def test_a_column_a_training_with_intervals_and_n(key: str) -> None:
     names = [variant.name for variant in EXPERIMENTS[key].variants.values()]
-    table = study_table(key, made(key).table)
+    table = experiment_table(key, made(key).table)
     assert table.columns.tolist() == names
     assert table.loc["balanced accuracy, own test split", names[1]] == "0.600 (0.400 to 0.700), n 1,091"
     assert table.loc["accuracy, official ISIC 2018 set", names[0]] == "0.500 (0.400 to 0.700), n 40"
@@ -94,7 +94,7 @@ def test_the_page_shows_what_was_made(
     monkeypatch.setenv("LESION_RUNS", str(runs_root))
     monkeypatch.setenv("LESION_DATA", str(data_root))
     monkeypatch.setattr(cached_results, "EXPERIMENTS", tmp_path)
-    for made_before, description in ((False, "No study was made"), (True, EXPERIMENTS["leakage"].question)):
+    for made_before, description in ((False, "No experiment yet"), (True, EXPERIMENTS["leakage"].question)):
         if made_before:
             write_experiment("leakage", made("leakage"), tmp_path)
         st.cache_data.clear()

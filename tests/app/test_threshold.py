@@ -24,7 +24,7 @@ def bins_of(
     values: Any,
     correct: Any = None,
     melanoma: Any = None,
-    strangers: Any = (),
+    ood_images: Any = (),
     kinds: Any = None,
     reject: Reject = "under",
     **options: Any,
@@ -34,8 +34,8 @@ def bins_of(
         values,
         np.ones(n, bool) if correct is None else correct,
         np.zeros(n, bool) if melanoma is None else melanoma,
-        strangers,
-        ["thing"] * len(strangers) if kinds is None else kinds,
+        ood_images,
+        ["thing"] * len(ood_images) if kinds is None else kinds,
         reject=reject,
         quantity="score",
         **options,
@@ -58,7 +58,7 @@ def pictures(n: int, m: int, seed: int = 0) -> dict[str, Any]:
         "values": rng.beta(5, 2, n),
         "correct": rng.random(n) < 0.8,
         "melanoma": rng.random(n) < 0.1,
-        "strangers": rng.beta(2, 2, m),
+        "ood_images": rng.beta(2, 2, m),
         "kinds": rng.choice([f"kind {k}" for k in range(9)], m),
     }
 
@@ -76,12 +76,12 @@ def test_every_edge_keeps_what_numpy_keeps(reject: Reject) -> None:
     ):
         assert len(counts) == len(bins.edges) + 1
         assert kept(bins, counts).tolist() == kept_literally(bins, v[among])
-    assert list(bins.strangers)[-1] == OTHER_KINDS
-    assert len(bins.strangers) == KINDS
-    told_apart = np.isin(p["kinds"], list(bins.strangers))
-    for kind, counts in bins.strangers.items():
+    assert list(bins.ood_images)[-1] == OTHER_KINDS
+    assert len(bins.ood_images) == KINDS
+    told_apart = np.isin(p["kinds"], list(bins.ood_images))
+    for kind, counts in bins.ood_images.items():
         among = ~told_apart if kind == OTHER_KINDS else p["kinds"] == kind
-        assert kept(bins, counts).tolist() == kept_literally(bins, p["strangers"][among])
+        assert kept(bins, counts).tolist() == kept_literally(bins, p["ood_images"][among])
 
 
 @settings(max_examples=60)
@@ -92,11 +92,11 @@ def test_every_edge_keeps_what_numpy_keeps(reject: Reject) -> None:
     st.sampled_from(SIDES),
 )
 def test_whatever_the_values_edges_rise_and_nobody_is_lost(values: Floats, marks: list[float], reject: Reject) -> None:
-    bins = bins_of(values, strangers=values * 3, reject=reject, marks=[Mark(value, "mark") for value in marks])
+    bins = bins_of(values, ood_images=values * 3, reject=reject, marks=[Mark(value, "mark") for value in marks])
     assert (np.diff(bins.edges) > 0).all()
     assert set(marks) <= set(bins.edges.tolist())
     assert kept(bins, bins.right).tolist() == kept_literally(bins, values)
-    assert kept(bins, bins.strangers["thing"]).tolist() == kept_literally(bins, values * 3)
+    assert kept(bins, bins.ood_images["thing"]).tolist() == kept_literally(bins, values * 3)
     assert (bins.bars[0], bins.bars[-1]) == (0, len(bins.edges) - 1)
     assert len(bins.edges) <= 25 * BARS + 1 + len(marks)
 
@@ -127,11 +127,11 @@ def test_bars_are_some_dozens_and_cover_the_values(low: float, high: float) -> N
     assert 400 <= len(bins.edges) <= 1251
 
 
-def test_strangers_far_out_leave_dermoscopy_its_room() -> None:
+def test_ood_images_far_out_leave_dermoscopy_its_room() -> None:
     values = np.random.default_rng(0).normal(100, 10, 5000)
-    bins = bins_of(values, strangers=np.full(10, 1e6), reject="over")
+    bins = bins_of(values, ood_images=np.full(10, 1e6), reject="over")
     assert bins.edges[-1] < 200
-    assert bins.strangers["thing"][-1] == 10
+    assert bins.ood_images["thing"][-1] == 10
     assert kept(bins, bins.right)[-1] >= 4990
 
 
@@ -145,9 +145,9 @@ def test_one_value_has_an_axis_too() -> None:
 
 def test_nobody_in_a_group_is_no_problem() -> None:
     bins = bins_of([0.5, 0.7], correct=np.zeros(2, bool))
-    assert bins.strangers == {}
+    assert bins.ood_images == {}
     assert bins.right.sum() == bins.melanoma_right.sum() == bins.melanoma_wrong.sum() == 0
-    assert bins.payload()["strangers"] == []
+    assert bins.payload()["ood_images"] == []
 
 
 def test_a_threshold_goes_to_the_nearest_edge() -> None:
@@ -160,14 +160,14 @@ def test_a_threshold_goes_to_the_nearest_edge() -> None:
     ("change", "message"),
     [
         ({"values": [0.5, float("nan"), float("inf")]}, "2 of 3 values of dermoscopy are NaN or infinite"),
-        ({"strangers": [float("-inf")]}, "1 of 1 values of non-lesion images are NaN or infinite"),
+        ({"ood_images": [float("-inf")]}, "1 of 1 values of non-lesion images are NaN or infinite"),
         ({"values": []}, "There is no dermoscopy"),
         ({"values": [[0.5]]}, "are not a list"),
         ({"correct": [True]}, "Correctness of shape"),
         ({"correct": [1, 0, 1]}, "Correctness of shape"),
         ({"melanoma": np.zeros(4, bool)}, "Melanoma of shape"),
-        ({"strangers": [0.1, 0.2], "kinds": ["one"]}, "1 kinds do not fit 2"),
-        ({"strangers": [0.1], "kinds": [None]}, "0 kinds do not fit 1"),
+        ({"ood_images": [0.1, 0.2], "kinds": ["one"]}, "1 kinds do not fit 2"),
+        ({"ood_images": [0.1], "kinds": [None]}, "0 kinds do not fit 1"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(change: dict[str, Any], message: str) -> None:

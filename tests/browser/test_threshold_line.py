@@ -18,11 +18,11 @@ PICTURES = """
 from types import SimpleNamespace
 import numpy as np
 
-def pictures(n, reject="under", strangers=True, melanomas=True):
+def pictures(n, reject="under", ood_images=True, melanomas=True):
     rng = np.random.default_rng(7)
     correct = rng.random(n) < 0.83
     melanoma = (rng.random(n) < 0.12) & melanomas
-    m = n // 5 * strangers
+    m = n // 5 * ood_images
     kinds = rng.choice(["natural", "vehicles, animals, people", "clinical photographs", "X-ray", "blood smears",
                         "noise", "charts"], m, p=[.3, .25, .15, .12, .1, .05, .03])
     if reject == "under":
@@ -31,7 +31,7 @@ def pictures(n, reject="under", strangers=True, melanomas=True):
     else:
         values = rng.gamma(np.where(correct, 9, 11), 12, n)
         odd = rng.gamma(np.where(kinds == "clinical photographs", 14, 45), 14, m)
-    return SimpleNamespace(values=values, correct=correct, melanoma=melanoma, strangers=odd, kinds=kinds)
+    return SimpleNamespace(values=values, correct=correct, melanoma=melanoma, ood_images=odd, kinds=kinds)
 """
 APP = (
     PICTURES
@@ -44,14 +44,14 @@ query = st.query_params
 n, reject = int(query.get("n", 4_750)), query.get("reject", "under")
 
 @st.cache_data
-def bins(n, reject, strangers, melanomas):
-    p = pictures(n, reject, strangers, melanomas)
+def bins(n, reject, ood_images, melanomas):
+    p = pictures(n, reject, ood_images, melanomas)
     kept = float(np.quantile(p.values, 0.05 if reject == "under" else 0.95))
     marks = [Mark(kept, "keeps 95 % of calibrate")]
     marks += [Mark(0.8, "0.8, as published")] if reject == "under" else []
     cheapest = float(np.quantile(p.values, 0.2 if reject == "under" else 0.8))
     marks.append(Mark(cheapest, "cheapest, a miss is 20 referrals"))
-    return threshold_bins(p.values, p.correct, p.melanoma, p.strangers, p.kinds, reject=reject,
+    return threshold_bins(p.values, p.correct, p.melanoma, p.ood_images, p.kinds, reject=reject,
                           quantity="The model's confidence" if reject == "under" else "Mahalanobis distance",
                           marks=marks, span=(0, 1) if reject == "under" else None)
 
@@ -65,7 +65,7 @@ def take(value):
 
 st.sidebar.markdown(f"runs of the page: {count('runs')}")
 st.title("What does a threshold cost, and whom?")
-shown = bins(n, reject, "strangers" not in query.get("no", ""), "melanomas" not in query.get("no", ""))
+shown = bins(n, reject, "ood_images" not in query.get("no", ""), "melanomas" not in query.get("no", ""))
 
 @st.fragment
 def body():
@@ -149,7 +149,7 @@ def numbers(page: Page) -> dict[str, list[int]]:
 
 def counted(p: SimpleNamespace, at: float, reject: str = "under") -> dict[str, list[int]]:
     """The same counts, from the pictures."""
-    kept, through = (p.values >= at, p.strangers >= at) if reject == "under" else (p.values <= at, p.strangers <= at)
+    kept, through = (p.values >= at, p.ood_images >= at) if reject == "under" else (p.values <= at, p.ood_images <= at)
     mel = p.melanoma
     return {
         "kept": [int(kept.sum()), len(kept)],
@@ -197,7 +197,7 @@ def test_kinds_and_points_move_with_the_line(page: Page, server: str, pictures: 
     before = [points.nth(i).get_attribute("cx") for i in range(2)]
     drag(page, -100)
     at = threshold(page)
-    of_kind = pictures.strangers[pictures.kinds == "natural"]
+    of_kind = pictures.ood_images[pictures.kinds == "natural"]
     assert shares.first.inner_text() == f"{100 * (of_kind >= at).mean():.1f} %"
     assert all(points.nth(i).get_attribute("cx") != before[i] for i in range(2))
     page.mouse.up()
@@ -299,7 +299,7 @@ def test_a_mark_takes_the_line_exactly(page: Page, server: str, pictures: Simple
 
 
 def test_nobody_to_count_has_its_own_words(page: Page, server: str) -> None:
-    visit(page, server, "no=strangers,melanomas")
+    visit(page, server, "no=ood_images,melanomas")
     expect(page.locator(".threshold .empty")).to_have_text("No non-lesion images in this run.")
     expect(page.get_by_text("no non-lesion images in this run", exact=True)).to_be_visible()
     expect(page.get_by_text("No melanomas in this run")).to_be_visible()

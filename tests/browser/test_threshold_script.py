@@ -35,7 +35,7 @@ def seen(reject: Literal["under", "over"], seed: int) -> tuple[dict[str, Any], T
         "dermoscopy": rng.integers(0, 60, 900) / 60,
         "correct": rng.random(900) < 0.8,
         "melanoma": rng.random(900) < 0.1,
-        "strangers": rng.integers(0, 60, 300) / 60,
+        "ood_images": rng.integers(0, 60, 300) / 60,
         "kinds": rng.choice(["natural", "X-ray", "chart"], 300),
     }
     arrays = list(images.values())
@@ -51,7 +51,7 @@ def test_every_share_of_the_script_is_numpys(script: Page, reject: Literal["unde
         """(bins) => {
           const line = Object.create(inside.ThresholdLine.prototype);
           line.bins = bins;
-          const kinds = bins.strangers.map((kind) => kind.counts);
+          const kinds = bins.ood_images.map((kind) => kind.counts);
           const all = [bins.right, bins.wrong, bins.melanomaRight, bins.melanomaWrong, ...kinds].map(inside.series);
           return bins.edges.map((_, i) => all.map((s) => line.kept(s, i)));
         }""",
@@ -59,7 +59,7 @@ def test_every_share_of_the_script_is_numpys(script: Page, reject: Literal["unde
     )
     v, right, mel = images["dermoscopy"], images["correct"], images["melanoma"]
     groups = [v[right], v[~right], v[right & mel], v[~right & mel]]
-    groups += [images["strangers"][images["kinds"] == kind] for kind in bins.strangers]
+    groups += [images["ood_images"][images["kinds"] == kind] for kind in bins.ood_images]
     wanted = [[int((g >= e).sum() if reject == "under" else (g <= e).sum()) for g in groups] for e in bins.edges]
     assert counted == wanted
 

@@ -53,7 +53,7 @@ def test_trainings_tell_what_was_left_out_before_they_begin(
 
     monkeypatch.setattr(work, stop)
     if command[0] == "study":
-        where = ["--settings", small_run.folder / "config.json", "--out", tmp_path / "studies"]
+        where = ["--settings", small_run.folder / "config.json", "--out", tmp_path / "experiments"]
     else:
         where = ["--runs", tmp_path / "runs"]
     code, out, err = call(*command, "--data", with_more, "--work", tmp_path / "work", *where)

@@ -11,10 +11,10 @@ import pytest
 
 from lesion_core.config import SplitSettings
 from lesion_core.data.collection import collect
-from lesion_core.data.corruptions import near_pictures
+from lesion_core.data.corruptions import corrupted_images
 from lesion_core.data.masks import read_mask
 from lesion_core.data.synthetic.lesions import make_lesion
-from lesion_core.data.tables import NEAR
+from lesion_core.data.tables import CORRUPTED
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.corruptions import CORRUPTIONS, SMALLEST_SKIN, bare_square, corrupt
 from lesion_core.imaging.decode import decode
@@ -83,29 +83,29 @@ def test_the_mask_of_another_image_is_refused(kind: str) -> None:
 
 
 def test_near_pictures_are_of_test_alone_and_one_a_lesion(data_root: Path) -> None:
-    collection = collect(data_root, SplitSettings(), near=5)
-    table, near = collection.table, collection.ood[collection.ood["source"] == NEAR]
-    assert set(near["kind"]) == set(CORRUPTIONS)
-    sizes, there = near.groupby("kind").size(), table.loc[table["role"] == "test", "group"].nunique()
+    collection = collect(data_root, SplitSettings(), corrupted_per_kind=5)
+    table, corrupted = collection.table, collection.ood[collection.ood["source"] == CORRUPTED]
+    assert set(corrupted["kind"]) == set(CORRUPTIONS)
+    sizes, there = corrupted.groupby("kind").size(), table.loc[table["role"] == "test", "group"].nunique()
     assert (sizes.drop("bare_skin") == min(5, there)).all() and 1 <= sizes["bare_skin"] <= 5
-    known = table.set_index("image_id").loc[near["image_id"].str.split("/").str[1]]
-    assert set(known["role"]) == {"test"} and (known["path"].to_numpy() == near["path"].to_numpy()).all()
+    known = table.set_index("image_id").loc[corrupted["image_id"].str.split("/").str[1]]
+    assert set(known["role"]) == {"test"} and (known["path"].to_numpy() == corrupted["path"].to_numpy()).all()
     assert (
         not pd.Series(known["group"].to_numpy())
-        .groupby(near["kind"].to_numpy())
+        .groupby(corrupted["kind"].to_numpy())
         .apply(lambda groups: groups.duplicated().any())
         .any()
     )
-    for row in near[near["kind"] == "bare_skin"].itertuples():
+    for row in corrupted[corrupted["kind"] == "bare_skin"].itertuples():
         image = decode(Path(row.path))
         side = corrupt(image, "bare_skin", "x", read_mask(Path(row.mask_path), image.shape[:2])).shape[0]
         assert side >= SMALLEST_SKIN * min(image.shape[:2])
-    pd.testing.assert_frame_equal(near_pictures(table, 5), near.reset_index(drop=True), check_dtype=False)
+    pd.testing.assert_frame_equal(corrupted_images(table, 5), corrupted.reset_index(drop=True), check_dtype=False)
 
 
 def test_without_masks_there_is_no_bare_skin(data_root: Path) -> None:
     table = collect(data_root, SplitSettings()).table.assign(mask_path=None)
-    assert set(near_pictures(table, 3)["kind"]) == set(CORRUPTIONS) - {"bare_skin"}
+    assert set(corrupted_images(table, 3)["kind"]) == set(CORRUPTIONS) - {"bare_skin"}
 
 
 def test_a_change_has_words() -> None:

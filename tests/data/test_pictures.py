@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from lesion_core.data.catalog import discover, read
-from lesion_core.data.collection import _strangers
+from lesion_core.data.collection import _ood_images
 from lesion_core.data.pictures import is_picture, ood_pictures, picture_files
-from lesion_core.data.samples import folder_strangers
+from lesion_core.data.samples import folder_ood_samples
 from lesion_core.errors import ConfigError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.formats import ENDINGS, IMAGE_ENDINGS, SIGNATURES, UPLOAD_TYPES
@@ -98,8 +98,8 @@ def test_images_that_show_no_lesion(mixed: Path, tmp_path: Path) -> None:
     write(tmp_path / "ood" / "directly.png", "PNG")
     for names in (
         [path.name for path in ood_pictures(tmp_path)],
-        [sample.path.name for sample in folder_strangers(tmp_path) if sample.path],
-        [Path(path).name for path in _strangers(tmp_path, None)["path"]],
+        [sample.path.name for sample in folder_ood_samples(tmp_path) if sample.path],
+        [Path(path).name for path in _ood_images(tmp_path, None)["path"]],
     ):
         assert sorted(names) == sorted(PICTURES)
     assert ood_pictures(mixed) == []

@@ -12,7 +12,7 @@ import pytest
 
 from lesion_core.config import Preprocessing, SplitSettings
 from lesion_core.data.collection import collect
-from lesion_core.data.samples import Sample, load, real_samples, stranger_samples, synthetic_samples
+from lesion_core.data.samples import Sample, load, ood_samples, real_samples, synthetic_samples
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import DataError, ImageError
 from lesion_core.imaging.decode import decode
@@ -51,18 +51,18 @@ def test_a_large_picture_is_kept_as_every_pipeline_sees_it(tmp_path: Path) -> No
     np.testing.assert_array_equal(pipeline.apply(picture.image), pipeline.apply(decode(tmp_path / "large.png")))
 
 
-def test_strangers_are_those_of_the_manifest(tmp_path: Path) -> None:
-    assert stranger_samples(tmp_path) == []
+def test_ood_samples_are_those_of_the_manifest(tmp_path: Path) -> None:
+    assert ood_samples(tmp_path) == []
     (tmp_path / "noise").mkdir()
     cv2.imwrite(str(tmp_path / "noise" / "white_noise.png"), np.full((30, 40, 3), 200, np.uint8))
     (tmp_path / "manifest.csv").write_text("path,kind\nnoise/white_noise.png,noise\n")
-    (found,) = stranger_samples(tmp_path)
+    (found,) = ood_samples(tmp_path)
     assert (found.id, found.title) == ("stranger-white_noise", "Not a lesion: white noise")
     picture = load(found)
     assert picture.image.shape == (30, 40, 3) and picture.truth is None and picture.mask is None
     (tmp_path / "manifest.csv").write_text("file\nx.png\n")
     with pytest.raises(DataError, match=r"manifest\.csv has no column path"):
-        stranger_samples(tmp_path)
+        ood_samples(tmp_path)
 
 
 def test_real_samples_are_rows_with_a_picture(data_root: Path) -> None:
@@ -95,9 +95,9 @@ def test_a_folder_becomes_a_collection(data_root: Path) -> None:
     assert collect(data_root, SplitSettings(seed=1)).manifest.fingerprint != found.manifest.fingerprint
 
 
-def test_shipped_strangers_are_added(data_root: Path, tmp_path: Path) -> None:
+def test_shipped_ood_images_are_added(data_root: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,kind\ntext/a.jpg,text\n")
-    ood = collect(data_root, SplitSettings(), strangers=tmp_path).ood
+    ood = collect(data_root, SplitSettings(), ood_images=tmp_path).ood
     assert ood.iloc[-1].tolist() == ["text/a", "text", "ood_samples", str(tmp_path / "text" / "a.jpg"), None]
     assert len(ood) == 3
 

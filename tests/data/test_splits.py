@@ -16,7 +16,7 @@ from PIL import Image, ImageEnhance
 
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import training_table
-from lesion_core.data.duplicates import NEAR, group_ids, near_pairs, perceptual_hash
+from lesion_core.data.duplicates import NEAR_DUPLICATE, group_ids, near_pairs, perceptual_hash
 from lesion_core.data.splits import Manifest, assign_roles, split
 from lesion_core.data.tables import ROLES
 from lesion_core.errors import DataError, ImageError
@@ -174,19 +174,19 @@ def test_near_pairs_are_those_of_a_literal_search() -> None:
     bits = rng.integers(0, 2, (40, 256)).astype(bool)
     for copy in range(20, 40):  # at distances on both sides of the limit
         bits[copy] = bits[copy - 20]
-        bits[copy, rng.choice(256, size=NEAR - 10 + copy - 20, replace=False)] ^= True
+        bits[copy, rng.choice(256, size=NEAR_DUPLICATE - 10 + copy - 20, replace=False)] ^= True
     rows = np.array([0, 3, 7, 25, 39])
     literal = {
         (i, j)
         for i in rows.tolist()
         for j in range(40)
-        if i != j and sum(a != b for a, b in zip(bits[i], bits[j], strict=True)) <= NEAR
+        if i != j and sum(a != b for a, b in zip(bits[i], bits[j], strict=True)) <= NEAR_DUPLICATE
     }
-    found = near_pairs(np.packbits(bits, axis=1), rows, NEAR)
+    found = near_pairs(np.packbits(bits, axis=1), rows, NEAR_DUPLICATE)
     assert {(int(i), int(j)) for i, j in found} == literal and 0 < len(literal) < len(rows)
 
 
-def test_the_hash_finds_copies_and_no_strangers(tmp_path: Path) -> None:
+def test_the_hash_finds_copies_only(tmp_path: Path) -> None:
     def distance(a: Image.Image, b: Image.Image) -> int:
         hashes = []
         for name, image in (("a.png", a), ("b.jpg", b)):
@@ -195,9 +195,9 @@ def test_the_hash_finds_copies_and_no_strangers(tmp_path: Path) -> None:
         return int(np.bitwise_count(hashes[0] ^ hashes[1]).sum())
 
     original = picture(0)
-    assert distance(original, original.resize((100, 100))) <= NEAR
-    assert distance(original, ImageEnhance.Brightness(original).enhance(0.8)) <= NEAR
-    assert all(distance(original, picture(seed)) > 2 * NEAR for seed in range(1, 20))
+    assert distance(original, original.resize((100, 100))) <= NEAR_DUPLICATE
+    assert distance(original, ImageEnhance.Brightness(original).enhance(0.8)) <= NEAR_DUPLICATE
+    assert all(distance(original, picture(seed)) > 2 * NEAR_DUPLICATE for seed in range(1, 20))
 
 
 def pictured(folder: Path, rows: list[tuple[str, str | None, int | None]]) -> pd.DataFrame:
@@ -230,7 +230,7 @@ def test_groups_join_lesion_ids_and_near_duplicates(tmp_path: Path) -> None:
             ("e", None, 3),
             ("f", None, 3),  # two copies without an id are one group
             ("g", None, 4),
-            ("h", "L2", 5),  # strangers stay apart
+            ("h", "L2", 5),  # unrelated images stay apart
             ("i", None, None),
             ("j", None, None),  # without a picture nothing can be said
             ("k", "L2", None),

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lesion_core.data.masks import read_mask
-from lesion_core.data.tables import NEAR
+from lesion_core.data.tables import CORRUPTED
 from lesion_core.errors import RunError
 from lesion_core.imaging.corruptions import corrupt
 from lesion_core.imaging.decode import decode
@@ -38,14 +38,14 @@ def test_a_frozen_logit_is_what_the_engine_says(small_run: Run, trained: Any, en
         np.testing.assert_allclose(found, small_run.logits(small_run.predictions.iloc[[i]])[0], atol=1e-3)
 
 
-def test_strangers_are_scored_the_same_way(small_run: Run, trained: Any, engine: Engine) -> None:
-    assert small_run.strangers[["image_id", "kind"]].to_numpy().tolist() == [
+def test_ood_images_are_scored_the_same_way(small_run: Run, trained: Any, engine: Engine) -> None:
+    assert small_run.ood_images[["image_id", "kind"]].to_numpy().tolist() == [
         ["noise/noise_1", "noise"],
         ["stripes/stripes_1", "stripes"],
     ]
     for i, row in enumerate(trained.collection.ood.itertuples()):
         image = decode(Path(row.path))
-        if row.source == NEAR:
+        if row.source == CORRUPTED:
             mask = read_mask(Path(row.mask_path), image.shape[:2]) if row.kind == "bare_skin" else None
             image = corrupt(image, row.kind, row.image_id, mask)
         np.testing.assert_allclose(engine.predict(image).logits, small_run.logits(small_run.ood)[i], atol=1e-3)

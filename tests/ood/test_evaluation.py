@@ -9,7 +9,7 @@ import pytest
 from lesion_core.analysis import metrics, predictions
 from lesion_core.ood import model_outputs
 from lesion_core.ood.evaluation import EvaluatedScore, corrupted_shares, evaluate_score, try_rules
-from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
+from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import keeps
 from lesion_core.ood.scores import DEFAULT, Scorer
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal
@@ -18,12 +18,12 @@ from lesion_core.runs.classifier import Run
 
 def test_a_corrupted_image_is_followed_from_before_to_after(small_run: Run) -> None:
     judged = evaluate_score(small_run, Scorer.of(small_run), "confidence")
-    at = float(judged.near["shown"].median())
+    at = float(judged.corrupted["shown"].median())
     found = corrupted_shares(judged, at).set_index("group")
     test = small_run.predictions.set_index("image_id")
     logits = [f"logit_{code}" for code in small_run.classes]
     for kind in ("hair", "white_balance"):
-        rows = small_run.near[small_run.near["kind"] == kind]
+        rows = small_run.corrupted[small_run.corrupted["kind"] == kind]
         right, before, kept = [], [], []
         for row in rows.itertuples():
             z = np.array([getattr(row, name) for name in logits])
@@ -37,10 +37,13 @@ def test_a_corrupted_image_is_followed_from_before_to_after(small_run: Run) -> N
         expected = np.mean(np.array(right)[kept]) if any(kept) else np.nan
         np.testing.assert_equal(told["right_answered"], expected)
     assert np.isnan(found.loc["bare skin", "right_after"]) and found.index[0] == "unchanged"
-    assert found.loc["unchanged", "n"] == judged.near.loc[judged.near["kind"] != "bare_skin", "image_id"].nunique()
+    assert (
+        found.loc["unchanged", "n"]
+        == judged.corrupted.loc[judged.corrupted["kind"] != "bare_skin", "image_id"].nunique()
+    )
 
 
-def test_a_policy_is_counted_on_test_and_on_strangers(small_run: Run) -> None:
+def test_a_policy_is_counted_on_test_and_on_ood_images(small_run: Run) -> None:
     scorer = Scorer.of(small_run)
     tried = {rule.name: rule for rule in try_rules(small_run, scorer, DEFAULT, TuningGoal(error=0.5, confidence=0.5))}
     assert list(tried) == [rule.name for rule in THRESHOLD_RULES.values() if not rule.by_hand]
@@ -52,14 +55,14 @@ def test_a_policy_is_counted_on_test_and_on_strangers(small_run: Run) -> None:
             assert not found.outcome and found.description
             continue
         kept = keeps(found.policy, scorer.all(outputs_of(small_run, test), found.policy.parts))
-        strange = keeps(found.policy, scorer.all(stranger_outputs(small_run), found.policy.parts))
+        strange = keeps(found.policy, scorer.all(ood_outputs(small_run), found.policy.parts))
         melanoma = truth == "MEL"
         expected = {
             "answered": kept.mean(),
             "right": (answer == truth)[kept].mean() if kept.any() else np.nan,
             "melanomas_missed": (kept & (answer != truth))[melanoma].mean(),
             "melanomas_to_a_person": (~kept)[melanoma].mean(),
-            "strangers_rejected": (~strange).mean(),
+            "ood_rejected": (~strange).mean(),
         }
         assert {key: share.value for key, share in found.outcome.items()} == pytest.approx(expected, nan_ok=True)
     assert sum(found.policy is not None for found in tried.values()) >= 3
@@ -86,7 +89,7 @@ def test_corrupted_shares_by_hand() -> None:
     test = pd.DataFrame(
         {"image_id": list("abcd"), "split": "test", "shown": [0.9, 0.9, 0.9, 0.1], "correct": [True, True, False, True]}
     )
-    near = pd.DataFrame(
+    corrupted = pd.DataFrame(
         {
             "image_id": list("abcd"),
             "kind": "hair",
@@ -96,7 +99,7 @@ def test_corrupted_shares_by_hand() -> None:
         }
     )
     none = test.head(0)
-    evaluated = EvaluatedScore("confidence", test, none, none, near)
+    evaluated = EvaluatedScore("confidence", test, none, none, corrupted)
     found = corrupted_shares(evaluated, 0.5).set_index("group")
     assert found.loc["hair", ["share", "right_before", "right_after", "right_answered"]].tolist() == [
         0.5,

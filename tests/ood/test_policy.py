@@ -11,7 +11,7 @@ import pytest
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.ood.benchmark import scoreboard
-from lesion_core.ood.model_outputs import Outputs, outputs_of, stranger_outputs
+from lesion_core.ood.model_outputs import Outputs, ood_outputs, outputs_of
 from lesion_core.ood.policy import Limit, Policy, PolicyFile, decide, keeps, read_policy, write_policy
 from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES, SplitScores, TuningGoal, split_scores
@@ -292,16 +292,16 @@ def test_other_files_are_refused(run_copy: Path, tmp_path: Path) -> None:
 
 def test_the_scoreboard(small_run: Run, scorer: Scorer) -> None:
     board = scoreboard(small_run, scorer, ["energy", DEFAULT], n=100).set_index(["score", "kind", "measure"])
-    strangers = stranger_outputs(small_run)
+    ood_images = ood_outputs(small_run)
     for key in ("energy", DEFAULT):
         made = tune(small_run, key, scorer=scorer)
         test = outputs_of(small_run, small_run.part("test"))
         assert board.loc[(key, "", "coverage"), "value"] == keeps(made, scorer.all(test, made.parts)).mean()
-        rejected = ~keeps(made, scorer.all(strangers, made.parts))
+        rejected = ~keeps(made, scorer.all(ood_images, made.parts))
         assert board.loc[(key, "all", "rejected"), "value"] == rejected.mean()
         assert set(board.loc[key].index.get_level_values("kind")) == {"", "all", "noise", "stripes", *CORRUPTIONS}
-        near = ~keeps(made, scorer.all(stranger_outputs(small_run, small_run.near), made.parts))
-        hair = near[(small_run.near["kind"] == "hair").to_numpy()]
+        near = ~keeps(made, scorer.all(ood_outputs(small_run, small_run.corrupted), made.parts))
+        hair = near[(small_run.corrupted["kind"] == "hair").to_numpy()]
         assert board.loc[(key, "hair", "rejected"), "value"] == hair.mean()
         assert board.loc[(key, "noise", "rejected"), "value"] == float(rejected[0])
 

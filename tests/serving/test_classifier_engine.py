@@ -19,7 +19,7 @@ from lesion_core.explain.layers import LAYERS
 from lesion_core.explain.sanity import STAGES
 from lesion_core.imaging.decode import decode
 from lesion_core.models.backends import BACKENDS
-from lesion_core.ood.model_outputs import outputs_of, stranger_outputs
+from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import keeps, read_policy
 from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import SCORES, Scorer
@@ -64,9 +64,9 @@ def test_a_picture_scores_live_as_it_is_stored(engine: Engine, small_run: Run, t
         np.testing.assert_allclose(live.outputs.layer3, stored.layer3, atol=0.01)
         for key in SCORES:
             np.testing.assert_allclose(scorer(key, live.outputs), scorer(key, stored), rtol=0.02, atol=0.02)
-    for i, path in enumerate(trained.collection.ood["path"][: len(small_run.strangers)]):
+    for i, path in enumerate(trained.collection.ood["path"][: len(small_run.ood_images)]):
         live = engine.predict(decode(Path(path)))
-        frozen = scorer.all(stranger_outputs(small_run), policy.parts)
+        frozen = scorer.all(ood_outputs(small_run), policy.parts)
         assert judge.decide(live.outputs)[0].rejected == bool(~keeps(policy, frozen)[i])
 
 

@@ -228,7 +228,7 @@ def _skin(rng: Rng, shape: Shape) -> Pixels:
     return make_skin(int(rng.integers(2**31)), shape)
 
 
-STRANGERS: dict[str, Callable[[Rng, Shape], Pixels]] = {
+OOD_KINDS: dict[str, Callable[[Rng, Shape], Pixels]] = {
     "noise": _noise,
     "gradient": _gradient,
     "checkerboard": _checkerboard,
@@ -243,11 +243,11 @@ STRANGERS: dict[str, Callable[[Rng, Shape], Pixels]] = {
 """Kinds of pictures that are no lesion: each draws one from a random stream and (H, W)."""
 
 
-def make_stranger(kind: str, seed: int, size: int | tuple[int, int] = 256) -> Pixels:
+def make_ood_image(kind: str, seed: int, size: int | tuple[int, int] = 256) -> Pixels:
     """A picture that is no lesion; the same arguments give the same pixels.
 
     Args:
-        kind: Key of `STRANGERS`.
+        kind: Key of `OOD_KINDS`.
         seed: Not negative.
         size: Pixels a side, or (height, width), 32 to 2048.
 
@@ -257,11 +257,11 @@ def make_stranger(kind: str, seed: int, size: int | tuple[int, int] = 256) -> Pi
     Raises:
         ConfigError: The kind is unknown, or seed or size is out of range.
     """
-    if kind not in STRANGERS:
-        raise ConfigError(f"'{kind}' is no known kind of picture.", f"Known are {', '.join(STRANGERS)}.")
+    if kind not in OOD_KINDS:
+        raise ConfigError(f"'{kind}' is no known kind of picture.", f"Known are {', '.join(OOD_KINDS)}.")
     if seed < 0:
         raise ConfigError(f"The seed {seed} is negative.", "Give a whole number from 0.")
-    return STRANGERS[kind](np.random.default_rng([seed, *kind.encode()]), picture_shape(size))
+    return OOD_KINDS[kind](np.random.default_rng([seed, *kind.encode()]), picture_shape(size))
 
 
 def write_ood_samples(root: Path, per_kind: int = 4, seed: int = 0) -> Path:
@@ -281,10 +281,10 @@ def write_ood_samples(root: Path, per_kind: int = 4, seed: int = 0) -> Path:
     if root.is_file():
         raise DataError(f"{root} is a file, not a folder.", "Choose a folder.")
     rows = []
-    for kind in STRANGERS:
+    for kind in OOD_KINDS:
         (root / kind).mkdir(parents=True, exist_ok=True)
         for n in range(per_kind):
-            bgr = np.ascontiguousarray(make_stranger(kind, seed + n)[..., ::-1])
+            bgr = np.ascontiguousarray(make_ood_image(kind, seed + n)[..., ::-1])
             data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
             name = f"{kind}/{kind}_{n}.jpg"
             (root / name).write_bytes(data)
@@ -300,7 +300,7 @@ def write_ood_samples(root: Path, per_kind: int = 4, seed: int = 0) -> Path:
     manifest, header = root / "manifest.csv", ["path", "kind", "source", "licence", "sha256"]
     if manifest.is_file():
         others = read_csv(manifest, header)
-        rows += others[~others["kind"].isin(list(STRANGERS))][header].to_numpy().tolist()
+        rows += others[~others["kind"].isin(list(OOD_KINDS))][header].to_numpy().tolist()
     with manifest.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
     return manifest
