@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -256,7 +255,7 @@ def draw_images(name: str, data: EvaluationData, cell: tuple[str, str], role: st
     if root:
         here = cached_images.all_real_samples(root)
         shown["open"] = [
-            f"analyse?{urlencode({state.RUN: name, state.IMAGE: image})}" if image in here else None
+            state.link("analyse", **{state.RUN: name, state.IMAGE: image}) if image in here else None
             for image in table["image"]
         ]
     st.dataframe(
