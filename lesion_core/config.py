@@ -7,6 +7,7 @@ people wrote, and a setting that is silently ignored is a wrong result.
 from __future__ import annotations
 
 import hashlib
+from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -21,6 +22,39 @@ test (shown, never chosen on)."""
 
 Deviation = Annotated[float, Field(gt=0)]
 Side = Annotated[int, Field(ge=16, le=1024)]
+
+
+MOST = {
+    "resamples": 100_000,
+    "bins": 10_000,
+    "steps": 1000,
+    "epochs": 1000,
+    "images at a time": 4096,
+    "worker processes": 64,
+    "images": 1_000_000,
+    "lesions of each diagnosis": 10_000,
+    "images of each kind": 10_000,
+    "images of a gallery": 10_000,
+    "devices": 1024,
+    "nodes": 10_000,
+}
+"""The largest number that makes sense, of whatever decides how much work is done."""
+
+
+def check_amount(value: int, what: str, least: int = 1) -> int:
+    """A number that decides how much work is done, refused where it is out of range.
+
+    Args:
+        value: The number.
+        what: Key of `MOST`: what it counts.
+        least: The smallest that makes sense.
+
+    Raises:
+        ConfigError: It is no whole number from `least` to the largest that makes sense.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= MOST[what]:
+        raise ConfigError(f"{value} {what} are out of range.", f"Ask for at least {least} and at most {MOST[what]:,}.")
+    return int(value)
 
 
 def first_problem(error: ValidationError) -> str:
@@ -189,10 +223,12 @@ class SplitSettings(Settings):
 class Schedule(Settings):
     """How long and how fast a network learns: what classifiers and segmenters share."""
 
-    epochs: int = Field(default=12, ge=1, le=1000)
-    batch_size: int = Field(default=32, ge=1, le=4096)
+    epochs: int = Field(default=12, ge=1, le=MOST["epochs"])
+    batch_size: int = Field(default=32, ge=1, le=MOST["images at a time"])
     sizes: tuple[Side, ...] = Field(
-        default=(), description="input size by equal parts of the training, small first; empty: the size of the run"
+        default=(),
+        max_length=100,
+        description="input size by equal parts of the training, small first; empty: the size of the run",
     )
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
@@ -208,7 +244,7 @@ class Schedule(Settings):
     ema_decay: float = Field(default=0.0, ge=0, lt=1, description="moving average of the weights; 0: none")
     augmentation: Literal["none", "flips", "gentle", "full"] = "full"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    workers: int = Field(default=1, ge=0, le=64)
+    workers: int = Field(default=1, ge=0, le=MOST["worker processes"])
     seed: int = 0
 
     def size(self, epoch: int, otherwise: int) -> int:

@@ -7,12 +7,14 @@ pictures, and only the first one writes.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar
 
 import torch
 import torch.distributed as process_group
 
-from lesion_core.errors import ConfigError
+from lesion_core.errors import ConfigError, LesionError
 
 T = TypeVar("T")
 
@@ -72,6 +74,23 @@ def wait() -> None:
     """Go on when all are here: what the first process wrote can be read then."""
     if world() > 1:
         process_group.barrier()
+
+
+@contextmanager
+def by_first(context: AbstractContextManager[T]) -> Iterator[T]:
+    """Enter a context in the first process only; all get its value, or its error."""
+    with ExitStack() as stack:
+        entered: list[T] = []
+        error: LesionError | OSError | None = None
+        if first():
+            try:
+                entered.append(stack.enter_context(context))
+            except (LesionError, OSError) as problem:
+                error = problem
+        entered, error = gather((entered, error))[0]
+        if error is not None:
+            raise error
+        yield entered[0]
 
 
 def device() -> torch.device:

@@ -64,4 +64,4 @@ class ModelError(LesionError):
 
 
 class BusyError(LesionError):
-    """The engine's queue is full; the same request will work a moment later."""
+    """Others are at it: the engine's queue is full, or a folder is being written. Later the same request will work."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lesion_core import files
 from lesion_core.analysis.evaluation_sets import paired_differences, view_data, view_summary
 from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.summaries import multiclass_summary, per_class_summary
@@ -26,6 +27,7 @@ from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.ood.threshold_rules import split_scores
 from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run, open_run
+from lesion_core.runs.folder import fingerprint_of
 
 COLUMNS = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
 """Of an experiment of ways to train: how good each variant is."""
@@ -213,15 +215,14 @@ def _trained(
 ) -> Run:
     """A variant's run, trained and scored unless it was before.
 
-    Its folder is named after the settings and the split: other files under the same names would not be noticed, and one
-    process at a time may use it.
+    Its folder is named after the settings and the split: other files under the same names would not be noticed.
     """
     from lesion_core.inference.classifier import write_run
     from lesion_core.training.classifier import fit
 
     split = roles_fingerprint(table)
     folder = work / f"{own.fingerprint()}-{split}"
-    if not (folder / "run" / "config.json").is_file():
+    if not fingerprint_of(folder / "run"):
         fitted = fit(
             own, table, folder, weights_folder=weights_folder, pictures=work / "pictures", bars=False, **trainer_options
         )
@@ -311,9 +312,9 @@ def write_experiment(key: str, found: Finding, folder: Path) -> Path:
     Returns:
         The table's path.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{key}.json").write_text(found.settings.to_json(), encoding="utf-8")
-    found.table.to_csv(folder / f"{key}.csv", index=False, float_format="%.6g")
+    with files.rewritten(folder) as new:
+        (new / f"{key}.json").write_text(found.settings.to_json(), encoding="utf-8")
+        found.table.to_csv(new / f"{key}.csv", index=False, float_format="%.6g")
     return folder / f"{key}.csv"
 
 
@@ -325,7 +326,8 @@ def read_experiment(key: str, folder: Path) -> Finding | None:
         DataError: The table lacks a column or a number of pictures, or tells a figure twice.
     """
     chosen = known_experiment(key)
-    path = folder / f"{key}.csv"
+    files.finish(folder)
+    path = files.current(folder, f"{key}.csv")
     if not path.is_file():
         return None
     table = read_csv(path, chosen.columns)
@@ -340,4 +342,4 @@ def read_experiment(key: str, folder: Path) -> Finding | None:
             f"{path.name} is damaged: a figure is there twice or lacks its number of pictures.",
             f"Make it again: python -m lesion_core experiment {key}.",
         )
-    return Finding(table, RunSettings.read(path.with_suffix(".json")))
+    return Finding(table, RunSettings.read(files.current(folder, f"{key}.json")))

@@ -93,8 +93,8 @@ def trained(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Traine
         split_fingerprint=collection.manifest.fingerprint,
         history=fitted.history,
         initial_weights=fitted.initialised.sentence,
+        describe=write_card,
     )
-    write_card(run)
     return Trained(run, collection, fitted)
 
 
@@ -141,8 +141,8 @@ def trained_segmenter(data_root: Path, tmp_path_factory: pytest.TempPathFactory)
         split_fingerprint=collection.manifest.fingerprint,
         history=fitted.history,
         initial_weights=fitted.initialised.sentence,
+        describe=write_segmenter_card,
     )
-    write_segmenter_card(run)
     return TrainedSegmenter(run, collection)
 
 

@@ -22,7 +22,8 @@ from lesion_core.ood.tuning import tune
 from lesion_core.reports.classifier_card import card
 from lesion_core.reports.segmenter_card import segmenter_card
 from lesion_core.runs.classifier import Run, open_run
-from lesion_core.runs.folder import kind_of, run_folders
+from lesion_core.runs.folder import kind_of
+from lesion_core.runs.listing import run_folders
 from lesion_core.runs.segmenter import VARIANTS, SegmenterRun, open_segmenter
 from lesion_core.serving.classifier import Engine
 from lesion_core.serving.segmenter import SegmenterEngine

@@ -22,8 +22,8 @@ from lesion_core.ood.policy import Policy, policy_state, read_policy
 from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run, list_runs
-from lesion_core.runs.folder import folder_state
 from lesion_core.runs.hashes import FileState
+from lesion_core.runs.listing import folder_state
 from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
 from lesion_core.serving.results import Prediction, Segmentation
 from lesion_core.serving.single_flight import SingleFlightCache

@@ -11,15 +11,16 @@ from app.cache import images as cached_images
 from app.cache import rejection as rejections
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
-from app.components import link_to
+from app.components import link_to, problem
 from app.figures.style import ROLE_NAMES, percent
 from app.foreign_text import literal
 from app.out_of_distribution.line import KEPT, OWN, PUBLISHED, Line
 from app.out_of_distribution.score_tables import policy_json
 from app.reliability import show_calibration
 from lesion_core.data.samples import Sample
+from lesion_core.errors import LesionError
 from lesion_core.foreign_text import visible
-from lesion_core.ood.policy import Policy, write_policy
+from lesion_core.ood.policy import Policy, save_policy
 from lesion_core.ood.scores import SCORES
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
@@ -167,8 +168,12 @@ def draw_save(run: Run, line: Line) -> None:
             icon=":material/download:",
         )
         if state.may_save_policies() and st.button("Save for this run", icon=":material/save:"):
-            write_policy(policy, run.folder / "policy.json")
-            st.toast("Saved: everybody's answers obey it now.")
+            try:
+                save_policy(policy, run)
+            except LesionError as error:  # another one is writing the run
+                problem(error)
+            else:
+                st.toast("Saved: everybody's answers obey it now.")
     st.caption(
         "`python -m lesion_core predict IMAGES --run RUN --policy policy.json` obeys the file; another run refuses it. "
         "Saving for everybody is possible where the server was started with `-- --save-policies`."

@@ -14,7 +14,8 @@ from lesion_core.analysis.intervals import share_intervals
 from lesion_core.analysis.metrics import ECE_BINS, bin_index, calibration_error, softmax
 from lesion_core.analysis.predictions import check_logits, check_truth, most_probable, probabilities_of
 from lesion_core.analysis.ranking import ones
-from lesion_core.errors import ConfigError, DataError
+from lesion_core.config import check_amount
+from lesion_core.errors import DataError
 from lesion_core.labels import convert_probabilities
 from lesion_core.runs.classifier import Run
 
@@ -68,8 +69,7 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
 
 def _check_pairs(confidence: ArrayLike, correct: ArrayLike, bins: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     c, r = np.asarray(confidence, dtype=np.float64), np.asarray(correct)
-    if bins < 1:
-        raise ConfigError(f"{bins} bins are none.", "Take 15.")
+    check_amount(bins, "bins")
     if c.ndim != 1 or c.shape != r.shape or len(c) == 0 or r.dtype != np.bool_:
         raise DataError(
             f"Confidences of shape {c.shape} and results of shape {r.shape} and type {r.dtype} do not fit.",

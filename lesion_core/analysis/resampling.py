@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from lesion_core.analysis.ranking import Weights
-from lesion_core.errors import ConfigError, DataError
+from lesion_core.config import check_amount
+from lesion_core.errors import DataError
 
 _BLOCK = 2**18
 """Weights held at once: a block of resamples that stays in the processor's cache is about twice as fast."""
@@ -58,7 +59,7 @@ def resamples(groups: ArrayLike, n: int = 1000, seed: int = 0) -> Iterator[Weigh
 
     Raises:
         DataError: A lesion id is missing, or there are none.
-        ConfigError: `n` is under 1.
+        ConfigError: `n` is under 1 or over 100,000.
 
     Examples:
         >>> weights = next(resamples(["a", "a", "b"], n=100))
@@ -66,8 +67,7 @@ def resamples(groups: ArrayLike, n: int = 1000, seed: int = 0) -> Iterator[Weigh
         ((3, 100), True)
     """
     codes = group_codes(groups)
-    if n < 1:
-        raise ConfigError(f"{n} resamples are none.", "Take 1000.")
+    check_amount(n, "resamples")
     rng, g = np.random.default_rng(seed), int(codes.max()) + 1
     block = int(np.clip(_BLOCK // len(codes), 16, 256))
     for start in range(0, n, block):

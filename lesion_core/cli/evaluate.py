@@ -12,6 +12,7 @@ from lesion_core.cli.options import (
     DevicesOption,
     JsonOption,
     NodesOption,
+    ResamplesOption,
     StrategyOption,
     bar,
     out,
@@ -37,11 +38,18 @@ def evaluate(
         bool,
         typer.Option("--detail", help="With --data: bring every picture to one sharpness and compression from now on."),
     ] = False,
+    known_answer: Annotated[
+        bool,
+        typer.Option(
+            "--known-answer",
+            help="Write known_answer.json anew from the folder as it is, which you trust; the rest of the run stays.",
+        ),
+    ] = False,
     devices: DevicesOption = "auto",
     nodes: NodesOption = 1,
     strategy: StrategyOption = "auto",
     as_json: JsonOption = False,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
+    resamples: ResamplesOption = 1000,
 ) -> None:
     """Print a run's metrics with 95 % intervals, on its test sets and, last, on the splits that it was chosen on; with
     --data, score the pictures again first.
@@ -54,6 +62,8 @@ def evaluate(
 
     if flips and detail:
         raise ConfigError("--flips changes nothing, --detail changes the run.", "Give one after the other.")
+    if known_answer and data is not None:
+        raise ConfigError("--data writes the known answer too.", "Give one of --data and --known-answer.")
     if data is None:
         if flips or detail:
             raise ConfigError("--flips and --detail read the pictures again.", "Say where they are with --data.")
@@ -63,6 +73,10 @@ def evaluate(
                 "Give --data, or leave them out.",
             )
         opened = open_run(run)
+        if known_answer:
+            from lesion_core.inference.records import write_known_answer
+
+            write_known_answer(opened)
         notes: tuple[str, ...] = ()
     else:
         found = _score_again(run, data, flips, detail, devices, nodes, strategy)
@@ -112,12 +126,14 @@ def _score_again(
     from lesion_core import distributed
     from lesion_core.data.collection import CORRUPTED_PER_KIND, collect
     from lesion_core.data.splits import Manifest
+    from lesion_core.files import current, finish
     from lesion_core.inference.classifier import infer_test, write_run
     from lesion_core.reports.classifier_card import write_card
     from lesion_core.runs.classifier import HASHED, open_run
 
     # What is scored anew may be missing or damaged before, but for the table that holds the roles.
-    kept = (folder / "predictions.parquet").is_file()
+    finish(folder)
+    kept = current(folder, "predictions.parquet").is_file()
     needed = ("model.safetensors", "history.csv", *(["predictions.parquet"] if kept else []))
     opened = open_run(folder, needed=HASHED if flips else needed)
     if (devices, nodes, strategy) != ("auto", 1, "auto"):
@@ -167,10 +183,7 @@ def _score_again(
                 initial_weights=opened.config.initial_weights,
                 earlier=opened,
                 detail_added=added or opened.config.detail_added,
+                describe=write_card,
                 on_progress=progress,
             )
-    if not distributed.first():
-        return None
-    if whole and not flips:
-        write_card(opened)
-    return opened, notes
+    return (opened, notes) if distributed.first() else None

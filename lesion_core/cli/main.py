@@ -26,7 +26,9 @@ from lesion_core.cli.options import (
     print_json,
     say,
     tell,
+    tell_whether_rejected,
 )
+from lesion_core.config import MOST
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.explain.methods import METHODS
 
@@ -92,7 +94,9 @@ def _tune_allocator() -> None:
 @app.command()
 def synthesize(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
-    per_class: Annotated[int, typer.Option(min=1, help="Lesions of each of the eight diagnoses.")] = 25,
+    per_class: Annotated[
+        int, typer.Option(min=1, max=MOST["lesions of each diagnosis"], help="Lesions of each of the eight diagnoses.")
+    ] = 25,
     size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels a side.")] = 256,
     seed: int = 0,
 ) -> None:
@@ -121,6 +125,7 @@ def predict(
 
     engine = Engine.open(run, backend)
     rejector = Rejector.open(engine.run, policy)
+    tell_whether_rejected(rejector)
     files = picture_files(pictures)
     rows: list[dict[str, Any]] = []
     with bar("Classifying") as progress:
@@ -140,7 +145,7 @@ def predict(
                 "answer": "UNKNOWN" if rejected else p.code,
                 "diagnosis": p.code,
                 "confidence": round(p.confidence, 4),
-                "rejected": rejected,
+                "rejected": rejected if decision else None,
                 "reason": decision.reason if decision else None,
                 "probabilities": {c: round(float(v), 4) for c, v in zip(p.classes, p.probabilities, strict=True)},
             }
@@ -168,7 +173,9 @@ def explain(
     methods: Annotated[
         list[str] | None, typer.Option("--method", help=f"{', '.join(METHODS)}; may be repeated.")
     ] = None,
-    most: Annotated[int, typer.Option(min=1, help="Test pictures at most, drawn by lesion with seed 0.")] = 10**9,
+    most: Annotated[
+        int, typer.Option(min=1, max=MOST["images"], help="Test pictures at most, drawn by lesion with seed 0.")
+    ] = MOST["images"],
 ) -> None:
     """Measure where a model looks on the test pictures with a lesion mask, and keep it beside the run.
 

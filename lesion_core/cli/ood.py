@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from lesion_core.cli.options import as_it_is, bar, out, print_json
+from lesion_core.cli.options import ResamplesOption, as_it_is, bar, named_path, out, print_json, tell_whether_rejected
 from lesion_core.data.pictures import picture_files
 from lesion_core.errors import LesionError
+from lesion_core.files import file_to_write
 
 app = typer.Typer(
     help="Scores, thresholds and policies for pictures that the model should not answer for.", no_args_is_help=True
@@ -27,7 +28,7 @@ def fit(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     as_json: OutputOption = True,
     share: Annotated[float, typer.Option(help="Of calibrate that the thresholds of the report keep.")] = 0.95,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
+    resamples: ResamplesOption = 1000,
 ) -> None:
     """Fit every score on the run's train split and say what it does on its test split and OOD images."""
     from lesion_core.ood.benchmark import scoreboard
@@ -83,6 +84,7 @@ def score_pictures(
 
     engine = Engine.open(run)
     rejector = Rejector.open(engine.run, policy)
+    tell_whether_rejected(rejector)
     files = picture_files(pictures)
     scorer = Scorer.of(engine.run)
     rows: list[dict[str, Any]] = []
@@ -127,17 +129,23 @@ def tune(
     confidence: Annotated[float, typer.Option(help="guarantee: how sure that is to hold.")] = 0.9,
     threshold: Annotated[float | None, typer.Option(help="eye: the threshold on the score.")] = None,
     on: Annotated[str, typer.Option(help="Split to choose on, calibrate or select; never test.")] = "calibrate",
-    to: Annotated[Path | None, typer.Option("--out", help="File to write; the run's policy.json if none.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="File to write; the run's policy.json if none.", parser=named_path)
+    ] = None,
 ) -> None:
     """Choose thresholds, write them as a policy and print it."""
-    from lesion_core.ood.policy import write_policy
+    from lesion_core.ood.policy import save_policy, write_policy
     from lesion_core.ood.scores import DEFAULT
     from lesion_core.ood.threshold_rules import TuningGoal
     from lesion_core.ood.tuning import tune as choose
     from lesion_core.runs.classifier import open_run
 
+    if to is not None:
+        file_to_write(to)
     opened = open_run(run)
     policy = choose(opened, score or DEFAULT, how, TuningGoal(share, cost, error, confidence, threshold), on)
-    path = to or opened.folder / "policy.json"
-    write_policy(policy, path)
-    print_json({"written": str(path), "policy": json.loads(policy.to_json())})
+    if to is None:
+        to = save_policy(policy, opened)
+    else:
+        write_policy(policy, to)
+    print_json({"written": str(to), "policy": json.loads(policy.to_json())})

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lesion_core.config import Settings
+from lesion_core.config import MOST, Settings
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import visible
 
@@ -26,6 +25,14 @@ if TYPE_CHECKING:
 
 # Names are drawn as they are: rich would make an emoji of `:x:`, even where markup is off.
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
+
+
+def named_path(text: str | Path) -> Path:
+    """A path that an option names to be written; an empty name would be the current folder."""
+    if not str(text).strip():
+        raise typer.BadParameter("it is empty: name a place.")
+    return Path(text)
+
 
 DataOption = Annotated[
     Path,
@@ -40,31 +47,28 @@ SettingsOption = Annotated[
 WeightsFolderOption = Annotated[
     Path | None, typer.Option("--weights-folder", help="Where a weights file named in the settings is.")
 ]
-WorkOption = Annotated[Path, typer.Option("--work", help="Folder for checkpoints and preprocessed pictures.")]
+WorkOption = Annotated[
+    Path, typer.Option("--work", help="Folder for checkpoints and preprocessed pictures.", parser=named_path)
+]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
-RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.", parser=named_path)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
-DevicesOption = Annotated[str, typer.Option(help="Lightning's devices.")]
-NodesOption = Annotated[int, typer.Option(help="Lightning's num_nodes.")]
+
+
+def some_devices(text: str) -> str:
+    """Lightning's devices: auto, how many, or their numbers; every one may become a process."""
+    for part in text.split(","):
+        if part.strip().lstrip("-").isdecimal() and int(part) > MOST["devices"]:
+            raise typer.BadParameter(f"{text} is more than {MOST['devices']:,}, the most that make sense.")
+    return text
+
+
+ResamplesOption = Annotated[int, typer.Option(min=100, max=MOST["resamples"], help="Bootstrap resamples, by lesion.")]
+DevicesOption = Annotated[str, typer.Option(help="Lightning's devices.", parser=some_devices)]
+NodesOption = Annotated[int, typer.Option(min=1, max=MOST["nodes"], help="Lightning's num_nodes.")]
 StrategyOption = Annotated[str, typer.Option(help="Lightning's strategy.")]
 
 S = TypeVar("S", bound=Settings)
-
-
-def writable(folder: Path) -> None:
-    """Make a folder of runs, or refuse now what would be lost after hours of training.
-
-    Raises:
-        ConfigError: It cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ConfigError(
-            f"The folder {folder} cannot be written to ({error.strerror}).", "Name another one with --runs."
-        ) from None
 
 
 SplitOfOption = Annotated[
@@ -163,6 +167,12 @@ def print_json(value: Any) -> None:
 def tell(text: str) -> None:
     """A sentence on standard error, as it is: paths may hold what rich takes for markup."""
     err.print(as_it_is(text), highlight=False, soft_wrap=True)
+
+
+def tell_whether_rejected(rejector: object | None) -> None:
+    """Say where nothing is rejected because the run has no policy."""
+    if rejector is None:
+        tell("The run has no policy: nothing is rejected, whatever the pictures show. `ood tune` makes one.")
 
 
 def say(text: str) -> None:

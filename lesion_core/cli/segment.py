@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from lesion_core.cli.options import (
     JsonOption,
     NameOption,
     NodesOption,
+    ResamplesOption,
     RunsOption,
     SettingsOption,
     SplitOfOption,
@@ -27,16 +29,17 @@ from lesion_core.cli.options import (
     epoch_teller,
     err,
     log_training,
+    named_path,
     out,
     print_json,
     read_settings,
     read_split,
     say,
     tell,
-    writable,
 )
-from lesion_core.config import SegmenterRunSettings
+from lesion_core.config import MOST, SegmenterRunSettings
 from lesion_core.errors import ConfigError, LesionError
+from lesion_core.files import folder_to_write, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +78,8 @@ def train(
     chosen = (
         read_settings(settings, name, SegmenterRunSettings) if settings else SegmenterRunSettings(name=name or "unet")
     )
-    writable(runs)
+    folder_to_write(runs / chosen.name, "--runs")
+    folder_to_write(work / chosen.name, "--work")
     tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {chosen.training.epochs} epochs.")
     collection = collect(data, chosen.split, known=read_split(split_of) if split_of else None)
     for note in collection.notes:
@@ -108,9 +112,9 @@ def train(
             split_fingerprint=collection.manifest.fingerprint,
             history=fitted.history,
             initial_weights=fitted.initialised.sentence,
+            describe=write_segmenter_card,
             on_progress=progress,
         )
-    write_segmenter_card(run)
     say(f"The run is in {run.folder}.")
 
 
@@ -133,10 +137,13 @@ def evaluate(
         ),
     ] = False,
     pictures: Annotated[
-        int, typer.Option(help="With --changed: how many, whole lesions drawn with a fixed seed.")
+        int,
+        typer.Option(
+            min=1, max=MOST["images"], help="With --changed: how many, whole lesions drawn with a fixed seed."
+        ),
     ] = 200,
     as_json: JsonOption = False,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples, by lesion.")] = 1000,
+    resamples: ResamplesOption = 1000,
 ) -> None:
     """Print a segmenter's figures on its test split with 95 % intervals, cleaned up and as found; with --changed, on
     test pictures that something was done to.
@@ -258,7 +265,7 @@ def _cell(row: Any, sign: str = "") -> str:
 def predict(
     pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
     run: Annotated[Path, typer.Option(help="A segmenter's run folder.")],
-    masks: Annotated[Path, typer.Option("--out", help="Folder for the masks, black and white PNG.")],
+    masks: Annotated[Path, typer.Option("--out", help="Folder for the masks, black and white PNG.", parser=named_path)],
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Probability from which a pixel is lesion.")] = 0.5,
     as_json: JsonOption = False,
 ) -> None:
@@ -269,6 +276,7 @@ def predict(
     from lesion_core.imaging.decode import decode
     from lesion_core.serving.segmenter import SegmenterEngine
 
+    folder_to_write(masks, "--out")
     engine = SegmenterEngine.open(run)
     files = picture_files(pictures)
     masks.mkdir(parents=True, exist_ok=True)
@@ -283,11 +291,12 @@ def predict(
         name = f"{path.stem}_segmentation.png"
         number = 2
         # Two folders may hold pictures of one name, and an expert's mask has this name too.
-        while name in taken or (masks / name).exists():
+        while name in taken or os.path.lexists(masks / name):
             name, number = f"{path.stem}_{number}_segmentation.png", number + 1
         taken.add(name)
         try:  # OpenCV's own writing knows names of UTF-8 only; a name can get too long by the ending
-            (masks / name).write_bytes(cv2.imencode(".png", found.astype("uint8") * 255)[1].tobytes())
+            with written(masks / name) as new:
+                new.write_bytes(cv2.imencode(".png", found.astype("uint8") * 255)[1].tobytes())
         except OSError as error:
             rows.append({"picture": str(path), "error": f"{masks / name} cannot be written ({error.strerror})."})
             continue

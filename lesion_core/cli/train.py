@@ -25,14 +25,15 @@ from lesion_core.cli.options import (
     detail_was_added,
     epoch_teller,
     log_training,
+    named_path,
     read_settings,
     read_split,
     say,
     tell,
-    writable,
 )
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
 from lesion_core.errors import ConfigError
+from lesion_core.files import folder_to_write
 from lesion_core.labels import ISIC2019
 
 
@@ -106,7 +107,8 @@ def train(
     later = settings is not None and detail_was_added(settings)
     learned = chosen.with_detail(False) if later else chosen
     known_architecture(chosen.model.architecture)
-    writable(runs)
+    folder_to_write(runs / chosen.name, "--runs")
+    folder_to_write(work / chosen.name, "--work")
     tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
     known = read_split(split_of) if split_of else None
     collection = collect(
@@ -145,10 +147,10 @@ def train(
             history=fitted.history,
             initial_weights=fitted.initialised.sentence,
             detail_added=later,
+            describe=write_card,
             on_progress=progress,
         )
     if distributed.first():
-        write_card(run)
         say(f"The run is in {run.folder}.")
 
 
@@ -157,13 +159,18 @@ def experiment(
     data: DataOption,
     settings: Annotated[Path, typer.Option(help="What all variants share, as JSON; a run's config.json is one.")],
     weights_folder: WeightsFolderOption = None,
-    work: Annotated[Path, typer.Option(help="Folder for the variants' trainings and runs.")] = Path("scratch"),
-    folder: Annotated[Path, typer.Option("--out", help="Folder of the table.")] = Path("experiments"),
+    work: Annotated[Path, typer.Option(help="Folder for the variants' trainings and runs.", parser=named_path)] = Path(
+        "scratch"
+    ),
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the table.", parser=named_path)] = Path(
+        "experiments"
+    ),
 ) -> None:
     """Train variants side by side with one seed and one budget, and write what they measure as a table."""
     from lesion_core.experiments import Finding, known_experiment, read_experiment, run_experiment, write_experiment
 
     known_experiment(key)
+    folder_to_write(folder, "--out")
     log_training()
     chosen = _settings(settings, "")
     earlier = read_experiment(key, folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lesion_core.config import check_amount
 from lesion_core.data.masks import read_mask
 from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST
 from lesion_core.imaging.corruptions import CORRUPTIONS, bare_square
@@ -34,9 +35,11 @@ def corrupted_images(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame
         image_id (``kind/image``), kind, source (`CORRUPTED`), path, mask_path (None where it is not needed).
 
     Raises:
+        ConfigError: `n` is out of range.
         DataError: A mask is damaged.
         ImageError: A picture cannot be decoded.
     """
+    check_amount(n, "images", least=0)
     test = table[(table["role"] == "test") & (table["dataset"] != OFFICIAL_TEST)]
     order = test.iloc[np.random.default_rng(seed).permutation(len(test))].drop_duplicates("group")
     pictures = list(zip(order["image_id"], order["path"], order["mask_path"], strict=True))

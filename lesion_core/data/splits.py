@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from lesion_core import files
 from lesion_core.config import SplitSettings
 from lesion_core.data.csv_tables import read_csv, some
 from lesion_core.data.duplicates import group_ids
@@ -71,9 +72,9 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write a CSV, and its fingerprint into a file of the same name that ends in ``.fingerprint``."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.table[["image_id", "group", "role"]].to_csv(path, index=False)
-        path.with_suffix(".fingerprint").write_text(self.fingerprint + "\n", encoding="utf-8")
+        with files.rewritten(path.parent, wait=True) as new:
+            self.table[["image_id", "group", "role"]].to_csv(new / path.name, index=False)
+            (new / path.with_suffix(".fingerprint").name).write_text(self.fingerprint + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -82,8 +83,8 @@ class Manifest:
         Raises:
             DataError: A file is missing, the rows do not fit the fingerprint, or a lesion is in two roles.
         """
-        frame = read_csv(path, ("image_id", "group", "role"))
-        stated = path.with_suffix(".fingerprint")
+        frame = read_csv(files.current(path.parent, path.name), ("image_id", "group", "role"))
+        stated = files.current(path.parent, path.with_suffix(".fingerprint").name)
         if not stated.is_file():
             raise DataError(f"The split {path.name} has no {stated.name} beside it.", "Copy both, or make it again.")
         manifest = cls(frame[["image_id", "group", "role"]].sort_values("image_id", ignore_index=True))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 
+from lesion_core.config import check_amount
 from lesion_core.errors import DataError
 
 Answer = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
@@ -68,7 +69,10 @@ def perturbed_curve(
 
     Raises:
         DataError: The shapes differ.
+        ConfigError: `steps` or `batch` is out of range.
     """
+    check_amount(steps, "steps")
+    check_amount(batch, "images at a time")
     if heatmap.shape != square.shape[:2] or square.shape != baseline.shape:
         raise DataError(
             f"A map of {heatmap.shape}, a picture of {square.shape} and a baseline of {baseline.shape} do not fit.",

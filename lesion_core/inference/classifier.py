@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -20,19 +20,21 @@ from torchvision.models import ResNet
 from lesion_core import distributed
 from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
-from lesion_core.config import Preprocessing, RunSettings
+from lesion_core.config import Preprocessing, RunSettings, check_amount
 from lesion_core.data.masks import read_mask
 from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES
 from lesion_core.errors import RunError
-from lesion_core.files import aside
+from lesion_core.files import current, rewritten
 from lesion_core.imaging.corruptions import corrupt
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.identity import check_same_images
 from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
-from lesion_core.inference.records import known_image, stored_facts, versions
+from lesion_core.inference.records import known_image, known_outputs, stored_facts, versions
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.classifiers import pool, stages, trained
 from lesion_core.models.quantization import gram_matrices
+from lesion_core.ood.known_answer import FILE as KNOWN_ANSWER
+from lesion_core.ood.known_answer import known_answer
 from lesion_core.ood.model_outputs import reduce
 from lesion_core.ood.policy import write_policy
 from lesion_core.ood.tuning import tune
@@ -46,6 +48,8 @@ from lesion_core.runs.classifier import (
     write_config,
     write_tables,
 )
+from lesion_core.runs.folder import rewriting
+from lesion_core.runs.listing import POLICY
 
 COMPONENTS = 256
 """Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
@@ -94,7 +98,10 @@ def infer(
 
     Raises:
         RunError: A picture cannot be decoded, or the model gives logits that are no numbers.
+        ConfigError: `batch_size` or `workers` is out of range.
     """
+    check_amount(batch_size, "images at a time")
+    check_amount(workers, "worker processes", least=0)
     mine = range(distributed.rank(), len(paths), distributed.world())
     own = {i: made for i, place in enumerate(mine) if (made := (changes or {}).get(place))}
     pictures = ModelInputs([paths[i] for i in mine], preprocessing, own)
@@ -177,6 +184,7 @@ def write_run(
     bits: int = 8,
     earlier: Run | None = None,
     detail_added: bool = False,
+    describe: Callable[[Run], None] | None = None,
     on_progress: Progress | None = None,
 ) -> Run:
     """Run the model over every image with the weights as they ship and write the run folder.
@@ -184,7 +192,8 @@ def write_run(
     Several processes share the images; the first one writes, and all of them get the run.
 
     Args:
-        folder: Where the run is written; an old run there is replaced file by file.
+        folder: Where the run is written; a run that is there stays until all of the new one is known, and is replaced
+            at once.
         settings: The run's settings.
         model: The trained network, float32; None with `earlier`.
         table: Catalog rows with their role; rows of `OFFICIAL_TEST` have the role test.
@@ -195,82 +204,80 @@ def write_run(
         bits: 8 or 32 a weight.
         earlier: The run in `folder`, to be written again: its weights, and what storing them cost, stay as they are.
         detail_added: The settings have equal detail, and the training had not.
+        describe: Writes the card into the folder of the run that it is given, before the run takes its place.
         on_progress: Called with pictures done and pictures in all.
 
     Raises:
-        RunError: An image cannot be read.
+        RunError: An image cannot be read, or `earlier` was replaced by another run meanwhile.
+        BusyError: Another process is writing `earlier`; a new run waits for that.
         DataError: The calibrate split is empty, or a picture of it is no class of the model.
     """
     classes = settings.model.classes
-    # A run that is there stays whole until everything is known.
-    weights = folder / "model.safetensors"
-    new = Path(distributed.gather(str(aside(weights)))[0])  # one name for those who share this work, and nobody else's
-    if model is not None and distributed.first():
-        learned = settings.with_detail(False) if detail_added else settings
-        grams = gram_matrices(model, train_batches(table, learned.preprocessing)) if bits == 8 else None
-        save_weights(new, model.state_dict(), bits=bits, grams=grams)
-    distributed.wait()
-    shipped = trained(settings.model, weights if model is None else new)
-
-    paths, n = [*table["path"], *ood["path"]], len(table)
-    outputs = infer(
-        shipped,
-        settings.preprocessing,
-        paths,
-        changes=_changes(ood, n),
-        workers=settings.training.workers,
-        on_progress=on_progress,
-    )
-    if earlier is not None:
-        _check_known(earlier, table["image_id"], outputs.logits[:n])
-    predictions = _with_logits(stored_facts(table), outputs.logits[:n], classes)
-    ood_images = _with_logits(ood[list(OOD_FACTS)].reset_index(drop=True), outputs.logits[n:], classes)
-
-    calibrate = (table["role"] == "calibrate").to_numpy()
-    truth = pd.Index(classes).get_indexer(pd.Index(table["diagnosis"][calibrate])).astype(np.int64)
-    calibration = _calibrate(outputs.logits[:n][calibrate].astype(np.float64), truth)
-    if model is not None:
-        quantization = _quantization(model, settings, table, outputs) if bits == 8 else {}
-    else:
-        quantization = earlier.config.quantization if earlier else {}
-    if not distributed.first():
+    rewriter = rewriting(earlier) if earlier else rewritten(folder, wait=True)
+    with distributed.by_first(rewriter) as new:
+        if model is not None and distributed.first():
+            learned = settings.with_detail(False) if detail_added else settings
+            grams = gram_matrices(model, train_batches(table, learned.preprocessing)) if bits == 8 else None
+            save_weights(new / "model.safetensors", model.state_dict(), bits=bits, grams=grams)
         distributed.wait()
-        return open_run(folder)
-    features = _reduce(outputs, (table["role"] == "train").to_numpy(), n)
-    image = known_image()
-    golden = image, logits_of(shipped, settings.preprocessing, image)
-    if model is not None:
-        new.replace(weights)
-    write_tables(
-        folder,
-        predictions,
-        ood_images,
-        features,
-        calibration,
-        None if model is None else history,
-        golden,
-    )
-    run = write_config(
-        folder,
-        RunConfig(
-            settings=settings,
-            split_fingerprint=split_fingerprint,
-            initial_weights=initial_weights,
-            created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-            versions=versions(),
-            counts={
-                **{role: int(((table["role"] == role) & (table["dataset"] != OFFICIAL_TEST)).sum()) for role in ROLES},
-                OFFICIAL_TEST: int((table["dataset"] == OFFICIAL_TEST).sum()),
-                "ood": len(ood),
-            },
-            quantization=quantization,
-            detail_added=detail_added,
-            files={},
-        ),
-    )
-    write_policy(tune(run), folder / "policy.json")
+        shipped = trained(settings.model, current(new, "model.safetensors"))
+
+        paths, n = [*table["path"], *ood["path"]], len(table)
+        outputs = infer(
+            shipped,
+            settings.preprocessing,
+            paths,
+            changes=_changes(ood, n),
+            workers=settings.training.workers,
+            on_progress=on_progress,
+        )
+        if earlier is not None:
+            _check_known(earlier, table["image_id"], outputs.logits[:n])
+        predictions = _with_logits(stored_facts(table), outputs.logits[:n], classes)
+        ood_images = _with_logits(ood[list(OOD_FACTS)].reset_index(drop=True), outputs.logits[n:], classes)
+
+        calibrate = (table["role"] == "calibrate").to_numpy()
+        truth = pd.Index(classes).get_indexer(pd.Index(table["diagnosis"][calibrate])).astype(np.int64)
+        calibration = _calibrate(outputs.logits[:n][calibrate].astype(np.float64), truth)
+        if model is not None:
+            quantization = _quantization(model, settings, table, outputs) if bits == 8 else {}
+        else:
+            quantization = earlier.config.quantization if earlier else {}
+        if distributed.first():
+            features = _reduce(outputs, (table["role"] == "train").to_numpy(), n)
+            image = known_image()
+            golden = image, logits_of(shipped, settings.preprocessing, image)
+            write_tables(
+                new, predictions, ood_images, features, calibration, None if model is None else history, golden
+            )
+            run = write_config(
+                new,
+                RunConfig(
+                    settings=settings,
+                    split_fingerprint=split_fingerprint,
+                    initial_weights=initial_weights,
+                    created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+                    versions=versions(),
+                    counts={
+                        **{
+                            role: int(((table["role"] == role) & (table["dataset"] != OFFICIAL_TEST)).sum())
+                            for role in ROLES
+                        },
+                        OFFICIAL_TEST: int((table["dataset"] == OFFICIAL_TEST).sum()),
+                        "ood": len(ood),
+                    },
+                    quantization=quantization,
+                    detail_added=detail_added,
+                    files={},
+                ),
+            )
+            write_policy(tune(run), new / POLICY)
+            known = known_answer(run, known_outputs(run, shipped))
+            (new / KNOWN_ANSWER).write_text(known.to_json(), encoding="utf-8")
+            if describe:
+                describe(run)
     distributed.wait()
-    return run
+    return open_run(folder)
 
 
 def infer_test(run: Run, table: pd.DataFrame, on_progress: Progress | None = None, *, flips: bool = False) -> Run:

@@ -7,10 +7,18 @@ import platform
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torchvision.models import ResNet
 
 from lesion_core.data.synthetic.lesions import make_lesion
-from lesion_core.runs.classifier import FACTS
+from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.models.backends import BACKENDS
+from lesion_core.models.classifiers import pool, stages, trained
+from lesion_core.ood.known_answer import FILE, known_answer
+from lesion_core.ood.model_outputs import Outputs, reduce
+from lesion_core.runs.classifier import FACTS, Run
+from lesion_core.runs.folder import rewriting
 
 OF_CATALOG = dict(
     zip(FACTS, ("image_id", "group", "dataset", "role", "diagnosis", "age", "sex", "site", "dx_type"), strict=True)
@@ -27,6 +35,30 @@ def versions() -> dict[str, str]:
     """The versions of what decides the pixels and the weights."""
     names = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+@torch.inference_mode()
+def known_outputs(run: Run, model: ResNet) -> Outputs:
+    """The outputs of a run's model for the image in its ``golden.safetensors``, one row: the whole way of an image."""
+    preprocessing = run.config.settings.preprocessing
+    square = Pipeline(preprocessing).apply(run.golden[0])[None]  # (1, S, S, 3)
+    found = stages(model, torch.from_numpy(normalize(square, preprocessing)))
+    layer3, penultimate = (pool(model, stage) for stage in found)
+    logits = model.fc(penultimate).numpy()
+    return Outputs.of(logits, *reduce(run.features, penultimate.numpy(), layer3.numpy()))
+
+
+def write_known_answer(run: Run) -> None:
+    """Write `known_answer.json` of a run anew, from what its folder holds now.
+
+    Raises:
+        RunError, ModelError: The folder is not a whole run, or its model does not give the logits that it stored.
+    """
+    model = trained(run.config.settings.model, run.weights)
+    outputs = known_outputs(run, model)
+    run.check_known_answer(lambda _: outputs.logits[0].astype(np.float32), BACKENDS["eager"].tolerance)
+    with rewriting(run) as new:
+        (new / FILE).write_text(known_answer(run, outputs).to_json(), encoding="utf-8")
 
 
 def known_image() -> NDArray[np.uint8]:

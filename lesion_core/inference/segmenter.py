@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lesion_core.analysis.segmentation import MASK_METRICS, count
-from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining
+from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining, check_amount
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.errors import ConfigError, DataError, RunError
-from lesion_core.files import write_parquet
+from lesion_core.files import rewritten, write_parquet
 from lesion_core.imaging.artefacts import ARTEFACTS
 from lesion_core.imaging.corruptions import CORRUPTIONS, corrupt
 from lesion_core.imaging.decode import decode, frame_of
@@ -31,13 +31,14 @@ from lesion_core.inference.records import known_image, stored_facts, versions
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.models.segmenters import trained_segmenter
-from lesion_core.runs.folder import GOLDEN, written_whole
+from lesion_core.runs.folder import GOLDEN
 from lesion_core.runs.segmenter import (
     COUNTS,
     MEASURED_AT,
     VARIANTS,
     SegmenterConfig,
     SegmenterRun,
+    open_segmenter,
     write_segmenter_config,
 )
 
@@ -83,7 +84,10 @@ def count_pixels(
     Raises:
         RunError: A picture cannot be decoded, or the model gives values that are no numbers.
         DataError: A mask cannot be used.
+        ConfigError: `batch_size` or `workers` is out of range.
     """
+    check_amount(batch_size, "images at a time")
+    check_amount(workers, "worker processes", least=0)
     model = model.eval().to(memory_format=torch.channels_last)
     changes = changes or {}
     loader = DataLoader(
@@ -141,11 +145,12 @@ def draw_lesions(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
         seed: The same seed draws the same lesions.
 
     Raises:
-        ConfigError: `n` is under `FEWEST`.
+        ConfigError: `n` is under `FEWEST` or over a million.
         DataError: No test picture has a mask, or all of them show one lesion.
     """
     if n < FEWEST:
         raise ConfigError(f"{n} pictures are too few for a figure.", f"Take at least {FEWEST}.")
+    check_amount(n, "images")
     masked = table[(table["role"] == "test") & table["path"].notna() & table["mask_path"].notna()]
     if masked.empty:
         raise DataError("No test picture has a mask.", "Give a data set with masks.")
@@ -211,18 +216,20 @@ def write_segmenter_run(
     split_fingerprint: str,
     history: pd.DataFrame,
     initial_weights: str,
+    describe: Callable[[SegmenterRun], None] | None = None,
     on_progress: Progress | None = None,
 ) -> SegmenterRun:
     """Measure every picture outside of train that has a mask, with the weights as they ship, and write the run folder.
 
     Args:
-        folder: Where the run is written; an old run there is replaced file by file.
+        folder: Where the run is written, as by `write_run`; it waits for another process that writes it.
         settings: The run's settings.
         model: The trained network, float32.
         table: Catalog rows with their role.
         split_fingerprint: Of the split's manifest.
         history: Long form: epoch, phase, metric, value.
         initial_weights: One sentence on what the weights started from.
+        describe: As in `write_run`.
         on_progress: Called with pictures done and pictures in all.
 
     Raises:
@@ -233,12 +240,11 @@ def write_segmenter_run(
     test = (rows["role"] == "test").to_numpy()
     if not test.any():
         raise RunError("No test picture has a mask.", "Give a data set with masks.")
-    names = ("model.safetensors", "masks.parquet", "history.csv", GOLDEN)
-    with written_whole(folder, names) as files:  # a run that is there stays whole until everything is known
+    with rewritten(folder, wait=True) as new:
         grams = gram_matrices(model, train_batches(masked, settings.preprocessing))
-        new = files["model.safetensors"]
-        save_weights(new, model.state_dict(), bits=8, grams=grams)
-        stored = trained_segmenter(settings.model, new)
+        weights = new / "model.safetensors"
+        save_weights(weights, model.state_dict(), bits=8, grams=grams)
+        stored = trained_segmenter(settings.model, weights)
         pictures = list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True))
         workers = settings.training.workers
         counts = count_pixels(stored, settings.preprocessing, pictures, workers=workers, on_progress=on_progress)
@@ -251,30 +257,33 @@ def write_segmenter_run(
         ]
         image = known_image()
         probabilities = probabilities_of(stored, settings.preprocessing, image)
-        write_parquet(pd.concat([stored_facts(rows), *columns], axis=1), files["masks.parquet"])
-        history.to_csv(files["history.csv"], index=False, float_format="%.6g")
-        files[GOLDEN].write_bytes(save({"image": image, "probabilities": probabilities}))
-    return write_segmenter_config(
-        folder,
-        SegmenterConfig(
-            settings=settings,
-            split_fingerprint=split_fingerprint,
-            initial_weights=initial_weights,
-            created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-            versions=versions(),
-            counts={role: int((masked["role"] == role).sum()) for role in ("train", *MEASURED)},
-            data_sets=tuple(sorted(map(str, masked["dataset"].unique()))),
-            quantization={
-                "test_images": float(test.sum()),
-                "jaccard_fp32": float(jaccard(exact["clean"]).mean()),
-                "jaccard_8bit": float(jaccard(counts["clean"][test]).mean()),
-                "largest_jaccard_difference": float(
-                    np.abs(jaccard(exact["clean"]) - jaccard(counts["clean"][test])).max()
-                ),
-            },
-            files={},
-        ),
-    )
+        write_parquet(pd.concat([stored_facts(rows), *columns], axis=1), new / "masks.parquet")
+        history.to_csv(new / "history.csv", index=False, float_format="%.6g")
+        (new / GOLDEN).write_bytes(save({"image": image, "probabilities": probabilities}))
+        run = write_segmenter_config(
+            new,
+            SegmenterConfig(
+                settings=settings,
+                split_fingerprint=split_fingerprint,
+                initial_weights=initial_weights,
+                created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+                versions=versions(),
+                counts={role: int((masked["role"] == role).sum()) for role in ("train", *MEASURED)},
+                data_sets=tuple(sorted(map(str, masked["dataset"].unique()))),
+                quantization={
+                    "test_images": float(test.sum()),
+                    "jaccard_fp32": float(jaccard(exact["clean"]).mean()),
+                    "jaccard_8bit": float(jaccard(counts["clean"][test]).mean()),
+                    "largest_jaccard_difference": float(
+                        np.abs(jaccard(exact["clean"]) - jaccard(counts["clean"][test])).max()
+                    ),
+                },
+                files={},
+            ),
+        )
+        if describe:
+            describe(run)
+    return open_segmenter(folder)
 
 
 @torch.inference_mode()

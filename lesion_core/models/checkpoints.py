@@ -91,13 +91,14 @@ def load_weights(model: torch.nn.Module, path: Path) -> None:
     """Load a whole model's weights, all of them and no others.
 
     Raises:
-        ModelError: `load_tensors` refuses the file, or a tensor is missing, unknown or of another shape.
+        ModelError: `load_tensors` refuses the file, or a tensor is missing, unknown, of another shape or
+            holds no floating-point numbers.
     """
     found = load_tensors(path)
     own = {n: t for n, t in model.state_dict().items() if not n.endswith("num_batches_tracked")}
-    wrong = sorted(
-        (own.keys() ^ found.keys()) | {n for n in own.keys() & found.keys() if own[n].shape != found[n].shape}
-    )
+    both = own.keys() & found.keys()
+    others = {n for n in both if own[n].shape != found[n].shape or not found[n].is_floating_point()}
+    wrong = sorted((own.keys() ^ found.keys()) | others)
     if wrong:
         raise ModelError(
             f"{path.name} does not fit the model: {len(wrong)} tensors differ, the first is {wrong[0]}.",

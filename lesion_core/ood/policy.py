@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from lesion_core.ood.scores import SCORES
 from lesion_core.ood.sentences import reason
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES
 from lesion_core.runs.classifier import Run
-from lesion_core.runs.folder import POLICY
+from lesion_core.runs.folder import rewriting
 from lesion_core.runs.hashes import FileState, file_state
+from lesion_core.runs.listing import POLICY
 
 
 class Limit(Settings):
@@ -85,30 +87,60 @@ class PolicyFile(Settings):
 
 
 def write_policy(policy: Policy, path: Path) -> None:
-    """Write a policy with its check, whole or not at all: others may be reading the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = files.aside(path)
-    with files.kept_if_complete(aside):
-        aside.write_text(PolicyFile(policy=policy, check=policy.fingerprint()).to_json(), encoding="utf-8")
-        aside.replace(path)
+    """Write a policy with its check, whole or not at all: others may be reading the file.
+
+    Raises:
+        ConfigError: The path is none of a file that can be written, as `files.file_to_write` says.
+    """
+    with files.written(path) as new:
+        new.write_text(PolicyFile(policy=policy, check=policy.fingerprint()).to_json(), encoding="utf-8")
+
+
+def save_policy(policy: Policy, run: Run) -> Path:
+    """Make a policy the run's own, in place of the one that it has.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        RunError: The policy is another run's, or the folder holds another run by now.
+        BusyError: Another process is writing the run.
+    """
+    check_run(policy, run)
+    with rewriting(run) as new:
+        write_policy(policy, new / POLICY)
+    return run.folder / POLICY
 
 
 def policy_state(run: Run) -> FileState:
     """Changes with the run's `policy.json`, which a person may replace at any time."""
-    return file_state(run.folder / POLICY)
+    return file_state(files.current(run.folder, POLICY))
 
 
 def read_policy(run: Run, path: Path | None = None) -> Policy | None:
     """The run's rejection policy, None where it has none; `path` names another file of the same run.
 
+    What is there and cannot be read is never as if there were none.
+
     Raises:
         RunError: The policy was made for another run.
-        ConfigError: The file named is not there, is damaged, altered by hand, or has unknown fields.
+        ConfigError: The file named is not there; or it, or the run's own, cannot be read, is damaged, altered by hand,
+            or has unknown fields.
     """
-    file = path or run.folder / POLICY
-    if path is None and not file.is_file():
-        return None
-    found = PolicyFile.read(file)
+    file = files.current(run.folder, POLICY) if path is None else path
+    try:
+        if path is None and not _is_there(file):
+            return None
+        if file.exists() and not file.is_file():  # a pipe would keep its reader waiting
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
+        text = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{f'{POLICY} of {run.name}' if path is None else file} cannot be read ({error.strerror}), so nobody knows "
+            "what is to be rejected.",
+            "Put a readable policy.json there; `python -m lesion_core ood tune` makes one.",
+        ) from None
+    found = PolicyFile.from_json(text, file.name)
     if found.check != found.policy.fingerprint():
         raise ConfigError(
             f"{file.name} was altered after it was chosen: its check does not fit.",
@@ -116,6 +148,15 @@ def read_policy(run: Run, path: Path | None = None) -> Policy | None:
         )
     check_run(found.policy, run, file.name)
     return found.policy
+
+
+def _is_there(file: Path) -> bool:
+    """Whether anything has a name: a folder, a link that leads nowhere and what may not be read have it too."""
+    try:
+        file.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def check_run(policy: Policy, run: Run, called: str = "The policy") -> None:

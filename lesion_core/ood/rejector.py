@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from lesion_core.ood.known_answer import read_known_answer
 from lesion_core.ood.model_outputs import Outputs
 from lesion_core.ood.policy import Decision, Policy, check_run, decide, read_policy
 from lesion_core.ood.scores import Scorer
@@ -20,7 +21,8 @@ class Rejector:
         scorer: The run's, where it is fitted already; another temperature than the policy's is not used.
 
     Raises:
-        RunError: The policy was made for another run, or the run's tables are damaged.
+        RunError: The policy was made for another run, or the run's tables are damaged or give other scores than when
+            they were written.
     """
 
     def __init__(self, run: Run, policy: Policy, scorer: Scorer | None = None) -> None:
@@ -30,6 +32,9 @@ class Rejector:
         self._scorer = scorer if scorer is not None and fits else Scorer.of(run, policy.temperature)
         for key in policy.parts:  # now, not while the first visitor waits
             self._scorer.function(key)
+        known = read_known_answer(run)
+        if known.temperature == policy.temperature:
+            known.check_scores(run, self._scorer, policy.parts)
 
     @classmethod
     def open(cls, run: Run, path: Path | None = None) -> Self | None:

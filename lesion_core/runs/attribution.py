@@ -8,24 +8,26 @@ import pandas as pd
 import pyarrow as pa
 
 from lesion_core.errors import RunError
-from lesion_core.files import aside, kept_if_complete, read_parquet, write_parquet
+from lesion_core.files import current, read_parquet, write_parquet
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.folder import rewriting
+from lesion_core.runs.schema import Kind, check_table
 
 FILE = "explanations.parquet"
-COLUMNS = (
-    "image_id",
-    "lesion_id",
-    "label",
-    "answer",
-    "method",
-    "inside",
-    "area",
-    "peak",
-    "hair",
-    "dark",
-    "maximum",
-    "run",
-)
+COLUMNS: dict[str, Kind] = {
+    "image_id": "texts",
+    "lesion_id": "texts",
+    "label": "texts",
+    "answer": "texts",
+    "method": "texts",
+    "inside": "numbers",
+    "area": "numbers",
+    "peak": "truth values",
+    "hair": "numbers",
+    "dark": "numbers",
+    "maximum": "numbers",
+    "run": "texts",
+}
 """One row per image and method. `inside`, `hair` and `dark` are shares of the map's positive sum; `area` is the share
 of what the model saw that is lesion: what `inside` would be for a map that points nowhere in particular; `peak` says
 whether the map's maximum lies inside; `maximum` is in the method's own unit; `run` is the run's fingerprint."""
@@ -40,19 +42,20 @@ def write_attribution(run: Run, found: pd.DataFrame) -> Path:
 
     Returns:
         The file's path.
+
+    Raises:
+        BusyError: Another process is writing the run.
+        RunError: Its folder holds another run by now.
     """
-    path = run.folder / FILE
-    try:
-        earlier = read_attribution(run)
-    except RunError:  # damaged: what was measured now takes its place
-        earlier = None
-    if earlier is not None:
-        found = pd.concat([earlier[~earlier["method"].isin(found["method"])], found], ignore_index=True)
-    new = aside(path)
-    with kept_if_complete(new):
-        write_parquet(found, new)
-        new.replace(path)
-    return path
+    with rewriting(run) as new:
+        try:
+            earlier = read_attribution(run)
+        except RunError:  # damaged: what was measured now takes its place
+            earlier = None
+        if earlier is not None:
+            found = pd.concat([earlier[~earlier["method"].isin(found["method"])], found], ignore_index=True)
+        write_parquet(found, new / FILE)
+    return run.folder / FILE
 
 
 def read_attribution(run: Run) -> pd.DataFrame | None:
@@ -61,14 +64,12 @@ def read_attribution(run: Run) -> pd.DataFrame | None:
     Raises:
         RunError: The file is damaged or lacks a column.
     """
-    path = run.folder / FILE
+    path = current(run.folder, FILE)
     if not path.is_file():
         return None
     try:
         table = read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RunError(f"{FILE} of {run.name} is damaged ({error}).", "Make it again with `explain`.") from None
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise RunError(f"{FILE} of {run.name} lacks the column {missing[0]}.", "Make it again with `explain`.")
+    check_table(table, COLUMNS, f"{FILE} of {run.name}", "Make it again with `explain`.", ("image_id", "method", "run"))
     return table if (table["run"] == run.fingerprint).all() else None

@@ -6,7 +6,8 @@ A run folder holds, each validated when it is opened:
 - ``model.safetensors``: the weights; ``golden.safetensors``: a picture and its logits, a known answer;
 - ``predictions.parquet``: a row an image with its facts and **logits**; ``ood.parquet``: the same for OOD images;
 - ``features.safetensors``: reduced penultimate features, rows aligned with the two tables;
-- ``calibration.json``, ``policy.json`` (what is rejected), ``history.csv``, ``card.md``.
+- ``calibration.json``, ``policy.json`` (what is rejected), ``known_answer.json`` (all that an answer hangs on),
+  ``history.csv``, ``card.md``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import write_parquet
 from lesion_core.labels import class_indices
-from lesion_core.runs.folder import GOLDEN, INCOMPLETE, RunKind, StoredConfig, StoredRun, written_whole
+from lesion_core.runs.folder import GOLDEN, INCOMPLETE, RunKind, StoredConfig, StoredRun
+from lesion_core.runs.schema import FACT_KINDS, Kind, check_tensors
 
 HASHED = (
     "model.safetensors",
@@ -119,7 +121,7 @@ class Run(StoredRun[RunConfig]):
     def calibration(self) -> Calibration:
         """The temperature and what it did."""
         try:
-            return Calibration.read(self.file("calibration.json"))
+            return self.read("calibration.json", Calibration.read)
         except ConfigError as error:
             raise RunError(f"Run {self.name}: {error.problem}", "Score the run again with `evaluate`.") from None
 
@@ -138,15 +140,29 @@ class Run(StoredRun[RunConfig]):
         }
         names = (*rows, *(prefix + name for prefix in ("", "layer3_") for name in ("mean", "components")))
         stored = self.read_tensors("features.safetensors", names)
+        named, remedy = f"features.safetensors of {self.name}", "Score the run again with `evaluate`."
+        if any(stored[name].shape[:1] != (count,) for name, count in rows.items()):
+            raise RunError(f"{named} has not one row an image.", remedy)
+        shapes: dict[str, tuple[int | str, ...]] = {
+            name: (count, "P") if name.endswith("reduced") else (count,) for name, count in rows.items()
+        }
+        check_tensors(
+            stored,
+            {
+                **shapes,
+                "mean": ("D",),
+                "components": ("P", "D"),
+                "layer3_mean": ("C",),
+                "layer3_components": ("Q", "C"),
+            },
+            named,
+            remedy,
+        )
         # The rows stay as they are: of a million pictures only the train split's are ever needed wider.
         tensors: dict[str, NDArray[np.floating]] = {
             name: t.astype(np.float16, copy=False) if name in rows else t.astype(np.float32)
             for name, t in stored.items()
         }
-        if any(len(tensors[name]) != count for name, count in rows.items()):
-            raise RunError(
-                f"features.safetensors of {self.name} has not one row an image.", "Score the run again with `evaluate`."
-            )
         return tensors
 
     def logits(self, table: pd.DataFrame) -> NDArray[np.float64]:
@@ -175,11 +191,8 @@ class Run(StoredRun[RunConfig]):
         return self.ood[self.ood["source"] == CORRUPTED]
 
     def _table(self, name: str, facts: tuple[str, ...]) -> pd.DataFrame:
-        wanted = [*facts, *(f"logit_{code}" for code in self.classes)]
-        table = self.read_table(name, wanted)
-        texts = [column for column in wanted[len(facts) :] if not pd.api.types.is_numeric_dtype(table[column])]
-        if texts:
-            raise RunError(f"{name} of {self.name}: column {texts[0]} holds no numbers.", "Copy the folder again.")
+        logits: dict[str, Kind] = {f"logit_{code}": "numbers" for code in self.classes}
+        table = self.read_table(name, {**{fact: FACT_KINDS.get(fact, "texts") for fact in facts}, **logits})
         bad = int((~np.isfinite(self.logits(table))).any(axis=1).sum())
         if bad:
             raise RunError(
@@ -225,17 +238,19 @@ def write_tables(
     history: pd.DataFrame | None,
     golden: tuple[NDArray[np.uint8], NDArray[np.float32]],
 ) -> None:
-    """Write everything but weights, config, policy and card; without a history the one that is there stays."""
-    names = ("predictions.parquet", "ood.parquet", "features.safetensors", "calibration.json", "golden.safetensors")
-    with written_whole(folder, (*names, *(() if history is None else ("history.csv",)))) as new:
-        write_parquet(predictions, new["predictions.parquet"])
-        write_parquet(ood, new["ood.parquet"])
-        new["features.safetensors"].write_bytes(save({n: np.ascontiguousarray(t) for n, t in features.items()}))
-        new["calibration.json"].write_text(calibration.to_json(), encoding="utf-8")
-        if history is not None:
-            history.to_csv(new["history.csv"], index=False, float_format="%.6g")
-        image, logits = golden
-        new[GOLDEN].write_bytes(save({"image": np.ascontiguousarray(image), "logits": logits}))
+    """Write everything but weights, config, policy and card; without a history the one that is there stays.
+
+    The folder is one that `files.rewritten` yields: what is in it counts at once, or never.
+    """
+    write_parquet(predictions, folder / "predictions.parquet")
+    write_parquet(ood, folder / "ood.parquet")
+    stored = save({n: np.ascontiguousarray(t) for n, t in features.items()})
+    (folder / "features.safetensors").write_bytes(stored)
+    (folder / "calibration.json").write_text(calibration.to_json(), encoding="utf-8")
+    if history is not None:
+        history.to_csv(folder / "history.csv", index=False, float_format="%.6g")
+    image, logits = golden
+    (folder / GOLDEN).write_bytes(save({"image": np.ascontiguousarray(image), "logits": logits}))
 
 
 def write_config(folder: Path, config: RunConfig) -> Run:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,16 +25,18 @@ from safetensors.numpy import load
 
 from lesion_core.config import RunSettings, SegmenterRunSettings, Settings
 from lesion_core.errors import ConfigError, RunError
-from lesion_core.files import aside, kept_if_complete, read_parquet
-from lesion_core.runs.hashes import FileState, check_hash, file_state, sha256
+from lesion_core.files import current, finish, read_parquet, rewritten
+from lesion_core.runs.hashes import check_hash, file_state, sha256
+from lesion_core.runs.listing import run_folders, states
+from lesion_core.runs.schema import NEVER_MISSING, Kind, check_table
 
 SCHEMA_VERSION = 1
-POLICY = "policy.json"
-"""The one file of a run that may be replaced: it names its run itself, and no hash of it is kept."""
 GOLDEN = "golden.safetensors"
 """An image and the model's answer to it, written with the run and asked again whenever its model is loaded."""
 INCOMPLETE = "Copy the folder again, or score the run again with `evaluate --data`."
+HISTORY: dict[str, Kind] = {"epoch": "whole numbers", "phase": "texts", "metric": "texts", "value": "numbers"}
 DAMAGED = "Copy the folder again."
+Read = TypeVar("Read")
 AnySettings = TypeVar("AnySettings", bound=RunSettings | SegmenterRunSettings)
 
 
@@ -99,19 +100,17 @@ class StoredRun(Generic[Config]):
             RunError: The file is missing, altered, damaged, or lacks a column.
         """
         try:
-            table = pd.read_csv(self.file("history.csv"))
+            table = self.read("history.csv", pd.read_csv)
         except (OSError, ValueError) as error:
             raise RunError(f"history.csv of {self.name} is damaged ({error}).", DAMAGED) from None
-        missing = {"epoch", "phase", "metric", "value"} - set(table.columns)
-        if missing:
-            raise RunError(f"history.csv of {self.name} lacks {', '.join(sorted(missing))}.", "Train the run again.")
+        check_table(table, HISTORY, f"history.csv of {self.name}", "Train the run again.")
         return table
 
     @property
     def card(self) -> str:
         """The run's card in Markdown."""
         try:
-            return self.file("card.md").read_text(encoding="utf-8")
+            return self.read("card.md", lambda path: path.read_text(encoding="utf-8"))
         except UnicodeDecodeError:
             raise RunError(f"card.md of {self.name} is no text.", DAMAGED) from None
 
@@ -120,7 +119,8 @@ class StoredRun(Generic[Config]):
         """The known answer: an image (H, W, 3) and what the model said of it when the run was written."""
         tensors = self.read_tensors(GOLDEN, ("image", self.ANSWER))
         image, answer = tensors["image"], tensors[self.ANSWER]
-        if image.dtype != np.uint8 or image.ndim != 3 or answer.shape != self.answer_shape:
+        fits = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size
+        if not fits or answer.shape != self.answer_shape or not np.issubdtype(answer.dtype, np.floating):
             raise RunError(f"{GOLDEN} of {self.name} is not an image with its {self.ANSWER}.", DAMAGED)
         return image.astype(np.uint8), answer.astype(np.float32)
 
@@ -148,32 +148,60 @@ class StoredRun(Generic[Config]):
         Raises:
             RunError: It is missing, or not the one that `config.json` lists.
         """
-        path = self.folder / name
-        if not path.is_file():
-            raise RunError(f"Run {self.folder.name} lacks {name}.", INCOMPLETE)
-        if self.verify and name in self.config.files:
-            check_hash(path, self.config.files)
-        return path
+        while True:
+            path = current(self.folder, name)
+            try:
+                if not path.is_file():
+                    raise RunError(f"Run {self.folder.name} lacks {name}.", INCOMPLETE)
+                if self.verify and name in self.config.files:
+                    check_hash(path, self.config.files)
+                return path
+            except (RunError, FileNotFoundError):
+                if current(self.folder, name) == path:
+                    if fingerprint_of(self.folder) != self.fingerprint:
+                        raise _replaced(self) from None
+                    raise
 
-    def read_table(self, name: str, wanted: Sequence[str]) -> pd.DataFrame:
-        """A Parquet table with the columns that are wanted.
+    def read(self, name: str, how: Callable[[Path], Read]) -> Read:
+        """What a function makes of a file: of the one that `config.json` lists, also where the run is replaced
+        meanwhile; errors as in `file`, and the function's own."""
+        while True:
+            before = file_state(current(self.folder, name))[:3]
+            path = self.file(name)
+            try:
+                found = how(path)
+            except Exception:
+                if file_state(path)[:3] == before:
+                    raise
+            else:
+                if file_state(current(self.folder, name))[:3] == before:
+                    return found
+
+    def read_table(self, name: str, kinds: Mapping[str, Kind]) -> pd.DataFrame:
+        """A Parquet table.
+
+        Args:
+            name: The file.
+            kinds: What the columns that are wanted hold.
 
         Raises:
-            RunError: It is missing, altered, damaged, or lacks a column.
+            RunError: It is missing, altered, damaged, lacks a column, or one holds something else.
         """
         try:
-            table = read_parquet(self.file(name))
+            table = self.read(name, read_parquet)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise RunError(f"{name} of {self.name} is damaged ({error}).", DAMAGED) from None
-        missing = [column for column in wanted if column not in table.columns]
-        if missing:
-            raise RunError(f"{name} of {self.name} lacks the column {missing[0]}.", INCOMPLETE)
+        check_table(table, kinds, f"{name} of {self.name}", INCOMPLETE, NEVER_MISSING)
         return table
 
     def read_tensors(self, name: str, wanted: Sequence[str]) -> dict[str, NDArray[np.generic]]:
-        """The tensors of a file by name; errors as in `read_table`."""
+        """The tensors of a file by name.
+
+        Raises:
+            RunError: It is missing, altered, damaged, or lacks a tensor.
+        """
         try:
-            tensors: dict[str, NDArray[np.generic]] = load(self.file(name).read_bytes())
+            tensors: dict[str, NDArray[np.generic]] = self.read(name, lambda path: load(path.read_bytes()))
         except (SafetensorError, OSError, ValueError) as error:
             raise RunError(f"{name} of {self.name} is damaged ({error}).", DAMAGED) from None
         missing = [tensor for tensor in wanted if tensor not in tensors]
@@ -227,7 +255,17 @@ class RunKind(Generic[Config, AnyRun]):
             RunError: The folder or a file is missing, `config.json` is not valid, a file was altered, or the folder
                 holds another kind of run.
         """
-        path = folder / "config.json"
+        finish(folder)
+        while True:
+            before = states(folder)
+            try:
+                return self._open(folder, verify, self.hashed if needed is None else needed)
+            except (RunError, FileNotFoundError):
+                if states(folder) == before:  # else it was replaced meanwhile
+                    raise
+
+    def _open(self, folder: Path, verify: bool, needed: Collection[str]) -> AnyRun:
+        path = current(folder, "config.json")
         if not path.is_file():
             raise RunError(
                 f"{folder.name} is no run: it has no config.json.", "Name a folder that `train` has written."
@@ -249,12 +287,13 @@ class RunKind(Generic[Config, AnyRun]):
             config = cast("Config", self.config.from_json(text, f"config.json of {folder.name}"))
         except ConfigError as error:
             raise RunError(error.problem, "The run was altered or made by another version; train it again.") from None
-        for name in self.hashed if needed is None else needed:
-            if not (folder / name).is_file():
+        for name in needed:
+            file = current(folder, name)
+            if not file.is_file():
                 raise RunError(f"Run {folder.name} lacks {name}.", self.incomplete)
             if verify:
-                check_hash(folder / name, config.files)
-        return self.make(folder, config, hashlib.sha256(text).hexdigest()[:16], verify)
+                check_hash(file, config.files)
+        return self.make(folder, config, _fingerprint(text), verify)
 
     def list(self, root: Path, *, verify: bool = True) -> tuple[list[AnyRun], dict[str, RunError]]:
         """All runs of this kind below a folder, by name, and the folders that cannot be opened, with the reason."""
@@ -272,69 +311,60 @@ class RunKind(Generic[Config, AnyRun]):
         return found, broken
 
     def close(self, folder: Path, config: Config) -> AnyRun:
-        """Write `config.json` last, with the hashes of the files that are there, and open the run.
+        """Write `config.json` with the hashes of the files that are there, and open the run.
+
+        Args:
+            folder: As `rewritten` yields it; what is not in it is kept of the run that it will be part of.
+            config: What the run was made with; its hashes are found here.
 
         Raises:
             RunError: A file that belongs to a run is missing.
         """
-        missing = [name for name in self.hashed if not (folder / name).is_file()]
+        missing = [name for name in self.hashed if not current(folder, name).is_file()]
         if missing:
             raise RunError(f"The run {folder.name} cannot be closed: {missing[0]} was not written.", self.incomplete)
-        files = {name: sha256(folder / name) for name in self.hashed}
-        with written_whole(folder, ("config.json",)) as new:
-            new["config.json"].write_text(config.model_copy(update={"files": files}).to_json(), encoding="utf-8")
+        files = {name: sha256(current(folder, name)) for name in self.hashed}
+        text = config.model_copy(update={"files": files}).to_json()
+        (folder / "config.json").write_text(text, encoding="utf-8")
         return self.open(folder)
 
 
-def folder_state(root: Path) -> tuple[tuple[str, FileState], ...]:
-    """The state of every file of every run below a folder: equal exactly as long as nothing was touched."""
-    return tuple(
-        (str(path.relative_to(root)), file_state(path))
-        for folder in run_folders(root)
-        for path in sorted(folder.iterdir())
-        if path.name != POLICY
-    )
+def fingerprint_of(folder: Path) -> str:
+    """16 hex digits of the `config.json` that a folder has now; empty where it has none."""
+    try:
+        return _fingerprint(current(folder, "config.json").read_bytes())
+    except OSError:
+        return ""
+
+
+def _fingerprint(config: bytes) -> str:
+    return hashlib.sha256(config).hexdigest()[:16]
+
+
+def _replaced(run: Named) -> RunError:
+    return RunError(f"Run {run.name} was replaced by a newer one after it was opened.", "Open it again.")
 
 
 @contextmanager
-def written_whole(folder: Path, names: Sequence[str]) -> Iterator[dict[str, Path]]:
-    """Write files of a folder aside and rename them when all are complete: nobody reads a torn one.
+def rewriting(run: StoredRun[Config]) -> Iterator[Path]:
+    """`files.rewritten` for what is added to a run that was opened before, such as its policy.
 
-    Args:
-        folder: Made if it is not there.
-        names: The files.
-
-    Yields:
-        Where to write each, by name. After a failure nothing of it is left, and the old files are as they were.
+    Raises:
+        RunError: Its folder holds another run by now.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    new = {name: aside(folder / name) for name in names}
-    with kept_if_complete(*new.values()):
+    with rewritten(run.folder) as new:
+        if fingerprint_of(run.folder) != run.fingerprint:
+            raise _replaced(run)
         yield new
-        for name, path in new.items():
-            path.replace(folder / name)
 
 
 def kind_of(folder: Path) -> str:
     """The kind of run that the folder's `config.json` names: segmenter, or classifier for all else."""
     try:
-        found = json.loads((folder / "config.json").read_bytes())
+        found = json.loads(current(folder, "config.json").read_bytes())
     except (OSError, ValueError, RecursionError):
         return "classifier"
     return "segmenter" if isinstance(found, dict) and found.get("kind") == "segmenter" else "classifier"
-
-
-def run_folders(root: Path) -> list[Path]:
-    """The folders below a folder, hidden ones left out; numbers in names count, so resnet50 is before resnet101."""
-    if not root.is_dir():
-        return []
-    found = (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(
-        found,
-        key=lambda path: [
-            (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)
-        ],
-    )
 
 
 def check_name(name: str, folder: Path, known: Sequence[Named]) -> None:

@@ -29,12 +29,16 @@ def sha256(path: Path) -> str:
 def file_state(path: Path) -> FileState:
     """What tells that a file was altered, without reading it; zeros where there is none.
 
+    A link that leads nowhere has a state of its own: it is not the same as nothing.
     The time of writing can be set back by whoever alters a file, the time of change cannot.
     """
     try:
         found = path.stat()
     except OSError:
-        return 0, 0, 0, 0
+        try:
+            found = path.lstat()
+        except OSError:
+            return 0, 0, 0, 0
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 

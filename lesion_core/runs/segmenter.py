@@ -19,8 +19,8 @@ from pydantic import Field
 
 from lesion_core.config import SegmenterRunSettings
 from lesion_core.errors import RunError
-from lesion_core.runs.classifier import FACTS
-from lesion_core.runs.folder import RunKind, StoredConfig, StoredRun
+from lesion_core.runs.folder import DAMAGED, RunKind, StoredConfig, StoredRun
+from lesion_core.runs.schema import FACT_KINDS
 
 INCOMPLETE = "Copy the folder again, or train the segmenter again."
 HASHED = ("model.safetensors", "golden.safetensors", "masks.parquet", "history.csv")
@@ -57,11 +57,13 @@ class SegmenterRun(StoredRun[SegmenterConfig]):
         the true mask's own size.
 
         Raises:
-            RunError: The table is damaged, or lacks a column.
+            RunError: The table is damaged, lacks a column, or one holds something else.
         """
-        return self.read_table(
-            "masks.parquet", [*FACTS, *(f"{variant}_{name}" for variant in VARIANTS for name in COUNTS)]
-        )
+        counts = [f"{variant}_{name}" for variant in VARIANTS for name in COUNTS]
+        table = self.read_table("masks.parquet", {**FACT_KINDS, **dict.fromkeys(counts, "whole numbers")})
+        if table[counts].isna().any(axis=None) or (table[counts] < 0).any(axis=None):
+            raise RunError(f"masks.parquet of {self.name} has counts that are missing or under 0.", DAMAGED)
+        return table
 
     def counts(self, split: str, variant: str = "clean") -> tuple[pd.DataFrame, NDArray[np.int64]]:
         """The pictures of a split and their counts (N, 4), TP, FP, FN, TN.

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lesion_core.analysis.metrics import softmax
-from lesion_core.config import Preprocessing
+from lesion_core.config import Preprocessing, check_amount
 from lesion_core.errors import LesionError, RunError
 from lesion_core.explain.attribution import LAST, attribute, from_maps
 from lesion_core.explain.cam import class_maps
@@ -26,6 +26,7 @@ from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.inputs import ModelInputs
 from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import pool, sharing_weights, trained, untrained
+from lesion_core.ood.known_answer import read_known_answer
 from lesion_core.ood.model_outputs import Outputs, reduce
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.serving.queue import BoundedLock
@@ -69,7 +70,17 @@ class Engine:
         self._maps: SingleFlightCache[Attribution] = SingleFlightCache(
             lambda found: found.raw.nbytes + BESIDE_A_MAP, KEPT_MAPS
         )
-        run.check_known_answer(self._logits, BACKENDS[backend].tolerance)
+        tolerance = BACKENDS[backend].tolerance
+        run.check_known_answer(self._logits, tolerance)
+        widths = run.features["mean"].size, run.features["layer3_mean"].size
+        own = self._model.fc.in_features, self._model.fc.in_features // 2
+        if widths != own:
+            raise RunError(
+                f"features.safetensors of {run.name} is of {widths} features, its model gives {own}.",
+                "Take the whole folder from one source again.",
+            )
+        outputs = self._read(self._pipeline.apply(run.golden[0])[None])[0].outputs
+        read_known_answer(run).check_outputs(run, outputs, tolerance)
 
     @classmethod
     def open(cls, folder: Path, backend: str = "eager") -> Engine:
@@ -119,7 +130,9 @@ class Engine:
 
         Raises:
             BusyError: Too many callers wait.
+            ConfigError: `workers` is out of range.
         """
+        check_amount(workers, "worker processes", least=0)
         squares = ModelInputs([str(path) for path in paths], self._pipeline.settings)
         workers = workers if len(paths) > 1 else 0
         for batch in DataLoader(squares, batch_size=AT_ONCE, num_workers=workers, collate_fn=list):

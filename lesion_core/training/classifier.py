@@ -17,7 +17,7 @@ from lesion_core.config import RunSettings
 from lesion_core.models.classifiers import Initialised, build, initialise
 from lesion_core.training.classifier_data_module import SplitData
 from lesion_core.training.classifier_module import ClassifierModule
-from lesion_core.training.loop import OnEpoch, learn, open_folder
+from lesion_core.training.loop import OnEpoch, learn, training_folder
 from lesion_core.training.losses import class_weights, log_prior
 
 log = logging.getLogger(__name__)
@@ -75,21 +75,21 @@ def fit(
             "Class weights and oversampling are both on: rare classes count twice (sqrt and sqrt make 1/n together).",
             stacklevel=2,
         )
-    open_folder(folder, settings, table, resume)
-    lightning.seed_everything(t.seed, workers=True, verbose=False)
-    model = build(settings.model).train()
-    initialised = initialise(model, settings.model, weights_folder)
-    log.info(initialised.sentence)
-    data = SplitData(table, settings, pictures or folder / "pictures")
-    weights = None
-    if t.class_weights != "none":
-        values = class_weights(data.labels["train"], len(settings.model.classes), t.class_weights)
-        weights = torch.tensor(values, dtype=torch.float32)
-    prior = torch.tensor(log_prior(data.labels["train"], len(settings.model.classes), t.oversampling)).float()
-    module = ClassifierModule(model, t, weights, frozenset(initialised.loaded), prior)
-    state, history = learn(module, data, t, folder, bars=bars, on_epoch=on_epoch, **trainer_options)
-    model.load_state_dict(state)
-    with torch.no_grad():
-        # Post-hoc logit adjustment (Menon et al., ICLR 2021, eq. 9): linear, so the last layer takes it in.
-        model.fc.bias -= t.logit_adjustment * prior
-    return Fitted(model.to(memory_format=torch.contiguous_format).cpu().eval(), history, initialised)
+    with training_folder(folder, settings, table, resume):
+        lightning.seed_everything(t.seed, workers=True, verbose=False)
+        model = build(settings.model).train()
+        initialised = initialise(model, settings.model, weights_folder)
+        log.info(initialised.sentence)
+        data = SplitData(table, settings, pictures or folder / "pictures")
+        weights = None
+        if t.class_weights != "none":
+            values = class_weights(data.labels["train"], len(settings.model.classes), t.class_weights)
+            weights = torch.tensor(values, dtype=torch.float32)
+        prior = torch.tensor(log_prior(data.labels["train"], len(settings.model.classes), t.oversampling)).float()
+        module = ClassifierModule(model, t, weights, frozenset(initialised.loaded), prior)
+        state, history = learn(module, data, t, folder, bars=bars, on_epoch=on_epoch, **trainer_options)
+        model.load_state_dict(state)
+        with torch.no_grad():
+            # Post-hoc logit adjustment (Menon et al., ICLR 2021, eq. 9): linear, so the last layer takes it in.
+            model.fc.bias -= t.logit_adjustment * prior
+        return Fitted(model.to(memory_format=torch.contiguous_format).cpu().eval(), history, initialised)

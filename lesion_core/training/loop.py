@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +17,11 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     RichProgressBar,
 )
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lesion_core import files
+from lesion_core import distributed, files
 from lesion_core.config import Schedule, Settings
 from lesion_core.data.splits import roles_fingerprint
 from lesion_core.errors import ConfigError, ModelError
@@ -107,8 +109,21 @@ class RepeatableLoader(DataLoader[Item]):
         return super().__iter__()
 
 
-def open_folder(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool) -> None:
-    """Prepare a training's folder: a new one, one to go on in, or one to start over in.
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints beside which nothing is half written: Lightning moves them from the temporary folder, and a move from
+    another disk is a copy, which a kill cuts off."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        new = files.aside(Path(path))
+        with files.kept_if_complete(new):
+            super().save_checkpoint(checkpoint, new, storage_options)
+            new.replace(path)
+
+
+@contextmanager
+def training_folder(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool) -> Iterator[None]:
+    """Prepare a training's folder and keep other trainings out of it: a new one, one to go on in, or one to start over
+    in.
 
     Args:
         folder: For checkpoints, settings and the fingerprint of who has which role.
@@ -118,7 +133,15 @@ def open_folder(folder: Path, settings: Settings, table: pd.DataFrame, resume: b
 
     Raises:
         ConfigError: The folder holds a training with other settings, on another split, or on one that nobody knows.
+        BusyError: Another training runs in it.
     """
+    # The other processes of one training find the lock of the first one.
+    with files.locked(folder) if distributed.starts() else nullcontext():
+        _prepare(folder, settings, table, resume)
+        yield
+
+
+def _prepare(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool) -> None:
     stamp, roles = folder / "settings.json", folder / "roles.sha256"
     if stamp.is_file() and resume and type(settings).read(stamp) != settings:
         raise ConfigError(
@@ -138,14 +161,16 @@ def open_folder(folder: Path, settings: Settings, table: pd.DataFrame, resume: b
         )
     folder.mkdir(parents=True, exist_ok=True)
     if not resume:
-        # What is left of an earlier training must not be gone on from if this one is killed early.
-        for old in folder.glob("*.ckpt"):
+        # What is left of an earlier training must not be gone on from if this one is killed early: not from the last
+        # checkpoint, which comes first, as it names the best one.
+        for old in (folder / "last.ckpt", *folder.glob("*.ckpt")):
             old.unlink(missing_ok=True)
     for path, text in ((stamp, settings.to_json()), (roles, split)):
         if not path.is_file() or path.read_text() != text:  # several processes may be here at once
             new = files.aside(path)
-            new.write_text(text)
-            new.replace(path)
+            with files.kept_if_complete(new):
+                new.write_text(text)
+                new.replace(path)
 
 
 def learn(
@@ -164,7 +189,7 @@ def learn(
         module: Its network is its attribute `model`.
         data: The loaders.
         settings: How long, what is watched, averaging, precision.
-        folder: For checkpoints, as `open_folder` left it.
+        folder: For checkpoints, as `training_folder` left it.
         bars: Show progress bars.
         on_epoch: Called after each epoch with its number and what was measured.
         trainer_options: Passed to Lightning's Trainer (devices, num_nodes, strategy, accelerator ...).
@@ -195,6 +220,7 @@ def learn(
         "max_epochs": t.epochs,
         "precision": precision,
         "callbacks": callbacks,
+        "plugins": [WholeCheckpoints()],
         "logger": False,
         "enable_progress_bar": bars,
         "enable_model_summary": False,

@@ -15,7 +15,7 @@ from torch import nn
 from lesion_core.config import SegmenterRunSettings
 from lesion_core.models.classifiers import Initialised
 from lesion_core.models.segmenters import build_segmenter, initialise_segmenter
-from lesion_core.training.loop import OnEpoch, learn, open_folder
+from lesion_core.training.loop import OnEpoch, learn, training_folder
 from lesion_core.training.segmenter_data_module import SegmenterData
 from lesion_core.training.segmenter_module import SegmenterModule
 
@@ -56,13 +56,13 @@ def fit_segmenter(
         ConfigError: The folder holds a training with other settings, or on another split.
     """
     training = settings.training
-    open_folder(folder, settings, table.dropna(subset=["path", "mask_path"]), resume)
-    lightning.seed_everything(training.seed, workers=True, verbose=False)
-    model = build_segmenter(settings.model).train()
-    initialised = initialise_segmenter(model, settings.model, weights_folder)
-    log.info(initialised.sentence)
-    data = SegmenterData(table, settings, folder / "pictures")
-    module = SegmenterModule(model, training, frozenset(initialised.loaded))
-    state, history = learn(module, data, training, folder, bars=bars, on_epoch=on_epoch, **trainer_options)
-    model.load_state_dict(state)
-    return FittedSegmenter(model.to(memory_format=torch.contiguous_format).cpu().eval(), history, initialised)
+    with training_folder(folder, settings, table.dropna(subset=["path", "mask_path"]), resume):
+        lightning.seed_everything(training.seed, workers=True, verbose=False)
+        model = build_segmenter(settings.model).train()
+        initialised = initialise_segmenter(model, settings.model, weights_folder)
+        log.info(initialised.sentence)
+        data = SegmenterData(table, settings, folder / "pictures")
+        module = SegmenterModule(model, training, frozenset(initialised.loaded))
+        state, history = learn(module, data, training, folder, bars=bars, on_epoch=on_epoch, **trainer_options)
+        model.load_state_dict(state)
+        return FittedSegmenter(model.to(memory_format=torch.contiguous_format).cpu().eval(), history, initialised)

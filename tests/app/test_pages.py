@@ -14,10 +14,11 @@ import pytest
 import streamlit as st
 
 from app.navigation import GROUPS
+from lesion_core.inference.records import write_known_answer
 from lesion_core.ood.scores import DEFAULT, SCORES
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
-from lesion_core.runs.classifier import Run
+from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.hashes import sha256
 from lesion_core.runs.segmenter import SegmenterRun
 from lesion_core.serving.results import Segmentation
@@ -39,6 +40,7 @@ def add_run(root: Path, small_run: Run, name: str, factor: float) -> None:
     config["files"]["calibration.json"] = sha256(other / "calibration.json")
     (other / "config.json").write_text(json.dumps(config))
     (other / "policy.json").unlink(missing_ok=True)
+    write_known_answer(open_run(other))
 
 
 @pytest.fixture

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_main import refused
 
+from lesion_core.errors import ConfigError
 from lesion_core.ood.model_outputs import outputs_of
-from lesion_core.ood.policy import read_policy
+from lesion_core.ood.policy import policy_state, read_policy
 from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
 from lesion_core.runs.classifier import Run, open_run
 
@@ -46,7 +49,7 @@ def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path
     found = json.loads(out)[0]
     assert code == 0 and found["rejected"] == noise["rejected"] and found["reason"] == noise["reason"]
     refused(
-        call("predict", folder / "noise.png", "--run", run_copy, "--policy", tmp_path / "gone.json"), "no settings file"
+        call("predict", folder / "noise.png", "--run", run_copy, "--policy", tmp_path / "gone.json"), "cannot be read"
     )
     mine.write_text(mine.read_text().replace("residual", "vim", 1))
     refused(call("predict", folder / "noise.png", "--run", run_copy, "--policy", mine), "needs limits on vim")
@@ -68,6 +71,89 @@ def test_what_tune_refuses(call: Any, run_copy: Path) -> None:
     refused(call("ood", "tune", "--run", run_copy / "none"), "is no run")
     assert (run_copy / "policy.json").read_bytes() == before
     assert call("ood", "tune")[0] == 2 and call("ood", "score", "x.jpg")[0] == 2 and call("ood", "fly")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "there", ["folder", "empty folder", "link to nothing", "link to itself", "pipe", "no permission"]
+)
+def test_a_policy_that_is_there_and_cannot_be_read_is_never_none(
+    there: str, call: Any, run_copy: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, policy = data_root / "ood" / "noise" / "noise_1.png", run_copy / "policy.json"
+    policy.unlink()
+    nothing = policy_state(open_run(run_copy))
+    code, out, err = call("predict", picture, "--run", run_copy, "--json")
+    assert code == 0 and json.loads(out)[0]["rejected"] is None and "has no policy: nothing is rejected" in err
+    code, out, err = call("ood", "score", picture, "--run", run_copy)
+    assert code == 0 and json.loads(out)[0]["rejected"] is None and "has no policy: nothing is rejected" in err
+
+    if there == "folder":
+        (policy / "policy.json").mkdir(parents=True)
+    elif there == "empty folder":
+        policy.mkdir()
+    elif there == "link to nothing":
+        policy.symlink_to(run_copy / "gone.json")
+    elif there == "link to itself":
+        policy.symlink_to(policy)
+    elif there == "pipe":
+        os.mkfifo(policy)
+    else:
+        policy.touch()
+        plain = Path.open
+        # Permissions do not hold for an administrator, whom tests may run as.
+        monkeypatch.setattr(Path, "open", lambda path, *a, **k: denied() if path == policy else plain(path, *a, **k))
+    assert policy_state(open_run(run_copy)) != nothing, "the dashboard looks again"
+    refused(call("predict", picture, "--run", run_copy, "--json"), "so nobody knows what is to be rejected")
+    refused(call("ood", "score", picture, "--run", run_copy), "so nobody knows what is to be rejected")
+    with pytest.raises(ConfigError, match=r"policy\.json of small cannot be read"):
+        read_policy(open_run(run_copy))
+
+
+def denied() -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "device", "socket", "loop", "below a file", "empty"])
+def test_a_place_that_is_no_file_is_refused_before_any_work(
+    what: str, call: Any, run_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place: Path | str = tmp_path / "out" / "place"
+    (tmp_path / "out").mkdir()
+    if what == "folder":
+        Path(place).mkdir()
+    elif what == "pipe":
+        os.mkfifo(place)
+    elif what == "device":
+        place = Path("/dev/null")
+    elif what == "socket":
+        monkeypatch.chdir(tmp_path / "out")
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind("place")
+    elif what == "loop":
+        Path(place).symlink_to(place)
+    elif what == "below a file":
+        (tmp_path / "out" / "file").touch()
+        place = tmp_path / "out" / "file" / "below"
+    elif what == "empty":
+        place = ""
+    before = sorted(path.name for path in (tmp_path / "out").iterdir())
+    monkeypatch.setattr("lesion_core.runs.classifier.open_run", None)  # the work
+    code, out, err = call("ood", "tune", "--run", run_copy, "--out", place)
+    assert code == (2 if what == "empty" else 1) and not out and "Traceback" not in err
+    assert "empty" in err if what == "empty" else "Name another" in err or "Name a file" in err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == before
+
+
+def test_a_link_is_followed_and_its_target_replaced_whole(call: Any, run_copy: Path, tmp_path: Path) -> None:
+    for target in (tmp_path / "kept" / "there.json", tmp_path / "new.json"):
+        (tmp_path / "kept").mkdir(exist_ok=True)
+        if target.parent.name == "kept":
+            target.touch(0o640)
+        link = tmp_path / f"link to {target.name}"
+        link.symlink_to(target)
+        assert call("ood", "tune", "--run", run_copy, "--out", link)[0] == 0
+        assert link.is_symlink() and read_policy(open_run(run_copy), target) is not None
+    assert (tmp_path / "kept" / "there.json").stat().st_mode & 0o777 == 0o640
 
 
 def test_fit_measures_every_score(call: Any, small_run: Run) -> None:

@@ -20,10 +20,10 @@ from lesion_core.errors import LesionError, RunError
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.policy import read_policy
-from lesion_core.runs import folder, hashes
+from lesion_core.runs import hashes
 from lesion_core.runs.classifier import FACTS, HASHED, OOD_FACTS, Run, list_runs, open_run, write_config
-from lesion_core.runs.folder import run_folders
 from lesion_core.runs.hashes import sha256
+from lesion_core.runs.listing import folder_state, run_folders
 
 TABLES = ("predictions", "ood", "calibration", "history", "golden", "features")
 
@@ -153,7 +153,7 @@ def test_other_tables_are_refused(run_copy: Path) -> None:
     (run_copy / "history.csv").write_text("epoch,phase,metric\n0,train,loss\n")
     (run_copy / "calibration.json").write_text('{"temperature": -1}')
     run = open_run(run_copy, verify=False)
-    with pytest.raises(RunError, match=r"history\.csv of small lacks value"):
+    with pytest.raises(RunError, match=r"history\.csv of small lacks the column value"):
         _ = run.history
     with pytest.raises(RunError, match=r"calibration\.json"):
         _ = run.calibration
@@ -269,11 +269,11 @@ def test_predictions_that_were_replaced_by_the_truth_are_found_while_the_run_is_
     if settled:
         monkeypatch.setattr("lesion_core.runs.hashes.SETTLED", -1)  # every hash is kept from here on
     before = open_run(run_copy)
-    opened, state = open_run(run_copy), folder.folder_state(run_copy.parent)
+    opened, state = open_run(run_copy), folder_state(run_copy.parent)
     truth = the_truth(opened)
     assert (truth[[f"logit_{c}" for c in opened.classes]].to_numpy().argmax(1) == opened.logits(truth).argmax(1)).all()
     truth.to_parquet(run_copy / "predictions.parquet", index=False)
-    assert folder.folder_state(run_copy.parent) != state
+    assert folder_state(run_copy.parent) != state
     with pytest.raises(RunError, match=r"predictions\.parquet of run small was altered"):
         open_run(run_copy)
     with pytest.raises(RunError, match=r"predictions\.parquet of run small was altered"):
@@ -317,17 +317,3 @@ def test_a_file_that_was_just_written_is_hashed_each_time(run_copy: Path, monkey
     for _ in range(2):
         open_run(run_copy, needed=("history.csv",))
     assert read == ["history.csv"] * 2, "two changes within one tick of the clock would leave the same state"
-
-
-def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("old")
-    with pytest.raises(OSError, match="full"), folder.written_whole(tmp_path, ("a.csv", "b.csv")) as new:
-        new["a.csv"].write_text("new")
-        assert (tmp_path / "a.csv").read_text() == "old"
-        raise OSError("the disk is full")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"] and (tmp_path / "a.csv").read_text() == "old"
-    with folder.written_whole(tmp_path, ("a.csv", "b.csv")) as new, folder.written_whole(tmp_path, ("a.csv",)) as other:
-        assert new["a.csv"] != other["a.csv"], "two who write never share a name"
-        for path in (*new.values(), *other.values()):
-            path.write_text("new")
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "new", "b.csv": "new"}

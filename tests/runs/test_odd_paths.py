@@ -37,7 +37,8 @@ def test_a_classifier_opens_and_is_written_again(odd: Path, small_run: Run) -> N
     assert run.features.keys() == small_run.features.keys() and len(run.history) == len(small_run.history)
     Engine(run)
     assert read_attribution(run) is None
-    write_attribution(run, pd.DataFrame([[run.fingerprint] * len(COLUMNS)], columns=list(COLUMNS)))
+    values = {"texts": run.fingerprint, "numbers": 0.5, "truth values": True}
+    write_attribution(run, pd.DataFrame({name: [values[kind]] for name, kind in COLUMNS.items()}))
     assert read_attribution(run) is not None
     before = {name: (run.folder / name).read_bytes() for name in ("ood.parquet", "golden.safetensors")}
     features = {name: tensor.astype(np.float16) for name, tensor in run.features.items()}

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lesion_core.config import check_amount
 from lesion_core.data.synthetic.dermoscopic_structures import KINDS, SKIN_TONES, Canvas
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.imaging.arrays import Mask, Pixels
@@ -150,8 +151,7 @@ def gallery(n: int = 24, seed: int = 0, size: int | tuple[int, int] = 256) -> li
     Raises:
         ConfigError: An argument is out of range.
     """
-    if n < 1:
-        raise ConfigError(f"A gallery of {n} pictures is empty.", "Ask for at least one.")
+    check_amount(n, "images of a gallery")
     tones, names = (2, 1, 4, 3, 6, 2, 5, 1, 3), tuple(ARTEFACTS)
     return [
         make_lesion(ISIC2019[i % 8], seed * 100_003 + i, size, tones[i % 9], (names[i // 5 % 6],) if i % 5 == 4 else ())
@@ -212,12 +212,13 @@ def make_dataset(
         ConfigError: A number is out of range.
         DataError: `root` is a file or holds something.
     """
+    check_amount(per_class, "lesions of each diagnosis")
     least, most = images_per_lesion
-    if per_class < 1 or not 0 <= artefact_share <= 1 or not 1 <= least <= most <= 20 or seed < 0:
+    if not 0 <= artefact_share <= 1 or not 1 <= least <= most <= 20 or seed < 0:
         raise ConfigError(
             f"A data set of {per_class} lesions a class, {least} to {most} pictures a lesion, artefacts on a share of "
             f"{artefact_share} and seed {seed} cannot be made.",
-            "Give at least one lesion, 1 to 20 pictures, a share from 0 to 1 and a seed from 0.",
+            "Give 1 to 20 pictures, a share from 0 to 1 and a seed from 0.",
         )
     picture_shape(size)
     if root.is_file() or (root.is_dir() and any(root.iterdir())):

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lesion_core.config import check_amount
 from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.synthetic.lesions import make_skin, picture_shape
 from lesion_core.errors import ConfigError, DataError
@@ -273,11 +274,10 @@ def write_ood_samples(root: Path, per_kind: int = 4, seed: int = 0) -> Path:
         The manifest's path.
 
     Raises:
-        ConfigError: `per_kind` is under one.
+        ConfigError: `per_kind` is out of range.
         DataError: `root` is a file.
     """
-    if per_kind < 1:
-        raise ConfigError(f"{per_kind} pictures of each kind are none.", "Ask for at least one.")
+    check_amount(per_kind, "images of each kind")
     if root.is_file():
         raise DataError(f"{root} is a file, not a folder.", "Choose a folder.")
     rows = []
