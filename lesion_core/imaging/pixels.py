@@ -11,6 +11,10 @@ from PIL import Image, ImageOps
 from lesion_core.imaging.containers.parts import Parts
 
 
+SMALL = 2**20
+"""Pixels of a picture of which three copies at once are nothing to save on."""
+
+
 def upright(picture: Image.Image) -> Image.Image:
     """The picture as its camera was held; as it is where what says so is damaged."""
     with suppress(Exception):  # Pillow turns the pixels before it edits the record, which may fail
@@ -74,6 +78,8 @@ def _rounded(picture: Image.Image, low: Image.Image, key: tuple[int, ...]) -> Im
 
 def _array(picture: Image.Image) -> NDArray[np.uint8]:
     """(H, W, 3) of an RGB picture, band by band: Pillow's own conversion holds three copies at once."""
+    if picture.width * picture.height <= SMALL:
+        return np.array(picture)
     out = np.empty((picture.height, picture.width, 3), np.uint8)
     for top in range(0, picture.height, 256):
         band = picture.crop((0, top, picture.width, min(top + 256, picture.height)))

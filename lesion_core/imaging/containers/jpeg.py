@@ -106,18 +106,18 @@ def _check(file: _File) -> None:
     across, down = (max((max(1, f[i]) for f in factors.values()), default=1) for i in (0, 1))
     blocks = {name: -(-width * x // (8 * across)) * -(-height * y // (8 * down)) for name, (x, y) in factors.items()}
     progressive = file.kind == 0xC2
-    seen = {name: [False] * 64 for name in factors}
+    seen = dict.fromkeys(factors, 0)  # a bit for each coefficient
     bits, needed = 0, 0
     for header, coded in file.scans:
         names = header[1 : 1 + 2 * header[0] : 2]
         first, last, low = (header[-3], header[-2], header[-1] & 15) if progressive else (0, 63, 0)
         for name in names:
-            for i in range(first, min(last, 63) + 1):
-                seen.get(name, [False] * 64)[i] |= low == 0
+            if low == 0 and name in seen:
+                seen[name] |= max(0, 2 ** (min(last, 63) + 1) - 2**first)
         if first == 0:  # else a run of blocks without anything may take one code
             bits += 8 * len(coded)
             needed += sum(blocks.get(name, 0) for name in names) * (1 if progressive else 2)
     if bits < needed:
         raise EndsEarlyError(bits / needed, at_most=True)
-    if not all(map(all, seen.values())):
-        raise EndsEarlyError(sum(map(sum, seen.values())) / (64 * len(seen)))
+    if any(found != 2**64 - 1 for found in seen.values()):
+        raise EndsEarlyError(sum(found.bit_count() for found in seen.values()) / (64 * len(seen)))
