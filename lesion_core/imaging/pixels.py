@@ -10,7 +10,6 @@ from PIL import Image, ImageOps
 
 from lesion_core.imaging.containers.parts import Parts
 
-
 SMALL = 2**20
 """Pixels of a picture of which three copies at once are nothing to save on."""
 

@@ -274,10 +274,8 @@ def test_a_diverged_training_is_told(easy: pd.DataFrame, tmp_path: Path) -> None
     chosen = settings(epochs=1, optimizer="sgd", learning_rate=1.0, schedule="constant", weight_decay=1.0)
     bad = build(chosen.model)
     torch.nn.init.constant_(bad.fc.weight, float("nan"))
-    from lesion_core.models import checkpoints
-
     path = tmp_path / "nan.safetensors"
-    checkpoints.save_file({n: t.clone() for n, t in bad.state_dict().items()}, path)
+    save_file({n: t.clone() for n, t in bad.state_dict().items()}, path)
     chosen = chosen.model_copy(update={"model": chosen.model.model_copy(update={"weights": str(path)})})
     with pytest.raises(ModelError, match="diverged"):
         run(chosen, easy, tmp_path / "work")
