@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training
 from lesion_core.errors import ConfigError, DataError, ModelError
