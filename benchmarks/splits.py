@@ -16,21 +16,21 @@ from lesion_core.data.tables import ROLES
 
 
 def shares(table: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
-    """Lesions, pictures and the share of pictures in each role, a row a diagnosis and one for all.
+    """Lesions, images and the share of images in each role, a row per diagnosis and one for all.
 
-    A picture without lesion id counts as its own lesion here: no picture is read.
+    An image without lesion id counts as its own lesion here: no image is read.
     """
     lesion = table["lesion_id"].fillna(table["image_id"])
     rows = table.assign(lesion=lesion, role=assign_roles(lesion, settings))
     found = {}
     for name, part in [("all", rows), *rows.groupby("diagnosis")]:
         dealt = part["role"].value_counts(normalize=True).reindex(ROLES, fill_value=0)
-        found[name] = {"lesions": part["lesion"].nunique(), "pictures": len(part), **(100 * dealt).round(1)}
-    return pd.DataFrame(found).T.astype({"lesions": int, "pictures": int})
+        found[name] = {"lesions": part["lesion"].nunique(), "images": len(part), **(100 * dealt).round(1)}
+    return pd.DataFrame(found).T.astype({"lesions": int, "images": int})
 
 
 def main() -> None:
-    """Print a table a data set."""
+    """Print a table for each data set."""
     settings = SplitSettings(seed=int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     found = discover(Path(sys.argv[1]))
     for name in ("ham10000", "isic2019"):
@@ -39,7 +39,7 @@ def main() -> None:
             table = table[~table["dataset"].str.endswith("_test") & table["diagnosis"].notna()]
             start = time.perf_counter()
             result = shares(table, settings)
-            print(f"{name}, seed {settings.seed}, % of pictures ({time.perf_counter() - start:.2f} s)\n{result}\n")
+            print(f"{name}, seed {settings.seed}, % of images ({time.perf_counter() - start:.2f} s)\n{result}\n")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_the_lines_of_python_in_the_readme_run() -> None:
     assert re.fullmatch(r"[A-Z]+ 0\.\d\d; balanced accuracy 0\.\d{3}", answer)
     assert "20 referrals" in reason
     value = answer.split()[-1]
-    assert f"| test split, 8 classes | ResNet-50 | 1,631 (1,301) | {value} (" in (ROOT / "README.md").read_text()
+    assert f"| test set, 8 classes | ResNet-50 | 1,631 (1,301) | {value} (" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -53,6 +53,25 @@ def test_links_lead_somewhere(path: Path) -> None:
     for target in LINK.findall(path.read_text(encoding="utf-8")):
         generated = target.startswith("api/")
         assert generated or "://" in target or (path.parent / target).exists(), target
+
+
+def test_the_architecture_names_what_is_there() -> None:
+    """Each ``room.module`` and ``room.module.function`` in backticks; every room in the drawing and the README."""
+    library = ROOT / "lesion_core"
+    rooms = {path.stem for path in library.iterdir() if path.is_dir() or path.suffix == ".py"}
+    rooms = {room for room in rooms if not room.startswith("_")}
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(?:\w+\.){1,2}\w+`", text)
+    dotted = [name for one in named if (name := one.strip("`").split("."))[0] in rooms]
+    assert len(dotted) > 20
+    for room, module, *rest in dotted:
+        path = library / room / f"{module}.py"
+        assert path.exists() or (library / room / module).is_dir(), (room, module)
+        for one in rest:
+            assert re.search(rf"^(?:def|class) {one}\b", path.read_text(encoding="utf-8"), re.MULTILINE), one
+    (drawing,) = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert rooms <= set(re.findall(r"\w+", drawing)), "not drawn"
+    assert rooms <= set(re.findall(r"\w+", (ROOT / "README.md").read_text(encoding="utf-8"))), "not in the map"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
