@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 def registries() -> dict[str, tuple[str, str, ast.AnnAssign]]:
     """By name: the module, the class of the entries, and the assignment, of each ``NAME: dict[str, Entry] = ...``.
 
-    Tables of numbers alone, such as those that synthetic lesions are drawn with, are none.
+    Tables of numbers alone, such as those that synthetic lesions are drawn with, and of plain values are not meant.
     """
     found = {}
     for path in sorted((ROOT / "lesion_core").rglob("*.py")):
@@ -26,7 +26,8 @@ def registries() -> dict[str, tuple[str, str, ast.AnnAssign]]:
             entry = re.fullmatch(r"dict\[str, ([A-Z]\w+)\]", ast.unparse(node.annotation))
             if entry and node.target.id.isupper() and not node.target.id.startswith("_"):
                 dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-                if any(field.type == "str" for field in fields(getattr(import_module(dotted), entry[1]))):
+                kind = getattr(import_module(dotted), entry[1])
+                if is_dataclass(kind) and any(field.type == "str" for field in fields(kind)):
                     found[node.target.id] = dotted, entry[1], node
     return found
 
