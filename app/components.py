@@ -1,4 +1,4 @@
-"""Pieces that several pages draw the same way: the sidebar, the picture picker, badges, overlays, problems."""
+"""Pieces that several pages draw the same way: the sidebar, the image picker, badges, overlays, problems."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def choose(
 
 
 def pick_picture() -> Picture:
-    """The picker that every page on one picture shares: a sample from the list, or an upload.
+    """The picker that every page on one image shares: a sample from the list, or an upload.
 
     The sample's id is in the link; an upload stays in this visitor's memory and is never written to disk.
     """
@@ -178,7 +178,7 @@ def pick_picture() -> Picture:
     if uploaded is not None:
         titles = {"upload": f"Your image: {uploaded.title}", **titles}
     left, right = st.columns([3, 1], vertical_alignment="bottom")
-    # An upload replaces the chosen picture before the list is drawn.
+    # An upload replaces the chosen image before the list is drawn.
     with right, st.popover("Use your own image", icon=":material/upload:", width="stretch"):
         file = st.file_uploader(
             "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 20 MB",
@@ -207,7 +207,7 @@ def pick_picture() -> Picture:
 
 
 def origin_badge(picture: Picture) -> tuple[str, str]:
-    """The badge that says where a picture is from."""
+    """The badge that says where an image is from."""
     return ORIGIN_BADGES[picture.origin]
 
 
@@ -239,9 +239,9 @@ def probability_bars(probabilities: pd.Series) -> go.Figure:
 
 
 def outline(image: Pixels, mask: NDArray[np.bool_], colour: tuple[int, int, int] = (255, 255, 255)) -> Pixels:
-    """The picture with the mask's contour, holes too: white on a dark edge, visible on every skin.
+    """The image with the mask's contour, holes too: white on a dark edge, visible on every skin.
 
-    A small picture is enlarged up to four times, so that the line stays thin; the mask may have either size.
+    A small image is enlarged up to four times, so that the line stays thin; the mask may have either size.
     """
     times = min(4, max(1, math.ceil(LINE_SIDE / min(image.shape[:2]))))
     drawn = np.asarray(cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC), np.uint8)

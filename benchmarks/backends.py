@@ -1,6 +1,6 @@
 """Ways to run a trunk beside eager float32, speed and answers: python -m benchmarks.backends [RUN [MOST [WAY ...]]]
 
-One process, the ways in turn, medians. Predictions and maps are compared on the run's own test pictures where
+One process, the ways in turn, medians. Predictions and maps are compared on the run's own test images where
 LESION_DATA has them (the first MOST), else on synthetic lesions.
 """
 
@@ -30,13 +30,13 @@ ROUNDS = 40
 
 
 def pictures(engine: Engine, most: int) -> tuple[str, Iterator[NDArray[np.uint8]]]:
-    """What is compared on, in words, and the pictures."""
+    """What is compared on, in words, and the images."""
     root = from_environment()
     if root is None:
         return "synthetic lesions", (make_lesion(code, seed, 256).image for seed in range(8) for code in ISIC2019)
     table = collect(root, engine.run.config.settings.split).table
     paths = table["path"][table["image_id"].isin(engine.run.part("test")["image_id"])].head(most)
-    return f"test pictures, n {len(paths):,}", (decode(Path(path)) for path in paths)
+    return f"test images, n {len(paths):,}", (decode(Path(path)) for path in paths)
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
     medians = {name: statistics.median(times) for name, times in spent.items()}
     eager = engines["eager"]
     print(
-        f"{folder.name}, {eager.run.config.settings.preprocessing.resize.size} px, one picture, "
+        f"{folder.name}, {eager.run.config.settings.preprocessing.resize.size} px, one image, "
         f"{torch.get_num_threads()} threads, {ROUNDS} rounds"
     )
     for name, median in medians.items():

@@ -1,6 +1,6 @@
-"""The page Out of distribution with very many pictures: python -m benchmarks.many_pictures [N] [RUN]
+"""The page Out of distribution with very many images: python -m benchmarks.many_pictures [N] [RUN]
 
-A copy of a run whose test pictures are repeated, with a little noise on their logits, until there are N. Prints what
+A copy of a run whose test images are repeated, with a little noise on their logits, until there are N. Prints what
 the first visitor waits for, what letting go of the line costs the server, and memory.
 """
 
@@ -26,7 +26,7 @@ from lesion_core.runs.classifier import STORED_FEATURES, open_run
 
 
 def simulate(run: Path, folder: Path, n: int) -> None:
-    """Write a copy of a run with n test pictures."""
+    """Write a copy of a run with n test images."""
     shutil.copytree(run, folder)
     table, features = pd.read_parquet(folder / "predictions.parquet"), load_file(folder / "features.safetensors")
     of = np.flatnonzero((table["split"] == "test").to_numpy())
@@ -66,7 +66,7 @@ def main() -> None:
         paid = time.perf_counter()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(
-            f"{len(table):,} pictures, once for all visitors: read {read - start:.2f} s, scored and counted "
+            f"{len(table):,} images, once for all visitors: read {read - start:.2f} s, scored and counted "
             f"{first - read:.2f} s; each time the line is let go {1000 * (moved - first):.0f} ms (rejected "
             f"{share:.3f}, right {right:.3f}), who pays {1000 * (paid - moved):.0f} ms; {len(bins.edges):,} edges "
             f"go to the browser; peak memory {peak:.1f} GiB"

@@ -1,6 +1,6 @@
 """Does the answer hang on the size and compression of a file? python -m benchmarks.resolution RUN SMALL LARGE
 
-SMALL and LARGE are folders with the same pictures under the same names, such as an archive's thumbnails and its files
+SMALL and LARGE are folders with the same images under the same names, such as an archive's thumbnails and its files
 at full size. The run is asked about both, without equal detail and with it, whichever it ships with.
 """
 
@@ -29,7 +29,7 @@ def main() -> None:
     names = sorted(path.name for path in large.iterdir() if is_picture(path) and (small / path.name).is_file())
     role = run.predictions.drop_duplicates("image_id").set_index("image_id")["split"]
     roles = Counter(str(role.get(Path(name).stem, "not of the run")) for name in names)
-    print(f"{run.name}, n {len(names)} pictures: {', '.join(f'{n} {split}' for split, n in roles.most_common())}")
+    print(f"{run.name}, n {len(names)} images: {', '.join(f'{n} {split}' for split, n in roles.most_common())}")
     for enabled in (False, True):
         preprocessing = settings.with_detail(enabled).preprocessing
         logits = (infer(model, preprocessing, [str(where / name) for name in names]).logits for where in (small, large))

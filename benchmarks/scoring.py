@@ -43,7 +43,7 @@ Logits = NDArray[np.float32]
 
 
 class Files(Dataset[torch.Tensor]):
-    """The pictures of a folder as torchvision reads them."""
+    """The images of a folder as torchvision reads them."""
 
     def __init__(self, paths: list[str], preprocessing: Preprocessing) -> None:
         self.paths, self.detail, size = paths, preprocessing.detail, preprocessing.resize.size
@@ -85,7 +85,7 @@ def _engines(folder: Path) -> dict[str, Engine]:
 
 
 def _waiting(engine: Engine, backend: str, paths: list[str]) -> float:
-    """The share of the time that a trunk waits for pictures."""
+    """The share of the time that a trunk waits for images."""
     preprocessing, settings = engine.pipeline.settings, engine.run.config.settings
     network = make_backend(backend, trained(settings.model, engine.run.weights), preprocessing.resize.size)
     with torch.inference_mode():
@@ -104,7 +104,7 @@ def _waiting(engine: Engine, backend: str, paths: list[str]) -> float:
 
 
 def main() -> None:
-    """Time all, print images a second, the ratios, the wait and the differences."""
+    """Time all, print images per second, the ratios, the wait and the differences."""
     engines = _engines(Path(sys.argv[1] if len(sys.argv) > 1 else "checkpoints/resnet50-isic2019"))
     engine = engines["eager"]
     preprocessing, settings = engine.pipeline.settings, engine.run.config.settings
@@ -140,7 +140,7 @@ def main() -> None:
         exact = logits[baseline if way == baseline else "infer, float32"]
         same_answer = (logits[way].argmax(1) == exact.argmax(1)).mean()
         print(
-            f"{way}: {n / seconds:.1f} images a second, {best[baseline] / seconds:.2f} times; a logit differs by "
+            f"{way}: {n / seconds:.1f} images per second, {best[baseline] / seconds:.2f} times; a logit differs by "
             f"{np.abs(logits[way] - exact).max():.3f} at most, same answer on {100 * same_answer:.1f} %"
         )
     for name, share in wait.items():

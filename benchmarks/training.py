@@ -1,10 +1,10 @@
-"""Training on a CPU against a plain PyTorch loop, images a second: python -m benchmarks.training [ARCHITECTURE] [SIZE]
+"""Training on a CPU against a plain loop in PyTorch, images/s: python -m benchmarks.training [ARCHITECTURE] [SIZE]
 
 Both train the same network on the same synthetic JPEGs with the same augmentation, batch size and one worker. The
-plain loop is what one writes first: a DataLoader that decodes each picture anew, float32, torch.optim.AdamW. Each kind
+plain loop is what one writes first: a DataLoader that decodes each image anew, float32, torch.optim.AdamW. Each kind
 runs in a process of its own, twice, taking turns; the best epoch but the first counts, and the highest memory of the
-process and of its worker, added: pages that both share count twice. Ours also measures a batch of the select split and
-writes checkpoints in that time; what it does once, before the first epoch, is printed apart.
+process and of its worker, added: pages that both share count twice. Ours also measures a batch of the validation set
+and writes checkpoints in that time; what it does once, before the first epoch, is printed apart.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _settings(architecture: str, size: int):  # type: ignore[no-untyped-def]
 
 
 def plain(root: Path, architecture: str, size: int) -> list[float]:
-    """Seconds an image of each epoch of the plain loop."""
+    """Seconds per image of each epoch of the plain loop."""
     import torch
     from torch.utils.data import DataLoader, Dataset
 
@@ -74,7 +74,7 @@ def plain(root: Path, architecture: str, size: int) -> list[float]:
 
 
 def ours(root: Path, architecture: str, size: int) -> tuple[list[float], float]:
-    """Seconds an image of each epoch of `fit` but the first, and the seconds before its end in all."""
+    """Seconds per image of each epoch of `fit` but the first, and the seconds before its end in all."""
     from lesion_core.data.collection import collect
     from lesion_core.training.classifier import fit
 
@@ -97,7 +97,7 @@ def ours(root: Path, architecture: str, size: int) -> tuple[list[float], float]:
 
 
 def main() -> None:
-    """Take turns, print images a second, peak memory and the ratio."""
+    """Take turns, print images per second, peak memory and the ratio."""
     if sys.argv[1:2] == ["--one"]:
         kind, root, architecture, size = sys.argv[2:6]
         seconds, once = (
@@ -135,7 +135,7 @@ def main() -> None:
                 best[kind] = {key: max(before[key], found[key]) for key in found}
     for kind, found in best.items():
         print(
-            f"{architecture}, {size} px, {kind}: {found['images_a_second']:.1f} images a second, peak "
+            f"{architecture}, {size} px, {kind}: {found['images_a_second']:.1f} images per second, peak "
             f"{found['peak_gib']:.1f} GiB"
         )
     print(f"ours, once, first epoch included: {best['ours']['once']:.0f} s")

@@ -17,8 +17,16 @@ from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import shown
 
 Role = Literal["train", "select", "calibrate", "test"]
-"""What a picture is for: train; select (early stopping, model choice); calibrate (temperature, thresholds);
+"""What an image is for: train; select (early stopping, model choice); calibrate (temperature, thresholds);
 test (shown, never chosen on)."""
+
+ROLE_NAMES: dict[str, str] = {
+    "train": "training set",
+    "select": "validation set",
+    "calibrate": "calibration set",
+    "test": "test set",
+}
+"""What a person reads for each role."""
 
 Deviation = Annotated[float, Field(gt=0)]
 Side = Annotated[int, Field(ge=16, le=1024)]
@@ -50,7 +58,7 @@ def check_amount(value: int, what: str, least: int = 1) -> int:
         least: The smallest that makes sense.
 
     Raises:
-        ConfigError: It is no whole number from `least` to the largest that makes sense.
+        ConfigError: It is not a whole number from `least` to the largest that makes sense.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= MOST[what]:
         raise ConfigError(f"{value} {what} are out of range.", f"Ask for at least {least} and at most {MOST[what]:,}.")
@@ -74,7 +82,7 @@ class Settings(BaseModel):
         """Read settings.
 
         Raises:
-            ConfigError: The text is no JSON, or a field is unknown, missing, of another type or out of range.
+            ConfigError: The text is not valid JSON, or a field is unknown, missing, of another type or out of range.
         """
         try:
             return cls.model_validate_json(text)
@@ -118,7 +126,7 @@ class HairRemoval(Settings):
 
 
 class ColorConstancy(Settings):
-    """Shades of gray: the light's colour is the Minkowski mean of the picture."""
+    """Shades of gray: the light's colour is the Minkowski mean of the image."""
 
     enabled: bool = False
     power: int = Field(default=6, ge=1, le=20, description="Minkowski norm; 1 is gray world, large is white patch")
@@ -129,21 +137,21 @@ class Clahe(Settings):
 
     enabled: bool = False
     clip_limit: float = Field(default=2.0, ge=0.5, le=10.0)
-    tiles: int = Field(default=8, ge=1, le=32, description="tiles a side")
+    tiles: int = Field(default=8, ge=1, le=32, description="tiles per side")
 
 
 class Detail(Settings):
-    """The same sharpness and compression for every picture: reduced to a short side, then saved as JPEG."""
+    """The same sharpness and compression for every image: reduced to a short side, then saved as JPEG."""
 
     enabled: bool = False
-    short_side: int = Field(default=150, ge=16, le=2048, description="pixels; a smaller picture keeps its size")
+    short_side: int = Field(default=150, ge=16, le=2048, description="pixels; a smaller image keeps its size")
     quality: int = Field(default=75, ge=1, le=100, description="of the JPEG")
 
 
 class Resize(Settings):
     """The last step: to the square that the model reads."""
 
-    size: Side = Field(default=224, description="pixels a side")
+    size: Side = Field(default=224, description="pixels per side")
     fit: Literal["crop", "pad", "stretch"] = Field(
         default="crop",
         description="crop: short side to size, centre square; pad: whole frame, borders mirrored; "
@@ -152,7 +160,7 @@ class Resize(Settings):
 
 
 class Preprocessing(Settings):
-    """Everything between a decoded picture and the model's input, in the order it happens."""
+    """Everything between a decoded image and the model's input, in the order it happens."""
 
     dark_corner: DarkCorner = DarkCorner()
     hair: HairRemoval = HairRemoval()
@@ -177,7 +185,7 @@ class Preprocessing(Settings):
             ),
             (True, f"{self.resize.fit} to {self.resize.size} px"),
         ]
-        return "Each picture: " + ", ".join(words for on, words in steps if on) + "."
+        return "Each image: " + ", ".join(words for on, words in steps if on) + "."
 
 
 class ModelSettings(Settings):
@@ -248,7 +256,7 @@ class Schedule(Settings):
     seed: int = 0
 
     def size(self, epoch: int, otherwise: int) -> int:
-        """Pixels a side in an epoch: `sizes`, each for an equal part of the training, or the one given."""
+        """Pixels per side in an epoch: `sizes`, each for an equal part of the training, or the one given."""
         sizes = self.sizes or (otherwise,)
         return sizes[min(len(sizes) - 1, epoch * len(sizes) // self.epochs)]
 
@@ -258,7 +266,7 @@ class Training(Schedule):
 
     monitor: Literal["select_auroc", "select_balanced_accuracy", "select_loss"] = Field(
         default="select_auroc",
-        description="what chooses the best epoch; balanced accuracy jumps with single pictures "
+        description="what chooses the best epoch; balanced accuracy jumps with single images "
         "where a class has ten of them",
     )
     class_weights: Literal["none", "sqrt", "inverse"] = "none"
@@ -273,9 +281,9 @@ class Training(Schedule):
         "from the logits; 1: answer as if all diagnoses were equally common",
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    mixup: float = Field(default=0.0, ge=0, le=10, description="of the Beta distribution that pictures are mixed by")
+    mixup: float = Field(default=0.0, ge=0, le=10, description="of the Beta distribution that images are mixed by")
     label_spaces: bool = Field(
-        default=False, description="compare a picture only with the diagnoses that its own data set holds"
+        default=False, description="compare an image only with the diagnoses that its own data set holds"
     )
 
     @model_validator(mode="after")
@@ -326,7 +334,7 @@ class SegmenterSettings(Settings):
 
     @property
     def depth(self) -> int:
-        """Halvings of the picture."""
+        """Halvings of the image."""
         return len(self.decoder)
 
 
@@ -335,7 +343,7 @@ class SegmenterTraining(Schedule):
 
     monitor: Literal["select_jaccard", "select_loss"] = "select_jaccard"
     augmentation: Literal["none", "flips", "full"] = "full"
-    artefacts: float = Field(default=0.3, ge=0, le=1, description="share of pictures that get a synthetic artefact")
+    artefacts: float = Field(default=0.3, ge=0, le=1, description="share of images that get a synthetic artefact")
 
 
 class SegmenterRunSettings(Settings):

@@ -1,7 +1,7 @@
 """Several processes at one job: which one this is, and everybody's part together. Alone, all of it is a formality.
 
 `torchrun` and Lightning (under SLURM too) start the same command in every process; each scores its share of the
-pictures, and only the first one writes.
+images, and only the first one writes.
 """
 
 from __future__ import annotations

@@ -32,15 +32,15 @@ class DataError(LesionError):
 
 
 class ImageError(LesionError):
-    """A picture that cannot be used; the subclasses say why."""
+    """An image that cannot be used; the subclasses say why."""
 
 
 class NotAnImageError(ImageError):
-    """The bytes are empty or no known picture format."""
+    """The bytes are empty or no known image format."""
 
 
 class TruncatedImageError(ImageError):
-    """The file is a picture, but ends early or is damaged."""
+    """The file is an image, but ends early or is damaged."""
 
 
 class ImageTooLargeError(ImageError):
@@ -48,7 +48,7 @@ class ImageTooLargeError(ImageError):
 
 
 class ImageTooSmallError(ImageError):
-    """The picture has too few pixels to show a lesion."""
+    """The image has too few pixels to show a lesion."""
 
 
 class ConfigError(LesionError):

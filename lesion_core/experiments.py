@@ -33,13 +33,13 @@ COLUMNS = ("variant", "view", "class", "metric", "value", "low", "high", "n_imag
 """Of an experiment of ways to train: how good each variant is."""
 
 DIFFERENCE = " less the first"
-"""What follows a view's key where a row is a variant's figure less that of the first, at the pictures both have."""
+"""What follows a view's key where a row is a variant's figure minus that of the first, at the images both have."""
 
 VIEWS_SHOWN = ("test", "ham10000", "binary", "isic2018")
 """Of `analysis.evaluation_sets.EVALUATION_SETS`: those that an experiment measures."""
 
 SEEN, UNSEEN = "test, lesion in train", "test, lesion with several pictures, none in train"
-"""Test pictures of lesions of which the data have several pictures: such lesions are harder than others, so those that
+"""Test images of lesions of which the data have several images: such lesions are harder than others, so those that
 were trained on are compared with those that were not."""
 
 STRANGE_COLUMNS = ("score", "diagnosis", "measure", "value", "low", "high", "n")
@@ -53,8 +53,8 @@ class Variant:
     Attributes:
         name: What a person reads.
         training: Fields of `config.Training` that it changes.
-        by_image: Deal pictures to the roles one by one, as if no two showed one lesion.
-        detail: Whether all pictures get one sharpness and compression; None: as in the settings.
+        by_image: Deal images to the roles one by one, as if no two showed one lesion.
+        detail: Whether all images get one sharpness and compression; None: as in the settings.
     """
 
     name: str
@@ -138,7 +138,7 @@ def known_experiment(key: str) -> Experiment:
         ConfigError: The key is unknown.
     """
     if key not in EXPERIMENTS:
-        raise ConfigError(f"There is no experiment '{key}'.", f"Known are {', '.join(EXPERIMENTS)}.")
+        raise ConfigError(f"There is no experiment '{key}'.", f"Choose one of {', '.join(EXPERIMENTS)}.")
     return EXPERIMENTS[key]
 
 
@@ -168,11 +168,11 @@ def run_experiment(
         trainer_options: Passed to Lightning's Trainer.
 
     Returns:
-        Long form. `COLUMNS`: all metrics of the views `VIEWS_SHOWN` (class is empty) and of the test pictures of
-        lesions with several pictures (`SEEN`, `UNSEEN`, as far as there are any), the differences to the first
+        Long form. `COLUMNS`: all metrics of the views `VIEWS_SHOWN` (class is empty) and of the test images of
+        lesions with several images (`SEEN`, `UNSEEN`, as far as there are any), the differences to the first
         variant (`DIFFERENCE`), and each class's sensitivity. `STRANGE_COLUMNS` of an experiment that leaves
         diagnoses out: the share of each, and of both (diagnosis all), that is rejected at the threshold that keeps 95 %
-        of calibrate, and `detection.MEASURES`.
+        of the calibration set, and `detection.MEASURES`.
 
     Raises:
         ConfigError: The experiment is unknown.
@@ -286,7 +286,7 @@ def _strangeness(run: Run, n: int = 1000) -> pd.DataFrame:
 
 
 def _by_image(table: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
-    """The table with its roles dealt picture by picture; the official test set stays what it is."""
+    """The table with its roles dealt image by image; the official test set stays what it is."""
     own = table["dataset"] != OFFICIAL_TEST
     return table.assign(
         role=assign_roles(table.loc[own, "image_id"], settings.split).reindex(table.index).fillna(table["role"])
@@ -323,7 +323,7 @@ def read_experiment(key: str, folder: Path) -> Finding | None:
 
     Raises:
         ConfigError: The experiment is unknown, or its settings are missing or not valid.
-        DataError: The table lacks a column or a number of pictures, or tells a figure twice.
+        DataError: The table lacks a column or a number of images, or tells a figure twice.
     """
     chosen = known_experiment(key)
     files.finish(folder)
@@ -339,7 +339,7 @@ def read_experiment(key: str, folder: Path) -> Finding | None:
     twice = table.duplicated([name for name in table.columns if name not in numbers]).any()
     if twice or table[counts].isna().any(axis=None):
         raise DataError(
-            f"{path.name} is damaged: a figure is there twice or lacks its number of pictures.",
+            f"{path.name} is damaged: a figure is there twice or lacks its number of images.",
             f"Make it again: python -m lesion_core experiment {key}.",
         )
     return Finding(table, RunSettings.read(files.current(folder, f"{key}.json")))

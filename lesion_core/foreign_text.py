@@ -75,7 +75,7 @@ def spreadsheet_cell(text: str) -> str:
 
 
 def for_people(table: pd.DataFrame) -> pd.DataFrame:
-    """A table to show or to hand out: the names of its columns, its index and its texts guarded by `spreadsheet_cell`.
+    """A table to show or to export: the names of its columns, its index and its texts guarded by `spreadsheet_cell`.
 
     Args:
         table: Any table; it is not changed. Numbers, dates and NaN are passed through.

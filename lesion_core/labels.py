@@ -45,7 +45,7 @@ DIAGNOSES: dict[str, Diagnosis] = {
             name="melanoma",
             malignancy="malignant",
             colour="#D55E00",
-            plain="A cancer of the pigment cells; dangerous because it spreads early.",
+            plain="A cancer of the pigment cells; dangerous because it can spread early.",
         ),
         Diagnosis(
             code="NV",
@@ -87,7 +87,7 @@ DIAGNOSES: dict[str, Diagnosis] = {
             name="vascular lesion",
             malignancy="benign",
             colour="#5A5A5A",
-            plain="A harmless growth of blood vessels: angioma, angiokeratoma or a small bleeding.",
+            plain="A harmless growth of blood vessels: angioma, angiokeratoma or a small haemorrhage.",
         ),
         Diagnosis(
             code="SCC",
@@ -107,10 +107,11 @@ BINARY: tuple[str, ...] = ("benign", "malignant")
 
 AKIEC = Diagnosis(
     code="AKIEC",
-    name="actinic keratosis or squamous cell carcinoma",
+    name="actinic keratosis or Bowen's disease (HAM10000)",
     malignancy="premalignant",
     colour="#CC79A7",
-    plain="Actinic keratoses and Bowen's disease, which HAM10000 and ISIC 2018 count as one.",
+    plain="Actinic keratosis and Bowen's disease, which HAM10000 and ISIC 2018 count as one. "
+    "AK and SCC of ISIC 2019 are merged into it.",
 )
 
 PREMALIGNANT_COUNTS_AS: Literal["malignant", "benign"] = "malignant"
@@ -161,7 +162,7 @@ def diagnosis(code: str) -> Diagnosis:
         return AKIEC
     if code in DIAGNOSES:
         return DIAGNOSES[code]
-    raise DataError(f"'{code}' is no known diagnosis.", f"Known are {', '.join(DIAGNOSES)} and AKIEC.")
+    raise DataError(f"'{code}' is not a known diagnosis.", f"Choose one of {', '.join(DIAGNOSES)} and AKIEC.")
 
 
 def parse_diagnosis(text: str) -> str | None:
@@ -208,7 +209,7 @@ def convert_probabilities(
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or p.shape[1] != len(source):
         raise ConfigError(
-            f"Probabilities of shape {p.shape} do not fit {len(source)} classes.", "Give one column a class."
+            f"Probabilities of shape {p.shape} do not fit {len(source)} classes.", "Give one column per class."
         )
     return np.stack([p[:, group].sum(axis=1) for group in _groups(source, target)], axis=1)
 

@@ -24,12 +24,13 @@ from app.components import (
     page_title,
 )
 from app.figures import results as result_figures
-from app.figures.style import ROLE_NAMES, name_of, percent
+from app.figures.style import name_of, percent
 from app.foreign_text import literal
 from app.reliability import show_calibration
 from lesion_core.analysis.confusion import Confusion, confusion_of
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, EvaluationData, EvaluationSet
 from lesion_core.analysis.metrics import METRIC_NAMES
+from lesion_core.config import ROLE_NAMES
 from lesion_core.errors import RunError
 from lesion_core.foreign_text import for_people, visible
 from lesion_core.labels import BINARY

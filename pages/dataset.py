@@ -65,7 +65,9 @@ def draw_facts(found: Facts) -> None:
         chart(
             diagnosis_bars(found.counts),
             "Bars: the number of images of each diagnosis. "
-            + "; ".join(f"{axis_name(code)}: {images} images of {lesions} lesions" for code, images, lesions in said),
+            + "; ".join(
+                f"{axis_name(code)}: {images:,} images of {lesions:,} lesions" for code, images, lesions in said
+            ),
             "Each bar is a diagnosis in the colour that it has on every page. Several images can show one lesion"
             + ("; the pale part is listed in the tables but has no file here." if found.missing else "."),
         )

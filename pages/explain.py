@@ -51,7 +51,7 @@ class Look:
         beside: A key of `BESIDE`.
         opacity: In [0, 1].
         signed: Show what counts against the answer too.
-        lines: Draws the outlines that were asked for over an image of the picture's size.
+        lines: Draws the outlines that were asked for over an image of the sample's size.
     """
 
     beside: str

@@ -10,7 +10,7 @@ from app import state
 from app.cache import rejection as rejections
 from app.cache import runs as cached_runs
 from app.components import badges, choose, current_run, how_to_read, open_tabs, page_title, problem
-from app.figures.style import ROLE_NAMES, percent
+from app.figures.style import percent
 from app.out_of_distribution.corrupted_images import draw_corrupted
 from app.out_of_distribution.line import KEPT, OWN, PUBLISHED, Line
 from app.out_of_distribution.score_tables import draw_rules, draw_scores
@@ -18,6 +18,7 @@ from app.out_of_distribution.tabs import draw_calibration, draw_near, draw_save,
 from app.out_of_distribution.uploads import draw_uploads, your_pictures
 from app.out_of_distribution.who import draw_who
 from app.widgets.threshold import Mark, ThresholdBins, threshold_line
+from lesion_core.config import ROLE_NAMES
 from lesion_core.errors import LesionError
 from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.policy import Policy, read_policy

@@ -236,5 +236,5 @@ how_to_read(
     "sharpness; equal detail takes that sign away.",
     "The last step shrinks the image to the square that the model reads: what you cannot see there, the model cannot "
     "see either.",
-    "One image proves nothing about a step: that takes a whole test split and a model trained for it.",
+    "One image proves nothing about a step: that takes a whole test set and a model trained for it.",
 )

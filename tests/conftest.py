@@ -42,7 +42,7 @@ from lesion_core.runs.segmenter import SegmenterRun
 if TYPE_CHECKING:
     from lesion_core.serving.classifier import Engine
 
-# A slow or busy machine is no failure.
+# A slow or busy machine is not a failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 

@@ -215,7 +215,7 @@ def chosen(part: str | None) -> list[Mutant]:
         return MUTANTS
     k, n = (int(number) for number in part.split("/"))
     if not 1 <= k <= n:
-        raise SystemExit(f"{part} is no part: give k/n with k from 1 to n, such as 3/10.")
+        raise SystemExit(f"{part} is not a part: give k/n with k from 1 to n, such as 3/10.")
     return MUTANTS[k - 1 :: n]
 
 

@@ -1,4 +1,4 @@
-"""Two processes at one job, over gloo: every picture once, the same results, one that writes."""
+"""Two processes at one job, over gloo: every image once, the same results, one that writes."""
 
 from __future__ import annotations
 

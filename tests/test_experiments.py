@@ -114,7 +114,7 @@ def test_experiments_share_what_is_the_same_training_and_nothing_else(
 def test_split_by_image_puts_a_lesion_on_both_sides_and_leaves_the_official_test_alone(data_root: Path) -> None:
     table = collect(data_root, SplitSettings()).table
     assert table.groupby("group")["role"].nunique().max() == 1
-    # Two pictures a lesion, and some official ones.
+    # Two images per lesion, and some official ones.
     twice = pd.concat([table, table.assign(image_id=table["image_id"] + "b")], ignore_index=True)
     official = table.head(3).assign(dataset=OFFICIAL_TEST, role="test", image_id=["x", "y", "z"])
     mixed = _by_image(pd.concat([twice, official], ignore_index=True), SETTINGS)
@@ -122,7 +122,7 @@ def test_split_by_image_puts_a_lesion_on_both_sides_and_leaves_the_official_test
     assert own.groupby("group")["role"].nunique().max() > 1
     assert (mixed[mixed["dataset"] == OFFICIAL_TEST]["role"] == "test").all()
     assert (mixed["group"] == pd.concat([twice, official], ignore_index=True)["group"]).all()
-    # Each picture is dealt by itself, so the number in test is binomial.
+    # Each image is dealt by itself, so the number in test is binomial.
     assert binomtest(int((own["role"] == "test").sum()), len(own), SETTINGS.split.test).pvalue > 0.001
 
 

@@ -63,7 +63,7 @@ def test_spellings(text: str, code: str | None) -> None:
 
 
 def test_an_unknown_code_lists_the_known() -> None:
-    with pytest.raises(DataError, match=r"'XYZ' is no known diagnosis.*MEL.*AKIEC"):
+    with pytest.raises(DataError, match=r"'XYZ' is not a known diagnosis.*MEL.*AKIEC"):
         diagnosis("XYZ")
 
 
@@ -133,7 +133,7 @@ def test_codes_keep_their_shape_and_may_be_few_or_none() -> None:
 
 
 def test_unknown_and_unfitting_codes_are_told_apart() -> None:
-    with pytest.raises(DataError, match="'UNK' is no known diagnosis"):
+    with pytest.raises(DataError, match="'UNK' is not a known diagnosis"):
         convert_codes(["NV", "UNK"], HAM10000)
     with pytest.raises(ConfigError, match="do not map onto"):
         convert_codes(["AKIEC"], ISIC2019)

@@ -156,10 +156,10 @@ def test_the_docs_say_what_ways_with_rare_diagnoses_do(variant: str) -> None:
 @pytest.mark.parametrize(
     ("view", "metric", "start"),
     [
-        ("test", "balanced_accuracy", "| own test split, n = 1,631 | balanced accuracy |"),
+        ("test", "balanced_accuracy", "| own test set, n = 1,631 | balanced accuracy |"),
         ("test", "macro_auroc", "| | mean AUROC |"),
         ("binary", "f1", "| benign or malignant | F1 |"),
-        ("several", "accuracy", "| its lesions with several pictures | accuracy |"),
+        ("several", "accuracy", "| its lesions with several images | accuracy |"),
         ("isic2018", "balanced_accuracy", "| official ISIC 2018 test set, n = 1,285 | balanced accuracy |"),
         ("isic2018", "macro_auroc", "| | mean AUROC |"),
     ],

@@ -73,7 +73,7 @@ def analysed(title: str, image: NDArray[np.uint8], run: str, fingerprint: str, p
 
 
 def remember(history: Sequence[Analysed], record: Analysed) -> list[Analysed]:
-    """The history with a record: the newest first, each picture and run once."""
+    """The history with a record: the newest first, each image and run once."""
     return [record, *(old for old in history if old.key != record.key)][:LONGEST]
 
 

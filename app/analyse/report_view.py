@@ -88,7 +88,7 @@ class Analysis:
         prediction: The answer.
         rejection: By which policy it may be rejected.
         attribution: The map of the most probable diagnosis.
-        summary: The run's figures on its test split, None where it has none.
+        summary: The run's figures on its test set, None where it has none.
         segmenter: Who found the mask, None where there is none.
         mask: (H, W) bool, None where nothing was found.
     """
@@ -158,7 +158,7 @@ def limits(run: Run, summary: EvaluationSummary | None, *, rejects: bool) -> tup
 
     Args:
         run: The run.
-        summary: Its figures on its test split.
+        summary: Its figures on its test set.
         rejects: A policy may reject what it is shown.
     """
     sets = run.part("train")["dataset"].value_counts()

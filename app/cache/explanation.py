@@ -39,7 +39,7 @@ def explain(
     baseline: str = "skin",
     on_pass: Callable[[int], None] | None = None,
 ) -> Attribution:
-    """What in a picture speaks for a class, as `Engine.explain` gives it; the engine remembers it for all visitors."""
+    """What in an image speaks for a class, as `Engine.explain` gives it; the engine remembers it for all visitors."""
     return runs.engine(run).explain(
         image,
         target,

@@ -36,9 +36,9 @@ from lesion_core.runs.classifier import Run
 from lesion_core.serving.single_flight import SingleFlightCache
 
 THUMBNAIL = 200
-"""Pixels of the longer side of a small picture."""
+"""Pixels of the longer side of a small image."""
 KEPT_PIXELS = 256 * 2**20
-"""Bytes of samples' pixels and masks that are kept: about 300 pictures of 600x450, or 20 of 2,048x2,048."""
+"""Bytes of samples' pixels and masks that are kept: about 300 images of 600x450, or 20 of 2,048x2,048."""
 
 
 def data_sets() -> dict[str, Path]:
@@ -64,7 +64,7 @@ def _left_out(root: Path) -> tuple[str, ...]:
 
 
 def catalog(layout: str) -> Catalog:
-    """The table of a data set in `data_sets`. The challenges share pictures: those of the other sets count as found."""
+    """The table of a data set in `data_sets`. The challenges share images: those of the other sets count as found."""
     found = data_sets()
     shares = layout in ("isic2018_task3", "isic2019")
     return _catalog(layout, found[layout], tuple(f for f in found.values() if f != found[layout]) if shares else ())
@@ -115,7 +115,7 @@ def synthetic_table() -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=2048)
 def thumbnail(sample: Sample) -> bytes:
-    """A small JPEG of a sample, at most `THUMBNAIL` pixels a side.
+    """A small JPEG of a sample, at most `THUMBNAIL` pixels per side.
 
     Raises:
         ImageError: The file cannot be decoded.
@@ -147,7 +147,7 @@ def _training_table(root: Path) -> pd.DataFrame:
 # Of cached functions that call each other, the outermost one's spinner is shown, and no other.
 @st.cache_data(show_spinner="Reading the tables …", max_entries=8, hash_funcs=BY_FINGERPRINT)
 def samples(run: Run | None, root: Path | None) -> dict[str, Sample]:
-    """Samples by id: real ones of the run's test split where the data is, synthetic lesions, OOD images.
+    """Samples by id: real ones of the run's test set where the data is, synthetic lesions, OOD images.
 
     Args:
         run: Without a run there are no real samples.
@@ -158,7 +158,7 @@ def samples(run: Run | None, root: Path | None) -> dict[str, Sample]:
         everything = all_real_samples(root)
         test = [everything[name] for name in run.part("test")["image_id"] if name in everything]
         test.sort(key=lambda sample: (sample.mask_path is None, sample.id))
-        # As many of each diagnosis, those with a mask first, so that a list of real pictures is no list of nevi.
+        # As many of each diagnosis, those with a mask first, so that a list of real images is not a list of nevi.
         taken: Counter[str | None] = Counter()
         for sample in test:
             taken[sample.truth] += 1
@@ -171,7 +171,7 @@ def samples(run: Run | None, root: Path | None) -> dict[str, Sample]:
 
 @st.cache_resource(show_spinner="Reading the tables …", max_entries=2)
 def all_real_samples(root: Path) -> dict[str, Sample]:
-    """Every picture of the data folder by id, those that are no lesion too, for links to any; for reading only.
+    """Every image of the data folder by id, those that show no lesion too, for links to any; for reading only.
 
     Data sets that cannot be read are left out.
     """

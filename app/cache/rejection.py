@@ -24,7 +24,7 @@ from lesion_core.runs.classifier import Run
 # A resource, for reading only: a million rows are not copied.
 @st.cache_resource(show_spinner="Scoring …", max_entries=32, hash_funcs=BY_FINGERPRINT)
 def judged(run: Run, key: str) -> EvaluatedScore:
-    """A run's pictures under a score."""
+    """A run's images under a score."""
     return evaluate_score(run, scorer(run), key)
 
 
@@ -62,18 +62,18 @@ def _learned(run: Run, level: float, by_class: bool) -> Conformal:
 
 
 def set_of(run: Run, probabilities: NDArray[np.float64], level: float = 0.9, *, by_class: bool = True) -> str:
-    """The conformal set of one picture, in words.
+    """The conformal set of one image, in words.
 
     Raises:
-        DataError: Calibrate has too few pictures for the level.
+        DataError: The calibration set has too few images for the level.
     """
     found = _learned(run, level, by_class).predict(probabilities[None])[0]
     return ", ".join(code for code, inside in zip(run.classes, found, strict=True) if inside) or "none fits"
 
 
-@st.cache_data(show_spinner="Scoring the picture …", max_entries=64, hash_funcs=BOTH)
+@st.cache_data(show_spinner="Scoring the image …", max_entries=64, hash_funcs=BOTH)
 def scores_of(run: Run, image: Pixels) -> pd.DataFrame:
-    """Every score of one picture: name, quantity, value, and the share of calibrate pictures that lie beyond it."""
+    """Every score of one image: name, quantity, value, and the share of calibration images that lie beyond it."""
     own, outputs = scorer(run), predict(run, image).outputs
     rows = []
     for key, measure in SCORES.items():

@@ -63,7 +63,7 @@ def roc_curves(run: Run, view: str) -> pd.DataFrame:
 
 @st.cache_data(show_spinner="Measuring, with intervals …", max_entries=16, hash_funcs=BY_FINGERPRINT)
 def mask_figures(run: SegmenterRun, variant: str) -> pd.DataFrame:
-    """A segmenter's figures on its test split with intervals, as `mask_summary` gives them."""
+    """A segmenter's figures on its test set with intervals, as `mask_summary` gives them."""
     rows, counts = run.counts("test", variant)
     return mask_summary(counts, rows["lesion_id"])
 

@@ -14,8 +14,8 @@ from lesion_core.config import RunSettings
 from lesion_core.experiments import DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN
 
 DRAWN = {
-    ("test", "balanced_accuracy"): "Balanced accuracy, own test split",
-    ("test", "accuracy"): "Accuracy, own test split",
+    ("test", "balanced_accuracy"): "Balanced accuracy, own test set",
+    ("test", "accuracy"): "Accuracy, own test set",
     ("isic2018", "balanced_accuracy"): "Balanced accuracy, official ISIC 2018",
 }
 """View and metric to a name: what the chart shows."""
@@ -24,9 +24,9 @@ SEVERAL = {("several", "accuracy"): "Accuracy, lesions with several images"}
 """What the chart shows first where lesions were trained on: there the images `SEEN`, and `UNSEEN` of the others."""
 
 EVALUATION_SETS = {
-    "test": "own test split",
-    SEEN: "of it, other images of the lesion in train",
-    UNSEEN: "of it, lesions with several images, none in train",
+    "test": "own test set",
+    SEEN: "of it, other images of the lesion in the training set",
+    UNSEEN: "of it, lesions with several images, none in the training set",
     "ham10000": "HAM10000 part",
     "binary": "benign or malignant",
     "isic2018": "official ISIC 2018 set",
@@ -73,7 +73,7 @@ def lessons() -> None:
                 st.markdown(sentence)
         if key == "imbalance":
             st.dataframe(recall_table(found.table, names), alt="Recall of each diagnosis. A row per training.")
-            st.caption("Recall of each diagnosis on the own test split, with its number of images.")
+            st.caption("Recall of each diagnosis on the own test set, with its number of images.")
         st.caption(
             f"Further right is better; bars are 95 % confidence intervals over lesions. {entry.description} One "
             f"training each: another seed moves the dots too, which the bars do not show. {budget(found.settings)}"
@@ -154,11 +154,11 @@ def _said_of_lesions_in_train(found: dict[tuple[str, str, str, str], Interval], 
         for variant, name in names.items()
         if (f := found.get((variant, "test", "", COMPARED[0])))
     ]
-    apart = [f"As its authors would report it, each on its own test split, balanced accuracy is {', '.join(reported)}."]
+    apart = [f"As its authors would report it, each on its own test set, balanced accuracy is {', '.join(reported)}."]
     for variant, name in names.items():
         parts = [
             f"{percent(f.value)} ({percent(f.low)} to {percent(f.high)}, n {f.n_images:,}) of those with {where}"
-            for view, where in ((SEEN, "other images in train"), (UNSEEN, "none in train"))
+            for view, where in ((SEEN, "other images in the training set"), (UNSEEN, "none there"))
             if (f := found.get((variant, view, "", "accuracy")))
         ]
         if parts:
@@ -167,7 +167,7 @@ def _said_of_lesions_in_train(found: dict[tuple[str, str, str, str], Interval], 
 
 
 def recall_table(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
-    """Each diagnosis' recall on the own test split as text, a row per variant, a column per diagnosis with its n."""
+    """Each diagnosis' recall on the own test set as text, a row per variant, a column per diagnosis with its n."""
     shown: dict[str, dict[str, str]] = {name: {} for name in names.values()}
     for (variant, view, code, metric), found in _by_place(table).items():
         if (view, metric) == ("test", "sensitivity"):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from app.figures.style import CODES, NOT_RECORDED, ROLE_NAMES, axis_name, percent
+from app.figures.style import CODES, NOT_RECORDED, axis_name, percent
 from lesion_core.analysis.intervals import Interval, share_interval
+from lesion_core.config import ROLE_NAMES
 from lesion_core.labels import diagnosis
 
 

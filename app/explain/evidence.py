@@ -77,7 +77,7 @@ class Asked:
         return "/".join((*said, self.baseline))
 
     def heat(self, attribution: Attribution) -> NDArray[np.float32]:
-        """The positive map on the whole picture, (H, W) in [0, 1]."""
+        """The positive map on the whole image, (H, W) in [0, 1]."""
         box = Pipeline(self.run.config.settings.preprocessing).frame(self.picture.image)
         return to_original(attribution.heatmap, self.picture.image.shape, box)
 
@@ -253,6 +253,6 @@ def panels(
             alt="Rank agreement of every two methods",
         )
         st.caption(
-            "Spearman's rank correlation of every two maps, pixel by pixel: 1 is the same order, 0 is no relation. "
+            "Spearman's rank correlation of every two maps, pixel by pixel: 1 is the same order, 0 means no relation. "
             "Where methods disagree, none of them is *the* explanation."
         )

@@ -1,4 +1,4 @@
-"""How a map is drawn: on one scale with those beside it, one-sided or signed, laid on the picture."""
+"""How a map is drawn: on one scale with those beside it, one-sided or signed, laid on the image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def peak(attribution: Attribution, *, signed: bool) -> float:
     values = np.abs(attribution.upsampled) if signed else np.maximum(attribution.upsampled, 0)
     pixelwise = attribution.raw.shape == values.shape
     robust = float(np.percentile(values, ROBUST)) if pixelwise else 0.0
-    return robust or float(values.max())  # evidence on less than the rest of the percentile is no empty map
+    return robust or float(values.max())  # evidence on less than the rest of the percentile is not an empty map
 
 
 def spread(attribution: Attribution, *, signed: bool) -> float:
@@ -35,7 +35,7 @@ def spread(attribution: Attribution, *, signed: bool) -> float:
 
 
 def lay(attribution: Attribution, run: Run, image: Pixels, scale: float) -> Field:
-    """The map on the whole picture, (H, W) in [-1, 1], 0 outside of what the model saw.
+    """The map on the whole image, (H, W) in [-1, 1], 0 outside of what the model saw.
 
     Args:
         attribution: The map.
@@ -73,7 +73,7 @@ def _blend(ground: cv2.typing.MatLike, colour: NDArray[np.float64], weight: NDAr
 
 
 def paled(image: Pixels, run: Run) -> Pixels:
-    """The picture, pale where the model was not shown it."""
+    """The image, pale where the model was not shown it."""
     x0, y0, x1, y1 = Pipeline(run.config.settings.preprocessing).frame(image)
     seen = np.zeros(image.shape[:2], dtype=bool)
     seen[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)] = True
@@ -81,7 +81,7 @@ def paled(image: Pixels, run: Run) -> Pixels:
 
 
 def over(run: Run, image: Pixels, attribution: Attribution, opacity: float) -> Pixels:
-    """The picture under one map, scaled to itself; what the model was not shown is pale."""
+    """The image under one map, scaled to itself; what the model was not shown is pale."""
     values = lay(attribution, run, image, peak(attribution, signed=False))
     return painted(paled(image, run), values, opacity)
 

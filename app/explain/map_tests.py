@@ -35,7 +35,7 @@ from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.labels import diagnosis
 
 LARGEST = 768
-"""Pixels a side of a picture that is painted on: more is slow to fill, and no model here sees it."""
+"""Pixels per side of an image that is painted on: more is slow to fill, and no model here sees it."""
 
 
 def tests_of_the_map(

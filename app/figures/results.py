@@ -16,7 +16,6 @@ from app.figures.style import (
     INK,
     MUTED,
     PALE,
-    ROLE_NAMES,
     SHARES,
     colour_of,
     lengths,
@@ -25,6 +24,7 @@ from app.figures.style import (
     swatch,
 )
 from app.foreign_text import chart_text
+from lesion_core.config import ROLE_NAMES
 
 
 def confusion_matrix(
@@ -160,7 +160,7 @@ def per_class(table: pd.DataFrame, classes: Sequence[str]) -> go.Figure:
 def runs_side_by_side(
     tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], chosen: str, height: int = 470
 ) -> go.Figure:
-    """Figures of several runs as dots with intervals, under each figure a row per run.
+    """Figures of several runs as dots with intervals, under each figure one row per run.
 
     Args:
         tables: By run: value, low, high by metric. A figure that is NaN has no dot.

@@ -25,8 +25,6 @@ SHARES = [[0.0, "#F4F7F6"], [0.25, "#BFDCDD"], [0.5, "#74B3B6"], [0.75, "#2F868B
 """Shares from 0 to 1 in one hue, light to dark."""
 SIDES = {"benign": "#2C6E9B", "malignant": "#9C3D00"}
 
-ROLE_NAMES = {"train": "training set", "select": "validation set", "calibrate": "calibration set", "test": "test set"}
-"""The role of an image in a run to what a person reads."""
 SMALLEST = 20
 """Images of a group under which its share says little."""
 NOT_RECORDED = "not recorded"

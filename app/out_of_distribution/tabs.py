@@ -12,11 +12,12 @@ from app.cache import rejection as rejections
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
 from app.components import link_to, problem
-from app.figures.style import ROLE_NAMES, percent
+from app.figures.style import percent
 from app.foreign_text import literal
 from app.out_of_distribution.line import KEPT, OWN, PUBLISHED, Line
 from app.out_of_distribution.score_tables import policy_json
 from app.reliability import show_calibration
+from lesion_core.config import ROLE_NAMES
 from lesion_core.data.samples import Sample
 from lesion_core.errors import LesionError
 from lesion_core.foreign_text import visible

@@ -37,14 +37,14 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
     files = st.session_state.get(uploader()) or []
     if len(files) > MOST_PICTURES:
         st.info(
-            f"The first {MOST_PICTURES} of {len(files)} images are looked at; drop the others after them.",
+            f"The first {MOST_PICTURES} of {len(files):,} images are looked at; drop the others after them.",
             icon=":material/info:",
         )
     for file in files[:MOST_PICTURES]:
         if (run.fingerprint, file.file_id) not in kept:
             if len(kept) >= 3 * MOST_PICTURES:
                 st.info(
-                    f"{len(kept)} images are kept already: *Forget them* before you drop more.",
+                    f"{len(kept):,} images are kept already: *Forget them* before you drop more.",
                     icon=":material/info:",
                 )
                 break

@@ -10,10 +10,10 @@ from app import state
 from app.components import choose
 from app.figures import shares as share_figures
 from app.figures import style
-from app.figures.style import ROLE_NAMES
 from app.out_of_distribution.line import Line
 from lesion_core.analysis.intervals import shares_by
 from lesion_core.analysis.subgroups import AGE_NAMES, NOT_RECORDED
+from lesion_core.config import ROLE_NAMES
 from lesion_core.data.catalog import TITLES
 from lesion_core.labels import DIAGNOSES, diagnosis
 

@@ -1,4 +1,4 @@
-"""A brush: paint over a part of a picture in the browser; the server hears of it when a stroke ends."""
+"""A brush: paint over a part of an image in the browser; the server hears of it when a stroke ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.widgets.comparison_slider import data_uri
 
 GRID = 64
-"""Cells a side of the mask that comes back from the browser."""
+"""Cells per side of the mask that comes back from the browser."""
 
 _HTML = """
 <div class="brush">
@@ -76,12 +76,12 @@ _COMPONENT = st.components.v2.component("brush", html=_HTML, css=_CSS, js=_JS)
 
 
 def brush(square: NDArray[np.uint8], *, label: str, name: str, key: str) -> NDArray[np.bool_]:
-    """Show a square picture to paint on.
+    """Show a square image to paint on.
 
     Args:
         square: (S, S, 3) uint8 RGB.
         label: What it is for, for screen readers.
-        name: Of the picture: another one starts unpainted.
+        name: Of the image: another one starts unpainted.
         key: The element's key.
 
     Returns:
@@ -101,7 +101,7 @@ def brush(square: NDArray[np.uint8], *, label: str, name: str, key: str) -> NDAr
 
 
 def painted_mask(sent: Any, name: str, side: int) -> NDArray[np.bool_]:
-    """The mask (side, side) out of what the browser sent; empty where it is of another picture or not of our making."""
+    """The mask (side, side) out of what the browser sent; empty where it is of another image or not of our making."""
     cells = str(sent.get("cells", "")) if isinstance(sent, dict) and sent.get("id") == name else ""
     if len(cells) != GRID * GRID or set(cells) - {"0", "1"}:
         return np.zeros((side, side), bool)

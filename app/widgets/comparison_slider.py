@@ -1,4 +1,4 @@
-"""Before and after in one frame: a wipe slider that moves in the browser alone, and the two pictures for it."""
+"""Before and after in one frame: a wipe slider that moves in the browser alone, and the two images for it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.preprocess import Box, Step
 
 SIDE = 900
-"""Longest side, in pixels, of a picture that is sent to the browser."""
+"""Longest side, in pixels, of an image that is sent to the browser."""
 HEIGHT = "max(330px, 41vh)"
 """Largest height of the figure, in CSS: it shares the first screen with its controls."""
 GROUND = 236
-"""Grey level beside the picture, and what the picture fades to outside of what was kept."""
+"""Grey level beside the image, and what the image fades to outside of what was kept."""
 _FADE = 0.72
 
 _HTML = """
@@ -103,7 +103,7 @@ _COMPONENT = st.components.v2.component("wipe", html=_HTML, css=_CSS, js=_JS)
 
 
 def data_uri(image: Pixels, quality: int = 92) -> str:
-    """The picture as a JPEG in a ``data:`` address.
+    """The image as a JPEG in a ``data:`` address.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -114,20 +114,20 @@ def data_uri(image: Pixels, quality: int = 92) -> str:
 
 
 def kept_box(shape: tuple[int, ...], steps: Iterable[Step]) -> Box:
-    """What the picture after these steps shows of the original.
+    """What the image after these steps shows of the original.
 
     Args:
         shape: Of the original, (H, W, ...).
         steps: The first steps of a pipeline, in their order.
 
     Returns:
-        (x0, y0, x1, y1) in pixels of the original; it exceeds the picture where a step has mirrored its borders.
+        (x0, y0, x1, y1) in pixels of the original; it exceeds the image where a step has mirrored its borders.
     """
     height, width = shape[:2]
     x0, y0, x1, y1 = 0.0, 0.0, float(width), float(height)
     for step in steps:
         if step.box is not None:
-            # A step's box is in pixels of the picture before it.
+            # A step's box is in pixels of the image before it.
             x, y = (x1 - x0) / width, (y1 - y0) / height
             left, top, right, bottom = step.box
             x0, y0, x1, y1 = x0 + left * x, y0 + top * y, x0 + right * x, y0 + bottom * y
@@ -136,15 +136,15 @@ def kept_box(shape: tuple[int, ...], steps: Iterable[Step]) -> Box:
 
 
 def in_one_frame(original: Pixels, processed: Pixels, box: Box, side: int = SIDE) -> tuple[Pixels, Pixels]:
-    """Both pictures at one size, each part of the skin in one place.
+    """Both images at one size, each part of the skin in one place.
 
-    The frame is the original with what the processed picture shows beyond it. The original is faded where the
-    processed picture shows nothing.
+    The frame is the original with what the processed image shows beyond it. The original is faded where the
+    processed image shows nothing.
 
     Args:
         original: (H, W, 3) uint8 RGB.
         processed: (h, w, 3) uint8 RGB.
-        box: What the processed picture shows, in pixels of the original: (x0, y0, x1, y1).
+        box: What the processed image shows, in pixels of the original: (x0, y0, x1, y1).
         side: Longest side of the frame at most; larger ones are reduced.
 
     Returns:
@@ -174,10 +174,10 @@ def in_one_frame(original: Pixels, processed: Pixels, box: Box, side: int = SIDE
 def wipe(
     before: Pixels, after: Pixels, *, labels: tuple[str, str], alts: tuple[str, str], label: str, key: str
 ) -> None:
-    """Draw two pictures of one size over each other, with a handle that uncovers one or the other.
+    """Draw two images of one size over each other, with a handle that uncovers one or the other.
 
     The handle follows pointer and keyboard (arrows, with shift in larger steps, page up and down, home, end) in
-    the browser alone: no rerun. Its position outlives a change of the pictures.
+    the browser alone: no rerun. Its position outlives a change of the images.
 
     Args:
         before: (H, W, 3) uint8 RGB, left of the handle.

@@ -49,8 +49,8 @@ class ThresholdBins:
     """Images counted between the thresholds that can be chosen: all that the browser needs.
 
     With E edges there are E + 1 counts, the first and the last open to infinity, so nothing is outside. The
-    pictures on the low side of edge i are ``counts[: i + 1].sum()``. Where values under the threshold are rejected
-    a bin holds its lower edge, ``[a, b)``; where values over it are, its upper one, ``(a, b]``: a picture exactly
+    images on the low side of edge i are ``counts[: i + 1].sum()``. Where values under the threshold are rejected
+    a bin holds its lower edge, ``[a, b)``; where values over it are, its upper one, ``(a, b]``: an image exactly
     on the threshold is kept either way.
 
     Attributes:
@@ -190,13 +190,13 @@ def threshold_bins(
     inside = _checked(dermoscopy, "dermoscopy")
     outside = _checked(ood_images, "non-lesion images")
     if not len(inside):
-        raise DataError("There is no dermoscopy to show a threshold on.", "Choose a run whose test split has rows.")
+        raise DataError("There are no dermoscopic images to show.", "Choose a run whose test set has rows.")
     right, mel = _flags(correct, len(inside), "Correctness"), _flags(melanoma, len(inside), "Melanoma")
     codes, names = pd.factorize(np.asarray(kinds, dtype=object))
     if codes.shape != outside.shape or (codes < 0).any():
         raise DataError(
             f"{int((codes >= 0).sum()):,} kinds do not fit {len(outside):,} non-lesion images.",
-            "Give each a kind.",
+            "Give one per kind.",
         )
     low, high = span or _span(inside, outside, marks)
     values = np.array([mark.value for mark in marks], dtype=np.float64)

@@ -28,11 +28,11 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
 
     Minimises ``-mean log softmax(z / T)_y``. This is convex in 1 / T, so its slope
     ``mean(sum_k p_k z_k - z_y)`` has at most one root; it is searched in log T between `TEMPERATURES` (Brent's method).
-    Where no T between them is best the nearer end is returned: the lowest when every picture is right,
+    Where no T between them is best the nearer end is returned: the lowest when every image is right,
     the highest when guessing would be better. Logits that are the same for all classes give 1.
 
     Args:
-        logits: (N, K), those of the calibrate split.
+        logits: (N, K), those of the calibration set.
         truth: (N,) class indices.
 
     Returns:
@@ -73,13 +73,13 @@ def _check_pairs(confidence: ArrayLike, correct: ArrayLike, bins: int) -> tuple[
     if c.ndim != 1 or c.shape != r.shape or len(c) == 0 or r.dtype != np.bool_:
         raise DataError(
             f"Confidences of shape {c.shape} and results of shape {r.shape} and type {r.dtype} do not fit.",
-            "Give one confidence and one boolean a picture, and at least one picture.",
+            "Give one confidence and one boolean per image, and at least one image.",
         )
     bad = ~((c >= 0) & (c <= 1 + 1e-6))
     if bad.any():
         raise DataError(
             f"{int(bad.sum())} of {len(c)} confidences are NaN or outside 0 to 1.",
-            "A confidence is the highest probability of a picture.",
+            "A confidence is the highest probability of an image.",
         )
     return c, r
 

@@ -63,13 +63,13 @@ def conformal(probabilities: ArrayLike, truth: ArrayLike, level: float = 0.9, *,
     the chance holds within each diagnosis; the sets are larger.
 
     Args:
-        probabilities: (N, K) of the calibrate split.
+        probabilities: (N, K) of the calibration set.
         truth: (N,) class indices.
         level: Probability that the true diagnosis is in a set, in (0, 1).
         by_class: Hold the level within each diagnosis.
 
     Raises:
-        DataError: The arrays do not fit, or there are too few pictures for the level.
+        DataError: The arrays do not fit, or there are too few images for the level.
         ConfigError: The level is out of range.
 
     Papers: Sadinle et al. 2019 (arXiv:1609.00451); Vovk 2012 (arXiv:1209.2673) on class-conditional validity.
@@ -80,7 +80,7 @@ def conformal(probabilities: ArrayLike, truth: ArrayLike, level: float = 0.9, *,
     check_level(level)
     if n < fewest(level):
         raise DataError(
-            f"{n} pictures are too few for sets that hold in {100 * level:g} % of cases.",
+            f"{n:,} images are too few for sets that hold in {100 * level:g} % of cases.",
             f"It takes {fewest(level)}; lower the level.",
         )
     if not by_class:
@@ -107,26 +107,27 @@ def _one_per_lesion(run: Run, split: str) -> tuple[pd.DataFrame, NDArray[np.floa
 
 
 def calibrate_sets(run: Run, level: float, by_class: bool) -> Conformal:
-    """Conformal sets of a run, learned on calibrate.
+    """Conformal sets of a run, learned on the calibration set.
 
     Raises:
-        DataError: Calibrate has too few pictures for the level.
+        DataError: The calibration set has too few images for the level.
     """
     _, probabilities, truth = _one_per_lesion(run, "calibrate")
     return conformal(probabilities, truth, level, by_class=by_class)
 
 
 def evaluate_sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
-    """What conformal sets do on the test split: a row for each diagnosis, and one for all.
+    """What conformal sets do on the test set: a row for each diagnosis, and one for all.
 
-    Learned on calibrate and shown on test, both with one image per lesion: the guarantee speaks of these.
+    Learned on the calibration set and shown on the test set, both with one image per lesion, as the guarantee is
+    for these.
 
     Returns:
         diagnosis, n, covered (share whose set holds the truth), low, high, size (mean), one (share of sets of one
-        diagnosis), none (share of empty sets), promised (bool: enough calibration pictures).
+        diagnosis), none (share of empty sets), promised (bool: enough calibration images).
 
     Raises:
-        DataError: Calibrate has too few pictures for the level.
+        DataError: The calibration set has too few images for the level.
     """
     learned = calibrate_sets(run, level, by_class)
     test, q, truth = _one_per_lesion(run, "test")

@@ -36,14 +36,14 @@ def thin(x: Floats, y: Floats, max_points: int = MAX_POINTS) -> NDArray[np.intp]
         ConfigError: `max_points` is under 2.
     """
     if max_points < 2:
-        raise ConfigError(f"{max_points} points are no line.", "Keep at least 2.")
+        raise ConfigError(f"{max_points} points do not make a line.", "Keep at least 2.")
 
     def farthest(a: int, b: int) -> tuple[float, int, int, int]:
         """Minus the distance of the point between a and b that is farthest from their chord, and its place."""
         if b - a < 2:
             return 0.0, a, a, b
         dx, dy, px, py = x[b] - x[a], y[b] - y[a], x[a + 1 : b] - x[a], y[a + 1 : b] - y[a]
-        # From the chord, not from the line through it: a spike straight on from its end is no part of it.
+        # From the chord, not from the line through it: a spike straight on from its end is not part of it.
         square = dx * dx + dy * dy
         along = np.clip((dx * px + dy * py) / square, 0, 1) if square else np.zeros_like(px)
         distance = np.hypot(px - along * dx, py - along * dy)
@@ -65,18 +65,18 @@ def _check(positive: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], F
     y, s = np.asarray(positive), np.asarray(scores, dtype=np.float64)
     if y.ndim != 1 or y.shape != s.shape or y.dtype != np.bool_:
         raise DataError(
-            f"A truth of shape {y.shape} and type {y.dtype} and scores of shape {s.shape} make no curve.",
-            "Give one boolean and one score a picture.",
+            f"A truth of shape {y.shape} and type {y.dtype} and scores of shape {s.shape} do not make a curve.",
+            "Give one boolean and one score per image.",
         )
     if not np.isfinite(s).all():
         raise DataError(
             f"{int((~np.isfinite(s)).sum())} of {len(s)} scores are NaN or infinite.",
-            "Find their pictures: the model or its input went wrong there.",
+            "Find their images: the model or its input went wrong there.",
         )
     if not y.any() or y.all():
         raise DataError(
-            f"A curve needs pictures of both sides, and {int(y.sum())} of {len(y)} are positive.",
-            "Choose pictures that hold both.",
+            f"A curve needs images of both sides, and {int(y.sum())} of {len(y)} are positive.",
+            "Choose images that hold both.",
         )
     return y, s
 
@@ -84,7 +84,7 @@ def _check(positive: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], F
 def roc(positive: ArrayLike, scores: ArrayLike, max_points: int = MAX_POINTS) -> pd.DataFrame:
     """The ROC curve: threshold, fpr, tpr, from (0, 0) at an infinite threshold to (1, 1).
 
-    A picture counts as positive iff ``score >= threshold`` (Fawcett 2006).
+    An image counts as positive iff ``score >= threshold`` (Fawcett 2006).
 
     Args:
         positive: (N,) bool.

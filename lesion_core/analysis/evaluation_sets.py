@@ -43,14 +43,14 @@ class EvaluationSet:
 
 EVALUATION_SETS: dict[str, EvaluationSet] = {
     "test": EvaluationSet(
-        name="Test split",
-        short="Test split",
+        name="Test set",
+        short="Test set",
         description="Lesions that no step of the training has seen, in the run's own classes.",
         split="test",
         classes=None,
     ),
     "ham10000": EvaluationSet(
-        name="HAM10000 part of the test split",
+        name="HAM10000 part of the test set",
         short="HAM10000 part",
         description="The same, only HAM10000, in its seven classes.",
         split="test",
@@ -60,7 +60,7 @@ EVALUATION_SETS: dict[str, EvaluationSet] = {
     "isic2018": EvaluationSet(
         name="Official ISIC 2018 test set",
         short="Official ISIC 2018",
-        description="Seven classes; it holds pictures from clinics that the training data lacks. Which of them show "
+        description="Seven classes; it holds images from clinics that the training data lacks. Which of them show "
         "one lesion is not published, so each counts as one.",
         split="test",
         classes=HAM10000,
@@ -69,7 +69,7 @@ EVALUATION_SETS: dict[str, EvaluationSet] = {
     "binary": EvaluationSet(
         name="Benign or malignant",
         short="Benign or malignant",
-        description="The test split in two classes; actinic keratosis counts as malignant.",
+        description="The test set in two classes; actinic keratosis counts as malignant.",
         split="test",
         classes=BINARY,
     ),
@@ -133,7 +133,7 @@ def view_data(run: Run, key: str) -> EvaluationData | None:
         ConfigError: The key is unknown.
     """
     if key not in EVALUATION_SETS:
-        raise ConfigError(f"There is no view '{key}'.", f"Known are {', '.join(EVALUATION_SETS)}.")
+        raise ConfigError(f"There is no view '{key}'.", f"Choose one of {', '.join(EVALUATION_SETS)}.")
     view = EVALUATION_SETS[key]
     table = run.part(view.split, view.dataset)
     if table.empty:
@@ -167,22 +167,22 @@ def view_summary(run: Run, key: str, n_boot: int = 1000) -> EvaluationSummary | 
 
 
 def paired_differences(run: Run, other: Run, key: str, n_boot: int = 1000) -> pd.DataFrame | None:
-    """How another run does at the pictures of a view that both have: the other run's figures less the run's.
+    """How another run does at the images of a view that both have: the other run's figures minus the run's.
 
     Returns:
         metric, value, low, high (95 %, resampled by lesion, the same lesions for both), n_images, n_groups; None where
-        they share no picture or read the view in other classes.
+        they share no image or read the view in other classes.
 
     Raises:
         ConfigError: The key is unknown.
-        RunError: A run lists a picture twice.
+        RunError: A run lists an image twice.
     """
     ours, theirs = view_data(run, key), view_data(other, key)
     if ours is None or theirs is None or ours.classes != theirs.classes:
         return None
     for owner, data in ((run, ours), (other, theirs)):
         if not data.table["image_id"].is_unique:
-            raise RunError(f"Run {owner.name} lists a picture twice.", "Score it again with `evaluate --data`.")
+            raise RunError(f"Run {owner.name} lists an image twice.", "Score it again with `evaluate --data`.")
     place = pd.Index(theirs.table["image_id"]).get_indexer(pd.Index(ours.table["image_id"]))
     shared = place >= 0
     if not shared.any():

@@ -1,14 +1,14 @@
 """Intervals around figures: a bootstrap over lesions, and beta intervals on an effective n for shares.
 
-Pictures of one lesion are alike, so they are drawn together: a resample draws as many lesions as there are,
-with replacement, and a picture weighs as often as its lesion was drawn (Efron and Tibshirani 1993, the
+Images of one lesion are alike, so they are drawn together: a resample draws as many lesions as there are,
+with replacement, and an image weighs as often as its lesion was drawn (Efron and Tibshirani 1993, the
 cluster bootstrap of Field and Welsh 2007). These are **percentile** intervals: the middle 95 % of the
 resampled figures. A resample can lose a rare class. A mean over classes is then over the classes that it has,
 as in the figure itself; the figure of that class alone is undefined there, and the percentiles are over the rest.
 
 **Shares** (accuracy, sensitivity, what is kept or rejected) are not resampled: percentiles undercover at small n (84 %
-for 95 at n = 14) and claim certainty where all pictures agree. They get the interval of Korn and Graubard: Clopper and
-Pearson's on the number of independent pictures that say as much (see `share_intervals`). Balanced accuracy and macro
+for 95 at n = 14) and claim certainty where all images agree. They get the interval of Korn and Graubard: Clopper and
+Pearson's on the number of independent images that say as much (see `share_intervals`). Balanced accuracy and macro
 figures are means of several shares and keep the bootstrap: too narrow where a class has few lesions, whose own
 sensitivity shows it.
 
@@ -52,10 +52,10 @@ class Interval:
     """A figure and the range that its sample leaves open.
 
     Attributes:
-        value: The figure of the pictures as they are.
+        value: The figure of the images as they are.
         low: Lower end; NaN where the sample says nothing (one lesion, or an undefined figure).
         high: Upper end.
-        n_images: Pictures that the figure is over.
+        n_images: Images that the figure is over.
         n_groups: Lesions that they show: the independent cases.
     """
 
@@ -67,7 +67,7 @@ class Interval:
 
 
 def check_level(level: float, what: str = "level") -> None:
-    """Refuse a level, bound or confidence that is no share.
+    """Refuse a level, bound or confidence that is not a share.
 
     Raises:
         ConfigError: It is not in (0, 1).
@@ -110,7 +110,7 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
 
 @dataclass(frozen=True)
 class _Draws:
-    """One figure of the pictures as they are, and of each resample (n,)."""
+    """One figure of the images as they are, and of each resample (n,)."""
 
     value: float
     resampled: Floats
@@ -168,7 +168,7 @@ def bootstrap_all(
 ) -> dict[str, Interval]:
     """The percentile interval of each statistic, all in the same `n` resamples of lesions.
 
-    A second sample, such as pictures that are no lesion, is drawn by itself, picture by picture: its size stays.
+    A second sample, such as images that show no lesion, is drawn by itself, image by image: its size stays.
 
     Args:
         statistics: By name, each from weights (N, B) to (B,); NaN in a resample leaves that one out.
@@ -176,7 +176,7 @@ def bootstrap_all(
         n: Resamples.
         seed: The same seed draws the same lesions.
         level: Share of the resampled figures inside the interval, in (0, 1).
-        others: M, pictures of the second sample; their weights are the last M rows.
+        others: M, images of the second sample; their weights are the last M rows.
 
     Raises:
         DataError: A lesion id is missing, or there are none.
@@ -216,14 +216,14 @@ def paired_intervals(
     level: float = 0.95,
     noise_adds: Collection[str] = (),
 ) -> dict[str, Interval]:
-    """How much higher each figure is in `theirs` than in `ours`, both of the same pictures in the same resamples.
+    """How much higher each figure is in `theirs` than in `ours`, both of the same images in the same resamples.
 
-    The pictures that are hard are hard for both, so the interval of a difference is narrower than two intervals that
+    The images that are hard are hard for both, so the interval of a difference is narrower than two intervals that
     overlap suggest.
 
     Args:
         ours: Weights (N, B) to figures by name, each (B,).
-        theirs: The same figures of other predictions of the same N pictures.
+        theirs: The same figures of other predictions of the same N images.
         groups: (N,) lesion ids.
         n: Resamples.
         seed: The same seed draws the same lesions.
@@ -260,13 +260,13 @@ def share_intervals(
 ) -> dict[Name, Interval]:
     """Shares with intervals that hold by lesion and at small n; all NaN for a share of none.
 
-    The share p of n pictures is as sure as that of ``n / deff`` independent ones, and Clopper and Pearson's interval of
+    The share p of n images is as sure as that of ``n / deff`` independent ones, and Clopper and Pearson's interval of
     p on that many is taken (Korn and Graubard 1998; the standard of the NCHS, Parker et al. 2017). The design effect
-    is that of the ratio estimate, ``G / (G - 1) sum_g (h_g - p n_g)^2 / (n p (1 - p))`` with h_g of the n_g pictures
+    is that of the ratio estimate, ``G / (G - 1) sum_g (h_g - p n_g)^2 / (n p (1 - p))`` with h_g of the n_g images
     of lesion g counted. Few lesions that differ say little about it, so it is averaged with its greatest value,
-    ``sum n_g^2 / n``, where pictures of a lesion always agree: weights are the lesions of the rarer outcome, and
-    `_CAUTION`. Where a few lesions have most of the pictures, the others say little about these: lesions count by the
-    effective share of them, ``n^2 / (G sum n_g^2)`` (Kish 1965). The design effect is at least 1. Where all pictures
+    ``sum n_g^2 / n``, where images of a lesion always agree: weights are the lesions of the rarer outcome, and
+    `_CAUTION`. Where a few lesions have most of the images, the others say little about these: lesions count by the
+    effective share of them, ``n^2 / (G sum n_g^2)`` (Kish 1965). The design effect is at least 1. Where all images
     agree the greatest value is all there is.
 
     Args:

@@ -2,7 +2,7 @@
 
 Each metric is written once, as a function of weights (N, B) with one column a resample. Weights of 1 give
 the metric itself; the counts of a bootstrap give its resamples (`lesion_core.analysis.intervals`).
-A picture whose highest probability is shared is undecided and wrong for all (`lesion_core.analysis.predictions`).
+An image whose highest probability is shared is undecided and wrong for all (`lesion_core.analysis.predictions`).
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Metric:
         """The figure for labels (N,) and probabilities (N, K); NaN where it is undefined.
 
         Raises:
-            DataError: They are empty, do not fit each other, or are no labels and probabilities.
+            DataError: They are empty, do not fit each other, or are not labels and probabilities.
 
         Examples:
             >>> truth, probabilities = [0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]
@@ -185,7 +185,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             key="accuracy",
             name="Accuracy",
-            description="The share of pictures that are classified correctly; common classes rule it.",
+            description="The share of images that are classified correctly; common classes rule it.",
             higher_is_better=True,
             low=0,
             high=1,
@@ -206,7 +206,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             key="macro_auroc",
             name="AUROC",
-            description="The chance that a picture of a class gets a higher probability for it than one of another "
+            description="The chance that an image of a class gets a higher probability for it than one of another "
             "class; mean over classes, 0.5 is guessing.",
             higher_is_better=True,
             low=0,
@@ -281,9 +281,9 @@ METRIC_NAMES = {key: m.name for key, m in METRICS.items()} | {
 
 
 def per_class(truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[str]) -> pd.DataFrame:
-    """One row a class, each against the rest: class, n, sensitivity, specificity, precision, f1, auroc, auprc.
+    """One row per class, each against the rest: class, n, sensitivity, specificity, precision, f1, auroc, auprc.
 
-    `n` counts the pictures of the class. A figure without cases is NaN (see `class_figures`).
+    `n` counts the images of the class. A figure without cases is NaN (see `class_figures`).
 
     Args:
         truth: (N,) class indices.
@@ -307,7 +307,7 @@ def per_class(truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[str]
 def confusion(truth: ArrayLike, predicted: ArrayLike, k: int) -> NDArray[np.int64]:
     """(K, K) counts, true class by row and predicted class by column.
 
-    Undecided predictions are in no column, so a row can add up to less than its class has pictures.
+    Undecided predictions are in no column, so a row can add up to less than its class has images.
 
     Raises:
         DataError: The arrays are empty, do not fit, or hold an index outside 0 ... k - 1 (-1 for undecided).
@@ -340,8 +340,8 @@ def two_sided(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: flo
     y, p = np.asarray(truth_malignant), np.asarray(p_malignant, dtype=np.float64)
     if y.dtype != np.bool_ or p.ndim != 1:
         raise DataError(
-            f"A truth of type {y.dtype} and probabilities of shape {p.shape} are no binary view.",
-            "Give booleans and one probability a picture.",
+            f"A truth of type {y.dtype} and probabilities of shape {p.shape} do not make a binary view.",
+            "Give booleans and one probability per image.",
         )
     both = check_probabilities(np.stack([1 - p, p], axis=1))
     return LabelledPredictions(check_truth(y.astype(np.int64), len(p), 2), both, (p >= threshold).astype(np.int64))
@@ -353,13 +353,13 @@ def binary_view(truth_malignant: ArrayLike, p_malignant: ArrayLike, threshold: f
     Args:
         truth_malignant: (N,) bool.
         p_malignant: (N,) probability of malignant, in [0, 1].
-        threshold: A picture is called malignant iff its probability is at or over this.
+        threshold: An image is called malignant iff its probability is at or over this.
 
     Returns:
-        Figures by name; one without cases is NaN (recall and AUROC without a malignant picture, ...).
+        Figures by name; one without cases is NaN (recall and AUROC without a malignant image, ...).
 
     Raises:
-        DataError: The arrays are empty, do not fit, or are no booleans and probabilities.
+        DataError: The arrays are empty, do not fit, or are not booleans and probabilities.
 
     Examples:
         >>> figures = binary_view(np.array([True, True, False]), [0.9, 0.3, 0.2])

@@ -1,6 +1,6 @@
 """Checked predictions: class probabilities beside the truth, with what every figure made of them shares.
 
-A picture is classified as its most probable class. Where two or more classes share the highest probability
+An image is classified as its most probable class. Where two or more classes share the highest probability
 it is *undecided*, which is wrong whatever the truth: the official scorer of the ISIC challenges counts so,
 and it keeps a model that answers 1/K everywhere from being right about the first class.
 """
@@ -20,15 +20,15 @@ from lesion_core.errors import DataError
 Floats = NDArray[np.float64]
 
 UNDECIDED = -1
-"""The predicted class of a picture whose highest probability is shared."""
+"""The predicted class of an image whose highest probability is shared."""
 
 
 def _check_finite(values: Floats, what: str) -> None:
     bad = int((~np.isfinite(values)).any(axis=1).sum())
     if bad:
         raise DataError(
-            f"{bad} of {len(values)} rows of the {what} hold NaN or infinite values.",
-            "Find the pictures of those rows: the model or its input went wrong there.",
+            f"{bad:,} of {len(values):,} rows of the {what} hold NaN or infinite values.",
+            "Find the images of those rows: the model or its input went wrong there.",
         )
 
 
@@ -40,7 +40,7 @@ def check_logits(logits: ArrayLike) -> Floats:
     """
     z = np.asarray(logits, dtype=np.float64)
     if z.ndim != 2 or z.shape[1] < 2:
-        raise DataError(f"Logits of shape {z.shape} are not (pictures, classes).", "Give one row a picture.")
+        raise DataError(f"Logits of shape {z.shape} are not (images, classes).", "Give one row per image.")
     _check_finite(z, "logits")
     return z
 
@@ -53,11 +53,11 @@ def check_truth(truth: ArrayLike, n: int, k: int) -> NDArray[np.int64]:
     """
     y = np.asarray(truth)
     if y.ndim != 1 or len(y) != n:
-        raise DataError(f"Labels of shape {y.shape} do not fit {n} predictions.", "Give one label a picture.")
+        raise DataError(f"Labels of shape {y.shape} do not fit {n} predictions.", "Give one label per image.")
     if n == 0:
-        raise DataError("There are no pictures to score.", "Choose a split or a filter that leaves some.")
+        raise DataError("There are no images to score.", "Choose a split or a filter that leaves some.")
     if not np.issubdtype(y.dtype, np.integer):
-        raise DataError(f"Labels of type {y.dtype} are no class indices.", "Give whole numbers from 0.")
+        raise DataError(f"Labels of type {y.dtype} are not class indices.", "Give whole numbers from 0.")
     outside = (y < 0) | (y >= k)
     if outside.any():
         raise DataError(
@@ -75,12 +75,12 @@ def check_probabilities(probabilities: ArrayLike) -> Floats:
     """
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or p.shape[1] < 2:
-        raise DataError(f"Probabilities of shape {p.shape} are not (pictures, classes).", "Give one row a picture.")
+        raise DataError(f"Probabilities of shape {p.shape} are not (images, classes).", "Give one row per image.")
     _check_finite(p, "probabilities")
     off = (p < -1e-6).any(axis=1) | (np.abs(p.sum(axis=1) - 1) > 1e-3)
     if off.any():
         raise DataError(
-            f"{int(off.sum())} of {len(p)} rows of the probabilities are negative somewhere or do not sum to 1.",
+            f"{int(off.sum()):,} of {len(p):,} rows of the probabilities are negative somewhere or do not sum to 1.",
             "Logits become probabilities by softmax.",
         )
     return p
@@ -94,18 +94,18 @@ def check_scores(scores: ArrayLike, what: str, *, some: bool = False) -> Floats:
     """
     s = np.asarray(scores, dtype=np.float64)
     if s.ndim != 1 or (some and len(s) == 0):
-        raise DataError(f"The {what} scores of shape {s.shape} are no list of scores.", "Give one number a picture.")
+        raise DataError(f"The {what} scores of shape {s.shape} are not a list of scores.", "Give one number per image.")
     bad = int((~np.isfinite(s)).sum())
     if bad:
         raise DataError(
             f"{bad} of {len(s)} {what} scores are NaN or infinite.",
-            "Find their pictures: the model or its input went wrong there.",
+            "Find their images: the model or its input went wrong there.",
         )
     return s
 
 
 def check_results(results: ArrayLike, n: int) -> NDArray[np.bool_]:
-    """One boolean a picture, (n,).
+    """One boolean per image, (n,).
 
     Raises:
         DataError: Another shape or type.
@@ -113,7 +113,7 @@ def check_results(results: ArrayLike, n: int) -> NDArray[np.bool_]:
     r = np.asarray(results)
     if r.shape != (n,) or r.dtype != np.bool_:
         raise DataError(
-            f"Results of shape {r.shape} and type {r.dtype} do not fit {n} scores.", "Give one boolean a picture."
+            f"Results of shape {r.shape} and type {r.dtype} do not fit {n} scores.", "Give one boolean per image."
         )
     return r
 
@@ -168,7 +168,7 @@ class LabelledPredictions:
         """Check labels (N,) and probabilities (N, K).
 
         Raises:
-            DataError: They are empty, do not fit each other, or are no labels and probabilities.
+            DataError: They are empty, do not fit each other, or are not labels and probabilities.
         """
         p = check_probabilities(probabilities)
         return cls(check_truth(truth, *p.shape), p, most_probable(p))

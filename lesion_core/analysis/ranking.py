@@ -1,4 +1,4 @@
-"""Areas under the ROC and the precision-recall curve, for many weightings of the same pictures at once.
+"""Areas under the ROC and the precision-recall curve, for many weightings of the same images at once.
 
 A bootstrap asks for an area a thousand times and only the weights change. So the scores are sorted once,
 and each area is then a cumulative sum over rows of an (N, B) matrix of weights, one column a resample.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = NDArray[np.float64]
-"""(N, B): the weight of each picture in each of B resamples."""
+"""(N, B): the weight of each image in each of B resamples."""
 
 
 def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -28,7 +28,7 @@ def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> N
 
 
 def ones(n: int) -> Weights:
-    """The weights of the pictures as they are, (n, 1).
+    """The weights of the images as they are, (n, 1).
 
     Examples:
         >>> ones(3).ravel().tolist()
@@ -38,7 +38,7 @@ def ones(n: int) -> Weights:
 
 
 def sums(rows: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
-    """Weighted sums over pictures: (N,) or (K, N) to (B,) or (K, B).
+    """Weighted sums over images: (N,) or (K, N) to (B,) or (K, B).
 
     A matrix product without BLAS: its threads wait for each other, long when other work holds the cores.
 
@@ -51,11 +51,11 @@ def sums(rows: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The pictures of one binary question, sorted by falling score.
+    """The images of one binary question, sorted by falling score.
 
     Attributes:
-        positives: (P,) rows of the positive pictures, highest score first.
-        negatives: (N - P,) rows of the negative pictures, highest score first.
+        positives: (P,) rows of the positive images, highest score first.
+        negatives: (N - P,) rows of the negative images, highest score first.
         starts: (U,) where each of the U distinct scores of positives starts in `positives`.
         above: (U,) how many negatives score higher than each of those.
         level: (U,) how many negatives score as high or higher.
@@ -69,7 +69,7 @@ class Ranking:
 
 
 def rank(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> Ranking:
-    """Sort pictures once, for `areas` to be cheap. Both arguments are (N,); a high score speaks for positive.
+    """Sort images once, for `areas` to be cheap. Both arguments are (N,); a high score speaks for positive.
 
     Examples:
         >>> ranking = rank(np.array([True, False, True]), np.array([0.9, 0.5, 0.4]))
@@ -96,7 +96,7 @@ def _masses(ranking: Ranking, weights: Weights) -> tuple[Weights, Weights]:
 
 
 def auroc(ranking: Ranking, weights: Weights) -> NDArray[np.float64]:
-    """Area under the ROC curve: the chance that a positive picture outscores a negative one, ties count half.
+    """Area under the ROC curve: the chance that a positive image outscores a negative one, ties count half.
 
     ``sum_ij w_i w_j ([s_i > s_j] + [s_i = s_j] / 2) / sum_ij w_i w_j`` over positives i and negatives j
     (the Mann-Whitney statistic; Hanley and McNeil 1982).

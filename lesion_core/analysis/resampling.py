@@ -29,14 +29,14 @@ def group_codes(groups: ArrayLike, n: int | None = None) -> NDArray[np.intp]:
     ids = np.asarray(groups)
     if ids.ndim != 1 or len(ids) == 0 or (n is not None and len(ids) != n):
         raise DataError(
-            f"Lesion ids of shape {ids.shape} do not fit {'any' if n is None else n} pictures.",
-            "Give the lesion of each picture.",
+            f"Lesion ids of shape {ids.shape} do not fit {'any' if n is None else n} images.",
+            "Give the lesion of each image.",
         )
     codes, _ = pd.factorize(ids)
     if (codes < 0).any():
         raise DataError(
-            f"{int((codes < 0).sum())} of {len(ids)} pictures have no lesion id.",
-            "Give a picture without a lesion its own id.",
+            f"{int((codes < 0).sum()):,} of {len(ids):,} images have no lesion id.",
+            "Give an image without a lesion its own id.",
         )
     return codes
 

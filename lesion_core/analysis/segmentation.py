@@ -1,6 +1,6 @@
-"""How well masks fit: the official ISIC figures of each picture, and their means with intervals over lesions.
+"""How well masks fit: the official ISIC figures of each image, and their means with intervals over lesions.
 
-Everything comes from four counts of pixels a picture: found and true (TP), found only (FP), true only (FN), neither
+Everything comes from four counts of pixels per image: found and true (TP), found only (FP), true only (FN), neither
 (TN). What is not defined counts as perfect, as in the official scorer of the ISIC challenges.
 """
 
@@ -25,7 +25,7 @@ THRESHOLD = 0.65
 
 
 class Counts(NamedTuple):
-    """TP, FP, FN and TN of each picture, (N,) each."""
+    """TP, FP, FN and TN of each image, (N,) each."""
 
     tp: Floats
     fp: Floats
@@ -50,7 +50,7 @@ class MaskMetric:
         name: Its name on the screen.
         description: What it measures, one sentence.
         formula: In TeX.
-        function: Counts to the figure of each picture (N,), in [0, 1].
+        function: Counts to the figure of each image (N,), in [0, 1].
     """
 
     key: str
@@ -60,14 +60,14 @@ class MaskMetric:
     function: Callable[[Counts], Floats]
 
     def __call__(self, counts: ArrayLike) -> Floats:
-        """The figure of each picture, (N,) in [0, 1], from counts (N, 4) in the order of `COUNTS`.
+        """The figure of each image, (N,) in [0, 1], from counts (N, 4) in the order of `COUNTS`.
 
         Raises:
             DataError: The counts have another shape or a negative number.
         """
         c = np.asarray(counts, dtype=np.float64)
         if c.ndim != 2 or c.shape[1] != len(COUNTS) or not (c >= 0).all():
-            raise DataError(f"Counts of shape {c.shape} are no TP, FP, FN and TN.", "Give four numbers a picture.")
+            raise DataError(f"Counts of shape {c.shape} are not TP, FP, FN and TN.", "Give four numbers per image.")
         return self.function(Counts(*c.T))
 
 
@@ -125,7 +125,7 @@ def count(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[int, int, 
     """TP, FP, FN and TN of one mask (H, W) against the true one.
 
     Raises:
-        DataError: The shapes differ or the masks are no booleans.
+        DataError: The shapes differ or the masks are not booleans.
 
     Examples:
         >>> count(np.array([[True, True]]), np.array([[True, False]]))
@@ -140,7 +140,7 @@ def count(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[int, int, 
 
 
 def figures(counts: ArrayLike) -> pd.DataFrame:
-    """All of `MASK_METRICS` of each picture: one column each, rows as in `counts` (N, 4).
+    """All of `MASK_METRICS` of each image: one column each, rows as in `counts` (N, 4).
 
     Examples:
         >>> figures([[80, 10, 10, 100]])[["dice", "jaccard"]].round(3).values.tolist()
@@ -150,7 +150,7 @@ def figures(counts: ArrayLike) -> pd.DataFrame:
 
 
 def mask_summary(counts: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """The mean over pictures of each figure, and the share of failures, with 95 % intervals over lesions.
+    """The mean over images of each figure, and the share of failures, with 95 % intervals over lesions.
 
     Args:
         counts: (N, 4) in the order of `COUNTS`.
@@ -159,11 +159,11 @@ def mask_summary(counts: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed:
         seed: The same seed draws the same lesions.
 
     Returns:
-        metric (keys of `MASK_METRICS`, and `failures`: share of pictures with a Jaccard under 0.65), value, low, high,
+        metric (keys of `MASK_METRICS`, and `failures`: share of images with a Jaccard under 0.65), value, low, high,
         n_images, n_groups.
 
     Raises:
-        DataError: There are no pictures, a lesion id is missing, or the arrays do not fit.
+        DataError: There are no images, a lesion id is missing, or the arrays do not fit.
 
     Examples:
         >>> table = mask_summary([[80, 10, 10, 100], [50, 50, 0, 100]], ["a", "b"]).set_index("metric")
@@ -180,7 +180,7 @@ def mask_summary(counts: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed:
 def mask_differences(
     before: ArrayLike, after: ArrayLike, groups: ArrayLike, n_boot: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """How much higher the mean of each figure is after than before, of the same pictures in the same resamples.
+    """How much higher the mean of each figure is after than before, of the same images in the same resamples.
 
     Args:
         before: (N, 4) in the order of `COUNTS`.
@@ -193,7 +193,7 @@ def mask_differences(
         metric (keys of `MASK_METRICS`), value, low, high, n_images, n_groups.
 
     Raises:
-        DataError: There are no pictures, a lesion id is missing, or the arrays do not fit.
+        DataError: There are no images, a lesion id is missing, or the arrays do not fit.
 
     Examples:
         >>> table = mask_differences([[80, 10, 10, 100]] * 2, [[90, 0, 10, 100]] * 2, ["a", "b"]).set_index("metric")
@@ -202,7 +202,7 @@ def mask_differences(
     """
     ours, theirs = figures(before), figures(after)
     if len(ours) != len(theirs):
-        raise DataError(f"{len(ours)} and {len(theirs)} pictures are not the same ones.", "Give one row a picture.")
+        raise DataError(f"{len(ours):,} and {len(theirs):,} images are not the same ones.", "Give one row per image.")
 
     def together(means: dict[str, Callable[[Weights], Floats]]) -> Callable[[Weights], dict[str, Floats]]:
         return lambda weights: {key: mean(weights) for key, mean in means.items()}

@@ -64,7 +64,7 @@ def per_class_summary(
     """Figures of each class with intervals, long form: class, metric, value, low, high, n_images, n_groups.
 
     The metrics are sensitivity, specificity, precision, f1, auroc and auprc. `n_images` and `n_groups` count
-    what a share is of (the pictures of the class, of the others, or called the class), and the pictures of
+    what a share is of (the images of the class, of the others, or called the class), and the images of
     the class otherwise. Arguments and errors as in `multiclass_summary`.
     """
     check_level(level)
@@ -102,7 +102,7 @@ def binary_summary(
         truth_malignant: (N,) bool.
         p_malignant: (N,) probability of malignant, in [0, 1].
         groups: (N,) lesion ids.
-        threshold: A picture is called malignant iff its probability is at or over this.
+        threshold: An image is called malignant iff its probability is at or over this.
         n_boot: Resamples.
         seed: The same seed draws the same lesions.
         level: Coverage of the intervals, in (0, 1).

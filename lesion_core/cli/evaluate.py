@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     data: Annotated[
-        Path | None, typer.Option(help="Score these pictures anew; see above for what becomes of the run.")
+        Path | None, typer.Option(help="Score these images anew; see above for what becomes of the run.")
     ] = None,
     flips: Annotated[
         bool,
-        typer.Option("--flips", help="With --data: read each test picture in four mirrorings; the run stays as it is."),
+        typer.Option("--flips", help="With --data: read each test image in four mirrorings; the run stays as it is."),
     ] = False,
     detail: Annotated[
         bool,
-        typer.Option("--detail", help="With --data: bring every picture to one sharpness and compression from now on."),
+        typer.Option("--detail", help="With --data: bring every image to one sharpness and compression from now on."),
     ] = False,
     known_answer: Annotated[
         bool,
@@ -52,11 +52,11 @@ def evaluate(
     resamples: ResamplesOption = 1000,
 ) -> None:
     """Print a run's metrics with 95 % intervals, on its test sets and, last, on the splits that it was chosen on; with
-    --data, score the pictures again first.
+    --data, score the images again first.
 
-    Roles are those of the run's own table, whatever folder is given: new pictures of its lesions take these lesions'
-    roles, and pictures of lesions that it never saw are counted and left out. Where all of the run's pictures are there
-    the run is rewritten; where some are missing, the test pictures that are there are measured and the run stays."""
+    Roles are those of the run's own table, whatever folder is given: new images of its lesions take these lesions'
+    roles, and images of lesions that it never saw are counted and left out. Where all of the run's images are there
+    the run is rewritten; where some are missing, the test images that are there are measured and the run stays."""
     from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_summary
     from lesion_core.runs.classifier import open_run
 
@@ -66,7 +66,7 @@ def evaluate(
         raise ConfigError("--data writes the known answer too.", "Give one of --data and --known-answer.")
     if data is None:
         if flips or detail:
-            raise ConfigError("--flips and --detail read the pictures again.", "Say where they are with --data.")
+            raise ConfigError("--flips and --detail read the images again.", "Say where they are with --data.")
         if (devices, nodes, strategy) != ("auto", 1, "auto"):
             raise ConfigError(
                 "--devices, --nodes and --strategy share the scoring, and nothing is scored here.",
@@ -100,9 +100,7 @@ def evaluate(
                 "metric",
                 "value",
                 "95 % interval",
-                title=(
-                    f"{view.name} ({view.split} split), n = {summary.n_images} images of {summary.n_groups} lesions"
-                ),
+                title=(f"{view.name}, n = {summary.n_images:,} images of {summary.n_groups:,} lesions"),
             )
             for row in summary.table.itertuples():
                 table.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
@@ -114,13 +112,13 @@ def evaluate(
 def _score_again(
     folder: Path, data: Path, flips: bool, detail: bool, devices: str, nodes: int, strategy: str
 ) -> tuple[Run, tuple[str, ...]] | None:
-    """A run with its pictures scored again, and sentences on the pictures; None in all processes but the first.
+    """A run with its images scored again, and sentences on the images; None in all processes but the first.
 
-    It is rewritten where all its pictures are there, unless they are read with flips: a run's table is what remembers
+    It is rewritten where all its images are there, unless they are read with flips: a run's table is what remembers
     the roles, and loses none.
 
     Raises:
-        ConfigError: The run was to get equal detail, and some of its pictures are missing.
+        ConfigError: The run was to get equal detail, and some of its images are missing.
         RunError: The table of its roles is missing, and they cannot be dealt again as they were.
     """
     from lesion_core import distributed
@@ -158,11 +156,11 @@ def _score_again(
     whole = set(listed["image_id"]) <= set(collection.table["image_id"])
     if detail and not whole:
         raise ConfigError(
-            " ".join(("--detail changes the run, and needs all its pictures.", *differences)),
+            " ".join(("--detail changes the run, and needs all its images.", *differences)),
             "Give all the data that it was trained and tested on.",
         )
     if not whole:
-        differences = (*differences, "The run stays as it is; what follows is of the test pictures that are here.")
+        differences = (*differences, "The run stays as it is; what follows is of the test images that are here.")
     notes = (*collection.notes, *differences)
     if distributed.first():
         for note in notes:

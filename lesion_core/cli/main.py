@@ -97,7 +97,7 @@ def synthesize(
     per_class: Annotated[
         int, typer.Option(min=1, max=MOST["lesions of each diagnosis"], help="Lesions of each of the eight diagnoses.")
     ] = 25,
-    size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels a side.")] = 256,
+    size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels per side.")] = 256,
     seed: int = 0,
 ) -> None:
     """Make a data set of synthetic dermoscopy, laid out like HAM10000, masks included."""
@@ -110,7 +110,7 @@ def synthesize(
 
 @app.command()
 def predict(
-    pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
     run: Annotated[Path, typer.Option(help="A run folder.")],
     policy: Annotated[Path | None, typer.Option(help="Reject by this policy file, in place of the run's own.")] = None,
     backend: Annotated[
@@ -118,7 +118,7 @@ def predict(
     ] = "eager",
     as_json: JsonOption = False,
 ) -> None:
-    """Classify pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
+    """Classify images. An image that cannot be read is reported and the others go on; the exit code is then 1."""
     from lesion_core.data.pictures import picture_files
     from lesion_core.ood.rejector import Rejector
     from lesion_core.serving.classifier import Engine
@@ -174,12 +174,12 @@ def explain(
         list[str] | None, typer.Option("--method", help=f"{', '.join(METHODS)}; may be repeated.")
     ] = None,
     most: Annotated[
-        int, typer.Option(min=1, max=MOST["images"], help="Test pictures at most, drawn by lesion with seed 0.")
+        int, typer.Option(min=1, max=MOST["images"], help="Test images at most, drawn by lesion with seed 0.")
     ] = MOST["images"],
 ) -> None:
-    """Measure where a model looks on the test pictures with a lesion mask, and keep it beside the run.
+    """Measure where a model looks on the test images with a lesion mask, and keep it beside the run.
 
-    Test pictures are those of the run's own test lesions, whatever folder is given; pictures of lesions that it never
+    Test images are those of the run's own test lesions, whatever folder is given; images of lesions that it never
     saw are counted and left out."""
     from lesion_core.analysis.attribution import attribution_summary
     from lesion_core.data.collection import collect

@@ -16,7 +16,7 @@ from lesion_core.errors import LesionError
 from lesion_core.files import file_to_write
 
 app = typer.Typer(
-    help="Scores, thresholds and policies for pictures that the model should not answer for.", no_args_is_help=True
+    help="Scores, thresholds and policies for images that the model should not answer for.", no_args_is_help=True
 )
 
 RunOption = Annotated[Path, typer.Option("--run", help="A run folder.")]
@@ -30,7 +30,7 @@ def fit(
     share: Annotated[float, typer.Option(help="Of calibrate that the thresholds of the report keep.")] = 0.95,
     resamples: ResamplesOption = 1000,
 ) -> None:
-    """Fit every score on the run's train split and say what it does on its test split and OOD images."""
+    """Fit every score on the run's training set and say what it does on its test set and OOD images."""
     from lesion_core.ood.benchmark import scoreboard
     from lesion_core.ood.scores import SCORES, Scorer
     from lesion_core.runs.classifier import open_run
@@ -63,7 +63,7 @@ def fit(
     # What fits a terminal; kinds, intervals and the other measures are in the JSON.
     measures = ("auroc", "rejected", "coverage", "risk", "augrc")
     shown = board[board["kind"].isin(["", "all"])].pivot(index="score", columns="measure", values="value")
-    table = Table("score", *measures, title=as_it_is(f"{opened.name}, test split", "table.title"))
+    table = Table("score", *measures, title=as_it_is(f"{opened.name}, test set", "table.title"))
     for key in SCORES:
         table.add_row(key, *(f"{shown[name].get(key, float('nan')):.3f}" for name in measures))
     out.print(table)
@@ -71,12 +71,12 @@ def fit(
 
 @app.command("score")
 def score_pictures(
-    pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
     run: RunOption,
     policy: Annotated[Path | None, typer.Option(help="Decide by this policy file, not by the run's own.")] = None,
     as_json: OutputOption = True,
 ) -> None:
-    """All scores of pictures, higher = more out of distribution. One that cannot be read is reported; exit code 1."""
+    """All scores of images, higher = more out of distribution. One that cannot be read is reported; exit code 1."""
     from lesion_core.imaging.decode import decode
     from lesion_core.ood.rejector import Rejector
     from lesion_core.ood.scores import SCORES, Scorer
@@ -124,11 +124,11 @@ def tune(
     score: Annotated[str, typer.Option(help="Key of a score; the run's default if none is given.")] = "",
     how: Annotated[str, typer.Option(help="keep, cost, guarantee, published or eye.")] = "keep",
     share: Annotated[float, typer.Option(help="keep: the share of dermoscopy that is answered.")] = 0.95,
-    cost: Annotated[float, typer.Option(help="cost: how many referrals a missed melanoma is worth.")] = 20.0,
+    cost: Annotated[float, typer.Option(help="cost: how many referrals one missed melanoma counts as.")] = 20.0,
     error: Annotated[float, typer.Option(help="guarantee: the most errors among the answered.")] = 0.1,
     confidence: Annotated[float, typer.Option(help="guarantee: how sure that is to hold.")] = 0.9,
     threshold: Annotated[float | None, typer.Option(help="eye: the threshold on the score.")] = None,
-    on: Annotated[str, typer.Option(help="Split to choose on, calibrate or select; never test.")] = "calibrate",
+    on: Annotated[str, typer.Option(help="Set to choose on, calibrate or select; never test.")] = "calibrate",
     to: Annotated[
         Path | None, typer.Option("--out", help="File to write; the run's policy.json if none.", parser=named_path)
     ] = None,

@@ -48,7 +48,7 @@ WeightsFolderOption = Annotated[
     Path | None, typer.Option("--weights-folder", help="Where a weights file named in the settings is.")
 ]
 WorkOption = Annotated[
-    Path, typer.Option("--work", help="Folder for checkpoints and preprocessed pictures.", parser=named_path)
+    Path, typer.Option("--work", help="Folder for checkpoints and preprocessed images.", parser=named_path)
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.", parser=named_path)]
@@ -86,7 +86,7 @@ def read_split(path: Path) -> Manifest:
 
     Raises:
         ConfigError: It is a segmenter: its table does not tell what it was trained on.
-        RunError, DataError: It is no run, or the file is missing or altered.
+        RunError, DataError: It is not a run, or the file is missing or altered.
     """
     from lesion_core.data.splits import Manifest
     from lesion_core.runs.classifier import open_run
@@ -106,7 +106,7 @@ def read_settings(file: Path, name: str, kind: type[S]) -> S:
     """Settings from a file, a run's `config.json` too; `name` takes the place of the one there.
 
     Raises:
-        ConfigError: There is no such file, it is no JSON, or a field is wrong.
+        ConfigError: There is no such file, it is not valid JSON, or a field is wrong.
     """
     found = _json(file)
     if isinstance(found, dict) and "settings" in found:
@@ -120,7 +120,7 @@ def detail_was_added(file: Path) -> bool:
     """Whether a file is the `config.json` of a run that got equal detail after its training.
 
     Raises:
-        ConfigError: There is no such file, or it is no JSON.
+        ConfigError: There is no such file, or it is not valid JSON.
     """
     found = _json(file)
     return isinstance(found, dict) and found.get("detail_added") is True
@@ -133,7 +133,7 @@ def _json(file: Path) -> Any:
     try:
         return json.loads(file.read_bytes())
     except (ValueError, RecursionError):
-        raise ConfigError(f"{file.name} is no JSON.", remedy) from None
+        raise ConfigError(f"{file.name} is not valid JSON.", remedy) from None
 
 
 def log_training() -> None:
@@ -172,7 +172,7 @@ def tell(text: str) -> None:
 def tell_whether_rejected(rejector: object | None) -> None:
     """Say where nothing is rejected because the run has no policy."""
     if rejector is None:
-        tell("The run has no policy: nothing is rejected, whatever the pictures show. `ood tune` makes one.")
+        tell("The run has no policy: nothing is rejected, whatever the images show. `ood tune` makes one.")
 
 
 def say(text: str) -> None:

@@ -67,7 +67,7 @@ def train(
     nodes: NodesOption = 1,
     strategy: StrategyOption = "auto",
 ) -> None:
-    """Train a U-Net on pictures with masks, measure it and write the run. A killed training goes on where it was."""
+    """Train a U-Net on images with masks, measure it and write the run. A killed training goes on where it was."""
     from lesion_core import distributed
     from lesion_core.data.collection import check_pictures, collect
     from lesion_core.inference.segmenter import write_segmenter_run
@@ -123,14 +123,14 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A segmenter's run folder.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="With --changed: pictures with masks, some of the run's test lesions among them."),
+        typer.Option(help="With --changed: images with masks, some of the run's test lesions among them."),
     ] = None,
     changed: Annotated[
         bool,
         typer.Option(
             "--changed",
             help=(
-                "With --data: segment test pictures again, as they are and with hair, ink, dark corners, another "
+                "With --data: segment test images again, as they are and with hair, ink, dark corners, another "
                 "light, blur and so on; the run stays as it is. A stand-in for other cameras, not another hospital: "
                 "most of these were drawn in the training too."
             ),
@@ -145,17 +145,17 @@ def evaluate(
     as_json: JsonOption = False,
     resamples: ResamplesOption = 1000,
 ) -> None:
-    """Print a segmenter's figures on its test split with 95 % intervals, cleaned up and as found; with --changed, on
-    test pictures that something was done to.
+    """Print a segmenter's figures on its test set with 95 % intervals, cleaned up and as found; with --changed, on
+    test images that something was done to.
 
-    Test pictures are those of the run's own test lesions, whatever folder is given; pictures of other lesions, which it
+    Test images are those of the run's own test lesions, whatever folder is given; images of other lesions, which it
     learned from or never saw, are counted and left out."""
     from lesion_core.analysis.segmentation import mask_summary
     from lesion_core.runs.segmenter import VARIANTS, open_segmenter
 
     if changed != (data is not None):
         raise ConfigError(
-            "--changed reads the pictures again, and nothing else does.",
+            "--changed reads the images again, and nothing else does.",
             "Say where they are with --data, or leave both out.",
         )
     opened = open_segmenter(run)
@@ -173,7 +173,7 @@ def evaluate(
                 "value",
                 "95 % interval",
                 title=(
-                    f"test split, n = {len(table)} images of {table['lesion_id'].nunique()} lesions, masks {meaning}"
+                    f"test set, n = {len(table):,} images of {table['lesion_id'].nunique():,} lesions, masks {meaning}"
                 ),
             )
             for row in summary.itertuples():
@@ -184,9 +184,9 @@ def evaluate(
 
 
 def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: int, as_json: bool) -> None:
-    """Print a segmenter's figures on test pictures as they are and changed.
+    """Print a segmenter's figures on test images as they are and changed.
 
-    Roles are those of the run's own table; pictures that are not in it belong to no test lesion and are left out.
+    Roles are those of the run's own table; images that are not in it belong to no test lesion and are left out.
     """
     from lesion_core.analysis.segmentation import MASK_METRICS, mask_differences, mask_summary
     from lesion_core.data.collection import collect
@@ -207,8 +207,8 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
         "in training",
         "n (lesions)",
         *(MASK_METRICS[key].name for key in shown),
-        "Jaccard, less unchanged",
-        title=as_it_is(f"{run.name}, test split, masks cleaned up, 95 % intervals by lesion", "table.title"),
+        "Jaccard, minus unchanged",
+        title=as_it_is(f"{run.name}, test set, masks cleaned up, 95 % intervals by lesion", "table.title"),
     )
     found: list[dict[str, Any]] = []
     for kind, own in counts.items():
@@ -218,7 +218,7 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
         found.append(
             {
                 "change": kind,
-                "meaning": "The pictures as they are." if kind == UNCHANGED else CORRUPTIONS[kind].plain,
+                "meaning": "The images as they are." if kind == UNCHANGED else CORRUPTIONS[kind].plain,
                 "in_training": seen or None,
                 "n": n,
                 "lesions": lesions,
@@ -228,9 +228,9 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
         )
         cells = [_cell(row) for row in summary.set_index("metric").loc[list(shown)].itertuples()]
         cells.append("" if less is None else _cell(less.set_index("metric").loc[["jaccard"]].iloc[0], "+"))
-        table.add_row(kind.replace("_", " "), seen, f"{n} ({lesions})", *cells)
+        table.add_row(kind.replace("_", " "), seen, f"{n:,} ({lesions:,})", *cells)
     description = (
-        "A stand-in for other cameras, no other hospital: lesions, skin and dermatoscopes are those of the test split. "
+        "A stand-in for other cameras, not other hospitals: lesions, skin and dermatoscopes are those of the test set. "
         "What is of the same kind in the training was drawn there by the same code, so these figures flatter. What a "
         f"{HIDES.replace('_', ' ')} covers counts as no lesion, as in the training."
     )
@@ -263,13 +263,13 @@ def _cell(row: Any, sign: str = "") -> str:
 
 @app.command()
 def predict(
-    pictures: Annotated[list[Path], typer.Argument(help="Picture files or folders.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
     run: Annotated[Path, typer.Option(help="A segmenter's run folder.")],
     masks: Annotated[Path, typer.Option("--out", help="Folder for the masks, black and white PNG.", parser=named_path)],
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Probability from which a pixel is lesion.")] = 0.5,
     as_json: JsonOption = False,
 ) -> None:
-    """Segment pictures. A picture that cannot be read is reported and the others go on; the exit code is then 1."""
+    """Segment images. An image that cannot be read is reported and the others go on; the exit code is then 1."""
     import cv2
 
     from lesion_core.data.pictures import picture_files
@@ -290,7 +290,7 @@ def predict(
             continue
         name = f"{path.stem}_segmentation.png"
         number = 2
-        # Two folders may hold pictures of one name, and an expert's mask has this name too.
+        # Two folders may hold images of one name, and an expert's mask has this name too.
         while name in taken or os.path.lexists(masks / name):
             name, number = f"{path.stem}_{number}_segmentation.png", number + 1
         taken.add(name)
@@ -309,5 +309,5 @@ def predict(
             table.add_row(as_it_is(row["picture"]), as_it_is(row.get("mask") or row["error"]), str(row.get("area", "")))
         out.print(table)
     if any("error" in row for row in rows):
-        err.print("Some pictures could not be read.", highlight=False)
+        err.print("Some images could not be read.", highlight=False)
         raise typer.Exit(1)

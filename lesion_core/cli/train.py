@@ -61,7 +61,7 @@ def train(
     architecture: Annotated[str, typer.Option(help="resnet10, resnet50, resnet101 or resnet152.")] = "resnet50",
     weights: Annotated[str, typer.Option(help="none, imagenet, or a safetensors file, also a partial one.")] = "none",
     weights_folder: WeightsFolderOption = None,
-    size: Annotated[int, typer.Option(help="Pixels a side that the model reads.")] = 128,
+    size: Annotated[int, typer.Option(help="Pixels per side that the model reads.")] = 128,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(min=1e-8)] = None,
@@ -74,7 +74,7 @@ def train(
     nodes: NodesOption = 1,
     strategy: StrategyOption = "auto",
 ) -> None:
-    """Train a classifier, score every picture and write the run. A killed training goes on where it was."""
+    """Train a classifier, score every image and write the run. A killed training goes on where it was."""
     from lesion_core import distributed
     from lesion_core.data.collection import CORRUPTED_PER_KIND, check_pictures, collect
     from lesion_core.inference.classifier import write_run

@@ -163,7 +163,7 @@ def read(
         DataError: The layout is unknown, or its files are missing or damaged; the sentence says which.
     """
     if layout not in LAYOUTS:
-        raise DataError(f"There is no layout '{layout}'.", f"Known are {', '.join(LAYOUTS)}.")
+        raise DataError(f"There is no layout '{layout}'.", f"Choose one of {', '.join(LAYOUTS)}.")
     roots = [root] if isinstance(root, Path) else list(root)
     return LAYOUTS[layout].reader(scan(roots, image_roots, mask_roots))
 
@@ -178,7 +178,9 @@ def from_environment() -> Path | None:
         return None
     root = Path(value)
     if not root.is_dir():
-        raise DataError(f"{VARIABLE} is {value}, which is no folder.", "Correct it, or unset it to work without data.")
+        raise DataError(
+            f"{VARIABLE} is {value}, which is not a folder.", "Correct it, or unset it to work without data."
+        )
     return root
 
 
@@ -201,7 +203,7 @@ def discover(root: Path) -> dict[str, Path]:
 
 
 def left_out(root: Path) -> tuple[str, ...]:
-    """A sentence on each folder of a data folder that looks like a data set, or holds pictures, and is not used.
+    """A sentence on each folder of a data folder that looks like a data set, or holds images, and is not used.
 
     Raises:
         DataError: There is no such folder.
@@ -230,7 +232,7 @@ def left_out(root: Path) -> tuple[str, ...]:
         n = sum(map(is_picture, listing(root / "ood"))) - len(ood_pictures(root))
         if n:
             notes.append(
-                f"Pictures in the folder ood that are not used, as they do not lie in ood/<kind>/ directly: {n:,}."
+                f"Images in the folder ood that are not used, as they do not lie in ood/<kind>/ directly: {n:,}."
             )
     return tuple(notes)
 
@@ -238,7 +240,7 @@ def left_out(root: Path) -> tuple[str, ...]:
 def _pictures_in(folder: Path, root: Path | None = None) -> str:
     n = sum(map(is_picture, listing(folder)))
     name = shown(folder.relative_to(root or folder.parent).as_posix(), 100)
-    return f"The folder {name} ({n:,} picture{'s' * (n != 1)}) is"
+    return f"The folder {name} ({n:,} image{'s' * (n != 1)}) is"
 
 
 def _subfolders(folder: Path) -> list[Path]:

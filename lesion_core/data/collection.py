@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesion_core.config import SplitSettings
+from lesion_core.config import ROLE_NAMES, SplitSettings
 from lesion_core.data.catalog import discover, read, training_table
 from lesion_core.data.corruptions import corrupted_images
 from lesion_core.data.csv_tables import read_csv, some
@@ -20,18 +20,18 @@ from lesion_core.errors import DataError
 from lesion_core.imaging.decode import decode_listed
 
 CORRUPTED_PER_KIND = 100
-"""Test pictures of a run that are corrupted in each way of `data.corruptions`, to see what becomes of them."""
+"""Test images of a run that are corrupted in each way of `data.corruptions`, to see what becomes of them."""
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Pictures with their roles.
+    """Images with their roles.
 
     Attributes:
-        table: Catalog rows with their picture, and the columns `role` and `group`; the official ISIC 2018 test
+        table: Catalog rows with their image, and the columns `role` and `group`; the official ISIC 2018 test
             set, where it is there, has the data set name `OFFICIAL_TEST` and the role test.
-        ood: Columns image_id, kind, source, path, mask_path: pictures that are no dermoscopy, and changed test
-            pictures (source `CORRUPTED`, see `data.corruptions`), which are changed when they are read.
+        ood: Columns image_id, kind, source, path, mask_path: images that are not dermoscopic, and changed test
+            images (source `CORRUPTED`, see `data.corruptions`), which are changed when they are read.
         manifest: The split of the rows that are not official.
         unseen: Catalog rows that are left out, because their lesion has no role in the split that was asked for.
         notes: Sentences on what was left out.
@@ -44,7 +44,7 @@ class Collection:
     notes: tuple[str, ...]
 
     def compared(self, name: str, listed: pd.DataFrame, *, all_listed: bool = True) -> tuple[str, ...]:
-        """Sentences, with n, on how these pictures differ from those of a run; none where they do not.
+        """Sentences, with n, on how these images differ from those of a run; none where they do not.
 
         Args:
             name: The run's name.
@@ -56,16 +56,20 @@ class Collection:
         if len(self.unseen):
             lesions = self.unseen["lesion_id"].fillna(self.unseen["image_id"]).nunique()
             why = f"{name} never saw" if all_listed else f"{name} learned from or never saw (its table lists neither)"
-            said.append(f"{len(self.unseen)} pictures of {lesions} lesions that {why} are left out.")
+            said.append(f"{len(self.unseen):,} images of {lesions:,} lesions that {why} are left out.")
         new = self.table[~self.table["image_id"].isin(known) & (self.table["dataset"] != OFFICIAL_TEST)]
         if len(new):
-            counts = ", ".join(f"{n} {role}" for role, n in new["role"].value_counts().items())
-            said.append(f"{len(new)} new pictures of lesions that {name} knows take these lesions' roles: {counts}.")
+            counts = ", ".join(
+                f"{n:,} in the {ROLE_NAMES[str(role)]}" for role, n in new["role"].value_counts().items()
+            )
+            said.append(f"{len(new)} new images of lesions that {name} knows take these lesions' roles: {counts}.")
         gone = listed[~listed["image_id"].isin(here)]
         if len(gone):
-            counts = ", ".join(f"{n} {role}" for role, n in gone["split"].value_counts().items())
+            counts = ", ".join(
+                f"{n:,} in the {ROLE_NAMES[str(role)]}" for role, n in gone["split"].value_counts().items()
+            )
             said.append(
-                f"{len(gone)} of the {len(listed)} pictures of {name} are not in this folder ({counts}), such as "
+                f"{len(gone):,} of the {len(listed):,} images of {name} are not in this folder ({counts}), such as "
                 f"{some(gone['image_id'].sort_values())}."
             )
         return tuple(said)
@@ -87,10 +91,10 @@ def collect(
             before: they are left out.
         known: An earlier split, such as a run's (`Manifest.of_run`): its lesions keep their roles.
         ood_images: A folder with a ``manifest.csv`` of further images that show no lesion, such as `ood_samples/`.
-        corrupted_per_kind: Test pictures that are corrupted in each way of `data.corruptions`.
+        corrupted_per_kind: Test images that are corrupted in each way of `data.corruptions`.
 
     Raises:
-        DataError: There is no data set, none of its pictures, or none of a lesion with a role.
+        DataError: There is no data set, none of its images, or none of a lesion with a role.
 
     Examples:
         >>> import tempfile
@@ -115,7 +119,7 @@ def collect(
         shared = set(official["image_id"]) & set(table["image_id"])
         if shared:
             raise DataError(
-                f"{len(shared)} images of the official test set are in the training table too.",
+                f"{len(shared):,} images of the official test set are in the training table too.",
                 "Take them out of the training data: what was learned from cannot be tested on.",
             )
         table = pd.concat([table, official], ignore_index=True)
@@ -128,16 +132,16 @@ def collect(
 def check_pictures(
     paths: Sequence[str], masks: Sequence[str] = (), on_progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Decode pictures, and their masks where they are given: what cannot be measured must not be found out after hours
+    """Decode images, and their masks where they are given: what cannot be measured must not be found out after hours
     of training.
 
     Args:
-        paths: Picture files.
-        masks: One a picture, or none at all.
-        on_progress: Called with pictures done and pictures in all.
+        paths: Image files.
+        masks: One per image, or none at all.
+        on_progress: Called with images done and images in all.
 
     Raises:
-        DataError: A picture or a mask cannot be used; the message names it.
+        DataError: An image or a mask cannot be used; the message names it.
     """
     for i, path in enumerate(paths):
         image = decode_listed(path)

@@ -23,7 +23,7 @@ def _shows_skin(path: str, mask_path: object) -> bool:
 
 
 def corrupted_images(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
-    """Choose what is changed: one picture each of `n` lesions of the test split, the same ones for every kind that
+    """Choose what is changed: one image each of `n` lesions of the test set, the same ones for every kind that
     needs no mask.
 
     Args:
@@ -37,7 +37,7 @@ def corrupted_images(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame
     Raises:
         ConfigError: `n` is out of range.
         DataError: A mask is damaged.
-        ImageError: A picture cannot be decoded.
+        ImageError: An image cannot be decoded.
     """
     check_amount(n, "images", least=0)
     test = table[(table["role"] == "test") & (table["dataset"] != OFFICIAL_TEST)]

@@ -158,7 +158,7 @@ def _text(data: bytes, name: str) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         try:
-            # Bytes above 127 that are not UTF-8: a spreadsheet on Windows, unless what is no letter tells otherwise.
+            # Bytes above 127 that are not UTF-8: a spreadsheet on Windows, unless what is not a letter tells otherwise.
             text = data.decode("cp1252") if encoding == "utf-8-sig" else "\0"
         except UnicodeDecodeError:
             text = "\0"
@@ -235,7 +235,7 @@ def _columns(
         which = some(dict.fromkeys(_key(column) for column in twice))
         raise DataError(
             f"{name} has the column {which} twice" + (f" ({some(twice)})" if len(twice) > 1 else "") + ".",
-            "Keep one; capitals and blanks make no other name.",
+            "Keep one: names that differ in capitals or blanks only are the same.",
         )
     if absent := [column for key, column in spelled.items() if key not in seen]:
         raise DataError(

@@ -31,10 +31,10 @@ class Files:
     Attributes:
         roots: Folders of the tables.
         tables: What is not an image, in order.
-        images: Pictures by `id_key`.
-        masks: Masks of the lesion by `id_key` of their picture.
-        image_paths: All pictures, in order.
-        image_roots: Folders of the pictures.
+        images: Images by `id_key`.
+        masks: Masks of the lesion by `id_key` of their image.
+        image_paths: All images, in order.
+        image_roots: Folders of the images.
         mask_roots: Folders of the masks.
         spare: Further files of an id that `images` or `masks` has, by the file that is used in their place.
         notes: A sentence on what is not what its name says.
@@ -130,14 +130,14 @@ def id_key(image_id: str) -> str:
 
 
 def masked_id(path: str) -> str:
-    """The id of the picture that a mask's file is of."""
+    """The id of the image that a mask's file is of."""
     return isic_id(_MASK_ENDINGS.sub("", _stem(path)))
 
 
 def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Sequence[Path] = ()) -> Files:
     """List the files of a data set, each folder once. Where an id is found twice, the first file wins.
 
-    What is a mask by its pixels is never taken for a picture. So as not to decode whole data sets, JPEGs are looked at
+    What is a mask by its pixels is never taken for an image. So as not to decode whole data sets, JPEGs are looked at
     where their id is found twice, and else a few of each folder.
 
     Args:
@@ -179,8 +179,8 @@ def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Se
         return files
     used = len(unnamed.keys() & set(masks.values()))
     note = (
-        f"Images that are black and white alone, and so masks and not pictures: {len(unnamed):,}, in "
-        f"{_places(Counter(files._folder(path) for path in unnamed))}; used as the masks of pictures: {used:,}."
+        f"Images that are black and white alone, so they count as masks: {len(unnamed):,}, in "
+        f"{_places(Counter(files._folder(path) for path in unnamed))}; used as the masks of images: {used:,}."
     )
     return Files(**{**vars(files), "notes": (note,)})
 

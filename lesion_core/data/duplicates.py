@@ -1,4 +1,4 @@
-"""Which pictures show the same lesion: by what a run knows, by lesion id, else by perceptual hash."""
+"""Which images show the same lesion: by what a run knows, by lesion id, else by perceptual hash."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ not taken from the same image are at 110 in the median, as far apart as unrelate
 
 
 def perceptual_hash(path: Path) -> NDArray[np.uint8]:
-    """The low frequencies of a picture's cosine transform against their median (Zauner, 2010), 256 bits as 32 bytes.
+    """The low frequencies of an image's cosine transform against their median (Zauner, 2010), 256 bits as 32 bytes.
 
     The bits are those of ImageHash's `phash` on the same 64x64 pixels, so that groups made with it stay as they are.
 
     Raises:
-        ImageError: The picture cannot be decoded.
+        ImageError: The image cannot be decoded.
     """
     small = Image.fromarray(decode(path)).resize((4 * HASH_SIDE, 4 * HASH_SIDE), Image.Resampling.BOX)
     return np.packbits(_low_frequencies_over_median(np.asarray(small.convert("L"))).ravel())
@@ -42,7 +42,7 @@ def _low_frequencies_over_median(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def near_pairs(hashes: NDArray[np.uint8], rows: NDArray[np.intp], distance: int = NEAR_DUPLICATE) -> NDArray[np.intp]:
-    """Pairs of pictures whose hashes differ in at most `distance` bits, one of each pair in `rows`.
+    """Pairs of images whose hashes differ in at most `distance` bits, one of each pair in `rows`.
 
     Args:
         hashes: (N, 32) uint8.
@@ -63,17 +63,17 @@ def near_pairs(hashes: NDArray[np.uint8], rows: NDArray[np.intp], distance: int 
 def group_ids(table: pd.DataFrame, distance: int = NEAR_DUPLICATE, known: pd.DataFrame | None = None) -> pd.Series[str]:
     """A group a lesion: what a run knows, else the lesion id, else near-duplicates.
 
-    A picture without lesion id joins the lesion of its nearest near-duplicate; near-duplicates that have none are a
-    group named by its smallest image id. A row without lesion id and without picture is a group of its own. Two lesion
-    ids are never joined: a hash does not overrule who examined the lesions, and so the group of a picture with a
-    lesion id does not depend on any other picture. Without a run, a table in which every row has a lesion id needs no
-    picture.
+    An image without lesion id joins the lesion of its nearest near-duplicate; near-duplicates that have none are a
+    group named by its smallest image id. A row without lesion id and without image is a group of its own. Two lesion
+    ids are never joined: a hash does not overrule who examined the lesions, and so the group of an image with a
+    lesion id does not depend on any other image. Without a run, a table in which every row has a lesion id needs no
+    image.
 
-    With `known`, its pictures keep their groups. Another picture joins the known group of its lesion id, or that of a
+    With `known`, its images keep their groups. Another image joins the known group of its lesion id, or that of a
     near-duplicate; where several would do, that which the run saw most of (train before select, calibrate, test) wins,
     so that nothing near to what was learned from counts as new.
 
-    Limit: groups of pictures that all lack a lesion id are known by their pictures alone. One more picture can give
+    Limit: groups of images that all lack a lesion id are known by their images alone. One more image can give
     such a group another name (one with a smaller id; ISIC's grow with time) or join two of them, or bring it a lesion
     id. Only a run's table remembers: with `known`, groups that are in it do not change.
 
@@ -86,7 +86,7 @@ def group_ids(table: pd.DataFrame, distance: int = NEAR_DUPLICATE, known: pd.Dat
         A group's name a row, with the table's index.
 
     Raises:
-        ImageError: A picture that must be hashed cannot be decoded.
+        ImageError: An image that must be hashed cannot be decoded.
     """
     own = table["image_id"].to_numpy(str)
     lesion = table["lesion_id"].to_numpy(object)
@@ -126,8 +126,8 @@ def group_ids(table: pd.DataFrame, distance: int = NEAR_DUPLICATE, known: pd.Dat
 def _known_groups(
     table: pd.DataFrame, name: NDArray[np.object_], known: pd.DataFrame
 ) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
-    """Names of groups, and their role's place in `ROLES` (`len(ROLES)`: none): a known picture's group, then the most
-    seen group of its lesion id's known pictures, then the known group of that name."""
+    """Names of groups, and their role's place in `ROLES` (`len(ROLES)`: none): a known image's group, then the most
+    seen group of its lesion id's known images, then the known group of that name."""
     place = {role: i for i, role in enumerate(ROLES)}
     of_image = known.set_index("image_id")["group"]
     seen_group = known.drop_duplicates("group").set_index("group")["role"].map(place)
@@ -157,7 +157,7 @@ def _contacts(table: pd.DataFrame, rows: NDArray[np.intp], there: NDArray[np.boo
 def _nearest(
     near: pd.DataFrame, name: NDArray[np.object_], seen: NDArray[np.intp], usable: NDArray[np.bool_]
 ) -> pd.DataFrame:
-    """By unit the contact with the most seen, then nearest, then first-named of the usable pictures."""
+    """By unit the contact with the most seen, then nearest, then first-named of the usable images."""
     near = near[usable[near["b"].to_numpy(np.intp)]]
     places = near["b"].to_numpy(np.intp)
     ranked = near.assign(seen=seen[places], name=name[places]).sort_values(["seen", "bits", "name"])

@@ -1,4 +1,4 @@
-"""Lesion masks: read, checked, and brought to the size of their picture."""
+"""Lesion masks: read, checked, and brought to the size of their image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ASPECT_TOLERANCE = 0.02
 
 
 def check_frame(mask: NDArray[np.bool_], shape: tuple[int, int], path: Path) -> None:
-    """Refuse a mask (H, W) that cannot be of a picture of that height and width.
+    """Refuse a mask (H, W) that cannot be of an image of that height and width.
 
     Raises:
         DataError: The frame has another aspect ratio.
@@ -25,27 +25,27 @@ def check_frame(mask: NDArray[np.bool_], shape: tuple[int, int], path: Path) -> 
     own, wanted = mask.shape[1] / mask.shape[0], shape[1] / shape[0]
     if abs(own / wanted - 1) > ASPECT_TOLERANCE:
         raise DataError(
-            f"The mask {path.name} is {mask.shape[1]}x{mask.shape[0]}, its picture {shape[1]}x{shape[0]}: "
-            "not one frame.",
-            "Give the mask of this picture, not cropped.",
+            f"The mask {path.name} is {mask.shape[1]}x{mask.shape[0]}, its image "
+            f"{shape[1]}x{shape[0]}: they do not show the same frame.",
+            "Give the mask of this image, not cropped.",
         )
 
 
 def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bool_]:
     """Read a binary mask.
 
-    Another size of the same frame is normal (masks are published at full size, pictures often smaller) and is
+    Another size of the same frame is normal (masks are published at full size, images often smaller) and is
     resized with nearest neighbour.
 
     Args:
-        path: A picture with at most two grey levels, the lesion in the brighter one.
-        shape: Height and width of the lesion's picture.
+        path: An image with at most two grey levels, the lesion in the brighter one.
+        shape: Height and width of the lesion's image.
 
     Returns:
         (H, W) bool, of `shape` where it is given.
 
     Raises:
-        DataError: The file cannot be decoded, is no black and white picture of 8 bits, or the frame has another aspect
+        DataError: The file cannot be decoded, is not a black and white image of 8 bits, or the frame has another aspect
             ratio.
     """
     try:
@@ -57,7 +57,7 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
     grey = pixels[:, :, 0]
     levels = np.unique(grey)
     for wrong, what in (
-        # Decoded as a picture, a 1 of 65535 is black and what is transparent is white.
+        # Decoded as an image, a 1 of 65535 is black and what is transparent is white.
         (deep, "it has 16 bits"),
         (layered, "it has a transparent layer"),
         ((pixels != grey[:, :, None]).any(), "it has colours"),

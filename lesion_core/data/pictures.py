@@ -1,4 +1,4 @@
-"""What counts as a picture in a folder: one rule for data sets, commands, samples and images that show no lesion."""
+"""What counts as an image in a folder: one rule for data sets, commands, samples and images that show no lesion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lesion_core.imaging.formats import IMAGE_ENDINGS
 
 MASK_ENDING = "_segmentation"
 NOT_PICTURES = (MASK_ENDING, "_superpixels")
-"""How the stems of files end that lie beside the pictures of a data set and describe them, in lower case."""
+"""How the stems of files end that lie beside the images of a data set and describe them, in lower case."""
 
 
 def is_hidden(name: str) -> bool:
@@ -20,12 +20,12 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(path: str | Path) -> bool:
-    """Whether a file's name ends like an image that can be read: a picture, or a mask."""
+    """Whether a file's name ends like an image that can be read: an image, or a mask."""
     return PurePosixPath(path).suffix.lower() in IMAGE_ENDINGS
 
 
 def is_picture(path: str | Path) -> bool:
-    """Whether a file's name is that of a picture: no mask, no superpixels, nothing hidden.
+    """Whether a file's name is that of an image: no mask, no superpixels, nothing hidden.
 
     Example:
         >>> [is_picture(name) for name in ("a.JFIF", "a_Segmentation.png", "._a.jpg", "a.csv")]
@@ -57,7 +57,7 @@ def listing(root: Path) -> list[str]:
 
 
 def picture_files(given: Sequence[Path]) -> list[Path]:
-    """The files that were named, whatever they are, and the pictures below the folders that were, in order.
+    """The files that were named, whatever they are, and the images below the folders that were, in order.
 
     Raises:
         ConfigError: There is none.
@@ -66,7 +66,7 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
         path for one in given for path in ([Path(p) for p in listing(one) if is_picture(p)] if one.is_dir() else [one])
     ]
     if not files:
-        raise ConfigError("There is no picture in what was given.", "Name picture files, or a folder that holds some.")
+        raise ConfigError("There are no images in what was given.", "Name image files, or a folder that holds some.")
     return files
 
 

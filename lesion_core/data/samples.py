@@ -1,4 +1,4 @@
-"""Pictures to try a model on: real ones where the data is, synthetic lesions and OOD images everywhere."""
+"""Images to try a model on: real ones where the data is, synthetic lesions and OOD images everywhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Origin = Literal["real", "synthetic", "ood", "upload"]
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture that can be named in a link.
+    """An image that can be named in a link.
 
     Attributes:
         id: Its name in links: an ISIC id, ``synthetic-<code>-<seed>`` or ``stranger-<file>``.
@@ -76,7 +76,7 @@ def synthetic_samples(per_class: int = 3) -> list[Sample]:
 
 
 def ood_samples(root: Path) -> list[Sample]:
-    """The pictures of `ood_samples/`, as its manifest lists them; none where there is no manifest."""
+    """The images of `ood_samples/`, as its manifest lists them; none where there is no manifest."""
     manifest = root / "manifest.csv"
     if not manifest.is_file():
         return []
@@ -93,7 +93,7 @@ def ood_samples(root: Path) -> list[Sample]:
 
 
 def folder_ood_samples(root: Path) -> list[Sample]:
-    """The pictures that are no lesion in a data folder, ``ood/<kind>/<file>``."""
+    """The images that show no lesion in a data folder, ``ood/<kind>/<file>``."""
     return [
         Sample(
             f"stranger-{path.parent.name}-{path.stem}",
@@ -106,7 +106,7 @@ def folder_ood_samples(root: Path) -> list[Sample]:
 
 
 def real_samples(table: pd.DataFrame) -> list[Sample]:
-    """Samples for catalog rows whose picture is there, in the table's order."""
+    """Samples for catalog rows whose image is there, in the table's order."""
     there = table[table["path"].notna()]
     return [
         Sample(
@@ -122,7 +122,7 @@ def real_samples(table: pd.DataFrame) -> list[Sample]:
 
 
 def load(sample: Sample) -> Picture:
-    """Read or make the picture, large ones at the size that every pipeline reduces them to first.
+    """Read or make the image, large ones at the size that every pipeline reduces them to first.
 
     Raises:
         ImageError: The file cannot be decoded.
@@ -133,7 +133,7 @@ def load(sample: Sample) -> Picture:
             _, code, seed = sample.id.split("-")
             lesion = make_lesion(code, int(seed), size=384)
         except (ValueError, ConfigError):
-            raise DataError(f"'{sample.id}' is no synthetic lesion.", "Ids look like synthetic-MEL-1.") from None
+            raise DataError(f"'{sample.id}' is not a synthetic lesion.", "Ids look like synthetic-MEL-1.") from None
         return Picture(sample.id, sample.title, sample.origin, lesion.image, sample.truth, lesion.mask)
     image, frame = reduced(decode(sample.path))
     mask = read_mask(sample.mask_path, image.shape[:2]) if sample.mask_path else None
@@ -141,6 +141,6 @@ def load(sample: Sample) -> Picture:
 
 
 def reduced(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int] | None]:
-    """A picture at the size that every pipeline reduces it to first, and, where that is smaller, the frame it had."""
+    """An image at the size that every pipeline reduces it to first, and, where that is smaller, the frame it had."""
     small = reduce_large(image)
     return small, None if small.shape == image.shape else (image.shape[0], image.shape[1])

@@ -28,7 +28,7 @@ class Manifest:
     """A split.
 
     Attributes:
-        table: Columns image_id, group, role; a row an image, sorted by image_id.
+        table: Columns image_id, group, role; a row per image, sorted by image_id.
     """
 
     table: pd.DataFrame
@@ -38,16 +38,16 @@ class Manifest:
             raise DataError("The split has no rows.", "Make it again.")
         twice = self.table["image_id"][self.table["image_id"].duplicated()].unique()
         if len(twice):
-            raise DataError(f"The split lists {len(twice)} images more than once: {some(twice)}.", "Make it again.")
+            raise DataError(f"The split lists {len(twice):,} images more than once: {some(twice)}.", "Make it again.")
         roles = self.table.groupby("group")["role"].nunique()
         if (roles > 1).any():
             raise DataError(
-                f"{int((roles > 1).sum())} lesions are in two roles: {some(roles.index[roles > 1])}.",
+                f"{int((roles > 1).sum()):,} lesions are in two roles: {some(roles.index[roles > 1])}.",
                 "What was learned from cannot be tested on; make the split again.",
             )
         unknown = sorted(set(self.table["role"]) - set(ROLES))
         if unknown:
-            raise DataError(f"The split has unknown roles: {some(unknown)}.", f"Known are {', '.join(ROLES)}.")
+            raise DataError(f"The split has unknown roles: {some(unknown)}.", f"Choose one of {', '.join(ROLES)}.")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -60,7 +60,7 @@ class Manifest:
         """The split that a run's own table tells.
 
         Args:
-            table: A row a picture with columns image_id, lesion_id, dataset, split, such as `Run.predictions` or
+            table: A row per image with columns image_id, lesion_id, dataset, split, such as `Run.predictions` or
                 `SegmenterRun.masks`; the official test set has no part in a split.
 
         Raises:
@@ -96,7 +96,7 @@ class Manifest:
 
 
 def roles_fingerprint(table: pd.DataFrame) -> str:
-    """16 hex digits that change with any picture's role in a catalog table, whatever the order of its rows."""
+    """16 hex digits that change with any image's role in a catalog table, whatever the order of its rows."""
     return hashlib.sha256(repr(sorted(zip(table["image_id"], table["role"], strict=True))).encode()).hexdigest()[:16]
 
 
@@ -104,9 +104,9 @@ def assign_roles(groups: pd.Series[str], settings: SplitSettings) -> pd.Series[s
     """Deal groups to the four roles: each by a hash of its name, keyed with the seed, and by nothing else.
 
     So a group's role is the same in every table that holds it. What a rule gains by balancing (every diagnosis at its
-    shares to a picture) it pays with lesions that change their role when others are added; a rule that looks at one
+    shares to an image) it pays with lesions that change their role when others are added; a rule that looks at one
     lesion alone deals independently, and the shares of n lesions vary as a binomial's do: about sqrt(p (1 - p) / n).
-    The diagnosis is no part of the key: it would make nothing more even, and a corrected diagnosis would move the
+    The diagnosis is not part of the key: it would make nothing more even, and a corrected diagnosis would move the
     lesion. test takes the lowest numbers, so that other shares for the rest do not change who is in it.
 
     Args:
@@ -114,7 +114,7 @@ def assign_roles(groups: pd.Series[str], settings: SplitSettings) -> pd.Series[s
         settings: Shares and seed.
 
     Returns:
-        A role a row, with the index of `groups`.
+        A role per row, with the index of `groups`.
 
     Raises:
         DataError: There is no row.
@@ -125,7 +125,7 @@ def assign_roles(groups: pd.Series[str], settings: SplitSettings) -> pd.Series[s
         True
     """
     if groups.empty:
-        raise DataError("There is no picture to split.", "Check that the data set's pictures are there.")
+        raise DataError("There are no images to split.", "Check that the data set's images are there.")
     bounds = np.cumsum([settings.test, settings.calibrate, settings.select])
     names = np.array(["test", "calibrate", "select", "train"])
     codes, unique = pd.factorize(groups)
@@ -140,16 +140,16 @@ def _uniform(name: str, seed: int) -> float:
 
 
 def split(table: pd.DataFrame, settings: SplitSettings | None, known: Manifest | None = None) -> Manifest:
-    """Group the pictures of a catalog table by lesion and give every group its role.
+    """Group the images of a catalog table by lesion and give every group its role.
 
     Args:
         table: Catalog rows.
         settings: By which lesions are dealt that have no role yet; None: they get none and are left out.
-        known: An earlier split: its pictures keep their groups and roles, and new pictures of its lesions inherit.
+        known: An earlier split: its images keep their groups and roles, and new images of its lesions inherit.
 
     Raises:
         DataError: The table is empty, or none of its lesions has a role.
-        ImageError: A picture without lesion id cannot be decoded.
+        ImageError: An image without lesion id cannot be decoded.
     """
     group = group_ids(table, known=None if known is None else known.table)
     role = pd.Series(pd.NA, index=table.index, dtype="str")
@@ -160,7 +160,7 @@ def split(table: pd.DataFrame, settings: SplitSettings | None, known: Manifest |
     rows = table[["image_id"]].assign(group=group, role=role).dropna(subset=["role"])
     if rows.empty and not table.empty:
         raise DataError(
-            f"None of the {len(table)} pictures shows a lesion with a known role.",
-            "Give a folder that holds some of the pictures of that split.",
+            f"None of the {len(table):,} images shows a lesion with a known role.",
+            "Give a folder that holds some of the images of that split.",
         )
     return Manifest(rows.sort_values("image_id", ignore_index=True))

@@ -35,7 +35,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 OFFICIAL_TEST = "isic2018_test"
 """The data set name of the official ISIC 2018 Task 3 test set."""
 
-CORRUPTED = "changed test dermoscopy"
+CORRUPTED = "corrupted test images"
 """The source of test images that something is wrong with (`data.corruptions`): they are dermoscopy."""
 
 OLDEST = 120.0
@@ -58,7 +58,7 @@ class Catalog:
     """A data set as it was found.
 
     Attributes:
-        table: One row an image, the columns of `COLUMNS`, sorted by image_id, which is unique. `diagnosis`
+        table: One row per image, the columns of `COLUMNS`, sorted by image_id, which is unique. `diagnosis`
             is a code of `lesion_core.labels`; `path` and `mask_path` are absolute. What is unknown is NA.
         missing: The ids that the tables list and no file was found for.
         notes: A sentence on each thing that was skipped or repaired.
@@ -84,8 +84,9 @@ def parse_diagnoses(text: pd.Series[str], classes: Sequence[str], source: str) -
     unknown = ~codes.isin(classes)
     if unknown.any():
         raise DataError(
-            f"{source} has unknown diagnoses in {int(unknown.sum())} of {len(text)} rows: {counted(text[unknown])}.",
-            f"Known here are {', '.join(code.lower() for code in classes)}.",
+            f"{source} has unknown diagnoses in {int(unknown.sum()):,} of {len(text):,} rows: "
+            f"{counted(text[unknown])}.",
+            f"Choose one of {', '.join(code.lower() for code in classes)}.",
         )
     return codes
 
@@ -105,7 +106,7 @@ def truth_from_one_hot(frame: pd.DataFrame, classes: Sequence[str], source: str)
     ):
         if wrong.any():
             raise DataError(
-                f"{source} has {what} in {int(wrong.sum())} of {len(frame)} rows ({some(ids[wrong])}).",
+                f"{source} has {what} in {int(wrong.sum()):,} of {len(frame):,} rows ({some(ids[wrong])}).",
                 "Each row needs exactly one 1.",
             )
     truth: pd.Series[str] = values.idxmax(axis="columns").astype("str")
@@ -118,7 +119,7 @@ def assemble(
     """Make a catalog of the facts of a data set, and find the images.
 
     Args:
-        facts: One row an image: `image_id`, and what there is of the other columns as text. A `path`
+        facts: One row per image: `image_id`, and what there is of the other columns as text. A `path`
             given here is kept.
         files: Where images (and masks) were found.
         name: The data set, for messages, and for `dataset` where the facts have none.
@@ -134,7 +135,7 @@ def assemble(
     if frame.empty:
         raise DataError(f"{name} has no rows.", "Choose a folder that holds data.")
     if (without := frame["image_id"].map(is_missing)).any() and "path" not in frame:
-        raise DataError(f"{name} has {int(without.sum())} rows without an image id.", "Correct them.")
+        raise DataError(f"{name} has {int(without.sum()):,} rows without an image id.", "Correct them.")
     keys = frame["image_id"].map(id_key)
     # Files that differ in case alone are two; in a table that is a slip.
     twice = frame["image_id"][(frame["image_id"] if "path" in frame else keys).duplicated()].unique()
@@ -163,24 +164,24 @@ def assemble(
     missing = tuple(table["image_id"][table["path"].isna()])
     if len(missing) == len(table):
         raise DataError(
-            f"{name}: none of the {len(table)} images listed was found under {some(files.image_roots, most=200)}.",
+            f"{name}: none of the {len(table):,} images listed was found under {some(files.image_roots, most=200)}.",
             "Unpack the images there, or name the folders that hold them.",
         )
     if missing:
-        said.append(f"{name}: {len(missing)} of the {len(table)} images listed were not found.")
+        said.append(f"{name}: {len(missing):,} of the {len(table):,} images listed were not found.")
     return Catalog(table, missing, tuple(said))
 
 
 def leak() -> str:
     """What follows where no lesion id is known."""
     return (
-        "Without lesion ids pictures of one lesion can be trained on and tested on, a leak that flatters the test: "
+        "Without lesion ids images of one lesion can be trained on and tested on, a leak that flatters the test: "
         "only nearly identical ones are kept together."
     )
 
 
 def _disagreements(frame: pd.DataFrame, name: str) -> list[str]:
-    """A sentence on lesions whose pictures differ in what one person has once: an id may stand for 'not known'."""
+    """A sentence on lesions whose images differ in what one person has once: an id may stand for 'not known'."""
     groups = frame[frame["lesion_id"].notna()].groupby("lesion_id")
     several = groups.size()[groups.size() > 1]
     differ = groups[["age", "sex", "site"]].nunique().loc[several.index].gt(1)
@@ -188,23 +189,23 @@ def _disagreements(frame: pd.DataFrame, name: str) -> list[str]:
     if wrong.empty:
         return []
     by_fact = ", ".join(f"{fact} in {int(n):,}" for fact, n in differ.sum().items() if n)
-    examples = some((f"{shown(str(lesion))} ({n:,} pictures)" for lesion, n in wrong.items()), 3, 100)
+    examples = some((f"{shown(str(lesion))} ({n:,} images)" for lesion, n in wrong.items()), 3, 100)
     return [
-        f"{name}: of {len(several):,} lesions with several pictures, {len(wrong):,} have pictures that disagree "
-        f"({by_fact}), such as {examples}. Years may lie between pictures of a lesion, but an id that many share may "
+        f"{name}: of {len(several):,} lesions with several images, {len(wrong):,} have images that disagree "
+        f"({by_fact}), such as {examples}. Years may lie between images of a lesion, but an id that many share may "
         "stand for 'not known', and then it joins unrelated images."
     ]
 
 
 def _unlisted(files: Files, listed: set[str], name: str) -> list[str]:
-    """A sentence on pictures beside the tables that these do not list."""
+    """A sentence on images beside the tables that these do not list."""
     roots = tuple(f"{root.absolute().as_posix()}/" for root in files.roots)
     n = sum(path.startswith(roots) for key, path in files.images.items() if key not in listed)
-    return [f"{name}: pictures that no table lists, and that are not used: {n:,}."] if n else []
+    return [f"{name}: images that no table lists, and that are not used: {n:,}."] if n else []
 
 
 def _ages(frame: pd.DataFrame, name: str, notes: list[str]) -> pd.Series[float]:
-    """Ages in years; what is no age becomes NA and a note."""
+    """Ages in years; what is not an age becomes NA and a note."""
     if "age" not in frame:
         return pd.Series(float("nan"), frame.index)
     text = known(frame["age"])

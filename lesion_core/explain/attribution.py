@@ -1,4 +1,4 @@
-"""Explanations of one picture: every method behind one call, and the map that it gives."""
+"""Explanations of one image: every method behind one call, and the map that it gives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LAST = "layer4"
 
 
 def baseline_square(square: NDArray[np.uint8], key: str) -> NDArray[np.uint8]:
-    """A picture that shows nothing, of the size of another.
+    """An image that shows nothing, of the size of another.
 
     Args:
         square: (S, S, 3) uint8.
@@ -47,7 +47,7 @@ def baseline_square(square: NDArray[np.uint8], key: str) -> NDArray[np.uint8]:
         ConfigError: The key is unknown.
     """
     if key not in BASELINES:
-        raise ConfigError(f"There is no baseline '{key}'.", f"Known are {', '.join(BASELINES)}.")
+        raise ConfigError(f"There is no baseline '{key}'.", f"Choose one of {', '.join(BASELINES)}.")
     if key == "black":
         return np.zeros_like(square)
     if key == "blurred":
@@ -69,19 +69,19 @@ def attribute(
     baseline: str = "skin",
     on_pass: OnPass | None = None,
 ) -> Attribution:
-    """Explain one picture.
+    """Explain one image.
 
     The caller holds the model's lock: Captum's hooks on a shared model fail when two threads explain at once.
 
     Args:
         model: In evaluation mode.
-        square: (S, S, 3) uint8, the model's square of the picture.
+        square: (S, S, 3) uint8, the model's square of the image.
         preprocessing: The run's own; its mean and deviation normalise.
         target: What is asked.
         method: A key of `METHODS`.
         layer: Name in `LAYERS`, for the methods that have one.
         baseline: Key of `BASELINES`, for the methods that have one.
-        on_pass: Called as pictures pass the network; it may raise to stop.
+        on_pass: Called as images pass the network; it may raise to stop.
 
     Raises:
         ModelError: The model is in training mode, the layer or a class is unknown, or the map is not finite.
@@ -102,7 +102,7 @@ def attribute(
         key: torch.from_numpy(normalize(baseline_square(square, key)[None], preprocessing)) for key in BASELINES
     }
     if baseline not in baselines:
-        raise ConfigError(f"There is no baseline '{baseline}'.", f"Known are {', '.join(BASELINES)}.")
+        raise ConfigError(f"There is no baseline '{baseline}'.", f"Choose one of {', '.join(BASELINES)}.")
     if method == "gradcam" and layer == LAST:
         with torch.no_grad():
             maps = class_maps(model, stages(model, image)[1])[0].numpy()
@@ -116,5 +116,7 @@ def attribute(
 
 def _finite(found: Attribution) -> Attribution:
     if not np.isfinite(found.raw).all():
-        raise ModelError("The map holds values that are no numbers.", "The model's weights or the picture are damaged.")
+        raise ModelError(
+            "The map holds values that are NaN or infinite.", "The model's weights or the image is damaged."
+        )
     return found

@@ -15,7 +15,7 @@ from lesion_core.explain.target_function import TargetFunction
 def check_layer(layer: str) -> None:
     """Raises `ModelError` where the layer is not in `LAYERS`."""
     if layer not in LAYERS:
-        raise ModelError(f"There is no layer '{layer}'.", f"Known are {', '.join(LAYERS)}.")
+        raise ModelError(f"There is no layer '{layer}'.", f"Choose one of {', '.join(LAYERS)}.")
 
 
 def class_maps(model: ResNet, activations: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def grad_cam(evidence: TargetFunction, image: Tensor, layer: str) -> Tensor:
         ModelError: The layer is unknown.
     """
     check_layer(layer)
-    # The weights of a served model need no gradient, so the picture carries it to the layer.
+    # The weights of a served model need no gradient, so the image carries it to the layer.
     x = image.detach().clone().requires_grad_(True)
     found: Tensor = LayerGradCam(evidence, getattr(evidence.model, layer)).attribute(x, relu_attributions=False)
     return found[0, 0]  # of (1, 1, h, w)

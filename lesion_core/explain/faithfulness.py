@@ -53,16 +53,16 @@ def perturbed_curve(
 ) -> Iterator[Curve]:
     """Deletion or insertion (Petsiuk, Das and Saenko, RISE, BMVC 2018), as it grows.
 
-    Deletion goes from the picture to the baseline, insertion from the baseline to the picture.
+    Deletion goes from the image to the baseline, insertion from the baseline to the image.
 
     Args:
         answer: The model.
         square: (S, S, 3) uint8.
         heatmap: (S, S), signed or not; higher is more important.
-        baseline: (S, S, 3) uint8: the colour of skin for deletion, the blurred picture for insertion, as in the paper.
+        baseline: (S, S, 3) uint8: the colour of skin for deletion, the blurred image for insertion, as in the paper.
         kind: Which.
         steps: Equal parts of the pixels.
-        batch: Pictures a call of the model; a curve is given after each.
+        batch: Images per call of the model; a curve is given after each.
 
     Yields:
         The curve so far; the last one is whole.
@@ -75,7 +75,7 @@ def perturbed_curve(
     check_amount(batch, "images at a time")
     if heatmap.shape != square.shape[:2] or square.shape != baseline.shape:
         raise DataError(
-            f"A map of {heatmap.shape}, a picture of {square.shape} and a baseline of {baseline.shape} do not fit.",
+            f"A map of {heatmap.shape}, an image of {square.shape} and a baseline of {baseline.shape} do not fit.",
             "Give all three at the model's size.",
         )
     order, pixels = pixel_order(heatmap), heatmap.size
@@ -100,5 +100,5 @@ def rank_agreement(first: ArrayLike, second: ArrayLike) -> float:
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if a.shape != b.shape:
-        raise DataError(f"Maps of {a.shape} and {b.shape} are not one frame.", "Bring both to one size.")
+        raise DataError(f"Maps of {a.shape} and {b.shape} do not show the same frame.", "Bring both to one size.")
     return float(spearmanr(a.ravel(), b.ravel()).statistic) if np.ptp(a) and np.ptp(b) else float("nan")

@@ -18,7 +18,7 @@ STEPS = 32
 SAMPLES = 24
 """Of SmoothGrad and GradientSHAP."""
 NOISE = 0.15
-"""Deviation of SmoothGrad's noise, as a share of the picture's range (Smilkov et al. try 0.1 to 0.2)."""
+"""Deviation of SmoothGrad's noise, as a share of the image's range (Smilkov et al. try 0.1 to 0.2)."""
 BATCH = 8
 
 
@@ -44,7 +44,7 @@ def integrated_gradients(evidence: TargetFunction, image: Tensor, baseline: Tens
 
 
 def gradient_shap(evidence: TargetFunction, image: Tensor, baselines: Tensor, seed: int = 0) -> Tensor:
-    """GradientSHAP through Captum: gradients at random places between noisy copies of the picture and the baselines.
+    """GradientSHAP through Captum: gradients at random places between noisy copies of the image and the baselines.
 
     Args:
         evidence: What is explained.

@@ -36,7 +36,7 @@ class Attribution:
         layer: Name in `LAYERS`, None for methods that have none.
         size: Side of the model's input square in pixels.
         completeness_error: Of Integrated Gradients: how far the sum of the map is from the difference between the
-            answers to picture and baseline, as a share of it; None for other methods.
+            answers to image and baseline, as a share of it; None for other methods.
     """
 
     raw: NDArray[np.float32]
@@ -72,8 +72,8 @@ class Attribution:
 def _check(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:
     if heatmap.shape != mask.shape:
         raise DataError(
-            f"A map of {heatmap.shape} and a mask of {mask.shape} are not one frame.",
-            "Bring both to the picture's size.",
+            f"A map of {heatmap.shape} and a mask of {mask.shape} do not show the same frame.",
+            "Bring both to the image's size.",
         )
 
 

@@ -62,7 +62,7 @@ class Method:
 
 
 AT_ONCE = 4
-"""Passes that nobody has to wait for."""
+"""Passes that take no time worth waiting for."""
 
 
 def _grad_cam(request: Request) -> Made:
@@ -118,7 +118,7 @@ METHODS: dict[str, Method] = {
         name="Grad-CAM",
         description="The places in a layer whose channels raise the answer; at the last layer they "
         "come with the prediction.",
-        pitfall="It is coarse (a few cells a side), and in layers before the last its weights are averages that "
+        pitfall="It is coarse (a few cells per side), and in layers before the last its weights are averages that "
         "can cancel.",
         paper="Selvaraju et al., ICCV 2017",
         make=_grad_cam,
@@ -143,7 +143,7 @@ METHODS: dict[str, Method] = {
     "guided_gradcam": Method(
         name="Guided Grad-CAM",
         description="The edges and dots, inside the Grad-CAM region, that the network reacts to.",
-        pitfall="Its fine lines hardly depend on the trained weights: they show the picture more than the model.",
+        pitfall="Its fine lines hardly depend on the trained weights: they show the image more than the model.",
         paper="Selvaraju et al., ICCV 2017; Adebayo et al., NeurIPS 2018",
         make=_guided_grad_cam,
         forward=2,
@@ -154,7 +154,7 @@ METHODS: dict[str, Method] = {
     ),
     "integrated_gradients": Method(
         name="Integrated Gradients",
-        description="How much each pixel adds to the answer on the way from a baseline to the picture; the parts "
+        description="How much each pixel adds to the answer on the way from a baseline to the image; the parts "
         "sum to the difference of the two answers.",
         pitfall="What the baseline already shows gets nothing: with black, dark pigment is invisible.",
         paper="Sundararajan, Taly and Yan, ICML 2017",
@@ -214,11 +214,11 @@ METHODS: dict[str, Method] = {
 """By the name used in links, the default first."""
 
 BASELINES: dict[str, str] = {
-    "skin": "the median colour of the picture's rim, mostly skin",
+    "skin": "the median colour of the image's rim, mostly skin",
     "black": "black",
-    "blurred": "the picture itself, blurred: no detail is left, a large lesion stays as a soft spot",
+    "blurred": "the image itself, blurred: no detail is left, a large lesion stays as a soft spot",
 }
-"""What shows nothing, the default first."""
+"""Baselines: images that show nothing, the default first."""
 
 
 def known_method(key: str) -> Method:
@@ -228,5 +228,5 @@ def known_method(key: str) -> Method:
         ConfigError: The key is unknown.
     """
     if key not in METHODS:
-        raise ConfigError(f"There is no method '{key}'.", f"Known are {', '.join(METHODS)}.")
+        raise ConfigError(f"There is no method '{key}'.", f"Choose one of {', '.join(METHODS)}.")
     return METHODS[key]

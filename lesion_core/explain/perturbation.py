@@ -1,4 +1,4 @@
-"""Methods that cover parts of the picture and watch the answer. They need no gradient."""
+"""Methods that cover parts of the image and watch the answer. They need no gradient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lesion_core.explain.target_function import TargetFunction, seeded
 WINDOWS = 8
 """Occlusion covers squares of this part of the side, at steps of half of one."""
 PATCHES = 7
-"""Superpixels grow from this many seeds a side."""
+"""Superpixels grow from this many seeds per side."""
 SHAP_SAMPLES = 300
 BATCH = 16
 

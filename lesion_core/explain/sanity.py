@@ -17,7 +17,7 @@ STAGES: dict[str, str] = {
     "layer1": "and layer1",
     "conv1": "and the first convolution: nothing learned is left",
 }
-"""What is randomised, each with all before it, from the answer to the picture."""
+"""What is randomised, each with all before it, from the answer to the image."""
 
 
 def randomise(model: ResNet, stage: str, seed: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""The answer that is asked about, as a function of the picture."""
+"""The answer that is asked about, as a function of the image."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lesion_core.errors import ModelError
 from lesion_core.explain.maps import Target
 
 OnPass = Callable[[int], None]
-"""Called with the pictures that went through the network so far; what it raises ends the explanation."""
+"""Called with the images that went through the network so far; what it raises ends the explanation."""
 
 
 class TargetFunction(nn.Module):
-    """The network as a function from pictures (N, 3, S, S) to the number that is explained, (N,)."""
+    """The network as a function from images (N, 3, S, S) to the number that is explained, (N,)."""
 
     def __init__(self, model: ResNet, target: Target, on_pass: OnPass | None = None) -> None:
         super().__init__()
@@ -33,12 +33,14 @@ class TargetFunction(nn.Module):
         if self.on_pass:
             self.on_pass(self.passed)
         if not torch.isfinite(logits).all():
-            raise ModelError("The logits are no numbers.", "The model's weights or the picture are damaged.")
+            raise ModelError(
+                "The logits contain NaN or infinite values.", "The model's weights or the image is damaged."
+            )
         value = logits[:, self.target.index]
         return value if self.target.against is None else value - logits[:, self.target.against]
 
     def difference(self, image: Tensor, baseline: Tensor) -> Tensor:
-        """What is explained of one picture less that of another, ()."""
+        """What is explained of one image minus that of another, ()."""
         found: Tensor = self(image) - self(baseline)
         return found[0]
 
@@ -49,7 +51,7 @@ class Request:
 
     Attributes:
         evidence: What is explained.
-        square: (S, S, 3) uint8, the model's square of the picture.
+        square: (S, S, 3) uint8, the model's square of the image.
         image: (1, 3, S, S), the same, normalised.
         layer: Name in `LAYERS`.
         baselines: (1, 3, S, S) each, by key of `BASELINES`.
@@ -70,7 +72,7 @@ class Request:
 
 
 def check_target(target: Target, classes: int) -> None:
-    """Refuse what is no class or no comparison.
+    """Refuse what is not a class or not a comparison.
 
     Raises:
         ModelError: A class is unknown or compared with itself.
@@ -87,13 +89,13 @@ def check_request(model: ResNet, image: Tensor, target: Target) -> None:
 
     Raises:
         ModelError: The model is in training mode, a class is unknown or compared with itself, or the tensor is not
-            one picture.
+            one image.
     """
     if model.training:
         raise ModelError("A model in training mode cannot be explained.", "Call model.eval() first.")
     check_target(target, model.fc.out_features)
     if image.ndim != 4 or image.shape[:2] != (1, 3):
-        raise ModelError(f"A tensor of shape {tuple(image.shape)} is not one picture.", "Give (1, 3, S, S).")
+        raise ModelError(f"A tensor of shape {tuple(image.shape)} is not one image.", "Give (1, 3, S, S).")
 
 
 _DRAWING = threading.Lock()

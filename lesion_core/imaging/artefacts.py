@@ -1,7 +1,7 @@
 """What gets between the lens and the lesion: hair, rulers, ink, bubbles, dark corners and glare.
 
-Pure functions on any picture. Each returns its mask too, so that what a model (or a hair removal) does
-to an artefact can be measured exactly. Lengths are shares of the picture's short side.
+Pure functions on any image. Each returns its mask too, so that what a model (or a hair removal) does
+to an artefact can be measured exactly. Lengths are shares of the image's short side.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def noise(rng: Rng, shape: tuple[int, int], cells: float, octaves: int = 1, gain
         (H, W) float32.
     """
     total: Field = np.zeros((1, 1), np.float32)
-    for octave in range(octaves):  # on the octaves' own small grids; only the sum is enlarged to the picture's size
+    for octave in range(octaves):  # on the octaves' own small grids; only the sum is enlarged to the image's size
         pitch = min(shape) / (cells * 2**octave)
         rows, columns = (int(np.ceil(round(n / pitch, 6))) + 1 for n in shape)
         coarse = cv2.resize(total, (2 * total.shape[1], 2 * total.shape[0]), interpolation=cv2.INTER_CUBIC)
@@ -79,7 +79,7 @@ def spots(rng: Rng, where: Mask, count: int, radius: tuple[float, float], soft: 
         (H, W) float32 in [0, 1].
     """
     scale, canvas = min(where.shape), np.zeros(where.shape, np.uint8)
-    # Points are thrown at the whole picture and kept where they may be, so that they stay put at any size.
+    # Points are thrown at the whole image and kept where they may be, so that they stay put at any size.
     thrown = rng.random((40 * count, 2)) * where.shape
     centres = np.round(thrown[where[*thrown.astype(int).T]][:count] * 16).astype(int)
     axes = rng.uniform(*radius, (count, 1)) * rng.uniform(0.75, 1.3, (count, 2)) * scale
@@ -112,7 +112,7 @@ def bow(rng: Rng, start: NDArray[np.floating], angle: float, length: float, bend
 
 
 def _lay(image: Pixels, alpha: Field, colour: NDArray[np.floating] | tuple[int, int, int]) -> tuple[Pixels, Mask]:
-    """The picture under a colour, (3,) or (H, W, 3), of some opacity; nothing changes outside the mask."""
+    """The image under a colour, (3,) or (H, W, 3), of some opacity; nothing changes outside the mask."""
     mask = alpha > 0.03
     result = image.copy()
     paint = np.broadcast_to(np.asarray(colour, np.float32), image.shape)[mask]
@@ -248,7 +248,7 @@ ARTEFACTS: dict[str, Artefact] = {
     a.name: a
     for a in (
         Artefact("hair", "Dark hairs lie over the lesion and cut its border.", _hair),
-        Artefact("ruler", "A measuring scale runs along one side of the picture.", _ruler),
+        Artefact("ruler", "A measuring scale runs along one side of the image.", _ruler),
         Artefact("ink", "Violet marks of a surgeon's pen surround the lesion.", _ink),
         Artefact("bubbles", "Air bubbles are caught in the contact gel.", _bubbles),
         Artefact("dark_corner", "The round field of the dermatoscope leaves the corners black.", _dark_corner),
@@ -258,7 +258,7 @@ ARTEFACTS: dict[str, Artefact] = {
 
 
 def add_artefact(image: Pixels, name: str, seed: int, strength: float = 0.5) -> tuple[Pixels, Mask]:
-    """Put one artefact over a picture; the same seed puts it at the same place.
+    """Put one artefact over an image; the same seed puts it at the same place.
 
     Args:
         image: (H, W, 3) uint8; it is not changed.
@@ -267,22 +267,22 @@ def add_artefact(image: Pixels, name: str, seed: int, strength: float = 0.5) -> 
         strength: From just above 0 (a trace) to 1 (as bad as it gets in practice).
 
     Returns:
-        The new picture, (H, W, 3) uint8, and the mask of its changed pixels, (H, W) bool: outside of it no
+        The new image, (H, W, 3) uint8, and the mask of its changed pixels, (H, W) bool: outside of it no
         pixel differs.
 
     Raises:
         ConfigError: The name is unknown, or seed or strength is out of range.
-        ImageError: The picture is not (H, W, 3) uint8.
+        ImageError: The image is not (H, W, 3) uint8.
     """
     if name not in ARTEFACTS:
-        raise ConfigError(f"'{name}' is no known artefact.", f"Known are {', '.join(ARTEFACTS)}.")
+        raise ConfigError(f"'{name}' is not a known artefact.", f"Choose one of {', '.join(ARTEFACTS)}.")
     if not 0 < strength <= 1:
         raise ConfigError(f"A strength of {strength} is out of range.", "Give a number over 0 and up to 1.")
     if seed < 0:
         raise ConfigError(f"The seed {seed} is negative.", "Give a whole number from 0.")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ImageError(
-            f"An array of shape {image.shape} and type {image.dtype} is no RGB picture.",
+            f"An array of shape {image.shape} and type {image.dtype} is not an RGB image.",
             "Give (height, width, 3) of type uint8.",
         )
     rng = np.random.default_rng([seed, *name.encode()])

@@ -10,12 +10,12 @@ from lesion_core.config import Clahe, ColorConstancy
 
 
 def shades_of_gray(image: NDArray[np.uint8], settings: ColorConstancy) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Correct the light's colour, taken as the Minkowski mean of the picture.
+    """Correct the light's colour, taken as the Minkowski mean of the image.
 
     .. math:: e_c = (\\tfrac1n \\sum_i I_{c,i}^p)^{1/p}, \\quad g_c = \\lVert e \\rVert / (\\sqrt 3 \\, e_c)
 
     Each channel c is multiplied by its gain g_c and clipped to [0, 255]. p = 1 is gray world; p towards
-    infinity is white patch. A picture with an all-black channel has no estimate and stays as it is.
+    infinity is white patch. An image with an all-black channel has no estimate and stays as it is.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -44,7 +44,7 @@ def equalize(image: NDArray[np.uint8], settings: Clahe) -> NDArray[np.uint8]:
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        settings: Clip limit, as a multiple of the mean bin, and tiles a side.
+        settings: Clip limit, as a multiple of the mean bin, and tiles per side.
 
     Returns:
         (H, W, 3) uint8.

@@ -78,7 +78,7 @@ def bare_square(image: Pixels, mask: Mask) -> tuple[int, int, int] | None:
 def _bare_skin(image: Pixels, rng: Rng, mask: Mask | None) -> Pixels:  # noqa: ARG001
     square = bare_square(image, mask) if mask is not None else None
     if square is None:
-        raise DataError("The picture shows too little skin beside the lesion.", "Choose another picture.")
+        raise DataError("The image shows too little skin beside the lesion.", "Choose another image.")
     top, left, side = square
     return image[top : top + side, left : left + side].copy()
 
@@ -86,7 +86,7 @@ def _bare_skin(image: Pixels, rng: Rng, mask: Mask | None) -> Pixels:  # noqa: A
 CORRUPTIONS: dict[str, Corruption] = {
     **{name: _artefact(name) for name in ARTEFACTS},
     "white_balance": Corruption("The light has a colour, and no camera corrected it.", _white_balance),
-    "out_of_focus": Corruption("The picture is blurred: its structures are gone.", _out_of_focus),
+    "out_of_focus": Corruption("The image is blurred: its structures are gone.", _out_of_focus),
     "compressed": Corruption("The file was compressed again, as chat programs do.", _compressed),
     "bare_skin": Corruption("The skin beside the lesion, without the lesion.", _bare_skin, needs_mask=True),
 }

@@ -1,6 +1,6 @@
-"""From the bytes of a picture file to its pixels, safely: every upload passes through here.
+"""From the bytes of an image file to its pixels, safely: every upload passes through here.
 
-The bytes are untrusted. Size is judged from the header before a pixel is decoded, only picture formats
+The bytes are untrusted. Size is judged from the header before a pixel is decoded, only image formats
 are tried, and whatever a decoder trips over becomes one of the typed errors of `lesion_core.errors`.
 """
 
@@ -39,28 +39,28 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftyp", "a HEIC, AVIF or video file"),
     (128, b"DICM", "a DICOM file"),
 )
-"""Files that people mistake for pictures that can be read: offset, bytes there, name."""
+"""Files that people mistake for images that can be read: offset, bytes there, name."""
 
 DEEP = tuple(f"{raw};16" for raw in ("RGB", "RGBA", "RGBX", "CMYK", *"RGBA"))
 """Pillow's names of colours with 16 bits a sample, without the letter of the byte order."""
 MOST_WEBP = 30_000_000
-"""Pixels of a WebP picture, whose decoder holds four copies of 4 bytes a pixel."""
+"""Pixels of a WebP image, whose decoder holds four copies of 4 bytes per pixel."""
 MOST_DEEP = 12_500_000
-"""Pixels up to which 16 bits are rounded to 8: of more the upper 8 are taken, as a second picture in memory is much."""
+"""Pixels up to which 16 bits are rounded to 8: of more the upper 8 are taken, as a second image in memory is much."""
 STRIP = 16
 """Rows that are compared at a time to find where a file ends."""
 BAND = 2**22
-"""Pixels of which one checksum is made: most pictures are one band, and none is copied whole."""
-_SAVE_AGAIN = "Open it in a picture program and save it again as JPEG or PNG."
+"""Pixels of which one checksum is made: most images are one band, and none is copied whole."""
+_SAVE_AGAIN = "Open it in an image program and save it again as JPEG or PNG."
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a picture may cost.
+    """What an image may cost.
 
     Attributes:
         max_bytes: Size of the file.
-        max_pixels: Width times height; of a WebP picture at most `MOST_WEBP`.
+        max_pixels: Width times height; of a WebP image at most `MOST_WEBP`.
         min_side: Pixels of the shorter side, as far as they are used: see `geometry.reduced_size`.
     """
 
@@ -70,23 +70,23 @@ class Limits:
 
 
 def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uint8]:
-    """Decode a picture file to RGB.
+    """Decode an image file to RGB.
 
-    The EXIF orientation is applied, transparency lies on white, 16 bits a channel become 8, and of an
+    The EXIF orientation is applied, transparency lies on white, 16 bits per channel become 8, and of an
     animation the first frame is taken. Colour profiles are not applied: the models are trained without.
 
     Args:
         source: The file's bytes, or its path.
-        limits: What the picture may cost.
+        limits: What the image may cost.
 
     Returns:
         (H, W, 3) uint8, C-contiguous, writable.
 
     Raises:
         NotAnImageError: Empty, or not one of the formats in `SIGNATURES`.
-        TruncatedImageError: A picture that ends early or is damaged.
+        TruncatedImageError: An image that ends early or is damaged.
         ImageTooLargeError: Over the limit in bytes or pixels, or built so that decoding would cost too much.
-        ImageTooSmallError: The shorter side is under the limit, or would be once a large picture is reduced.
+        ImageTooSmallError: The shorter side is under the limit, or would be once a large image is reduced.
         ImageError: There is no readable file at the path.
 
     Examples:
@@ -95,7 +95,7 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         >>> decode(ok.tobytes()).shape
         (40, 60, 3)
     """
-    name = f"'{source.name}'" if isinstance(source, Path) else "The picture"
+    name = f"'{source.name}'" if isinstance(source, Path) else "The image"
     data = _read(source, limits) if isinstance(source, Path) else source
     if len(data) > limits.max_bytes:
         raise _too_many_bytes(name, len(data), limits)
@@ -103,7 +103,9 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         raise NotAnImageError(f"{name} is empty (0 bytes).", "Choose another file, or copy it again.")
     known = signature(data)
     if known is None:
-        kind = next((text for at, magic, text in _FOREIGN if data[at : at + len(magic)] == magic), "no known picture")
+        kind = next(
+            (text for at, magic, text in _FOREIGN if data[at : at + len(magic)] == magic), "not in a known format"
+        )
         raise NotAnImageError(f"{name} is {kind}.", f"Give one of {', '.join(SIGNATURES)}.")
 
     # The parsers below raise nearly any exception on hostile bytes, hence the broad clauses.
@@ -139,7 +141,7 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         except EndsEarlyError as error:
             raise TruncatedImageError(
                 f"{name} is a {known} file that ends early or is damaged: {'at most ' * error.at_most}"
-                f"{int(100 * error.share)} % of the picture is there.",
+                f"{int(100 * error.share)} % of the image is there.",
                 "Copy or download it again.",
             ) from None
         except Exception:
@@ -154,8 +156,8 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
             ) from None
 
 
-def check_side(width: int, height: int, name: str = "The picture", limits: Limits = Limits()) -> None:
-    """Refuse a picture, or what a model would be shown of it, that has too few pixels.
+def check_side(width: int, height: int, name: str = "The image", limits: Limits = Limits()) -> None:
+    """Refuse an image, or what a model would be shown of it, that has too few pixels.
 
     Raises:
         ImageTooSmallError: The shorter side is under the limit.
@@ -163,7 +165,7 @@ def check_side(width: int, height: int, name: str = "The picture", limits: Limit
     if min(width, height) < limits.min_side:
         raise ImageTooSmallError(
             f"{name} has {width} x {height} pixels, too few to show a lesion.",
-            f"Give a picture of at least {limits.min_side} pixels a side.",
+            f"Give an image of at least {limits.min_side} pixels per side.",
         )
 
 
@@ -176,11 +178,11 @@ def decode_listed(path: str) -> NDArray[np.uint8]:
     try:
         return decode(Path(path))
     except ImageError as error:
-        raise DataError(f"The picture {path} cannot be used: {error.problem}", error.remedy) from None
+        raise DataError(f"The image {path} cannot be used: {error.problem}", error.remedy) from None
 
 
 def content_hash(image: NDArray[np.uint8]) -> str:
-    """16 hex digits that change with any pixel or with the shape: the cache key of a picture.
+    """16 hex digits that change with any pixel or with the shape: the cache key of an image.
 
     Args:
         image: uint8 array of any shape.
@@ -192,7 +194,7 @@ def content_hash(image: NDArray[np.uint8]) -> str:
 
 def _read(path: Path, limits: Limits) -> bytes:
     if path.is_dir():
-        raise ImageError(f"'{path}' is a folder, not a picture.", "Give the path of one file.")
+        raise ImageError(f"'{path}' is a folder, not an image.", "Give the path of one file.")
     if not path.is_file():
         raise ImageError(f"There is no file at '{path}'.", "Check the path.")
     try:
@@ -207,7 +209,7 @@ def _read(path: Path, limits: Limits) -> bytes:
 def _too_many_bytes(name: str, size: int, limits: Limits) -> ImageTooLargeError:
     return ImageTooLargeError(
         f"{name} has {size / 2**20:.1f} MiB, the limit is {limits.max_bytes / 2**20:.1f} MiB.",
-        "Save it smaller, for example as JPEG of at most 2000 pixels a side.",
+        "Save it smaller, for example as JPEG of at most 2,000 pixels per side.",
     )
 
 
@@ -218,7 +220,7 @@ def _too_costly(name: str, error: CostlyError) -> ImageTooLargeError:
 def _too_many_pixels(name: str, found: str, limits: Limits) -> ImageTooLargeError:
     return ImageTooLargeError(
         f"{name} has {found} pixels, the limit is {limits.max_pixels / 1e6:g} million.",
-        "Scale it down, for example to 2000 pixels a side.",
+        "Scale it down, for example to 2,000 pixels per side.",
     )
 
 
@@ -237,8 +239,8 @@ def _opened(parts: Parts, known: str, *, other: bool = False) -> ImageFile.Image
 
 
 def _filled_otherwise(parts: Parts, known: str) -> list[int]:
-    """Checksums of the picture as it is where the decoder fills what is missing with something else; none where that
-    need not be tried. Made first and let go, as the picture itself takes as much memory."""
+    """Checksums of the image as it is where the decoder fills what is missing with something else; none where that
+    need not be tried. Made first and let go, as the image itself takes as much memory."""
     if parts.other is None:
         return []
     with _opened(parts, known, other=True) as picture:
@@ -247,7 +249,7 @@ def _filled_otherwise(parts: Parts, known: str) -> list[int]:
 
 
 def _share(picture: Image.Image, parts: Parts, known: str) -> float:
-    """How much of a picture whose end was made up is there: up to the first pixel that depends on how it was filled."""
+    """How much of an image whose end was made up is there: up to the first pixel that depends on how it was filled."""
     with _opened(parts, known, other=True) as other:
         other.load()
         for top in range(0, picture.height, STRIP):
@@ -287,14 +289,14 @@ def _checksums(picture: Image.Image) -> list[int]:
     """A checksum of every `BAND` pixels, in whole rows."""
     width, height = picture.size
     step = max(1, BAND // width)
-    if step >= height:  # a crop copies all that Pillow knows of a picture, which of a small one takes longer
+    if step >= height:  # a crop copies all that Pillow knows of an image, which of a small one takes longer
         return [zlib.crc32(picture.tobytes())]
     rows = range(0, height, step)
     return [zlib.crc32(picture.crop((0, y, width, min(y + step, height))).tobytes()) for y in rows]
 
 
 def header_of(path: Path) -> Image.Image:
-    """A picture that `decode` can read, its header read and no pixel; to be closed. Pillow, given the file itself, may
+    """An image that `decode` can read, its header read and no pixel; to be closed. Pillow, given the file itself, may
     trip over what lies beside the pixels."""
     data = path.read_bytes()
     known = signature(data) or ""
@@ -302,7 +304,7 @@ def header_of(path: Path) -> Image.Image:
 
 
 def frame_of(path: Path) -> tuple[int, int]:
-    """Height and width that `decode` gives a picture that it can read, from the header alone."""
+    """Height and width that `decode` gives an image that it can read, from the header alone."""
     with header_of(path) as picture:
         # Of a TIFF, Pillow has turned the size already.
         turned = picture.format != "TIFF" and _orientation(picture) in (5, 6, 7, 8)

@@ -1,4 +1,4 @@
-"""The picture formats that are read: one list for the decoder, the folders and the upload boxes."""
+"""The image formats that are read: one list for the decoder, the folders and the upload boxes."""
 
 from __future__ import annotations
 

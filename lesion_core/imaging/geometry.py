@@ -1,4 +1,4 @@
-"""Geometry: dark corners, the model's square, and the way back from it to the original picture.
+"""Geometry: dark corners, the model's square, and the way back from it to the original image.
 
 A `Box` is (x0, y0, x1, y1) in pixels from the top left, x1 and y1 exclusive.
 """
@@ -14,12 +14,12 @@ from lesion_core.config import DarkCorner, Resize
 Box = tuple[float, float, float, float]
 
 LARGE_SIDE = 2048
-"""Pictures with a longer side than this are first reduced to `REDUCED_SIDE`: hair and contrast need no more."""
+"""Images with a longer side than this are first reduced to `REDUCED_SIDE`: hair and contrast need no more."""
 REDUCED_SIDE = 1024
 
 _WORKING_SIDE = 160  # pixels; a dermatoscope's ring is a coarse shape
-_MIN_RING = 0.005  # share of the picture: less is vignetting that costs nothing to keep
-_MIN_SQUARE = 0.4  # share of the short side: less is a dark picture, not a field
+_MIN_RING = 0.005  # share of the image: less is vignetting that costs nothing to keep
+_MIN_SQUARE = 0.4  # share of the short side: less is a dark image, not a field
 
 
 def reduced_size(height: int, width: int) -> tuple[int, int]:
@@ -33,7 +33,7 @@ def reduced_size(height: int, width: int) -> tuple[int, int]:
 def crop_dark_corners(image: NDArray[np.uint8], settings: DarkCorner) -> tuple[NDArray[np.uint8], Box]:
     """Crop to the largest centred square free of the dark ring of a dermatoscope.
 
-    Dark is a grey level under ``settings.darkness``, in a region that holds one of the picture's corners: a
+    Dark is a grey level under ``settings.darkness``, in a region that holds one of the image's corners: a
     lesion that is dark, even one that runs over an edge, stays. Without dark corners nothing is cropped.
 
     Args:
@@ -41,7 +41,7 @@ def crop_dark_corners(image: NDArray[np.uint8], settings: DarkCorner) -> tuple[N
         settings: The darkness.
 
     Returns:
-        The crop (a view) and its box in `image`; both the whole picture where there is no ring.
+        The crop (a view) and its box in `image`; both the whole image where there is no ring.
     """
     height, width = image.shape[:2]
     whole = (0.0, 0.0, float(width), float(height))
@@ -69,7 +69,7 @@ def dark_ring(image: NDArray[np.uint8], settings: DarkCorner) -> NDArray[np.bool
 
 
 def _small_ring(image: NDArray[np.uint8], settings: DarkCorner) -> tuple[NDArray[np.bool_], float]:
-    """The ring on the picture made smaller, and how many times smaller."""
+    """The ring on the image made smaller, and how many times smaller."""
     height, width = image.shape[:2]
     scale = max(1.0, min(height, width) / _WORKING_SIDE)
     small = cv2.resize(image, (round(width / scale), round(height / scale)), interpolation=cv2.INTER_AREA)
@@ -83,12 +83,12 @@ def square(shape: tuple[int, ...], settings: Resize) -> tuple[int, int, int, int
     """The box that `resize` brings to the model's square.
 
     Args:
-        shape: Height and width of the picture; more is ignored.
+        shape: Height and width of the image; more is ignored.
         settings: How it is fitted.
 
     Returns:
-        Whole pixels: the centred square inside the picture (crop), the one around it (pad, so it exceeds
-        the picture), or the picture (stretch).
+        Whole pixels: the centred square inside the image (crop), the one around it (pad, so it exceeds
+        the image), or the image (stretch).
     """
     height, width = shape[:2]
     if settings.fit == "stretch":
@@ -100,11 +100,11 @@ def square(shape: tuple[int, ...], settings: Resize) -> tuple[int, int, int, int
 
 
 def resize(image: NDArray[np.uint8], settings: Resize) -> NDArray[np.uint8]:
-    """Bring a picture to the model's square.
+    """Bring an image to the model's square.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        settings: Pixels a side, and crop, pad (borders mirrored) or stretch.
+        settings: Pixels per side, and crop, pad (borders mirrored) or stretch.
 
     Returns:
         (size, size, 3) uint8, C-contiguous.
@@ -127,12 +127,12 @@ def scale_to(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
 
 
 def to_original(heatmap: NDArray[np.floating], shape: tuple[int, ...], box: Box) -> NDArray[np.float32]:
-    """Lay a map on the model's square over the original picture.
+    """Lay a map on the model's square over the original image.
 
     Args:
         heatmap: (h, w) on the model's square.
-        shape: Height and width of the original picture; more is ignored.
-        box: What the square shows of it, from `Pipeline.frame`. It may exceed the picture.
+        shape: Height and width of the original image; more is ignored.
+        box: What the square shows of it, from `Pipeline.frame`. It may exceed the image.
 
     Returns:
         (H, W) float32, bilinear, 0 outside the box.

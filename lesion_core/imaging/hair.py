@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lesion_core.config import HairRemoval
 
-_WORKING_SIDE = 450  # pixels; larger pictures are reduced: hair is still wide enough, and the cost has a ceiling
+_WORKING_SIDE = 450  # pixels; larger images are reduced: hair is still wide enough, and the cost has a ceiling
 _ANGLES = 16
 _STRAIGHT = 2.0  # a hair is straight over this many kernels; the meshes of a pigment network are not
 _EXTENT = 2.5  # and, with its bends, at least this many kernels long
@@ -39,8 +39,8 @@ def line(length: int, angle: float) -> NDArray[np.uint8]:
 def hair_mask(image: NDArray[np.uint8], settings: HairRemoval) -> NDArray[np.bool_]:
     """Find dark hair.
 
-    The black-hat of the grey picture with a line across a hair fills the hair, along it does not; spots are
-    filled by lines in every direction. So the response of a direction is its black-hat less the weakest one.
+    The black-hat of the grey image with a line across a hair fills the hair, along it does not; spots are
+    filled by lines in every direction. So the response of a direction is its black-hat minus the weakest one.
     What stays of it after an opening with a longer line along the hair is straight enough, and seeds a
     growth along what is thin and dark. Connected parts that are short or plump are dropped, and the rest is
     widened by the soft rim of a hair.
@@ -63,7 +63,7 @@ def remove_hair(image: NDArray[np.uint8], settings: HairRemoval) -> tuple[NDArra
         settings: As for `hair_mask`, and the inpainting radius as a share of the short side.
 
     Returns:
-        The (H, W, 3) uint8 picture, untouched outside the mask, and the (H, W) bool mask.
+        The (H, W, 3) uint8 image, untouched outside the mask, and the (H, W) bool mask.
     """
     small = _reduce(image)
     found = _find(small, settings)
@@ -78,7 +78,7 @@ def remove_hair(image: NDArray[np.uint8], settings: HairRemoval) -> tuple[NDArra
 
 
 def _reduce(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture at working size, or as it is where that is no larger."""
+    """The image at working size, or as it is where that is not larger."""
     height, width = image.shape[:2]
     scale = _WORKING_SIDE / min(height, width)
     if scale >= 1:
@@ -88,7 +88,7 @@ def _reduce(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _enlarge(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """A mask at working size on the picture that it was made from."""
+    """A mask at working size on the image that it was made from."""
     if mask.shape == shape[:2]:
         return mask
     return np.asarray(cv2.resize(mask.astype(np.uint8), shape[1::-1], interpolation=cv2.INTER_NEAREST), dtype=bool)
@@ -102,7 +102,7 @@ def _find(image: NDArray[np.uint8], settings: HairRemoval) -> NDArray[np.bool_]:
     grey = cv2.copyMakeBorder(
         cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), margin, margin, margin, margin, cv2.BORDER_REPLICATE
     )
-    # Skin between two bright lines (scales, reflections) is no hair: thin bright lines go first, by a median
+    # Skin between two bright lines (scales, reflections) is not a hair: thin bright lines go first, by a median
     # over a kernel. It is taken at half size, where it costs a quarter and finds the same.
     half = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     grey = np.minimum(grey, cv2.resize(cv2.medianBlur(half, 2 * (kernel // 4) + 1), grey.shape[::-1]))

@@ -32,7 +32,7 @@ def mask_at(probabilities: NDArray[np.floating], shape: tuple[int, int], thresho
 
 
 def clean_up(mask: Mask) -> Mask:
-    """The largest connected part of a mask with its holes filled: a picture shows one lesion. Empty stays empty.
+    """The largest connected part of a mask with its holes filled: an image shows one lesion. Empty stays empty.
 
     Args:
         mask: (H, W) bool; pixels that touch at a corner are connected.
@@ -45,14 +45,14 @@ def clean_up(mask: Mask) -> Mask:
 
 
 def suggested_crop(mask: Mask, margin: float = 0.15) -> Box | None:
-    """The square around a lesion with some skin, inside the picture as far as it goes; None for an empty mask.
+    """The square around a lesion with some skin, inside the image as far as it goes; None for an empty mask.
 
     Args:
         mask: (H, W) bool.
         margin: Skin on each side, as a share of the lesion's longer side.
 
     Returns:
-        (x0, y0, x1, y1) in pixels; a square unless the picture is too narrow for it.
+        (x0, y0, x1, y1) in pixels; a square unless the image is too narrow for it.
     """
     if not mask.any():
         return None
@@ -74,15 +74,15 @@ class Shape:
     """A lesion's shape and colour in numbers: descriptive, no diagnosis.
 
     Attributes:
-        area: Share of the picture, in [0, 1].
+        area: Share of the image, in [0, 1].
         irregularity: Perimeter squared over 4 pi times the area: 1 for a disc, more for a ragged border.
         solidity: Area over that of the convex hull, in (0, 1]; 1 has no notch.
         asymmetry: Share of the lesion that its mirror image leaves uncovered, the mean over the two main axes; 0 is
             symmetric, 1 is the most.
         contrast: Distance of the lesion's mean colour from the skin's around it, in CIELAB units (Delta E 1976); NaN
-            where the picture shows no skin.
+            where the image shows no skin.
         variegation: Root mean square distance of the lesion's colours from their mean, in CIELAB units.
-        touches_edge: The lesion runs out of the picture: its shape is cut.
+        touches_edge: The lesion runs out of the image: its shape is cut.
     """
 
     area: float
@@ -102,11 +102,11 @@ def shape_of(mask: Mask, image: NDArray[np.uint8]) -> Shape | None:
         image: (H, W, 3) uint8 RGB.
 
     Raises:
-        ImageError: Mask and picture differ in size.
+        ImageError: Mask and image differ in size.
     """
     if mask.shape != image.shape[:2]:
         raise ImageError(
-            f"A mask of shape {mask.shape} does not fit a picture of {image.shape[:2]}.", "Bring both to one frame."
+            f"A mask of shape {mask.shape} does not fit an image of {image.shape[:2]}.", "Bring both to one frame."
         )
     if not mask.any():
         return None

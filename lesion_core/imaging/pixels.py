@@ -11,11 +11,11 @@ from PIL import Image, ImageOps
 from lesion_core.imaging.containers.parts import Parts
 
 SMALL = 2**20
-"""Pixels of a picture of which three copies at once are nothing to save on."""
+"""Pixels of an image of which three copies at once are nothing to save on."""
 
 
 def upright(picture: Image.Image) -> Image.Image:
-    """The picture as its camera was held; as it is where what says so is damaged."""
+    """The image as its camera was held; as it is where what says so is damaged."""
     with suppress(Exception):  # Pillow turns the pixels before it edits the record, which may fail
         ImageOps.exif_transpose(picture, in_place=True)
     return picture
@@ -38,7 +38,7 @@ def to_rgb(picture: Image.Image, parts: Parts, low: Image.Image | None = None) -
     if picture.mode.startswith("I;16"):
         return _grey(np.asarray(picture, dtype=np.uint16), parts)
     if picture.mode in ("I", "F"):
-        raise ValueError("32 bits a channel have no agreed white")
+        raise ValueError("32 bits per channel have no agreed white")
     if low is not None:
         picture = _rounded(picture, low, parts.key)
     elif len(parts.key) == 3:
@@ -76,7 +76,7 @@ def _rounded(picture: Image.Image, low: Image.Image, key: tuple[int, ...]) -> Im
 
 
 def _array(picture: Image.Image) -> NDArray[np.uint8]:
-    """(H, W, 3) of an RGB picture, band by band: Pillow's own conversion holds three copies at once."""
+    """(H, W, 3) of an RGB image, band by band: Pillow's own conversion holds three copies at once."""
     if picture.width * picture.height <= SMALL:
         return np.array(picture)
     out = np.empty((picture.height, picture.width, 3), np.uint8)

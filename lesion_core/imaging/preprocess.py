@@ -1,7 +1,7 @@
-"""From a decoded picture to the model's input: the steps of `config.Preprocessing`, in their order.
+"""From a decoded image to the model's input: the steps of `config.Preprocessing`, in their order.
 
 One `Pipeline` serves training, inference and the page that shows each step, so that a model never
-meets a picture that was prepared otherwise than those it learned from.
+meets an image that was prepared otherwise than those it learned from.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Step:
         milliseconds: Time that it took.
         mask: (H, W) bool, the hair (step ``hair``).
         gains: Of red, green and blue (step ``color``).
-        box: What was kept of the picture before the step (steps ``dark_corner`` and ``resize``).
+        box: What was kept of the image before the step (steps ``dark_corner`` and ``resize``).
     """
 
     name: str
@@ -94,7 +94,7 @@ class Preprocessed:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The steps of some settings, as functions of a decoded picture. Pure and thread safe."""
+    """The steps of some settings, as functions of a decoded image. Pure and thread safe."""
 
     settings: Preprocessing
 
@@ -104,7 +104,7 @@ class Pipeline:
         return self.settings.fingerprint()
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The model's square of a picture.
+        """The model's square of an image.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -113,7 +113,7 @@ class Pipeline:
             (size, size, 3) uint8.
 
         Raises:
-            ImageError: The array is no uint8 RGB picture, or its dark corners leave too little of it.
+            ImageError: The array is not a uint8 RGB image, or its dark corners leave too little of it.
         """
         return resize(self.before_resize(image), self.settings.resize)
 
@@ -121,17 +121,17 @@ class Pipeline:
         """All but the last step: what training keeps, to resize it to one size or another later.
 
         Raises:
-            ImageError: The array is no uint8 RGB picture.
+            ImageError: The array is not a uint8 RGB image.
         """
         for step in self._steps(image):
             image = step.image
         return image
 
     def run(self, image: NDArray[np.uint8]) -> Preprocessed:
-        """`apply`, with every step's picture, time and findings.
+        """`apply`, with every step's image, time and findings.
 
         Raises:
-            ImageError: The array is no uint8 RGB picture.
+            ImageError: The array is not a uint8 RGB image.
         """
         steps = list(self._steps(image))
         last = steps[-1].image if steps else image
@@ -142,9 +142,9 @@ class Pipeline:
         return Preprocessed(final, tuple(steps))
 
     def frame(self, image: NDArray[np.uint8]) -> Box:
-        """What the model's square shows, in the coordinates of the original picture.
+        """What the model's square shows, in the coordinates of the original image.
 
-        It depends on the picture where dark corners are cropped. With ``fit="pad"`` it exceeds the picture.
+        It depends on the image where dark corners are cropped. With ``fit="pad"`` it exceeds the image.
 
         Args:
             image: (H, W, 3) uint8 RGB, as it was decoded.
@@ -153,7 +153,7 @@ class Pipeline:
             (x0, y0, x1, y1) in pixels of `image`.
 
         Raises:
-            ImageError: The array is no uint8 RGB picture.
+            ImageError: The array is not a uint8 RGB image.
         """
         _check(image)
         small = reduce_large(image)
@@ -178,7 +178,7 @@ class Pipeline:
             start, whole = perf_counter(), image.shape
             image, box = crop_dark_corners(image, s.dark_corner)
             if box != (0, 0, whole[1], whole[0]):
-                check_side(image.shape[1], image.shape[0], "What the dark corners leave of the picture")
+                check_side(image.shape[1], image.shape[0], "What the dark corners leave of the image")
             yield Step("dark_corner", image, _since(start), box=box)
         if s.hair.enabled:
             start = perf_counter()
@@ -212,7 +212,7 @@ def normalize(batch: NDArray[np.uint8], settings: Preprocessing) -> NDArray[np.f
         ImageError: The batch has another shape or type.
     """
     if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[3] != 3:
-        raise ImageError(f"A batch of shape {batch.shape} and type {batch.dtype} is no (N, H, W, 3) uint8.")
+        raise ImageError(f"A batch of shape {batch.shape} and type {batch.dtype} is not (N, H, W, 3) uint8.")
     mean, std = np.asarray(settings.mean), np.asarray(settings.std)
     scale, shift = (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
     out = np.empty((batch.shape[0], 3, *batch.shape[1:3]), dtype=np.float32)
@@ -224,13 +224,13 @@ def normalize(batch: NDArray[np.uint8], settings: Preprocessing) -> NDArray[np.f
 def _check(image: NDArray[np.uint8]) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ImageError(
-            f"An array of shape {image.shape} and type {image.dtype} is no RGB picture.",
+            f"An array of shape {image.shape} and type {image.dtype} is not an RGB image.",
             "Give (H, W, 3) uint8, as `imaging.decode.decode` returns it.",
         )
 
 
 def reduce_large(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8, pictures over `LARGE_SIDE` at `REDUCED_SIDE`, others as they are: a pipeline's first step."""
+    """(H, W, 3) uint8, images over `LARGE_SIDE` at `REDUCED_SIDE`, others as they are: a pipeline's first step."""
     height, width = reduced_size(image.shape[0], image.shape[1])
     return image if (height, width) == image.shape[:2] else scale_to(image, width, height)
 

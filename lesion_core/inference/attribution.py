@@ -55,7 +55,7 @@ def evaluate_attribution(
     for key in methods:
         known_method(key)
     if table.empty:
-        raise DataError("No test picture of the run has a lesion mask here.", "Masks come with HAM10000 (ISIC 2018).")
+        raise DataError("No test image of the run has a lesion mask here.", "Masks come with HAM10000 (ISIC 2018).")
     pipeline = Pipeline(run.config.settings.preprocessing)
     model = trained(run.config.settings.model, run.weights).requires_grad_(False)
     run.check_known_answer(partial(logits_of, model, pipeline.settings), BACKENDS["eager"].tolerance)

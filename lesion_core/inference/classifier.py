@@ -84,20 +84,20 @@ def infer(
     flips: bool = False,
     on_progress: Progress | None = None,
 ) -> RawOutputs:
-    """Run the model over pictures, in float32. Several processes take each a part, and all get the whole.
+    """Run the model over images, in float32. Several processes take each a part, and all get the whole.
 
     Args:
         model: In evaluation mode.
         preprocessing: The run's own.
-        paths: Picture files; none may be missing.
-        changes: What is done to a picture before the preprocessing, by its place in `paths`.
-        batch_size: Pictures at a time; it changes no result beyond rounding.
+        paths: Image files; none may be missing.
+        changes: What is done to an image before the preprocessing, by its place in `paths`.
+        batch_size: Images at a time; it changes no result beyond rounding.
         workers: Processes that decode.
-        flips: Read each picture as it is, mirrored either way, and both: logits and features are the four's mean.
-        on_progress: Called with pictures done and pictures in all, of this process's part.
+        flips: Read each image as it is, mirrored either way, and both: logits and features are the four's mean.
+        on_progress: Called with images done and images in all, of this process's part.
 
     Raises:
-        RunError: A picture cannot be decoded, or the model gives logits that are no numbers.
+        RunError: An image cannot be decoded, or the model gives logits that are NaN or infinite.
         ConfigError: `batch_size` or `workers` is out of range.
     """
     check_amount(batch_size, "images at a time")
@@ -162,7 +162,7 @@ def _infer(
     result = RawOutputs(*(torch.cat(parts).numpy() for parts in zip(empty, *found, strict=True)))
     if not np.isfinite(result.logits).all():
         raise RunError(
-            "The model gives logits that are no numbers.", "The training diverged; train again at a lower rate."
+            "The model gives logits that are NaN or infinite.", "The training diverged; train again at a lower rate."
         )
     return result
 
@@ -205,12 +205,12 @@ def write_run(
         earlier: The run in `folder`, to be written again: its weights, and what storing them cost, stay as they are.
         detail_added: The settings have equal detail, and the training had not.
         describe: Writes the card into the folder of the run that it is given, before the run takes its place.
-        on_progress: Called with pictures done and pictures in all.
+        on_progress: Called with images done and images in all.
 
     Raises:
         RunError: An image cannot be read, or `earlier` was replaced by another run meanwhile.
         BusyError: Another process is writing `earlier`; a new run waits for that.
-        DataError: The calibrate split is empty, or a picture of it is no class of the model.
+        DataError: The calibration set is empty, or an image of it is not a class of the model.
     """
     classes = settings.model.classes
     rewriter = rewriting(earlier) if earlier else rewritten(folder, wait=True)
@@ -286,19 +286,19 @@ def infer_test(run: Run, table: pd.DataFrame, on_progress: Progress | None = Non
 
     Args:
         run: A run.
-        table: Catalog rows with role and group, of the run's own split: some of its test pictures, and new ones.
+        table: Catalog rows with role and group, of the run's own split: some of its test images, and new ones.
         on_progress: As in `infer`.
         flips: Read each image over `FLIPS`.
 
     Returns:
-        A run whose predictions are these pictures and no others.
+        A run whose predictions are these images and no others.
 
     Raises:
-        RunError: An image cannot be read, or the table has no test picture.
+        RunError: An image cannot be read, or the table has no test image.
     """
     test = table[table["role"] == "test"].reset_index(drop=True)
     if test.empty:
-        raise RunError(f"No test picture of {run.name} is there.", "Give data with lesions that it was tested on.")
+        raise RunError(f"No test image of {run.name} is there.", "Give data with lesions that it was tested on.")
     settings = run.config.settings
     outputs = infer(
         trained(settings.model, run.weights),
@@ -357,11 +357,11 @@ def _reduce(outputs: RawOutputs, train: NDArray[np.bool_], n: int) -> dict[str, 
         ("", outputs.penultimate, COMPONENTS),
         ("layer3_", outputs.layer3, outputs.layer3.shape[1] // 4),
     ):
-        known = features[:n][train]  # (train images, D or C)
+        known = features[:n][train]  # (training images, D or C)
         pca = PCA(min(most, *known.shape), svd_solver="randomized", random_state=0).fit(known)
         stored[f"{prefix}mean"] = pca.mean_.astype(np.float16)
         stored[f"{prefix}components"] = pca.components_.astype(np.float16)
-    # Projected with what is stored, as the engine does later: a picture gets the same scores live.
+    # Projected with what is stored, as the engine does later: an image gets the same scores live.
     projection = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
     for name, rows in zip(STORED_FEATURES, reduce(projection, outputs.penultimate, outputs.layer3), strict=True):
         stored[name], stored[f"ood_{name}"] = rows[:n], rows[n:]
@@ -377,8 +377,8 @@ def logits_of(model: ResNet, preprocessing: Preprocessing, image: NDArray[np.uin
 
 
 def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, outputs: RawOutputs) -> dict[str, float]:
-    """What 8 bits a weight cost against float32, on both test sets: balanced accuracy and largest logit difference;
-    nothing where the test split is empty."""
+    """What 8 bits per weight cost against float32, on both test sets: balanced accuracy and largest logit difference;
+    nothing where the test set is empty."""
     test = (table["role"] == "test").to_numpy()
     own = (table["dataset"] != OFFICIAL_TEST).to_numpy()[test]
     if not own.any():

@@ -18,7 +18,7 @@ from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
 
 SEEN = 256
-"""Train pictures that the weights are rounded with regard to."""
+"""Training images that the weights are rounded with regard to."""
 
 
 Progress = Callable[[int, int], None]
@@ -28,7 +28,7 @@ Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 class ModelInputs(Dataset[Tensor | RunError]):
-    """The model's square of each picture, uint8 (S, S, 3), exactly as one uploaded picture becomes it."""
+    """The model's square of each image, uint8 (S, S, 3), exactly as one uploaded image becomes it."""
 
     def __init__(
         self, paths: Sequence[str], preprocessing: Preprocessing, changes: Mapping[int, Changed] | None = None
@@ -56,14 +56,14 @@ def stack(squares: list[Tensor | RunError]) -> Tensor | RunError:
 
 
 def train_batches(table: pd.DataFrame, preprocessing: Preprocessing) -> Iterator[Tensor]:
-    """Some pictures of the train split, for storing weights with regard to what the layers see.
+    """Some images of the training set, for storing weights with regard to what the layers see.
 
     Args:
         table: Catalog rows with their role.
         preprocessing: The run's.
 
     Yields:
-        (N, 3, S, S) float32, normalised; `SEEN` pictures in all, the same ones each time, or as many as there are.
+        (N, 3, S, S) float32, normalised; `SEEN` images in all, the same ones each time, or as many as there are.
     """
     paths = table["path"][(table["role"] == "train") & table["path"].notna()].astype(str).sort_values()
     chosen = paths.sample(min(SEEN, len(paths)), random_state=0).tolist()

@@ -1,4 +1,4 @@
-"""A segmenter over whole folders of pictures, measured against the true masks and written to a run folder."""
+"""A segmenter over whole folders of images, measured against the true masks and written to a run folder."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ HIDES = "dark_corner"
 """What this change covers nobody can outline: it is taken out of the true mask, as in the training."""
 AKIN = {"white_balance": "colour jitter", "out_of_focus": "slight blur"}
 FEWEST = 20
-"""Pictures under which a mean over them says little."""
+"""Images under which a mean over them says little."""
 
 
 @torch.inference_mode()
@@ -66,23 +66,23 @@ def count_pixels(
     workers: int = 1,
     on_progress: Progress | None = None,
 ) -> dict[str, NDArray[np.int64]]:
-    """Segment pictures in float32 and count pixels against their masks, at the masks' own size.
+    """Segment images in float32 and count pixels against their masks, at the masks' own size.
 
     Args:
         model: In evaluation mode.
         preprocessing: The run's own.
-        pictures: Path of each picture and of its mask.
-        changes: What is done to a picture before the preprocessing, by its place in `pictures`; it moves no pixel.
+        pictures: Path of each image and of its mask.
+        changes: What is done to an image before the preprocessing, by its place in `pictures`; it moves no pixel.
         hidden: Places where what the change alters counts as no lesion.
-        batch_size: Pictures at a time; it changes no result beyond rounding.
+        batch_size: Images at a time; it changes no result beyond rounding.
         workers: Processes that decode.
-        on_progress: Called with pictures done and pictures in all.
+        on_progress: Called with images done and images in all.
 
     Returns:
         For each of `VARIANTS` the counts (N, 4).
 
     Raises:
-        RunError: A picture cannot be decoded, or the model gives values that are no numbers.
+        RunError: An image cannot be decoded, or the model gives values that are NaN or infinite.
         DataError: A mask cannot be used.
         ConfigError: `batch_size` or `workers` is out of range.
     """
@@ -103,7 +103,7 @@ def count_pixels(
         images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(memory_format=torch.channels_last)
         found = model(images).sigmoid()[:, 0].numpy()  # (N, S, S)
         if not np.isfinite(found).all():
-            raise RunError("The model gives masks that are no numbers.", "The training diverged; train again.")
+            raise RunError("The model gives masks that are NaN or infinite.", "The training diverged; train again.")
         for probabilities in found:  # (S, S)
             place = len(counts["raw"])
             path, mask_path = map(Path, pictures[place])
@@ -120,7 +120,7 @@ def count_pixels(
 
 
 def _altered(path: Path, made: Changed, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Where a change alters a picture, bool of `shape`, the height and width of another size of its frame."""
+    """Where a change alters an image, bool of `shape`, the height and width of another size of its frame."""
     image = decode(path)
     where = (made(image) != image).any(axis=2).astype(np.uint8)
     return np.asarray(cv2.resize(where, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT) > 0)
@@ -137,26 +137,26 @@ def seen_in_training(kind: str, training: SegmenterTraining) -> str:
 
 
 def draw_lesions(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
-    """Test pictures with a mask, whole lesions drawn at random until there are `n` pictures, or all of them.
+    """Test images with a mask, whole lesions drawn at random until there are `n` images, or all of them.
 
     Args:
         table: Catalog rows with their role and group.
-        n: A few more where the last lesion has several pictures; a larger `n` keeps the lesions of a smaller one.
+        n: A few more where the last lesion has several images; a larger `n` keeps the lesions of a smaller one.
         seed: The same seed draws the same lesions.
 
     Raises:
         ConfigError: `n` is under `FEWEST` or over a million.
-        DataError: No test picture has a mask, or all of them show one lesion.
+        DataError: No test image has a mask, or all of them show one lesion.
     """
     if n < FEWEST:
-        raise ConfigError(f"{n} pictures are too few for a figure.", f"Take at least {FEWEST}.")
+        raise ConfigError(f"{n:,} images are too few for a figure.", f"Take at least {FEWEST}.")
     check_amount(n, "images")
     masked = table[(table["role"] == "test") & table["path"].notna() & table["mask_path"].notna()]
     if masked.empty:
-        raise DataError("No test picture has a mask.", "Give a data set with masks.")
+        raise DataError("No test image has a mask.", "Give a data set with masks.")
     sizes = masked.groupby("group").size()  # sorted by lesion: the table's order must not matter
     if len(sizes) < 2:
-        raise DataError("The test pictures with a mask show one lesion only.", "Give more pictures with masks.")
+        raise DataError("The test images with a mask show one lesion only.", "Give more images with masks.")
     order = sizes.iloc[np.random.default_rng(seed).permutation(len(sizes))]
     taken = order.index[(order.cumsum() - order) < n]
     return masked[masked["group"].isin(taken)].reset_index(drop=True)
@@ -165,31 +165,31 @@ def draw_lesions(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
 def count_changed(
     run: SegmenterRun, table: pd.DataFrame, n: int, *, seed: int = 0, on_progress: Progress | None = None
 ) -> tuple[pd.DataFrame, dict[str, NDArray[np.int64]]]:
-    """Segment test pictures as they are and changed in each way of `KEEP_THE_LESION`; the run stays as it is.
+    """Segment test images as they are and changed in each way of `KEEP_THE_LESION`; the run stays as it is.
 
-    A stand-in for pictures from elsewhere, no other hospital: lesions, skin and dermatoscopes are those of the test
-    split, and most changes are of a kind that the training has drawn on its pictures too (`seen_in_training`), so it
+    A stand-in for images from elsewhere, not other hospitals: lesions, skin and dermatoscopes are those of the test
+    set, and most changes are of a kind that the training has drawn on its images too (`seen_in_training`), so it
     flatters.
 
     Args:
         run: A segmenter's run.
         table: Catalog rows with their role and group, of the run's own split.
-        n: Pictures, as `draw_lesions` takes them.
-        seed: Of the draw; what is changed hangs on the picture's id alone.
-        on_progress: Called with pictures done and pictures in all, those of every change counted.
+        n: Images, as `draw_lesions` takes them.
+        seed: Of the draw; what is changed hangs on the image's id alone.
+        on_progress: Called with images done and images in all, those of every change counted.
 
     Returns:
         The rows that were drawn, N, and for `UNCHANGED` and each change the counts (N, 4) of the masks cleaned up.
 
     Raises:
         ConfigError, DataError: As in `draw_lesions` and `count_pixels`.
-        RunError: A picture cannot be decoded, or the model gives values that are no numbers.
+        RunError: An image cannot be decoded, or the model gives values that are NaN or infinite.
     """
     rows = draw_lesions(table, n, seed)
     settings = run.config.settings
     kinds = (UNCHANGED, *KEEP_THE_LESION)
     first = {kind: i * len(rows) for i, kind in enumerate(kinds)}
-    # Ids as `corrupted_images` gives them: a picture is changed as it is for the classifiers.
+    # Ids as `corrupted_images` gives them: an image is changed as it is for the classifiers.
     changes: dict[int, Changed] = {
         first[kind] + i: partial(corrupt, kind=kind, image_id=f"{kind}/{image_id}")
         for kind in KEEP_THE_LESION
@@ -219,7 +219,7 @@ def write_segmenter_run(
     describe: Callable[[SegmenterRun], None] | None = None,
     on_progress: Progress | None = None,
 ) -> SegmenterRun:
-    """Measure every picture outside of train that has a mask, with the weights as they ship, and write the run folder.
+    """Measure every image outside of train that has a mask, with the weights as they ship, and write the run folder.
 
     Args:
         folder: Where the run is written, as by `write_run`; it waits for another process that writes it.
@@ -230,16 +230,16 @@ def write_segmenter_run(
         history: Long form: epoch, phase, metric, value.
         initial_weights: One sentence on what the weights started from.
         describe: As in `write_run`.
-        on_progress: Called with pictures done and pictures in all.
+        on_progress: Called with images done and images in all.
 
     Raises:
-        RunError: No test picture has a mask, or the model is broken.
+        RunError: No test image has a mask, or the model is broken.
     """
     masked = table[table["path"].notna() & table["mask_path"].notna()]
     rows = masked[masked["role"].isin(MEASURED)].reset_index(drop=True)
     test = (rows["role"] == "test").to_numpy()
     if not test.any():
-        raise RunError("No test picture has a mask.", "Give a data set with masks.")
+        raise RunError("No test image has a mask.", "Give a data set with masks.")
     with rewritten(folder, wait=True) as new:
         grams = gram_matrices(model, train_batches(masked, settings.preprocessing))
         weights = new / "model.safetensors"
@@ -288,7 +288,7 @@ def write_segmenter_run(
 
 @torch.inference_mode()
 def probabilities_of(model: nn.Module, preprocessing: Preprocessing, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The probability of lesion at each pixel of the network's square, (S, S) float32, for one picture (H, W, 3)."""
+    """The probability of lesion at each pixel of the network's square, (S, S) float32, for one image (H, W, 3)."""
     square = Pipeline(preprocessing).apply(image)[None]  # (1, S, S, 3)
     found: NDArray[np.float32] = model(torch.from_numpy(normalize(square, preprocessing))).sigmoid()[0, 0].numpy()
     return found

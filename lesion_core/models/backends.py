@@ -17,7 +17,7 @@ from lesion_core.errors import ModelError
 from lesion_core.models.classifiers import pool, stages
 
 Backend = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From pictures (N, 3, S, S) float32, normalised, to the features of layer3 (N, C) and the activations of layer4
+"""From images (N, 3, S, S) float32, normalised, to the features of layer3 (N, C) and the activations of layer4
 (N, D, h, w), float32."""
 
 
@@ -102,7 +102,7 @@ def make_backend(name: str, model: ResNet, size: int) -> Backend:
         ModelError: The name is unknown, or what it needs is not installed.
     """
     if name not in BACKENDS:
-        raise ModelError(f"There is no backend '{name}'.", f"Known are {', '.join(BACKENDS)}.")
+        raise ModelError(f"There is no backend '{name}'.", f"Choose one of {', '.join(BACKENDS)}.")
     try:
         return BACKENDS[name].make(model, size)
     except (ImportError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors only, 8 bits a weight for what ships. No pickle is ever loaded."""
+"""Weights on disk: safetensors only, 8 bits per weight for what ships. No pickle is ever loaded."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file; 8-bit weights come back as float32, other tensors as they are.
 
     Raises:
-        ModelError: There is no such file, it is no safetensors file, or a scale is missing or does not fit.
+        ModelError: There is no such file, it is not a safetensors file, or a scale is missing or does not fit.
     """
     if not path.is_file():
         raise ModelError(f"There is no weights file at {path}.", "Check the path.")
@@ -78,7 +78,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
             scale = stored[name + SCALE]
             if scale.shape != tensor.shape[:1] or not scale.is_floating_point():
                 raise ModelError(
-                    f"The scales of {name} in {path.name} are not one number an output channel.",
+                    f"The scales of {name} in {path.name} are not one number per output channel.",
                     "The file was altered; copy it again.",
                 )
             weights[name] = dequantize(tensor, scale)

@@ -1,4 +1,4 @@
-"""The classifiers: torchvision's ResNets, their initial weights, and the way from picture to feature to logit."""
+"""The classifiers: torchvision's ResNets, their initial weights, and the way from image to feature to logit."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def architecture(name: str) -> Architecture:
         ModelError: The name is unknown.
     """
     if name not in ARCHITECTURES:
-        raise ModelError(f"There is no classifier '{name}'.", f"Known are {', '.join(ARCHITECTURES)}.")
+        raise ModelError(f"There is no classifier '{name}'.", f"Choose one of {', '.join(ARCHITECTURES)}.")
     return ARCHITECTURES[name]
 
 
@@ -171,7 +171,7 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
         model: A network of `build`, changed in place.
         settings: Their `weights` is none, imagenet, or the name of a safetensors file, a run's own too; with
             `new_head` the last layer is left as it is.
-        folder: Where that file is, if its name is no path by itself.
+        folder: Where that file is, if its name is not a path by itself.
 
     Raises:
         ModelError: The file is not there or unreadable, fits nothing in the network, or the hub has no such weights.

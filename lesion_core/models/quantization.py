@@ -1,4 +1,4 @@
-"""Eight bits a weight: rounding to the nearest, or so that a layer's answers to real pictures change least."""
+"""Eight bits per weight: rounding to the nearest, or so that a layer's answers to real images change least."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 DAMPING = 0.01
-"""Share of the mean square of a layer's inputs that is added to every input: directions that the pictures never showed
+"""Share of the mean square of a layer's inputs that is added to every input: directions that the images never showed
 must not be rounded without regard."""
 POSITIONS = 2048
 """Places of a batch's feature map that are looked at, drawn at random; they repeat each other."""
@@ -70,7 +70,7 @@ def gram_matrices(model: nn.Module, batches: Iterable[Tensor], seed: int = 0) ->
 
     Args:
         model: In evaluation mode. Grouped convolutions are left out.
-        batches: Normalised pictures (N, 3, H, W).
+        batches: Normalised images (N, 3, H, W).
         seed: Of the places that are looked at.
 
     Returns:

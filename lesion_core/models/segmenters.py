@@ -26,7 +26,7 @@ def build_segmenter(settings: SegmenterSettings) -> nn.Module:
         classes=1,
     )
     for number in range(settings.depth, 5):
-        # The library builds the whole ResNet; blocks that no picture goes through are not stored.
+        # The library builds the whole ResNet; blocks that no image goes through are not stored.
         setattr(model.encoder, f"layer{number}", nn.Identity())
     if settings.stride_in_1x1:
         for block in model.modules():
@@ -57,7 +57,7 @@ def initialise_segmenter(model: nn.Module, settings: SegmenterSettings, folder: 
     Args:
         model: A network of `build_segmenter`, changed in place.
         settings: Their `weights` is none or the name of a safetensors file.
-        folder: Where that file is, if its name is no path by itself.
+        folder: Where that file is, if its name is not a path by itself.
 
     Raises:
         ModelError: The file is not there or unreadable, or fits nothing in the encoder.

@@ -1,4 +1,4 @@
-"""What each score does on a run's test split and OOD images, with thresholds from calibrate: one table to compare."""
+"""What each score does on a run's test set and OOD images, at thresholds from the calibration set, in one table."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def scoreboard(
     """The figures of scores, long form, in the order of `keys`.
 
     Measures of dermoscopy alone (kind empty) are aurc, augrc, and coverage and risk at the threshold that keeps
-    `share` of calibrate; of OOD images (kind all) those of `detection.MEASURES`; of OOD images of each kind, and of
-    all, the share that this threshold rejects. Dermoscopy is resampled by lesion, OOD images by picture. The kinds of
-    changed dermoscopy (`Run.corrupted`) have their rejected share too, and are no part of all.
+    `share` of the calibration set; of OOD images (kind all) those of `detection.MEASURES`; of OOD images of each
+    kind, and of all, the share that this threshold rejects. Dermoscopy is resampled by lesion, OOD images by image. The
+    kinds of corrupted images (`Run.corrupted`) have their rejected share too, and are not part of all.
 
     Args:
         run: The run.
@@ -39,14 +39,14 @@ def scoreboard(
         keys: Keys of `SCORES`.
         share: Share of the calibration images that the thresholds keep, in (0, 1].
         n: Resamples.
-        seed: The same seed draws the same pictures.
+        seed: The same seed draws the same images.
         on_progress: Called with scores done and scores in all.
 
     Returns:
-        score, kind, measure, value, low, high, n (pictures that the figure is over).
+        score, kind, measure, value, low, high, n (images that the figure is over).
 
     Raises:
-        RunError: The run has no test or no calibrate pictures.
+        RunError: The run has no test or no calibration images.
         ConfigError: A key is unknown, or a number is out of range.
     """
     ood_images, corrupted = ood_outputs(run), ood_outputs(run, run.corrupted)

@@ -13,23 +13,23 @@ from lesion_core.ood.model_outputs import Outputs
 
 
 class CombinedScore:
-    """Two scores on one scale: a picture is rejected if it is too far out in either.
+    """Two scores on one scale: an image is rejected if it is too far out in either.
 
-    Each score becomes its *rank* among the select split: 0.95 where 95 % of those pictures score lower, linear
+    Each score becomes its *rank* among the validation set: 0.95 where 95 % of those images score lower, linear
     between them, and past the highest it goes on at the distance from the median to the highest. The joint score is
     the higher rank, so one threshold on it is a threshold on each score that is equally rare among dermoscopy.
 
     Args:
         parts: Key and fitted function of each score.
-        select: The pictures to rank among.
+        select: The images to rank among.
 
     Raises:
-        DataError: There is no picture to rank among.
+        DataError: There are no images to rank among.
     """
 
     def __init__(self, parts: Mapping[str, Function], select: Outputs) -> None:
         if not len(select):
-            raise DataError("There are no pictures to rank scores among.", "A run needs a select split for two scores.")
+            raise DataError("There are no images to rank scores among.", "A run needs a validation set for two scores.")
         self.parts = parts
         self._ranks: dict[str, tuple[Floats, Floats, float]] = {}
         for key, function in parts.items():
@@ -58,7 +58,7 @@ class CombinedScore:
                 limit = known[-1] + (threshold - 1) * spread
             else:
                 limit = np.interp(threshold, shares, known)
-            # Rounding must not reject the picture that the threshold was taken from.
+            # Rounding must not reject the image that the threshold was taken from.
             limits[key] = float(limit + 1e-12 * (1 + abs(limit)))
         return limits
 

@@ -1,7 +1,7 @@
-"""How well a score tells pictures that are no lesion (OOD, the positive class) from dermoscopy, at all thresholds.
+"""How well a score tells images that show no lesion (OOD, the positive class) from dermoscopy, at all thresholds.
 
 Higher scores mean more OOD. The figures are NaN where one side is empty. In intervals dermoscopy is drawn by lesion
-and the OOD images picture by picture, each side by itself.
+and the OOD images image by image, each side by itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def fpr_at_tpr(ranking: Ranking, weights: Weights, share: float = 0.95) -> Float
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of how well two kinds of pictures are told apart.
+    """A figure of how well two kinds of images are told apart.
 
     Attributes:
         name: What a person reads.
@@ -57,13 +57,13 @@ class Measure:
 MEASURES: dict[str, Measure] = {
     "auroc": Measure(
         name="AUROC",
-        description="The chance that an OOD picture scores higher than dermoscopy; ties count half.",
+        description="The chance that an OOD image scores higher than dermoscopy; ties count half.",
         guess=0.5,
         statistic=lambda out, _, weights: auroc(out, weights),
     ),
     "aupr_ood": Measure(
         name="AUPR, OOD positive",
-        description="Precision over recall in finding OOD pictures by high scores; it depends on how many there are.",
+        description="Precision over recall in finding OOD images by high scores; it depends on how many there are.",
         guess=None,
         statistic=lambda out, _, weights: average_precision(out, weights),
     ),
@@ -75,7 +75,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "fpr95": Measure(
         name="FPR at 95 % TPR",
-        description="The share of dermoscopy that is flagged when at least 95 % of the OOD pictures are; OOD is "
+        description="The share of dermoscopy that is flagged when at least 95 % of the OOD images are; OOD is "
         "positive, papers that take dermoscopy as positive mean another figure.",
         guess=0.95,
         statistic=lambda out, _, weights: fpr_at_tpr(out, weights),
@@ -91,7 +91,7 @@ def _rankings(score_in: ArrayLike, score_out: ArrayLike) -> tuple[Ranking, Ranki
 
 
 def measure(key: str, score_in: ArrayLike, score_out: ArrayLike) -> float:
-    """One of `MEASURES` of scores (N,) of dermoscopy and (M,) of OOD pictures; NaN where one side is empty.
+    """One of `MEASURES` of scores (N,) of dermoscopy and (M,) of OOD images; NaN where one side is empty.
 
     Raises:
         DataError: A score is NaN or infinite.
@@ -116,10 +116,10 @@ def detection(
 
     Args:
         score_in: (N,) scores of dermoscopy.
-        score_out: (M,) scores of OOD pictures.
-        groups: (N,) lesion ids; None takes each picture as a lesion.
+        score_out: (M,) scores of OOD images.
+        groups: (N,) lesion ids; None takes each image as a lesion.
         n: Resamples.
-        seed: The same seed draws the same pictures.
+        seed: The same seed draws the same images.
         level: Coverage of the intervals, in (0, 1).
 
     Raises:

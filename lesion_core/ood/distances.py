@@ -1,6 +1,6 @@
-"""How far a picture lies from what the model was trained on, in its penultimate features.
+"""How far an image lies from what the model was trained on, in its penultimate features.
 
-Each function is fitted on the train split and returns a function of outputs, higher = farther. All work in the
+Each function is fitted on the training set and returns a function of outputs, higher = farther. All work in the
 principal components that a run stores (see `ood.model_outputs`); each says what that changes against its paper.
 """
 
@@ -15,19 +15,19 @@ from lesion_core.errors import DataError
 from lesion_core.ood.model_outputs import FitData, Outputs
 
 Function = Callable[[Outputs], Floats]
-"""Outputs of N pictures to scores (N,) float64, higher = more out of distribution."""
+"""Outputs of N images to scores (N,) float64, higher = more out of distribution."""
 
 RIDGE = 1e-6
-"""Added to a covariance, as a share of its mean variance: with fewer pictures than components it has no inverse."""
+"""Added to a covariance, as a share of its mean variance: with fewer images than components it has no inverse."""
 
 NEIGHBOURS = 50
-"""The paper's choice for 50,000 pictures of ten classes, and pytorch-ood's."""
+"""The paper's choice for 50,000 images of ten classes, and pytorch-ood's."""
 
 _BLOCK = 512
-"""Pictures that are compared with the train split at once: 30 MB for 7,300."""
+"""Images that are compared with the training set at once: 30 MB for 7,300."""
 
 
-NO_FEATURES = "These pictures have logits only, no features.", "Give features, or a score of logits."
+NO_FEATURES = "These images have logits only, no features.", "Give features, or a score of logits."
 
 
 def _features(outputs: Outputs) -> Floats:
@@ -38,7 +38,9 @@ def _features(outputs: Outputs) -> Floats:
 
 def _train(known: FitData) -> Floats:
     if not len(known.train):
-        raise DataError("There are no train pictures to measure distances from.", "A run needs a train split for this.")
+        raise DataError(
+            "There are no training images to measure distances from.", "A run needs a training set for this."
+        )
     return _features(known.train)
 
 
@@ -52,7 +54,7 @@ def _whitening(scatter: Floats, n: int) -> Floats:
 
 
 def _class_means(known: FitData) -> tuple[Floats, Floats]:
-    """The mean of each class that has pictures (C, P), and each picture's distance vector from its own (N, P)."""
+    """The mean of each class that has images (C, P), and each image's distance vector from its own (N, P)."""
     present, own = np.unique(known.labels, return_inverse=True)
     x = _train(known)
     means = np.stack([x[own == k].mean(axis=0) for k in range(len(present))])
@@ -77,7 +79,7 @@ def mahalanobis(known: FitData) -> Function:
 
 
 def relative_mahalanobis(known: FitData) -> Function:
-    """The squared Mahalanobis distance to the nearest class less that to the mean of all; it can be under 0.
+    """The squared Mahalanobis distance to the nearest class minus that to the mean of all; it can be under 0.
 
     Against the paper: within the principal components.
 
@@ -90,7 +92,7 @@ def relative_mahalanobis(known: FitData) -> Function:
 
 
 def nearest_neighbours(known: FitData) -> Function:
-    """The distance to the k-th nearest picture of the train split, all features divided by their length.
+    """The distance to the k-th nearest image of the training set, all features divided by their length.
 
     With ``f = mean + C' r + outside`` the inner product of two features is that of their stored parts and of the
     parts outside of the components. The direction of the latter is not stored: parts outside are taken as at right
@@ -121,7 +123,7 @@ def nearest_neighbours(known: FitData) -> Function:
 
 
 def residual(_: FitData) -> Function:
-    """The length of what lies outside of the principal components of the train split: nothing is fitted.
+    """The length of what lies outside of the principal components of the training set: nothing is fitted.
 
     Paper: Wang et al. 2022 (arXiv:2203.10807), where it is *Residual*; there about another origin, see `vim`.
     """
@@ -145,9 +147,9 @@ def _measured(lengths: Floats) -> Floats:
 def vim(known: FitData) -> Function:
     """``a |residual| - log sum_k exp(z_k)``: the residual as a virtual logit against the energy of the real ones.
 
-    a makes the mean virtual logit of the train split equal to its mean highest logit; it is 0 where no train
-    picture leaves a residual. Against the paper: the null space is what lies outside of all the components that
-    are stored (the paper keeps 1,000 of 2,048), and the origin is the mean of the train split, for the paper's
+    a makes the mean virtual logit of the training set equal to its mean highest logit; it is 0 where no training
+    image leaves a residual. Against the paper: the null space is what lies outside of all the components that
+    are stored (the paper keeps 1,000 of 2,048), and the origin is the mean of the training set, for the paper's
     ``-pinv(W) b`` has no place in the stored space.
 
     Paper: Wang et al. 2022 (arXiv:2203.10807).

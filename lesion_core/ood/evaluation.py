@@ -27,16 +27,16 @@ SPLITS = ("calibrate", "test")
 
 @dataclass(frozen=True)
 class EvaluatedScore:
-    """A run's pictures under one score.
+    """A run's images under one score.
 
     Attributes:
         key: A key of `SCORES`.
-        dermoscopy: A row an image of the calibrate and the test split: image_id, lesion_id, split, score, shown (the
+        dermoscopy: A row per image of the calibrate and the test set: image_id, lesion_id, split, score, shown (the
             score as a person reads it), correct, answer (code), diagnosis, sex, age, site, dataset.
         official: image_id, shown and dataset of the official ISIC 2018 test set, where the run was scored on it.
-        ood_images: A row a picture that is no lesion: image_id, kind, source, score, shown.
-        corrupted: A row a changed test picture: image_id (of the test picture), kind, score, shown, diagnosis, correct,
-            and correct_before, of the same picture unchanged.
+        ood_images: A row per image that shows no lesion: image_id, kind, source, score, shown.
+        corrupted: A row a changed test image: image_id (of the test image), kind, score, shown, diagnosis, correct,
+            and correct_before, of the same image unchanged.
     """
 
     key: str
@@ -65,7 +65,7 @@ class EvaluatedScore:
 
 
 def evaluate_score(run: Run, scorer: Scorer, key: str) -> EvaluatedScore:
-    """A run's calibrate and test split and its OOD images under a score.
+    """A run's calibrate and test set and its OOD images under a score.
 
     Raises:
         RunError: The run has no test images.
@@ -108,7 +108,7 @@ def evaluate_score(run: Run, scorer: Scorer, key: str) -> EvaluatedScore:
 
 
 def _of_corrupted(run: Run, dermoscopy: pd.DataFrame, answer: NDArray[np.int64]) -> pd.DataFrame:
-    """The changed test pictures beside what is known of them unchanged."""
+    """The changed test images beside what is known of them unchanged."""
     of = run.corrupted["image_id"].str.split("/", n=1).str[1]
     known = dermoscopy[dermoscopy["image_id"].isin(of)].set_index("image_id")
     diagnoses = known["diagnosis"].reindex(of).to_numpy()
@@ -176,7 +176,7 @@ def _corrupted(
 
 
 def policy_outcome(run: Run, scorer: Scorer, policy: Policy) -> dict[str, Interval]:
-    """What a policy does on the test split and on the OOD images, as shares with 95 % intervals.
+    """What a policy does on the test set and on the OOD images, as shares with 95 % intervals.
 
     Returns:
         answered (of the test images), right (of the answered), melanomas_missed (answered with another diagnosis),

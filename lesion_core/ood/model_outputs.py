@@ -1,6 +1,6 @@
-"""What a model gave for pictures, as a run stores it: logits and reduced penultimate features.
+"""What a model gave for images, as a run stores it: logits and reduced penultimate features.
 
-A run does not store the D penultimate features f of a picture but their P principal components
+A run does not store the D penultimate features f of an image but their P principal components
 ``r = C (f - mean)`` and the length ``e = |f - mean - C' r|`` of what lies outside of them, at half precision.
 Lengths are kept by this, ``|f - mean|^2 = |r|^2 + e^2``; the direction of what lies outside is lost.
 Of the features of layer3, a stage earlier, only such an e is stored.
@@ -27,11 +27,11 @@ def project(
 ) -> tuple[Half, Half]:
     """The principal components (N, P) of penultimate features and the length (N,) of what lies outside of them.
 
-    Both are rounded to the half precision that a run stores, so that a picture scores the same live as stored.
+    Both are rounded to the half precision that a run stores, so that an image scores the same live as stored.
 
     Args:
         features: (N, D) float32.
-        mean: (D,) of the train split, as stored.
+        mean: (D,) of the training set, as stored.
         components: (P, D), rows of length 1, as stored.
     """
     centred = features - mean
@@ -57,7 +57,7 @@ def reduce(
 
 @dataclass(frozen=True)
 class Outputs:
-    """The model's outputs for N pictures; `of` checks them.
+    """The model's outputs for N images; `of` checks them.
 
     Attributes:
         logits: (N, K) float64.
@@ -92,14 +92,14 @@ class Outputs:
         if r.ndim != 2 or any(e.ndim != 1 for e in lengths) or {len(r), *map(len, lengths)} != {len(z)}:
             raise DataError(
                 f"Features of shape {r.shape} and residuals of shapes {lengths[0].shape} and {lengths[1].shape} do "
-                f"not fit {len(z)} pictures.",
-                "Give a row of features and two residuals a picture.",
+                f"not fit {len(z):,} images.",
+                "Give a row of features and two residuals per image.",
             )
         bad = int((~(np.isfinite(r).all(axis=1) & np.isfinite(lengths).all(axis=0))).sum())
         if bad:
             raise DataError(
-                f"{bad} of {len(z)} pictures have features that are NaN or infinite.",
-                "Find those pictures: the model or its input went wrong there.",
+                f"{bad:,} of {len(z):,} images have features that are NaN or infinite.",
+                "Find those images: the model or its input went wrong there.",
             )
         return cls(z, r, *lengths)
 
@@ -112,7 +112,7 @@ class Outputs:
         return most_probable(probabilities_of(self.logits))
 
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Outputs:
-        """Those of some of the pictures, by mask or by index."""
+        """Those of some of the images, by mask or by index."""
         return Outputs(self.logits[chosen], self.reduced[chosen], self.residual[chosen], self.layer3[chosen])
 
 
@@ -155,9 +155,9 @@ class FitData:
     """What scores are fitted on.
 
     Attributes:
-        train: Outputs of the train split, which distances are measured from.
+        train: Outputs of the training set, which distances are measured from.
         labels: (N,) class index of each of those.
-        select: Outputs of the select split: pictures that no weight was trained on, which two scores are brought
+        select: Outputs of the validation set: images that no weight was trained on, which two scores are brought
             to one scale by. Calibrate, where thresholds are chosen, stays untouched.
         temperature: The temperature of the run's calibration, over 0.
         mean_inside: (P,) principal components of the mean of the features itself.
@@ -176,14 +176,14 @@ class FitData:
         """What a run knows; `temperature` takes the place of its own.
 
         Raises:
-            RunError: The run has no train or select pictures, a train picture of an unknown class, or a damaged file.
+            RunError: The run has no train or validation images, one of an unknown class, or a damaged file.
         """
         train, select = run.part("train"), run.part("select")
         labels = run.truth(train)
         if train.empty or select.empty or (labels < 0).any():
             raise RunError(
-                f"Run {run.name} has no train or no select pictures, or some of no class of its own.",
-                "Distances are fitted on the train split; score the run again with `evaluate --data`.",
+                f"Run {run.name} has no training or no validation images, or some that are in none of its classes.",
+                "Distances are fitted on the training set; score the run again with `evaluate --data`.",
             )
         mean, components = (run.features[name].astype(np.float64) for name in ("mean", "components"))
         inside = components @ mean

@@ -1,6 +1,6 @@
 """The policy that a run ships with: what it rejects, why, and what a rejected person is told.
 
-`policy.json` holds a `Policy` and a check over it. It names its run; a threshold is never chosen on the test split.
+`policy.json` holds a `Policy` and a check over it. It names its run; a threshold is never chosen on the test set.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Limit(Settings):
 
     score: str = Field(description="key of `SCORES`, one that joins no others")
     threshold: float = Field(description="kept iff score <= threshold")
-    kept_share: float | None = Field(default=None, ge=0, le=1, description="share of calibration pictures within it")
+    kept_share: float | None = Field(default=None, ge=0, le=1, description="share of calibration images within it")
 
 
 class Policy(Settings):
-    """What is rejected, and on what grounds: a picture is kept iff every score is within its limit."""
+    """What is rejected, and on what grounds: an image is kept iff every score is within its limit."""
 
     score: str = Field(description="key of `SCORES`")
     limits: tuple[Limit, ...] = Field(min_length=1, description="one for each part of the score, in its order")
@@ -45,21 +45,23 @@ class Policy(Settings):
     how: str = Field(description="key of `THRESHOLD_RULES`")
     chosen: str = Field(min_length=1, description="how the threshold was chosen, one sentence")
     chosen_on: Literal["calibrate", "select", "published"]
-    kept_share: float | None = Field(default=None, ge=0, le=1, description="share of calibration pictures kept")
+    kept_share: float | None = Field(default=None, ge=0, le=1, description="share of calibration images kept")
     run: str = Field(min_length=1, description="fingerprint of the run")
 
     @field_validator("score")
     @classmethod
     def _is_known(cls, key: str) -> str:
         if key not in SCORES:
-            raise ValueError(f"'{key}' is no known OOD score, known are {', '.join(SCORES)}")
+            raise ValueError(f"'{key}' is not a known OOD score; choose one of {', '.join(SCORES)}")
         return key
 
     @field_validator("how")
     @classmethod
     def _is_a_way(cls, key: str) -> str:
         if key not in THRESHOLD_RULES:
-            raise ValueError(f"'{key}' is no known way to choose, known are {', '.join(THRESHOLD_RULES)}")
+            raise ValueError(
+                f"'{key}' is not a known way to choose a threshold; choose one of {', '.join(THRESHOLD_RULES)}"
+            )
         return key
 
     @model_validator(mode="after")
@@ -174,7 +176,7 @@ def check_run(policy: Policy, run: Run, called: str = "The policy") -> None:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a policy says about one picture.
+    """What a policy says about one image.
 
     Attributes:
         rejected: The model should not answer.
@@ -188,7 +190,7 @@ class Decision:
 
 
 def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
-    """Apply a policy to pictures, one decision each: rejected iff a score is over its limit.
+    """Apply a policy to images, one decision each: rejected iff a score is over its limit.
 
     Args:
         policy: The policy.
@@ -209,7 +211,7 @@ def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
         raise DataError(f"The policy looks at {missing[0]}, which is not there.", "Give the scores of its parts.")
     values = {key: check_scores(scores[key], key) for key in policy.parts}
     if len({len(v) for v in values.values()}) > 1:
-        raise DataError("The scores are not of the same pictures.", "Give one score of each part a picture.")
+        raise DataError("The scores are not of the same images.", "Give one score of each part per image.")
     decisions = []
     for row in zip(*(values[key].tolist() for key in policy.parts), strict=True):
         over = [value > limit.threshold for limit, value in zip(policy.limits, row, strict=True)]
@@ -223,5 +225,5 @@ def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
 
 
 def keeps(policy: Policy, scores: Mapping[str, Floats]) -> NDArray[np.bool_]:
-    """(N,): which pictures a policy keeps; arguments as in `decide`, without the words."""
+    """(N,): which images a policy keeps; arguments as in `decide`, without the words."""
     return np.asarray(np.all([scores[limit.score] <= limit.threshold for limit in policy.limits], axis=0))

@@ -16,7 +16,7 @@ from lesion_core.analysis.intervals import check_level
 from lesion_core.analysis.predictions import Floats, check_results, check_scores
 
 GRID = 60
-"""Thresholds that are tried, at even shares of the learning pictures."""
+"""Thresholds that are tried, at even shares of the learning images."""
 
 STARTS = 5
 """Places from which they are tried one after another, each at its part of the level."""
@@ -29,8 +29,8 @@ class RiskControl:
     Attributes:
         threshold: Keep iff ``score <= threshold``; None where nothing can be promised.
         error: The bound on the share of wrong answers among the kept.
-        confidence: How sure the bound is, over draws of the calibration pictures.
-        kept: Share of the calibration pictures that is kept; 0 where nothing can be promised.
+        confidence: How sure the bound is, over draws of the calibration images.
+        kept: Share of the calibration images that is kept; 0 where nothing can be promised.
         description: The promise, or that there is none, one sentence.
     """
 
@@ -97,14 +97,14 @@ def control_risk(
     from other images: taken from those that are tested they would void the guarantee.
 
     Args:
-        learn_scores: (L,) scores of the pictures that the thresholds are taken from: select.
-        scores: (N,) scores of the pictures that are tested on: calibrate, one a lesion.
+        learn_scores: (L,) scores of the images that the thresholds are taken from (validation set).
+        scores: (N,) scores of the images that are tested on (calibration set), one per lesion.
         correct: (N,) bool.
         error: The bound on the share of wrong answers, in (0, 1).
         confidence: Probability that the bound holds, in (0, 1).
 
     Raises:
-        DataError: There are no pictures, the arrays do not fit, or a score is NaN or infinite.
+        DataError: There are no images, the arrays do not fit, or a score is NaN or infinite.
         ConfigError: The bound or the confidence is out of range.
 
     Paper: Angelopoulos et al. 2021, Learn then Test (arXiv:2110.01052).
@@ -125,7 +125,7 @@ def control_risk(
             error,
             confidence,
             0.0,
-            f"With {len(s)} calibration pictures it cannot be promised with {100 * confidence:g} % confidence that "
+            f"With {len(s):,} calibration images it cannot be promised with {100 * confidence:g} % confidence that "
             f"{bound}.",
         )
     loosest = int(valid.max())
@@ -135,6 +135,6 @@ def control_risk(
         error,
         confidence,
         share,
-        f"With {100 * confidence:g} % confidence {bound}, tested on {len(s)} calibration pictures, one a lesion; "
+        f"With {100 * confidence:g} % confidence {bound}, tested on {len(s):,} calibration images, one per lesion; "
         f"{100 * share:.1f} % of them are kept.",
     )

@@ -1,7 +1,7 @@
-"""The scores that tell that a picture is not what the model was trained on, in one registry.
+"""The scores that tell that an image is not what the model was trained on, in one registry.
 
 One convention everywhere: **a higher score means more out of distribution (OOD)**, OOD is the positive class, and
-a picture is kept iff ``score <= threshold``, so one exactly on the threshold is kept.
+an image is kept iff ``score <= threshold``, so one exactly on the threshold is kept.
 
 `confidence` is the published one, of the plain softmax: rules such as "unknown under 0.8" mean it. What a person
 is shown are the probabilities after the run's temperature: `scaled_confidence`, `entropy` and `margin` are of those.
@@ -37,7 +37,7 @@ PUBLISHED_CONFIDENCE = 0.8
 
 @dataclass(frozen=True)
 class Score:
-    """One way to tell that a picture is not what the model was trained on.
+    """One way to tell that an image is not what the model was trained on.
 
     Attributes:
         key: The name in links, files and on the command line.
@@ -46,14 +46,15 @@ class Score:
         paper: Where it is from.
         formula: In TeX; z are the logits, p the probabilities after the temperature T, f the penultimate features.
         cost: What it takes, one sentence.
-        quantity: What is shown to a person in place of the score, a noun.
-        fit: Learns what the score needs from the train split; fast where nothing is needed.
+        quantity: What is shown to a person in place of the score, a noun with "The".
+        fit: Learns what the score needs from the training set; fast where nothing is needed.
         to_display: The score as that quantity.
         from_display: The quantity as the score again, for thresholds that a person sets.
-        rejected_side: Where the quantity of a rejected picture lies from that of the threshold.
+        rejected_side: Where the quantity of a rejected image lies from that of the threshold.
         together: The two scores that this one joins; empty where it is one by itself.
         distances: It needs the principal components of the features, not only logits and residual.
         span: The lowest and highest value that the quantity can have; None where that depends on the model.
+        unusual: A high score means that the image is unlike the training images, rather than hard to classify.
         published: A threshold on the quantity that is found in publications, made without this model's data.
     """
 
@@ -71,6 +72,7 @@ class Score:
     together: tuple[str, ...] = ()
     distances: bool = False
     span: tuple[float, float] | None = None
+    unusual: bool = False
     published: float | None = None
 
     @property
@@ -185,8 +187,9 @@ SCORES: dict[str, Score] = {
             description="How many standard deviations the features lie from the nearest diagnosis, squared.",
             paper="Lee et al. 2018 (arXiv:1807.03888), last layer only",
             formula=r"\min_k (f - \mu_k)^\top \Sigma^{-1} (f - \mu_k)",
-            cost="One matrix product; means and a covariance of the train split.",
-            quantity="The distance from the nearest diagnosis, in standard deviations,",
+            cost="One matrix product; means and a covariance of the training set.",
+            quantity="The Mahalanobis distance to the nearest diagnosis",
+            unusual=True,
             fit=mahalanobis,
             to_display=lambda s: max(s, 0.0) ** 0.5,
             rejected_side="over",
@@ -196,53 +199,58 @@ SCORES: dict[str, Score] = {
         Score(
             key="relative_mahalanobis",
             name="Relative Mahalanobis distance",
-            description="How much farther the nearest diagnosis is than the middle of all pictures.",
+            description="How much farther away the nearest diagnosis is than the mean of all images.",
             paper="Ren et al. 2021 (arXiv:2106.09022)",
             formula=r"\min_k d_{\Sigma}(f, \mu_k)^2 - d_{\Sigma_0}(f, \mu_0)^2",
-            cost="Two matrix products; means and two covariances of the train split.",
-            quantity="The distance from the nearest diagnosis, less that from the middle,",
+            cost="Two matrix products; means and two covariances of the training set.",
+            quantity="The distance to the nearest diagnosis minus that to the mean of all",
+            unusual=True,
             fit=relative_mahalanobis,
             distances=True,
         ),
         Score(
             key="knn",
             name="Nearest neighbours",
-            description="How far the 50th nearest picture of the train split is, by direction of the features.",
+            description="How far the 50th nearest image of the training set is, by direction of the features.",
             paper="Sun et al. 2022 (arXiv:2204.06507)",
             formula=r"\Vert \tfrac{f}{\Vert f \Vert} - \tfrac{f_{(50)}}{\Vert f_{(50)} \Vert} \Vert",
-            cost="A product with every picture of the train split: the slowest, and it keeps them all.",
-            quantity="The distance to the 50th nearest training picture",
+            cost="A product with every image of the training set: the slowest, and it keeps them all.",
+            quantity="The distance to the 50th nearest training image",
+            unusual=True,
             fit=nearest_neighbours,
             distances=True,
         ),
         Score(
             key="vim",
             name="Virtual logit (ViM)",
-            description="How much of the features dermoscopy does not explain, against the evidence for all diagnoses.",
+            description="How much of the features training images do not explain, against the evidence for diagnoses.",
             paper="Wang et al. 2022 (arXiv:2203.10807), null space outside of the stored components",
             formula=r"\alpha \Vert f^{\perp} \Vert - \log \sum_k e^{z_k}",
-            cost="The stored residual and a logarithm of a sum; one factor of the train split.",
-            quantity="What dermoscopy does not explain, less the evidence for a diagnosis,",
+            cost="The stored residual and a logarithm of a sum; one factor of the training set.",
+            quantity="The residual minus the evidence for all diagnoses",
+            unusual=True,
             fit=vim,
         ),
         Score(
             key="residual",
             name="Residual",
-            description="How much of the features lies outside of the directions in which dermoscopy varies.",
+            description="How much of the features lies outside the directions in which dermoscopic images vary.",
             paper="Wang et al. 2022 (arXiv:2203.10807), its part without the logits",
             formula=r"\Vert f^{\perp} \Vert",
             cost="Nothing: a run stores it.",
-            quantity="The part of the features that dermoscopy does not explain",
+            quantity="The residual of the features",
+            unusual=True,
             fit=residual,
         ),
         Score(
             key="layer3_residual",
             name="Residual of layer 3",
-            description="How much of layer 3's features lies outside of the directions in which dermoscopy varies.",
+            description="How much of layer 3's features lies outside the directions in which dermoscopic images vary.",
             paper="Wang et al. 2022 (arXiv:2203.10807), the residual; Lee et al. 2018 (arXiv:1807.03888), the stage",
             formula=r"\Vert f_3^{\perp} \Vert",
             cost="Nothing: a run stores it.",
-            quantity="The part of layer 3 that dermoscopy does not explain",
+            quantity="The layer 3 residual",
+            unusual=True,
             fit=layer3_residual,
         ),
         Score(
@@ -252,7 +260,7 @@ SCORES: dict[str, Score] = {
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the validation set.",
-            quantity="The higher of two ranks among dermoscopy",
+            quantity="The higher of two ranks among dermoscopic images",
             fit=_joined("scaled_confidence", "layer3_residual"),
             together=("scaled_confidence", "layer3_residual"),
         ),
@@ -263,7 +271,7 @@ SCORES: dict[str, Score] = {
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the validation set.",
-            quantity="The higher of two ranks among dermoscopy",
+            quantity="The higher of two ranks among dermoscopic images",
             fit=_joined("scaled_confidence", "vim"),
             together=("scaled_confidence", "vim"),
         ),
@@ -274,7 +282,7 @@ SCORES: dict[str, Score] = {
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the validation set.",
-            quantity="The higher of two ranks among dermoscopy",
+            quantity="The higher of two ranks among dermoscopic images",
             fit=_joined("scaled_confidence", "mahalanobis"),
             together=("scaled_confidence", "mahalanobis"),
             distances=True,
@@ -285,7 +293,7 @@ SCORES: dict[str, Score] = {
 
 DEFAULT = "confidence_or_layer3"
 """What a run's own policy uses: a mistake and an OOD image are two things, so a pair; of the residuals that of layer 3,
-for it turns away more OOD images where 99 % of the calibrate split is kept. Chosen with those OOD images in sight."""
+for it turns away more OOD images where 99 % of the calibration set is kept. Chosen with those OOD images in sight."""
 
 
 def ood_score(key: str) -> Score:
@@ -295,7 +303,7 @@ def ood_score(key: str) -> Score:
         ConfigError: The key is unknown.
     """
     if key not in SCORES:
-        raise ConfigError(f"'{key}' is no known OOD score.", f"Known are {', '.join(SCORES)}.")
+        raise ConfigError(f"'{key}' is not a known OOD score.", f"Choose one of {', '.join(SCORES)}.")
     return SCORES[key]
 
 

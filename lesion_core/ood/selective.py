@@ -1,7 +1,7 @@
 """Selective classification: what a score is worth for keeping the model's mistakes away, at all thresholds.
 
-The pictures with the lowest scores are answered first. *Coverage* is the share that is answered, *selective risk*
-the share of wrong answers among those, *generalised risk* the share of wrong answers among all pictures.
+The images with the lowest scores are answered first. *Coverage* is the share that is answered, *selective risk*
+the share of wrong answers among those, *generalised risk* the share of wrong answers among all images.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def aurc(scores: ArrayLike, correct: ArrayLike) -> float:
     """The area under the curve of selective risk over coverage, in [0, 1]; low is good.
 
     The sum over the distinct scores t of the coverage that t adds times the risk of what is kept at t: without
-    ties the mean over n of the risk among the n lowest scores. Pictures that tie are kept together.
+    ties the mean over n of the risk among the n lowest scores. Images that tie are kept together.
 
     Args:
         scores: (N,), higher = rejected earlier.
@@ -65,7 +65,7 @@ def aurc(scores: ArrayLike, correct: ArrayLike) -> float:
 def augrc(scores: ArrayLike, correct: ArrayLike) -> float:
     """The area under the curve of generalised risk over coverage, in [0, 0.5]; low is good.
 
-    The chance that a random picture is wrong and kept, over a random coverage. It is
+    The chance that a random image is wrong and kept, over a random coverage. It is
     ``(1 - AUROC) e (1 - e) + e^2 / 2`` with e the error of all and the AUROC of finding the mistakes, ties half.
     Unlike the AURC it does not weigh mistakes at low coverage more. Arguments and errors as in `aurc`.
 
@@ -92,7 +92,7 @@ def selective(
     Args:
         scores: (N,), higher = rejected earlier.
         correct: (N,) bool.
-        groups: (N,) lesion ids; None takes each picture as a lesion.
+        groups: (N,) lesion ids; None takes each image as a lesion.
         n: Resamples.
         seed: The same seed draws the same lesions.
         level: Coverage of the intervals, in (0, 1).

@@ -28,8 +28,13 @@ def reason(key: str, value: float, threshold: float, kept_share: float | None) -
     mine, edge = _told_apart(measure.to_display(value), measure.to_display(threshold))
     under = measure.rejected_side == "under"
     where = measure.rejected_side if value > threshold else "at least" if under else "at most"
-    sentence = f"{measure.quantity} {mine} is {where} {edge}"
-    if kept_share is None:
-        return f"{sentence}."
-    percent = np.floor(round(1000 * kept_share, 6)) / 10  # never rounded up: 99.96 % is not all
-    return f"{sentence}, which {percent:g} % of the calibration pictures {'reach' if under else 'stay within'}."
+    meet = "meet" if measure.unusual else "reach" if under else "stay within"
+    percent = None if kept_share is None else np.floor(round(1000 * kept_share, 6)) / 10  # 99.96 % is not all
+    share = "" if percent is None else f", which {percent:g} % of the calibration images {meet}"
+    if measure.unusual:
+        likeness = "unlike" if value > threshold else "like"
+        noun = measure.quantity.removeprefix("The ")
+        return (
+            f"This image looks {likeness} the dermoscopic images the model knows ({noun} {mine}; limit {edge}{share})."
+        )
+    return f"{measure.quantity} {mine} is {where} {edge}{share}."

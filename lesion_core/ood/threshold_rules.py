@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lesion_core.analysis.predictions import Floats
 from lesion_core.analysis.resampling import one_per_group
+from lesion_core.config import ROLE_NAMES
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.ood.model_outputs import outputs_of
 from lesion_core.ood.risk_control import control_risk
@@ -20,7 +21,7 @@ from lesion_core.runs.classifier import Run
 
 @dataclass(frozen=True)
 class SplitScores:
-    """The pictures of a split, as choosing a threshold needs them.
+    """The images of a split, as choosing a threshold needs them.
 
     Attributes:
         split: Its name.
@@ -36,8 +37,13 @@ class SplitScores:
     missed: NDArray[np.bool_]
     lesions: NDArray[np.str_]
 
+    @property
+    def count_and_name(self) -> str:
+        """How many images of which set, as in "1,088 calibration images"."""
+        return f"{len(self.scores):,} {ROLE_NAMES[self.split].removesuffix(' set')} images"
+
     def within(self, kept: NDArray[np.bool_]) -> SplitScores:
-        """Those of its pictures that another limit keeps."""
+        """Those of its images that another limit keeps."""
         return SplitScores(self.split, self.scores[kept], self.correct[kept], self.missed[kept], self.lesions[kept])
 
 
@@ -45,11 +51,11 @@ def split_scores(run: Run, scorer: Scorer, key: str, split: str) -> SplitScores:
     """A split of a run under a score.
 
     Raises:
-        RunError: The run has no such pictures.
+        RunError: The run has no such images.
     """
     table = run.part(split)
     if table.empty:
-        raise RunError(f"Run {run.name} has no {split} pictures.", "Score it again with `evaluate --data`.")
+        raise RunError(f"The {ROLE_NAMES[split]} of run {run.name} is empty.", "Score it again with `evaluate --data`.")
     outputs = outputs_of(run, table)
     truth = run.truth(table)
     correct = outputs.predicted == truth
@@ -63,7 +69,7 @@ class TuningGoal:
 
     Attributes:
         share: Share of the images to keep, in (0, 1].
-        cost: Referrals that one missed melanoma is worth, at least 0.
+        cost: Referrals that one missed melanoma counts as, at least 0.
         error: Bound on the share of wrong answers among the kept, in (0, 1).
         confidence: Probability that this bound holds, in (0, 1).
         threshold: Threshold on the score that is set by hand; only the rule *By eye* reads it.
@@ -80,23 +86,21 @@ def _eye(part: SplitScores, _: SplitScores | None, goal: TuningGoal) -> tuple[fl
     if goal.threshold is None or not np.isfinite(goal.threshold):
         raise ConfigError("A threshold by eye needs its number.", "Give the threshold on the score.")
     kept = float((part.scores <= goal.threshold).mean())
-    return goal.threshold, (
-        f"It was set by hand on the {len(part.scores):,} {part.split} pictures and keeps {100 * kept:.1f} % of them."
-    )
+    return goal.threshold, (f"Set by hand on the {part.count_and_name}: it keeps {100 * kept:.1f} % of them.")
 
 
 def _keep(part: SplitScores, _: SplitScores | None, goal: TuningGoal) -> tuple[float, str]:
     return keep_share_threshold(part.scores, goal.share), (
-        f"The strictest that keeps {100 * goal.share:g} % of the {len(part.scores):,} {part.split} pictures."
+        f"The strictest threshold that keeps {100 * goal.share:g} % of the {part.count_and_name}."
     )
 
 
 def _cost(part: SplitScores, _: SplitScores | None, goal: TuningGoal) -> tuple[float, str]:
     bill = cost_optimal_threshold(part.scores, part.missed, goal.cost)
     return bill.threshold, (
-        f"It is the cheapest where a missed melanoma costs {goal.cost:g} referrals: of {len(part.scores)} "
-        f"{part.split} pictures {bill.referrals} are referred, and {bill.missed} of {int(part.missed.sum())} melanomas "
-        "that the model takes for something else are answered."
+        f"Cheapest if one missed melanoma costs as much as {goal.cost:,g} referrals: {bill.referrals:,} of "
+        f"{part.count_and_name} are referred, and {bill.missed:,} of the {int(part.missed.sum()):,} misclassified "
+        "melanomas are still answered."
     )
 
 
@@ -105,7 +109,7 @@ def _guarantee(part: SplitScores, learn: SplitScores | None, goal: TuningGoal) -
     one = one_per_group(part.lesions)
     found = control_risk(learn.scores, part.scores[one], part.correct[one], goal.error, goal.confidence)
     if found.threshold is None:
-        raise DataError(found.description, "Allow more errors or less confidence, or score more calibration pictures.")
+        raise DataError(found.description, "Allow more errors or less confidence, or score more calibration images.")
     return found.threshold, found.description
 
 
@@ -145,7 +149,7 @@ class ThresholdRule:
 THRESHOLD_RULES: dict[str, ThresholdRule] = {
     "keep": ThresholdRule(
         name="Keep a share",
-        description="Keeps 95 % of dermoscopy, or any share.",
+        description="Keeps 95 % of dermoscopic images, or any share.",
         choose=_keep,
         on_combined_score=True,
     ),

@@ -1,6 +1,6 @@
-"""What a threshold on a score keeps and rejects, and how one is chosen. A picture is kept iff ``score <= threshold``.
+"""What a threshold on a score keeps and rejects, and how one is chosen. An image is kept iff ``score <= threshold``.
 
-Thresholds are chosen on pictures that no figure is shown of: calibrate or select, never test.
+Thresholds are chosen on images that no figure is shown of: the calibration or the validation set, never the test set.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class OperatingPoint:
     """What one way to reject does, with intervals; NaN where nothing is counted.
 
     Attributes:
-        coverage: Share of the in-distribution pictures that are kept.
+        coverage: Share of the in-distribution images that are kept.
         accuracy: Share of the kept that are classified correctly.
-        ood_rejected: Share of the OOD pictures that are rejected.
+        ood_rejected: Share of the OOD images that are rejected.
     """
 
     coverage: Interval
@@ -43,13 +43,13 @@ def operating_point(
     groups: ArrayLike | None = None,
     level: float = 0.95,
 ) -> OperatingPoint:
-    """Coverage, accuracy of the kept and OOD pictures rejected, whatever the scores and thresholds were.
+    """Coverage, accuracy of the kept and OOD images rejected, whatever the scores and thresholds were.
 
     Args:
-        kept: (N,) bool, the in-distribution pictures that are kept.
+        kept: (N,) bool, the in-distribution images that are kept.
         correct: (N,) bool, whether the prediction of each is correct.
-        kept_out: (M,) bool, the OOD pictures that are kept; M may be 0.
-        groups: (N,) lesion ids for intervals over lesions; None takes each picture as a case.
+        kept_out: (M,) bool, the OOD images that are kept; M may be 0.
+        groups: (N,) lesion ids for intervals over lesions; None takes each image as a case.
         level: Coverage of the intervals, in (0, 1).
 
     Raises:
@@ -75,10 +75,10 @@ def operating_point(
 
 
 def keep_share_threshold(scores: ArrayLike, share: float = 0.95) -> float:
-    """The lowest threshold that keeps at least `share` of the pictures; with ties it can keep more.
+    """The lowest threshold that keeps at least `share` of the images; with ties it can keep more.
 
     Args:
-        scores: (N,) of in-distribution pictures that no other choice was made on.
+        scores: (N,) of in-distribution images that no other choice was made on.
         share: Share of the images to keep, in (0, 1].
 
     Returns:
@@ -100,11 +100,11 @@ def keep_share_threshold(scores: ArrayLike, share: float = 0.95) -> float:
 
 @dataclass(frozen=True)
 class CostOptimum:
-    """What a threshold costs on the pictures that it was chosen on.
+    """What a threshold costs on the images that it was chosen on.
 
     Attributes:
         threshold: The cheapest; under every score where it is cheapest to answer nothing.
-        referrals: Pictures sent to a person.
+        referrals: Images sent to a person.
         missed: Melanomas that are answered, and with another diagnosis.
         cost: ``referrals + k * missed``.
     """
@@ -119,9 +119,9 @@ def cost_optimal_threshold(scores: ArrayLike, missed_if_kept: ArrayLike, cost: f
     """The threshold with the least ``referrals + cost * missed``; of several the one that keeps most.
 
     Args:
-        scores: (N,) of in-distribution pictures that no other choice was made on.
+        scores: (N,) of in-distribution images that no other choice was made on.
         missed_if_kept: (N,) bool, a melanoma that the model takes for something else.
-        cost: k >= 0, how many referrals a missed melanoma is worth.
+        cost: k >= 0, how many referrals one missed melanoma counts as.
 
     Raises:
         DataError: There are no scores, the arrays do not fit, or a score is NaN or infinite.
@@ -134,7 +134,7 @@ def cost_optimal_threshold(scores: ArrayLike, missed_if_kept: ArrayLike, cost: f
     s = check_scores(scores, "calibration", some=True)
     bad = check_results(missed_if_kept, len(s))
     if not (np.isfinite(cost) and cost >= 0):
-        raise ConfigError(f"A cost of {cost} is no number of referrals.", "Give 0 or more, such as 20.")
+        raise ConfigError(f"A cost of {cost} is not a number of referrals.", "Give 0 or more, such as 20.")
     order = np.argsort(s, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(s[order])), len(s) - 1)
     candidates = np.append(np.nextafter(s[order[0]], -np.inf), s[order][ends])

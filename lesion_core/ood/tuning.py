@@ -34,7 +34,7 @@ def tune(
         key: A key of `SCORES`.
         how: A key of `THRESHOLD_RULES`.
         goal: What the threshold is to do.
-        on: The split to choose on, calibrate or select.
+        on: The set to choose on, `calibrate` or `select`.
         scorer: The run's, where it is already fitted.
 
     Raises:
@@ -77,18 +77,21 @@ def tune(
 def _rule(how: str, key: str, on: str) -> ThresholdRule:
     """The rule of a key, if its conditions hold."""
     if how not in THRESHOLD_RULES:
-        raise ConfigError(f"'{how}' is no known way to choose a threshold.", f"Known are {', '.join(THRESHOLD_RULES)}.")
+        raise ConfigError(
+            f"'{how}' is not a known way to choose a threshold.", f"Choose one of {', '.join(THRESHOLD_RULES)}."
+        )
     rule = THRESHOLD_RULES[how]
     if on not in SPLITS:
         raise ConfigError(
-            f"A threshold is not chosen on {on}.",
-            "What is chosen on test is flattered by test. Choose on calibrate or select; test is to look at.",
+            f"A threshold cannot be chosen on '{on}'.",
+            "Choose it on calibrate or select: one chosen on the test set looks better there than it is.",
         )
     if rule.only_for not in (None, key):
         raise ConfigError(f"There is no {how} threshold for {key}.", f"It is for the score '{rule.only_for}'.")
     if rule.needs_validation and on == VALIDATION:
         raise ConfigError(
-            "A guarantee is tested on calibrate and takes its thresholds from select.", "Choose it on calibrate."
+            "A guarantee is tested on the calibration set; its thresholds come from the validation set.",
+            "Choose it on calibrate.",
         )
     return rule
 
@@ -113,7 +116,7 @@ def _first_by_rule(
     threshold, sentence = rule.choose(within(on), within(VALIDATION) if rule.needs_validation else None, goal)
     if rest:
         sentence += (
-            f" This is among the pictures within the limit on {SCORES[rest[0]].name.lower()}, which keeps "
-            f"{100 * goal.share:g} % of the select pictures."
+            f" This is among the images within the limit on {SCORES[rest[0]].name.lower()}, which keeps "
+            f"{100 * goal.share:g} % of the validation images."
         )
     return {**thresholds, first: threshold}, sentence

@@ -23,13 +23,13 @@ def card(run: Run) -> str:
         run.name,
         f"{settings.model.architecture}, {len(run.classes)} diagnoses ({', '.join(run.classes)}). "
         f"{settings.preprocessing.sentence}",
-        f"Trained on {counts.get('train', 0)} dermoscopic images, chosen on {counts.get('select', 0)}, calibrated on "
-        f"{counts.get('calibrate', 0)}, tested on {counts.get('test', 0)}; no lesion is in two of these parts "
+        f"Trained on {counts.get('train', 0):,} dermoscopic images, chosen on {counts.get('select', 0):,}, calibrated "
+        f"on {counts.get('calibrate', 0):,}, tested on {counts.get('test', 0):,}; no lesion is in two of these parts "
         f"(split {config.split_fingerprint}). HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for "
         "research and teaching too.",
         f"Initial weights: {config.initial_weights}"
         + (
-            " It learned from the pictures as their files are; equal detail was switched on afterwards and holds for "
+            " It learned from the images as their files are; equal detail was switched on afterwards and holds for "
             "every figure here."
             if config.detail_added
             else ""
@@ -42,7 +42,7 @@ def card(run: Run) -> str:
             continue
         lines += [
             "",
-            f"### {view.name} (n = {summary.n_images} images of {summary.n_groups} lesions)",
+            f"### {view.name} (n = {summary.n_images:,} images of {summary.n_groups:,} lesions)",
             "",
             view.description,
             "",
@@ -60,7 +60,7 @@ def card(run: Run) -> str:
         "",
         "## Calibration",
         "",
-        f"Temperature {calibration.temperature:.3f}, fitted on the calibrate split (n = {calibration.n}): log loss "
+        f"Temperature {calibration.temperature:.3f}, fitted on the calibration set (n = {calibration.n:,}): log loss "
         f"{calibration.log_loss_before:.3f} before, {calibration.log_loss_after:.3f} after; expected calibration error "
         f"{calibration.ece_before:.3f} before, {calibration.ece_after:.3f} after.",
     ]
@@ -69,12 +69,12 @@ def card(run: Run) -> str:
         when = ", before equal detail was switched on" if config.detail_added and not q.get("equal_detail") else ""
         lines += [
             "",
-            "## Eight bits a weight",
+            "## Eight bits per weight",
             "",
-            f"Against float32 on the {q['test_images']:.0f} test images: largest difference of a logit "
+            f"Against float32 on the {q['test_images']:,.0f} test images: largest difference of a logit "
             f"{q['largest_logit_difference']:.3f}, same diagnosis on {100 * q['same_decision']:.2f} %, balanced "
             f"accuracy {q['balanced_accuracy_fp32']:.4f} at float32 and {q['balanced_accuracy_8bit']:.4f} as stored "
-            f"(test split, own classes){when}.",
+            f"(test set, own classes){when}.",
         ]
     own = f"checkpoints/{run.name}"
     lines += card_tail(
@@ -100,7 +100,7 @@ def _chosen_epoch(run: Run) -> str:
     if watched.empty:
         return f"{run.config.settings.training.epochs} epochs."
     best = int(watched.argmin() if monitor.endswith("loss") else watched.argmax())
-    return f"Epoch {int(watched.index[best]) + 1} of {len(watched)}, the best by {monitor} on the select split."
+    return f"Epoch {int(watched.index[best]) + 1} of {len(watched)}, the best by {monitor} on the validation set."
 
 
 def _recalls(run: Run, key: str) -> list[str]:
@@ -122,16 +122,16 @@ def _recalls(run: Run, key: str) -> list[str]:
 
 
 def _groups(run: Run) -> list[str]:
-    """Accuracy and melanomas found, by sex, age and site; groups under `SMALLEST` pictures are left out."""
+    """Accuracy and melanomas found, by sex, age and site; groups under `SMALLEST` images are left out."""
     data = view_data(run, "test")
     if data is None:
         return []
     table = subgroups(data)
     lines = [
         "",
-        "### Groups of people (test split)",
+        "### Groups of people (test set)",
         "",
-        f"Groups of under {SMALLEST} pictures are left out, so are melanomas where there are fewer.",
+        f"Groups of under {SMALLEST} images are left out, so are melanomas where there are fewer.",
         "",
         "| group | n | accuracy | melanomas found (n) |",
         "|---|---|---|---|",

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 LONGEST_SIDE = 640
-"""Pixels of a picture in a report: enough to see, small enough to send."""
+"""Pixels of an image in a report: enough to see, small enough to send."""
 TALLEST = 52
-"""Millimetres of a picture in the PDF: two rows and the probabilities fit its first page."""
+"""Millimetres of an image in the PDF: two rows and the probabilities fit its first page."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Report:
             answer: One sentence: the diagnosis or UNKNOWN.
             reason: Why it is rejected, or why not; may be empty.
             plain: One sentence on the diagnosis in plain words.
-            pictures: Caption and (H, W, 3) uint8 RGB: the picture, its contour, its mask, its map.
+            pictures: Caption and (H, W, 3) uint8 RGB: the image, its contour, its mask, its map.
             probabilities: Code and probability, the most probable first.
             facts: Name and value: the run, the mask, the settings.
             limits: Sentences on what this is worth, and what it is not.

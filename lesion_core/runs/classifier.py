@@ -3,8 +3,8 @@
 A run folder holds, each validated when it is opened:
 
 - ``config.json``: settings, class order, split fingerprint, versions, and the SHA-256 of the other files;
-- ``model.safetensors``: the weights; ``golden.safetensors``: a picture and its logits, a known answer;
-- ``predictions.parquet``: a row an image with its facts and **logits**; ``ood.parquet``: the same for OOD images;
+- ``model.safetensors``: the weights; ``golden.safetensors``: an image and its logits, a known answer;
+- ``predictions.parquet``: a row per image with its facts and **logits**; ``ood.parquet``: the same for OOD images;
 - ``features.safetensors``: reduced penultimate features, rows aligned with the two tables;
 - ``calibration.json``, ``policy.json`` (what is rejected), ``known_answer.json`` (all that an answer hangs on),
   ``history.csv``, ``card.md``.
@@ -50,7 +50,7 @@ STORED_FEATURES = ("reduced", "residual", "layer3_residual")
 
 
 class Calibration(Settings):
-    """The temperature that divides the logits, fitted on the calibrate split (Guo et al., ICML 2017).
+    """The temperature that divides the logits, fitted on the calibration set (Guo et al., ICML 2017).
 
     The likelihood and error before and after are on that same split.
     """
@@ -69,7 +69,7 @@ class RunConfig(StoredConfig[RunSettings]):
     kind: Literal["classifier"] = "classifier"
     detail_added: bool = Field(
         default=False,
-        description="equal detail was switched on after the training: the pictures it learned from were "
+        description="equal detail was switched on after the training: the images it learned from were "
         "as their files are",
     )
 
@@ -92,10 +92,10 @@ class Run(StoredRun[RunConfig]):
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """A row an image: the columns `FACTS` and ``logit_<class>`` (float32).
+        """A row per image: the columns `FACTS` and ``logit_<class>`` (float32).
 
         Raises:
-            RunError: The table is missing, damaged, lacks a column, or holds logits that are no numbers.
+            RunError: The table is missing, damaged, lacks a column, or holds logits that are NaN or infinite.
         """
         table = self._table("predictions.parquet", FACTS)
         strange = sorted(set(table["split"].unique()) - set(ROLES))
@@ -114,7 +114,7 @@ class Run(StoredRun[RunConfig]):
 
     @cached_property
     def ood(self) -> pd.DataFrame:
-        """A row an out-of-distribution picture, `ood_images` and `corrupted`: `OOD_FACTS` and ``logit_<class>``."""
+        """A row an out-of-distribution image, `ood_images` and `corrupted`: `OOD_FACTS` and ``logit_<class>``."""
         return self._table("ood.parquet", OOD_FACTS)
 
     @cached_property
@@ -127,7 +127,7 @@ class Run(StoredRun[RunConfig]):
 
     @cached_property
     def features(self) -> dict[str, NDArray[np.floating]]:
-        """What is kept of the pictures' features, float16 as stored, and the way to it, float32.
+        """What is kept of the images' features, float16 as stored, and the way to it, float32.
 
         ``reduced`` (N, P), principal components of the penultimate features; ``residual`` (N,), the length of what
         lies outside of them; ``layer3_residual`` (N,), that of the features of layer3; the same for the rows of `ood`
@@ -142,7 +142,7 @@ class Run(StoredRun[RunConfig]):
         stored = self.read_tensors("features.safetensors", names)
         named, remedy = f"features.safetensors of {self.name}", "Score the run again with `evaluate`."
         if any(stored[name].shape[:1] != (count,) for name, count in rows.items()):
-            raise RunError(f"{named} has not one row an image.", remedy)
+            raise RunError(f"{named} does not have one row per image.", remedy)
         shapes: dict[str, tuple[int | str, ...]] = {
             name: (count, "P") if name.endswith("reduced") else (count,) for name, count in rows.items()
         }
@@ -158,7 +158,7 @@ class Run(StoredRun[RunConfig]):
             named,
             remedy,
         )
-        # The rows stay as they are: of a million pictures only the train split's are ever needed wider.
+        # The rows stay as they are: of a million images only the training set's are ever needed wider.
         tensors: dict[str, NDArray[np.floating]] = {
             name: t.astype(np.float16, copy=False) if name in rows else t.astype(np.float32)
             for name, t in stored.items()
@@ -170,7 +170,7 @@ class Run(StoredRun[RunConfig]):
         return table[[f"logit_{code}" for code in self.classes]].to_numpy(np.float64)
 
     def truth(self, table: pd.DataFrame) -> NDArray[np.int64]:
-        """(N,) class index of rows of `predictions`, `UNKNOWN_LABEL` where the label is no class of the model."""
+        """(N,) class index of rows of `predictions`, `UNKNOWN_LABEL` where the label is not a class of the model."""
         return class_indices(table["label"], self.classes)
 
     def part(self, split: str, dataset: str | None = None) -> pd.DataFrame:
@@ -187,7 +187,7 @@ class Run(StoredRun[RunConfig]):
 
     @property
     def corrupted(self) -> pd.DataFrame:
-        """The rows of `ood` that are changed test pictures; ``image_id`` is ``kind/image``."""
+        """The rows of `ood` that are changed test images; ``image_id`` is ``kind/image``."""
         return self.ood[self.ood["source"] == CORRUPTED]
 
     def _table(self, name: str, facts: tuple[str, ...]) -> pd.DataFrame:
@@ -196,7 +196,7 @@ class Run(StoredRun[RunConfig]):
         bad = int((~np.isfinite(self.logits(table))).any(axis=1).sum())
         if bad:
             raise RunError(
-                f"{name} of {self.name}: {bad} rows have logits that are no numbers.",
+                f"{name} of {self.name}: {bad:,} rows have logits that are NaN or infinite.",
                 "The training diverged or the file was altered.",
             )
         return table

@@ -51,7 +51,7 @@ class StoredConfig(Settings, Generic[AnySettings]):
     created: str = Field(description="date, ISO 8601")
     versions: dict[str, str]
     counts: dict[str, int] = Field(description="images in each split")
-    quantization: dict[str, float] = Field(default={}, description="what 8 bits a weight cost, against fp32")
+    quantization: dict[str, float] = Field(default={}, description="what 8 bits per weight cost, against fp32")
     files: dict[str, str] = Field(description="SHA-256 of the other files")
 
 
@@ -112,7 +112,7 @@ class StoredRun(Generic[Config]):
         try:
             return self.read("card.md", lambda path: path.read_text(encoding="utf-8"))
         except UnicodeDecodeError:
-            raise RunError(f"card.md of {self.name} is no text.", DAMAGED) from None
+            raise RunError(f"card.md of {self.name} is not a text file.", DAMAGED) from None
 
     @cached_property
     def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -268,7 +268,7 @@ class RunKind(Generic[Config, AnyRun]):
         path = current(folder, "config.json")
         if not path.is_file():
             raise RunError(
-                f"{folder.name} is no run: it has no config.json.", "Name a folder that `train` has written."
+                f"{folder.name} is not a run folder: config.json is missing.", "Name a folder that `train` has written."
             )
         if kind_of(folder) != self.key:
             problem, remedy = self.other_kind
@@ -277,7 +277,7 @@ class RunKind(Generic[Config, AnyRun]):
         try:
             version = json.loads(text).get("schema_version")
         except (ValueError, AttributeError, RecursionError):
-            raise RunError(f"config.json of {folder.name} is no JSON object.", DAMAGED) from None
+            raise RunError(f"config.json of {folder.name} is not a JSON object.", DAMAGED) from None
         if version != SCHEMA_VERSION:
             raise RunError(
                 f"Run {folder.name} has schema version {version}, this program reads {SCHEMA_VERSION}.",
@@ -322,7 +322,7 @@ class RunKind(Generic[Config, AnyRun]):
         """
         missing = [name for name in self.hashed if not current(folder, name).is_file()]
         if missing:
-            raise RunError(f"The run {folder.name} cannot be closed: {missing[0]} was not written.", self.incomplete)
+            raise RunError(f"The run {folder.name} is incomplete: {missing[0]} was not written.", self.incomplete)
         files = {name: sha256(current(folder, name)) for name in self.hashed}
         text = config.model_copy(update={"files": files}).to_json()
         (folder / "config.json").write_text(text, encoding="utf-8")

@@ -24,7 +24,7 @@ FACT_KINDS: dict[str, Kind] = {
     "site": "texts",
     "dx_type": "texts",
 }
-"""Columns of every table with a row an image: what each holds."""
+"""Columns of every table with a row per image: what each holds."""
 NEVER_MISSING = ("image_id", "dataset", "split")
 
 
@@ -50,7 +50,7 @@ def check_table(
         if isinstance(values, pd.DataFrame):
             raise RunError(f"{named} has the column {column} twice.", remedy)
         if not _holds(values, kind):
-            raise RunError(f"{named}: column {column} holds no {kind}.", remedy)
+            raise RunError(f"{named}: column {column} does not hold {kind}.", remedy)
         if column in never_missing and values.isna().any():
             raise RunError(f"{named}: column {column} has {int(values.isna().sum())} missing values.", remedy)
 

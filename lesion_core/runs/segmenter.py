@@ -1,7 +1,7 @@
 """A segmenter's run on disk, beside those of the classifiers: written once, read by everything else.
 
-A folder holds ``config.json`` (its field `kind` is segmenter), ``model.safetensors``, ``golden.safetensors`` (a picture
-and its probabilities), ``masks.parquet`` (what was found on each picture), ``history.csv`` and ``card.md``.
+A folder holds ``config.json`` (its field `kind` is segmenter), ``model.safetensors``, ``golden.safetensors`` (an image
+and its probabilities), ``masks.parquet`` (what was found on each image), ``history.csv`` and ``card.md``.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ MEASURED_AT = 0.5
 
 
 class SegmenterConfig(StoredConfig[SegmenterRunSettings]):
-    """`config.json`: what the segmenter was made with; `counts` are of the pictures with a mask."""
+    """`config.json`: what the segmenter was made with; `counts` are of the images with a mask."""
 
     kind: Literal["segmenter"] = "segmenter"
-    data_sets: tuple[str, ...] = Field(default=(), description="where the pictures with a mask are from, train too")
+    data_sets: tuple[str, ...] = Field(default=(), description="where the images with a mask are from, train too")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SegmenterRun(StoredRun[SegmenterConfig]):
 
     @cached_property
     def masks(self) -> pd.DataFrame:
-        """A row a picture with a true mask: `runs.FACTS` and, for each variant, ``<variant>_tp`` ... ``_tn``: pixels at
+        """A row per image with a true mask: `runs.FACTS` and, for each variant, ``<variant>_tp`` ... ``_tn``: pixels at
         the true mask's own size.
 
         Raises:
@@ -66,18 +66,18 @@ class SegmenterRun(StoredRun[SegmenterConfig]):
         return table
 
     def counts(self, split: str, variant: str = "clean") -> tuple[pd.DataFrame, NDArray[np.int64]]:
-        """The pictures of a split and their counts (N, 4), TP, FP, FN, TN.
+        """The images of a split and their counts (N, 4), TP, FP, FN, TN.
 
         Raises:
             RunError: There is no such variant of the masks.
         """
         if variant not in VARIANTS:
-            raise RunError(f"There are no masks '{variant}'.", f"Known are {', '.join(VARIANTS)}.")
+            raise RunError(f"There are no masks '{variant}'.", f"Choose one of {', '.join(VARIANTS)}.")
         table = self.masks[self.masks["split"] == split].reset_index(drop=True)
         return table, table[[f"{variant}_{name}" for name in COUNTS]].to_numpy(np.int64)
 
     def counts_of(self, image_id: str, split: str = "test", variant: str = "clean") -> NDArray[np.int64] | None:
-        """The counts (4,) of one picture of a split, None where it is not of that split; errors as in `counts`."""
+        """The counts (4,) of one image of a split, None where it is not of that split; errors as in `counts`."""
         table, counts = self.counts(split, variant)
         places = np.flatnonzero(table["image_id"] == image_id)
         return np.asarray(counts[places[0]]) if len(places) else None

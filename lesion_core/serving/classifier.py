@@ -1,4 +1,4 @@
-"""One model, many users: predictions and explanations of single pictures behind one lock."""
+"""One model, many users: predictions and explanations of single images behind one lock."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from lesion_core.serving.results import Prediction
 from lesion_core.serving.single_flight import SingleFlightCache
 
 AT_ONCE = 32
-"""Pictures that the model reads together when there are many."""
+"""Images that the model reads together when there are many."""
 KEPT_MAPS = 256 * 2**20
 """Bytes of maps that a model keeps: about 4,000 at the size of 128 pixels."""
 BESIDE_A_MAP = 1024
@@ -98,7 +98,7 @@ class Engine:
         return self._pipeline
 
     def predict(self, image: NDArray[np.uint8], preprocessing: Preprocessing | None = None) -> Prediction:
-        """Classify one picture.
+        """Classify one image.
 
         Args:
             image: (H, W, 3) uint8 RGB, as `decode` gives it; the run's preprocessing is applied here.
@@ -118,11 +118,11 @@ class Engine:
         return self._read(self._pipeline.apply(image)[None])[0]
 
     def predict_files(self, paths: Sequence[Path], workers: int = 1) -> Iterator[Prediction | LesionError]:
-        """Classify many picture files: what `predict` says of each, faster, because the next ones are decoded by
+        """Classify many image files: what `predict` says of each, faster, because the next ones are decoded by
         another process while the model reads `AT_ONCE` together.
 
         Args:
-            paths: Picture files.
+            paths: Image files.
             workers: Processes that decode.
 
         Yields:
@@ -171,7 +171,7 @@ class Engine:
         on_pass: OnPass | None = None,
         prediction: Prediction | None = None,
     ) -> Attribution:
-        """What in the model's square of the picture speaks for a class.
+        """What in the model's square of the image speaks for a class.
 
         The same question twice is answered from memory, and two who ask it at once wait for one answer.
 
@@ -182,9 +182,9 @@ class Engine:
             method: Key of `explain.methods.METHODS`.
             layer: Name in `explain.layers.LAYERS`, for the methods that have one.
             baseline: Key of `explain.methods.BASELINES`, for the methods that have one.
-            on_pass: Called as pictures pass the network, and now and then with 0 while others have their turn; it may
+            on_pass: Called as images pass the network, and now and then with 0 while others have their turn; it may
                 raise to stop.
-            prediction: What `predict` said of this picture: its Grad-CAM of the last layer is there already.
+            prediction: What `predict` said of this image: its Grad-CAM of the last layer is there already.
 
         Raises:
             RunError: The run has no such class.
@@ -299,5 +299,5 @@ class Engine:
             differing = [name for name in type(own).model_fields if getattr(own, name) != getattr(preprocessing, name)]
             raise RunError(
                 f"The preprocessing is not that of run {self.run.name}: {', '.join(differing)} differ.",
-                "A model is only as good as on the pictures that it was trained on; use the run's own.",
+                "A model is only as good as on the images that it was trained on; use the run's own.",
             )

@@ -35,7 +35,7 @@ class BoundedLock:
             BusyError: Too many callers wait.
         """
         if not self._places.acquire(blocking=False):
-            raise BusyError("Many people are asking this model at the moment.", "Try again in a few seconds.")
+            raise BusyError("The model is busy with other visitors.", "Try again in a few seconds.")
         try:
             while not self._lock.acquire(timeout=PATIENCE if on_wait else -1):
                 assert on_wait

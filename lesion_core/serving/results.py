@@ -15,7 +15,7 @@ from lesion_core.ood.policy import Decision
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run says of one picture.
+    """What a run says of one image.
 
     Attributes:
         classes: Class codes.
@@ -24,7 +24,7 @@ class Prediction:
         outputs: Logits and reduced features, one row: what OOD scores are computed from.
         maps: (K, h, w) float32, Grad-CAM of every class at the last layer, signed: they come with the prediction.
         milliseconds: Time in the model, waiting not counted.
-        decision: Whether a policy rejects the picture, and why; None where none was asked: the model knows of none.
+        decision: Whether a policy rejects the image, and why; None where none was asked: the model knows of none.
     """
 
     classes: tuple[str, ...]
@@ -54,11 +54,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a segmenter found on one picture.
+    """What a segmenter found on one image.
 
     Attributes:
         probabilities: (S, S) float32 of the network's square, which is the whole frame.
-        shape: Height and width of the picture.
+        shape: Height and width of the image.
         milliseconds: Time in the model, waiting not counted.
     """
 
@@ -72,11 +72,11 @@ class Segmentation:
         return self.probabilities.nbytes
 
     def heat(self) -> NDArray[np.float32]:
-        """The probability of each pixel of the picture, (H, W) float32 in [0, 1]."""
+        """The probability of each pixel of the image, (H, W) float32 in [0, 1]."""
         return enlarge(self.probabilities, self.shape)
 
     def mask(self, threshold: float = 0.5, *, clean: bool = True) -> NDArray[np.bool_]:
-        """The mask in the picture's frame, (H, W): probability at or over the threshold.
+        """The mask in the image's frame, (H, W): probability at or over the threshold.
 
         Args:
             threshold: In [0, 1].

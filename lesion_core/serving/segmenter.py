@@ -1,4 +1,4 @@
-"""One segmenter, many users: masks of single pictures behind one lock."""
+"""One segmenter, many users: masks of single images behind one lock."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class SegmenterEngine:
         return cls(open_segmenter(folder))
 
     def segment(self, image: NDArray[np.uint8]) -> Segmentation:
-        """Find the lesion on one picture.
+        """Find the lesion on one image.
 
         Args:
             image: (H, W, 3) uint8 RGB, as `decode` gives it; the run's preprocessing is applied here.
 
         Raises:
             BusyError: Too many callers wait.
-            ImageError: The array is no uint8 RGB picture.
+            ImageError: The array is not a uint8 RGB image.
         """
         with self._turns.take():
             start = time.perf_counter()

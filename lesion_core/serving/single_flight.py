@@ -1,4 +1,4 @@
-"""Answers that are dear to make, kept: made once even where many ask at once, the oldest let go when space runs out."""
+"""Answers that are expensive to make, kept: made once even where many ask; the oldest go when space runs out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training picture may look like and still be the same lesion."""
+"""What a training image may look like and still be the same lesion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Transform = Callable[[Tensor], Tensor]
 
 
 def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transform:
-    """The transform of a training picture.
+    """The transform of a training image.
 
     A lesion has no upright side, so flips and any rotation keep the diagnosis. Scale and frame stand for
     other dermatoscopes, colour for other lights and cameras, the erased patch for rulers and ink.
@@ -25,7 +25,7 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transfor
     Args:
         name: none, flips, gentle (size and colour of a lesion, which are signs, stay nearly as they are), or full.
         preprocessing: Its mean and deviation normalise.
-        size: Pixels a side of the result.
+        size: Pixels per side of the result.
 
     Returns:
         From uint8 (3, H, W) to float32 (3, size, size).
@@ -34,7 +34,7 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transfor
         ConfigError: The name is unknown.
     """
     if name not in NAMES:
-        raise ConfigError(f"There is no augmentation '{name}'.", f"Known are {', '.join(NAMES)}.")
+        raise ConfigError(f"There is no augmentation '{name}'.", f"Choose one of {', '.join(NAMES)}.")
     finish = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(preprocessing.mean, preprocessing.std)]
     flips = [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]
     square = [v2.Resize(size, antialias=True), v2.CenterCrop(size)]

@@ -55,18 +55,18 @@ def fit(
 
     Args:
         settings: All of the run's settings.
-        table: Catalog rows with their role; every listed picture is there.
+        table: Catalog rows with their role; every listed image is there.
         folder: For checkpoints; a later call with the same folder goes on from there.
         weights_folder: Where a weights file named in the settings is.
-        pictures: For preprocessed pictures, which several trainings may share; None: in `folder`.
+        pictures: For preprocessed images, which several trainings may share; None: in `folder`.
         resume: Go on from the folder's last checkpoint if it has one.
         bars: Show progress bars.
         on_epoch: Called after each epoch with its number and what was measured.
         trainer_options: Passed to Lightning's Trainer (devices, num_nodes, strategy, accelerator ...).
 
     Raises:
-        DataError: A split is empty, a diagnosis is no class, or a picture cannot be decoded.
-        ModelError: The architecture or its initial weights are not to be had, or the loss is no number.
+        DataError: A split is empty, a diagnosis is not a class, or an image cannot be decoded.
+        ModelError: The architecture or its initial weights are not to be had, or the loss is NaN or infinite.
         ConfigError: The folder holds a training with other settings, or on another split.
     """
     t = settings.training

@@ -1,4 +1,4 @@
-"""The loaders: the train split augmented and balanced, the select split as inference sees it."""
+"""The loaders: the training set augmented and balanced, the validation set as inference sees it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
 
-from lesion_core.config import RunSettings
+from lesion_core.config import ROLE_NAMES, RunSettings
 from lesion_core.errors import DataError
 from lesion_core.training.augmentation import augmentation
 from lesion_core.training.loop import RepeatableLoader
@@ -26,15 +26,15 @@ Batches = DataLoader[tuple[Tensor, int, Tensor]]
 
 
 class SplitData(lightning.LightningDataModule):
-    """Train and select pictures of one split.
+    """Training and validation images of one split.
 
     Args:
         table: Catalog rows with a column `role`; every path is there, every diagnosis one of the classes.
         settings: The run's settings.
-        store: Folder for the preprocessed pictures.
+        store: Folder for the preprocessed images.
 
     Raises:
-        DataError: The train or the select split is empty, or holds a diagnosis that the model has no class for.
+        DataError: The training or the validation set is empty, or holds a diagnosis that the model has no class for.
     """
 
     def __init__(self, table: pd.DataFrame, settings: RunSettings, store: Path) -> None:
@@ -46,11 +46,13 @@ class SplitData(lightning.LightningDataModule):
         for role in ("train", "select"):
             part = table[table["role"] == role]
             if part.empty:
-                raise DataError(f"The {role} split has no picture.", "Use more pictures, or change the split's shares.")
+                raise DataError(
+                    f"The {ROLE_NAMES[role]} has no image.", "Use more images, or change the split's shares."
+                )
             unknown = sorted(set(part["diagnosis"].dropna()) - set(settings.model.classes))
             if unknown or part["diagnosis"].isna().any():
                 raise DataError(
-                    f"The {role} split has diagnoses that are no class of the model: "
+                    f"The {ROLE_NAMES[role]} has diagnoses that are not classes of the model: "
                     f"{', '.join(unknown) or 'none given'}.",
                     "Drop these rows or add the class.",
                 )
@@ -67,10 +69,10 @@ class SplitData(lightning.LightningDataModule):
         self._stores: dict[str, PictureStore] = {}
 
     def _label_spaces(self) -> dict[str, NDArray[np.bool_]]:
-        """Which classes each picture is compared with: those that its own data set holds.
+        """Which classes each image is compared with: those that its own data set holds.
 
         A challenge that collected melanomas and nevi alone says nothing about carcinomas. Compared with all classes,
-        its pictures would teach that other cameras show no carcinoma.
+        its images would teach that other cameras show no carcinoma.
         """
         train = self.parts["train"]
         rows = np.zeros((len(train), len(self.settings.model.classes)), bool)
@@ -80,7 +82,7 @@ class SplitData(lightning.LightningDataModule):
         return {"train": rows, "select": np.ones((len(self.parts["select"]), rows.shape[1]), bool)}
 
     def make_stores(self) -> None:
-        """Decode and preprocess all pictures; a second time it only opens the files."""
+        """Decode and preprocess all images; a second time it only opens the files."""
         for role, part in self.parts.items():
             self._stores[role] = PictureStore.make(
                 list(part["path"]), self.settings.preprocessing, self.store, whole_frame=role == "train"
@@ -88,7 +90,7 @@ class SplitData(lightning.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Make the stores: only the first of several processes is asked, and the others wait for it."""
-        log.info("Reading %d pictures.", sum(map(len, self.parts.values())))
+        log.info("Reading %d images.", sum(map(len, self.parts.values())))
         self.make_stores()
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
@@ -96,7 +98,7 @@ class SplitData(lightning.LightningDataModule):
             self.make_stores()
 
     def size(self, epoch: int) -> int:
-        """Pixels a side in an epoch."""
+        """Pixels per side in an epoch."""
         return self.settings.training.size(epoch, self.settings.preprocessing.resize.size)
 
     def train_dataloader(self) -> Batches:

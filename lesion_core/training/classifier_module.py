@@ -1,4 +1,4 @@
-"""The classifier as Lightning trains it: loss, optimizer, schedule, and what is measured on the select split."""
+"""The classifier as Lightning trains it: loss, optimizer, schedule, and what is measured on the validation set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lesion_core.training.losses import focal_loss, mix
 from lesion_core.training.optimization import optimization
 
 NEVER = -1e4
-"""The logit of a class that a picture is not compared with: its probability is 0, and so is its gradient."""
+"""The logit of a class that an image is not compared with: its probability is 0, and so is its gradient."""
 
 
 class ClassifierModule(lightning.LightningModule):
@@ -63,7 +63,7 @@ class ClassifierModule(lightning.LightningModule):
         return logits
 
     def loss(self, logits: Tensor, target: Tensor, compared: Tensor) -> Tensor:
-        """The training loss of the settings, over the classes that each picture is compared with, (N, K) bool."""
+        """The training loss of the settings, over the classes that each image is compared with, (N, K) bool."""
         s, weights = self.settings, self.class_weights
         assert weights is None or isinstance(weights, Tensor)
         if s.loss == "logit_adjusted":

@@ -1,7 +1,7 @@
 """Convolutions as matrix products where a processor's own gradient of the weights is slow.
 
 With channels last a 1x1 convolution is one matrix product, and so is the weight gradient of a 3x3 one over the
-unfolded picture. On processors with bf16 matrix units oneDNN's own weight gradient reaches a tenth to a half of that
+unfolded image. On processors with bf16 matrix units oneDNN's own weight gradient reaches a tenth to a half of that
 product's speed on the small deep maps of a ResNet, and it is the largest part of a training step: with the products
 ResNet-50 trains 1.25 to 1.4 times faster at 96 to 128 px (`python -m benchmarks.convolutions`).
 """
@@ -57,7 +57,7 @@ class _Pointwise(torch.autograd.Function):
 
 
 class _Square(torch.autograd.Function):
-    """A 3x3 convolution of stride 1 whose weight gradient is one product over the unfolded picture."""
+    """A 3x3 convolution of stride 1 whose weight gradient is one product over the unfolded image."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ class Patience(EarlyStopping):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         del pl_module
-        # It stops for patience, or, without counting, for a figure that is no number.
+        # It stops for patience, or, without counting, for a figure that is not a number.
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience or self.stopped_epoch > 0
 
 
@@ -149,15 +149,15 @@ def _prepare(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool
         )
     if (folder / "last.ckpt").is_file() and resume and not roles.is_file():
         raise ConfigError(
-            f"{folder} holds a training that an earlier version began: nobody knows on which split.",
+            f"{folder} holds a training that an earlier version began: on which split is not known.",
             "Give another folder, or start over with --fresh.",
         )
     split = roles_fingerprint(table) + "\n"
     if roles.is_file() and resume and roles.read_text() != split:
         # Lesions that were learned from may be in test now.
         raise ConfigError(
-            f"{folder} holds a training on other pictures, or on another split of them.",
-            "Give the pictures that it began with, give another folder, or start over with --fresh.",
+            f"{folder} holds a training on other images, or on another split of them.",
+            "Give the images that it began with, give another folder, or start over with --fresh.",
         )
     folder.mkdir(parents=True, exist_ok=True)
     if not resume:
@@ -199,7 +199,7 @@ def learn(
         epoch, phase, metric, value.
 
     Raises:
-        ModelError: The weights are no numbers.
+        ModelError: The weights are NaN or infinite.
     """
     t, last = settings, folder / "last.ckpt"
     mode = "min" if t.monitor.endswith("loss") else "max"

@@ -14,9 +14,9 @@ Balance = Literal["none", "sqrt", "inverse"]
 
 
 def class_weights(labels: NDArray[np.int64], classes: int, balance: Balance) -> NDArray[np.float64]:
-    """A weight a class that falls with its frequency, with mean 1 over the pictures.
+    """A weight per class that falls with its frequency, with mean 1 over the images.
 
-    ``inverse``: w_k = 1 / n_k; ``sqrt``: w_k = 1 / sqrt(n_k); ``none``: 1; each divided by the pictures' mean.
+    ``inverse``: w_k = 1 / n_k; ``sqrt``: w_k = 1 / sqrt(n_k); ``none``: 1; each divided by the images' mean.
 
     Args:
         labels: (N,) class index.
@@ -24,7 +24,7 @@ def class_weights(labels: NDArray[np.int64], classes: int, balance: Balance) -> 
         balance: How strongly rare classes count.
 
     Returns:
-        (K,); a class without pictures has weight 0.
+        (K,); a class without images has weight 0.
     """
     count = np.bincount(labels, minlength=classes).astype(np.float64)
     power = {"none": 0.0, "sqrt": 0.5, "inverse": 1.0}[balance]
@@ -35,7 +35,7 @@ def class_weights(labels: NDArray[np.int64], classes: int, balance: Balance) -> 
 def focal_loss(
     logits: Tensor, target: Tensor, gamma: float, weight: Tensor | None = None, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Focal loss: cross-entropy that counts a picture less the surer the model is of its true class.
+    """Focal loss: cross-entropy that counts an image less the surer the model is of its true class.
 
     ``mean((1 - p_t)^gamma * CE)`` (Lin et al., ICCV 2017); gamma 0 is cross-entropy.
 
@@ -61,19 +61,19 @@ def log_prior(labels: NDArray[np.int64], classes: int, oversampling: Balance) ->
     """The logarithm of how often each class is drawn, (K,).
 
     Args:
-        labels: (N,) class index of the pictures.
+        labels: (N,) class index of the images.
         classes: K.
-        oversampling: How pictures are drawn.
+        oversampling: How images are drawn.
 
     Returns:
-        Of a class without pictures, that of half a picture.
+        Of a class without images, that of half an image.
     """
     drawn = np.bincount(labels, minlength=classes) * class_weights(labels, classes, oversampling)
     return np.asarray(np.log(np.maximum(drawn, 0.5) / np.maximum(drawn, 0.5).sum()))
 
 
 def mix(images: Tensor, generator: np.random.Generator, alpha: float) -> tuple[Tensor, Tensor, float]:
-    """Mixup: each picture with a share of another one (Zhang et al., ICLR 2018).
+    """Mixup: each image with a share of another one (Zhang et al., ICLR 2018).
 
     Args:
         images: (N, 3, H, W).

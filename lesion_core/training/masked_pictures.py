@@ -1,4 +1,4 @@
-"""Pictures with the mask of their lesion, as the training of a segmenter reads them."""
+"""Images with the mask of their lesion, as the training of a segmenter reads them."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def make_store(
     folder: Path,
     on_progress: Progress | None = None,
 ) -> NDArray[np.uint8]:
-    """Decode and preprocess pictures and masks into one file, or open it if the same one was made before.
+    """Decode and preprocess images and masks into one file, or open it if the same one was made before.
 
     A mask is averaged down, so its border holds how much of a pixel is lesion: the network learns it finer than its
     grid.
 
     Args:
-        pictures: Path of the picture and of its mask.
+        pictures: Path of the image and of its mask.
         preprocessing: The run's own; its size is not used.
-        side: Pixels a side; frames are stretched to a square.
+        side: Pixels per side; frames are stretched to a square.
         folder: Where stores are kept; it may be deleted at any time.
-        on_progress: Called with pictures done and pictures in all.
+        on_progress: Called with images done and images in all.
 
     Returns:
         (N, side, side, 4) uint8, memory-mapped: red, green, blue, and the mask from 0 to 255.
 
     Raises:
-        DataError: A picture or a mask cannot be used; the message names it.
+        DataError: An image or a mask cannot be used; the message names it.
     """
     facts = [[(path, *stamp(path)) for path in pair] for pair in pictures]
     key = hashlib.sha256(json.dumps([facts, preprocessing.model_dump(), side, "masked"]).encode()).hexdigest()[:16]
@@ -78,16 +78,16 @@ def make_store(
 
 
 def transform(training: SegmenterTraining, preprocessing: Preprocessing, size: int, *, augment: bool) -> Transform:
-    """What happens to a picture and its mask before the network: the same geometry, and colour for the picture only.
+    """What happens to an image and its mask before the network: the same geometry, and colour for the image only.
 
     Scale and frame stand for other dermatoscopes, colour for other lights and cameras, artefacts for hair, rulers, ink,
     gel, dark corners and glare.
 
     Args:
-        training: Kind of augmentation, and how many pictures get an artefact.
+        training: Kind of augmentation, and how many images get an artefact.
         preprocessing: Its mean and deviation normalise.
-        size: Pixels a side of the result.
-        augment: False for the select split.
+        size: Pixels per side of the result.
+        augment: False for the validation set.
     """
     kind = training.augmentation if augment else "none"
     geometry: list[v2.Transform] = [v2.Resize((size, size), antialias=True)]
@@ -142,7 +142,7 @@ def _with_artefact(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class MaskedPictures(Dataset[tuple[Tensor, Tensor]]):
-    """A picture (3, S, S) float32, normalised, and its mask (1, S, S) float32 in [0, 1].
+    """An image (3, S, S) float32, normalised, and its mask (1, S, S) float32 in [0, 1].
 
     Args:
         store: (N, side, side, 4) uint8 of `make_store`.

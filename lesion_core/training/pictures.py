@@ -1,4 +1,4 @@
-"""Pictures as a training reads them: decoded and preprocessed once, kept in one memory-mapped file."""
+"""Images as a training reads them: decoded and preprocessed once, kept in one memory-mapped file."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def stamp(path: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class PictureStore:
-    """Preprocessed pictures of any sizes in one flat file, so that every worker shares one copy.
+    """Preprocessed images of any sizes in one flat file, so that every worker shares one copy.
 
     Attributes:
-        pixels: All pictures' bytes, one after the other, uint8.
+        pixels: All images' bytes, one after the other, uint8.
         shapes: (N, 2) height and width.
-        offsets: (N,) where each picture begins.
+        offsets: (N,) where each image begins.
     """
 
     pixels: NDArray[np.uint8]
@@ -72,18 +72,18 @@ class PictureStore:
         whole_frame: bool,
         on_progress: Progress | None = None,
     ) -> PictureStore:
-        """Decode and preprocess the pictures, or open the store if the same one was made before.
+        """Decode and preprocess the images, or open the store if the same one was made before.
 
         Args:
-            paths: Picture files.
+            paths: Image files.
             preprocessing: The run's own; it decides the pixels.
             folder: Where stores are kept; it may be deleted at any time.
             whole_frame: Keep the whole frame at 1.15 times the size for augmentation to crop from (training),
                 or the exact square that inference sees.
-            on_progress: Called with pictures done and pictures in all.
+            on_progress: Called with images done and images in all.
 
         Raises:
-            DataError: A picture cannot be decoded; the message names it.
+            DataError: An image cannot be decoded; the message names it.
         """
         key = hashlib.sha256(
             json.dumps([[(path, *stamp(path)) for path in paths], preprocessing.model_dump(), whole_frame]).encode()
@@ -115,13 +115,13 @@ class PictureStore:
 
 
 class Pictures(Dataset[tuple[Tensor, int, Tensor]]):
-    """Pictures with labels.
+    """Images with labels.
 
     An item is a float32 tensor (3, S, S), normalised, the class index, and which classes it is compared with, (K,)
     bool.
 
     Args:
-        store: The pictures.
+        store: The images.
         labels: (N,) class index.
         compared: (N, K) bool.
         transform: From a uint8 tensor (3, H, W) to the float tensor.

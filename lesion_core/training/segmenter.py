@@ -1,4 +1,4 @@
-"""The training of a segmenter: its loss, what is measured on the select split, and the loaders."""
+"""The training of a segmenter: its loss, what is measured on the validation set, and the loaders."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fit_segmenter(
     """Train the segmenter of the settings; arguments as in `training.fit.fit`.
 
     Raises:
-        DataError: A split has no picture with a mask, or one cannot be used.
+        DataError: A split has no image with a mask, or one cannot be used.
         ModelError: The initial weights are not to be had, or the training diverged.
         ConfigError: The folder holds a training with other settings, or on another split.
     """

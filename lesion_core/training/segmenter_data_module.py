@@ -13,27 +13,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lesion_core.config import SegmenterRunSettings
+from lesion_core.config import ROLE_NAMES, SegmenterRunSettings
 from lesion_core.errors import DataError
 from lesion_core.training.loop import RepeatableLoader
 from lesion_core.training.masked_pictures import MaskedPictures, make_store, transform
 
 MARGIN = 1.15
-"""Training pictures are stored this much larger than the network reads them: augmentation crops from them."""
+"""Training images are stored this much larger than the network reads them: augmentation crops from them."""
 
 log = logging.getLogger(__name__)
 
 
 class SegmenterData(lightning.LightningDataModule):
-    """Train and select pictures that have a mask.
+    """Training and validation images that have a mask.
 
     Args:
         table: Catalog rows with a column `role`.
         settings: The run's settings.
-        folder: For the preprocessed pictures.
+        folder: For the preprocessed images.
 
     Raises:
-        DataError: The train, select or test split has no picture with a mask.
+        DataError: The training, validation or test set has no image with a mask.
     """
 
     def __init__(self, table: pd.DataFrame, settings: SegmenterRunSettings, folder: Path) -> None:
@@ -47,13 +47,13 @@ class SegmenterData(lightning.LightningDataModule):
             part = table[(table["role"] == role) & table["path"].notna() & table["mask_path"].notna()]
             if part.empty:
                 raise DataError(
-                    f"The {role} split has no picture with a mask.",
+                    f"The {ROLE_NAMES[role]} has no image with a mask.",
                     "Give a data set with masks, such as HAM10000 with HAM10000_segmentations.",
                 )
             self.pictures[role] = list(zip(part["path"].astype(str), part["mask_path"].astype(str), strict=True))
 
     def make_stores(self) -> None:
-        """Decode and preprocess all pictures; a second time it only opens the files."""
+        """Decode and preprocess all images; a second time it only opens the files."""
         size, preprocessing = self.settings.preprocessing.resize.size, self.settings.preprocessing
         self.stores = {
             role: make_store(self.pictures[role], preprocessing, side, self.folder)
@@ -62,7 +62,7 @@ class SegmenterData(lightning.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Make the stores: only the first of several processes is asked, and the others wait for it."""
-        log.info("Reading %d pictures and masks.", sum(len(self.pictures[role]) for role in ("train", "select")))
+        log.info("Reading %d images and masks.", sum(len(self.pictures[role]) for role in ("train", "select")))
         self.make_stores()
 
     def setup(self, stage: str) -> None:  # noqa: ARG002

@@ -15,7 +15,7 @@ from lesion_core.training.optimization import optimization
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """One minus the soft Dice of each picture, averaged: ``1 - (2 sum(p t) + 1) / (sum(p) + sum(t) + 1)``.
+    """One minus the soft Dice of each image, averaged: ``1 - (2 sum(p t) + 1) / (sum(p) + sum(t) + 1)``.
 
     The ones keep an empty mask defined (Milletari et al., 3DV 2016, without squares).
 

@@ -66,7 +66,7 @@ def test_temperature_at_the_ends():
     assert fit_temperature(-5 * np.eye(3), truth) == TEMPERATURES[1]  # all wrong: guessing is better
     assert fit_temperature(np.ones((3, 3)), truth) == 1
     assert fit_temperature(1e6 * np.eye(3)[[0, 1, 1]], truth) == TEMPERATURES[1]
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         fit_temperature(np.zeros((0, 3)), [])
     with pytest.raises(DataError, match="1 of 2 rows of the logits"):
         fit_temperature([[0, 1], [np.inf, 0]], [0, 1])

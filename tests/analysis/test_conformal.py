@@ -117,7 +117,7 @@ def test_a_rare_class_is_in_every_set() -> None:
     found = conformal(p, y, 0.9, by_class=True)
     assert found.unbounded == (3,) and found.predict(p)[:, 3].all() and not found.predict(p)[:, :3].all()
     assert fewest(0.9) == 10 and fewest(0.95) == 20
-    with pytest.raises(DataError, match="9 pictures are too few"):
+    with pytest.raises(DataError, match="9 images are too few"):
         conformal(p[:9], y[:9], 0.9)
 
 

@@ -90,8 +90,8 @@ def test_roc_by_class_leaves_out_what_has_no_curve():
         (np.zeros(3, dtype=bool), [0.1, 0.2, 0.3], "0 of 3 are positive"),
         (np.ones(1, dtype=bool), [0.1], "1 of 1 are positive"),
         (np.array([True, False]), [0.1, np.nan], "1 of 2 scores"),
-        (np.array([True, False]), [0.1], "make no curve"),
-        (np.array([1, 0]), [0.1, 0.2], "make no curve"),
+        (np.array([True, False]), [0.1], "do not make a curve"),
+        (np.array([1, 0]), [0.1, 0.2], "do not make a curve"),
     ],
 )
 def test_bad_input_is_refused(positive, scores, words):

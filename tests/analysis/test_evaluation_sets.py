@@ -135,5 +135,5 @@ def test_a_picture_that_is_listed_twice_is_told(small_run: Run) -> None:
     first, second = table.index[table["split"] == "test"][:2]
     table = table.assign(image_id=table["image_id"].where(table.index != second, table["image_id"][first]))
     for pair in ((small_run, small_run.with_predictions(table)), (small_run.with_predictions(table), small_run)):
-        with pytest.raises(RunError, match="lists a picture twice"):
+        with pytest.raises(RunError, match="lists an image twice"):
             paired_differences(*pair, "test", n_boot=10)

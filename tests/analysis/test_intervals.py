@@ -32,7 +32,7 @@ SHARES = (0.11, 0.66, 0.05, 0.03, 0.1, 0.01, 0.02, 0.02)
 
 
 def sample(n=2000, lesions=1400, seed=0):
-    """Pictures whose lesion decides the truth and most of the logits."""
+    """Images whose lesion decides the truth and most of the logits."""
     rng = np.random.default_rng(seed)
     lesion = rng.integers(0, lesions, n)
     truth = rng.choice(8, lesions, p=SHARES)[lesion]
@@ -102,7 +102,7 @@ def test_lesions_are_drawn_uniformly():
 
 
 def test_equals_a_literal_bootstrap_of_lesions():
-    """Percentiles of a loop that copies the pictures of drawn lesions, within the noise of two seeds."""
+    """Percentiles of a loop that copies the images of drawn lesions, within the noise of two seeds."""
     rng = np.random.default_rng(0)
     groups = rng.integers(0, 60, 150)
     values = rng.normal(0, 1, 60)[groups] + rng.normal(0, 0.3, 150)
@@ -116,7 +116,7 @@ def test_equals_a_literal_bootstrap_of_lesions():
     assert found.low == pytest.approx(low, abs=0.02) and found.high == pytest.approx(high, abs=0.02)
     assert (found.n_images, found.n_groups) == (150, len(ids))
     alone = bootstrap(mean_of(values), np.arange(150), n=4000)
-    assert found.high - found.low > 1.3 * (alone.high - alone.low)  # pictures of one lesion are not independent
+    assert found.high - found.low > 1.3 * (alone.high - alone.low)  # images of one lesion are not independent
 
 
 def test_one_picture_a_lesion_is_the_usual_bootstrap():
@@ -196,9 +196,9 @@ def covered(lesions: int, alike: float, p: float, sizes: str, trials: int) -> fl
 @pytest.mark.parametrize("lesions", [5, 9, 22, 60, 150, 450, 1000])
 @pytest.mark.parametrize("sizes", PICTURES_OF_A_LESION)
 def test_shares_cover_by_lesion_at_every_n(lesions: int, sizes: str) -> None:
-    """At least 93 % for 95 %, whatever the share and however alike a lesion's pictures are.
+    """At least 93 % for 95 %, whatever the share and however alike a lesion's images are.
 
-    `_CAUTION` was chosen on 5, 14, 40, 200 and 1000 lesions with 1 to 6 pictures each, and on other seeds. The errors
+    `_CAUTION` was chosen on 5, 14, 40, 200 and 1000 lesions with 1 to 6 images each, and on other seeds. The errors
     of a simulation are tested, too: a setting that is under 0.93 in `trials` is tried again with ten times as many.
     """
     trials = 400 if lesions < 450 else 200
@@ -218,7 +218,7 @@ def test_a_share_of_single_pictures_is_clopper_and_pearsons():
     whole = share_interval(np.ones(14, bool), np.ones(14, bool), np.arange(14))
     assert found.low < whole.low == pytest.approx(0.025 ** (1 / 14))
     twice = share_interval(np.tile(right, 2), np.ones(28, bool), np.tile(np.arange(14), 2))
-    assert twice.low == pytest.approx(found.low, abs=0.002), "a second picture that always agrees says nothing new"
+    assert twice.low == pytest.approx(found.low, abs=0.002), "a second image that always agrees says nothing new"
 
 
 def test_share_is_of_those_asked_about():
@@ -281,7 +281,7 @@ def test_per_class_summary():
     sensitivity = table[table["metric"] == "sensitivity"].set_index("class")
     assert (sensitivity["n_images"] == plain["n"]).all()
     width = sensitivity["high"] - sensitivity["low"]
-    assert width["f"] > 3 * width["b"]  # 1 % of the pictures against 66 %
+    assert width["f"] > 3 * width["b"]  # 1 % of the images against 66 %
 
 
 def test_per_class_summary_of_rare_and_absent_classes():
@@ -321,7 +321,7 @@ def test_a_paired_difference_is_that_of_a_literal_bootstrap():
         each.append(second[drawn].mean() - first[drawn].mean())
     assert (found.low, found.high) == (pytest.approx(np.quantile(each, 0.025)), pytest.approx(np.quantile(each, 0.975)))
     apart = [bootstrap(mean_of(v), groups, 400, 3) for v in (first, second)]
-    assert found.high - found.low < sum(a.high - a.low for a in apart), "pairing must pay where pictures are hard alike"
+    assert found.high - found.low < sum(a.high - a.low for a in apart), "pairing must pay where images are hard alike"
 
 
 def test_noise_that_adds_up_turns_the_interval_of_a_difference_round():
@@ -353,9 +353,9 @@ def test_predictions_do_not_differ_from_themselves():
 
 def test_bad_input_is_refused():
     good = mean_of(np.ones(3))
-    with pytest.raises(DataError, match="1 of 3 pictures have no lesion"):
+    with pytest.raises(DataError, match="1 of 3 images have no lesion"):
         bootstrap(good, np.array(["a", None, "b"], dtype=object))
-    with pytest.raises(DataError, match="2 of 3 pictures have no lesion"):
+    with pytest.raises(DataError, match="2 of 3 images have no lesion"):
         bootstrap(good, [1.0, np.nan, np.nan])
     with pytest.raises(DataError):
         bootstrap(good, [])
@@ -382,7 +382,7 @@ def test_shares_by_counts_each_group() -> None:
 def test_shares_of_lesions_have_intervals_over_lesions() -> None:
     groups = pd.Series(["a"] * 40 + ["b"] * 40)
     lesions = np.array([f"L{i // 4}" for i in range(80)])
-    yes = np.arange(80) % 40 < 12  # three of ten lesions, all of their pictures
+    yes = np.arange(80) % 40 < 12  # three of ten lesions, all of their images
     table = shares_by(groups, yes, lesions)
     of_pictures = clopper_pearson(12, 40)
     assert (table["share"] == 0.3).all() and (table["n"] == 40).all()

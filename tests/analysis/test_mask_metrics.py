@@ -97,7 +97,7 @@ def test_one_picture_has_a_figure_and_no_interval(tp: int, fp: int) -> None:
 
 @pytest.mark.parametrize("counts", [[1, 2, 3, 4], [[1, 2, 3]], [[-1, 0, 0, 4]], [[np.nan, 0, 0, 4]]])
 def test_what_is_no_counts_is_refused(counts: list[object]) -> None:
-    with pytest.raises(DataError, match="no TP, FP, FN and TN"):
+    with pytest.raises(DataError, match="not TP, FP, FN and TN"):
         MASK_METRICS["dice"](counts)
 
 

@@ -37,7 +37,7 @@ def weighted_reference(key, truth, p, w):
     k = p.shape[1]
     present = [c for c in range(k) if w[truth == c].sum() > 0]
     tied = (p == p.max(1, keepdims=True)).sum(1) > 1
-    said = np.where(tied, k, p.argmax(1))  # an undecided picture is a class of its own
+    said = np.where(tied, k, p.argmax(1))  # an undecided image is a class of its own
     confidence, correct = p.max(1), said == truth
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -295,11 +295,11 @@ def test_softmax_of_large_logits():
     [
         ([0, 1], [[np.nan, 1], [0.5, 0.5]], "1 of 2 rows"),
         ([0, 1], [[np.inf, 0], [np.nan, 0.5]], "2 of 2 rows"),
-        ([], np.zeros((0, 2)), "no pictures"),
+        ([], np.zeros((0, 2)), "no images"),
         ([0, 1, 1], [[0.5, 0.5]], "do not fit 1"),
         ([[0]], [[0.5, 0.5]], "do not fit 1"),
-        ([0], [0.5, 0.5], "not \\(pictures, classes\\)"),
-        ([0], [[1.0]], "not \\(pictures, classes\\)"),
+        ([0], [0.5, 0.5], "not \\(images, classes\\)"),
+        ([0], [[1.0]], "not \\(images, classes\\)"),
         ([2], [[0.5, 0.5]], "outside 0 to 1"),
         ([-1], [[0.5, 0.5]], "outside 0 to 1"),
         ([0.0], [[0.5, 0.5]], "class indices"),

@@ -1,4 +1,4 @@
-"""What the page Analyse shows of the lesion, says of a rejected picture, and hands out: the files of its buttons."""
+"""What the page Analyse shows of the lesion, says of a rejected image, and hands out: the files of its buttons."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def analyse(**query: str) -> AppTest:
 
 
 def pictures(page: str) -> dict[str, np.ndarray]:
-    """The pictures of an HTML report by their caption."""
+    """The images of an HTML report by their caption."""
     found = re.findall(r'<img alt="([^"]*)" src="data:image/png;base64,([^"]*)"', page)
     return {
         unescape(caption): cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR_RGB)
@@ -163,7 +163,7 @@ def test_the_buttons_hand_out_what_the_page_says(
         assert f"{term} ({top.malignancy}): {top.plain}" in said
         assert (CAVEAT in said) == rejected
         assert (NO_POLICY in said) == (threshold is None)
-        assert ("the run's own policy: It was set by hand" in said) == (threshold is not None)
+        assert ("the run's own policy: Set by hand" in said) == (threshold is not None)
         assert (f"Grad-CAM for {top.code}, the rejected best guess" in said) == rejected
     assert f"**{term}** ({top.malignancy}): {top.plain}" in shown
     assert (CAVEAT in shown) == rejected
@@ -189,7 +189,7 @@ def test_the_mask_is_a_click_away_and_the_history_a_table(
     assert not any("contour in orange" in caption for caption in captions(app))
     assert any("lesion in white" in caption for caption in captions(analyse(show="mask")))
 
-    assert not [b for b in app.download_button if b.label == CSV], "one picture is no table"
+    assert not [b for b in app.download_button if b.label == CSV], "one image is not a table"
     app.selectbox(key="image").set_value("synthetic-NV-1").run()
     table = download(app, CSV)
     assert table.startswith(b"\xef\xbb\xbf"), "a spreadsheet reads it as UTF-8"
@@ -223,7 +223,7 @@ def test_a_visitors_own_policy_is_named(
     app.session_state["own_policy"] = tune(small_run, "confidence", "eye", TuningGoal(threshold=REJECTS_ALL))
     app.run()
     page = unescape(download(app, HTML).decode())
-    assert "a visitor's own policy: It was set by hand" in page and NO_POLICY not in page
+    assert "a visitor's own policy: Set by hand" in page and NO_POLICY not in page
     assert "UNKNOWN." in page and NO_POLICY not in text(app)
 
 

@@ -107,7 +107,7 @@ class TestPerClass:
 
     def test_the_binary_view_has_colours_too(self) -> None:
         assert len({style.colour_of(side) for side in BINARY}) == 2
-        with pytest.raises(DataError, match="no known diagnosis"):
+        with pytest.raises(DataError, match="not a known diagnosis"):
             style.colour_of("XYZ")
 
 
@@ -223,7 +223,7 @@ def test_a_contour_is_thin_and_shows_holes() -> None:
     mask[25:35, 25:35] = False
     image = np.full((60, 60, 3), 128, np.uint8)
     drawn = outline(image, mask, (255, 0, 0))
-    assert drawn.shape == (240, 240, 3) and (image == 128).all(), "the picture itself stays"
+    assert drawn.shape == (240, 240, 3) and (image == 128).all(), "the image itself stays"
     red = (drawn == (255, 0, 0)).all(axis=2)
     assert red[38:42, 120].any() and red[120, 98:102].any(), "outside and hole"
     assert not red[120, 50:90].any() and not red[120, 110:130].any()

@@ -366,7 +366,7 @@ def test_an_upload(stem: str, name: str, world: World) -> None:
 
 
 def test_uploads_among_scores(world: World) -> None:
-    app = open_page("out_of_distribution", tab="Your pictures")
+    app = open_page("out_of_distribution", tab="Your images")
     files = [(name, png(i), "image/png") for i, name in enumerate(UPLOADS)]
     app.file_uploader(key="ood_uploads_0").set_value([*files, (f"broken {UPLOADS[0]}", b"x", "image/png")]).run()
     found = faults(app, {*world.names, *UPLOADS})

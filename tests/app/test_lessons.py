@@ -19,7 +19,7 @@ from tests.literal import open_page
 def made(key: str) -> Finding:
     rows = []
     for i, variant in enumerate(EXPERIMENTS[key].variants):
-        for view, n in (("test", 1090 + i), ("isic2018", 40)):  # split otherwise, a test split is not as large
+        for view, n in (("test", 1090 + i), ("isic2018", 40)):  # split otherwise, a test set is not as large
             rows += [
                 (variant, view, "", metric, 0.5 + i / 10, 0.4, 0.7, n, n // 2)
                 for metric in ("balanced_accuracy", "macro_auroc", "accuracy", "ece")
@@ -39,14 +39,14 @@ def test_a_column_a_training_with_intervals_and_n(key: str) -> None:
     names = [variant.name for variant in EXPERIMENTS[key].variants.values()]
     table = experiment_table(key, made(key).table)
     assert table.columns.tolist() == names
-    assert table.loc["balanced accuracy, own test split", names[1]] == "0.600 (0.400 to 0.700), n 1,091"
+    assert table.loc["balanced accuracy, own test set", names[1]] == "0.600 (0.400 to 0.700), n 1,091"
     assert table.loc["accuracy, official ISIC 2018 set", names[0]] == "0.500 (0.400 to 0.700), n 40"
     assert not any("ece" in row for row in table.index)
-    assert ("recall DF, own test split" in table.index) == (key == "imbalance")
+    assert ("recall DF, own test set" in table.index) == (key == "imbalance")
     if key == "imbalance":
-        assert table.loc["recall DF, own test split", names[0]] == "0.250 (0.200 to 0.300), n 10"
+        assert table.loc["recall DF, own test set", names[0]] == "0.250 (0.200 to 0.300), n 10"
     if key == "leakage":
-        assert table.loc["accuracy, of it, other images of the lesion in train"].tolist() == [
+        assert table.loc["accuracy, of it, other images of the lesion in the training set"].tolist() == [
             "none",
             "0.900 (0.850 to 0.950), n 400",
         ]
@@ -72,11 +72,11 @@ def test_the_chart_has_every_variant_and_the_sentences_say_the_differences() -> 
     )
     assert apart == (
         "**split by lesion**, lesions with several images: right are 60 % (50 % to 70 %, n 500) of "
-        "those with none in train."
+        "those with none there."
     )
     assert seen == (
         "**split by image**, lesions with several images: right are 90 % (85 % to 95 %, n 400) of those "
-        "with other images in train, and 70 % (60 % to 80 %, n 90) of those with none in train."
+        "with other images in the training set, and 70 % (60 % to 80 %, n 90) of those with none there."
     )
     assert said(found[found["variant"] == "lesion"], names) == []
 

@@ -102,7 +102,7 @@ def test_what_is_left_out_of_the_data_is_told(
     monkeypatch.setenv("LESION_RUNS", str(runs_root))
     monkeypatch.setenv("LESION_DATA", str(root))
     shown = text(open_page("dataset", data="ham10000"))
-    assert "(3 pictures) is laid out as none of the known data sets" in shown
+    assert "(3 images) is laid out as none of the known data sets" in shown
     assert "images that were found more than once: 3" in shown and "twice (3)" in shown
 
 
@@ -245,7 +245,7 @@ def test_a_threshold_moved_on_test_is_marked_and_not_saved() -> None:
     assert any("looks better than it is" in error.value for error in app.error)
     app = open_page("out_of_distribution", score="confidence", threshold="0.123", tab="Save", moved="calibrate")
     assert not app.exception and not app.error
-    assert "set by hand on the" in text(app)
+    assert "Set by hand on the" in text(app)
 
 
 @pytest.mark.slow
@@ -292,7 +292,7 @@ def test_typing_a_threshold_remembers_on_which_split() -> None:
     app = open_page("out_of_distribution", score="confidence", on="calibrate", tab="Save")
     app.number_input(key="threshold").set_value(0.321).run()
     assert not app.exception and not app.error
-    assert "calibrate" in app.query_params["moved"] and "set by hand" in text(app)
+    assert "calibrate" in app.query_params["moved"] and "Set by hand" in text(app)
 
 
 @pytest.mark.usefixtures("with_run")
@@ -392,7 +392,7 @@ def test_an_altered_policy_is_told_and_the_page_that_can_replace_it_opens(
     monkeypatch: pytest.MonkeyPatch, run_copy: Path
 ) -> None:
     path = run_copy / "policy.json"
-    path.write_text(path.read_text().replace("calibrate pictures", "many pictures"))
+    path.write_text(path.read_text().replace("calibration images", "many images"))
     monkeypatch.setenv("LESION_RUNS", str(run_copy.parent))
     monkeypatch.delenv("LESION_DATA", raising=False)
     app = open_page("out_of_distribution", tab="Save")
@@ -424,10 +424,10 @@ def test_a_policy_that_is_used_is_obeyed_on_analyse(small_run: Run) -> None:
         app.run()
         assert not app.exception
         said.append("UNKNOWN." in text(app))
-        assert "set by hand" in text(app)
+        assert "Set by hand" in text(app)
     assert said == [True, False]
     next(b for b in app.button if b.label == "Back to the run's policy").click().run()
-    assert "own_policy" not in app.session_state and "set by hand" not in text(app)
+    assert "own_policy" not in app.session_state and "Set by hand" not in text(app)
 
 
 def test_a_data_folder_without_isic_2019_still_gives_its_pictures(

@@ -1,4 +1,4 @@
-"""The page Segment: its tab is in the link, only the open one is drawn, and a test picture has one figure."""
+"""The page Segment: its tab is in the link, only the open one is drawn, and a test image has one figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the threshold line is given: counts between thresholds, against NumPy on the pictures themselves."""
+"""What the threshold line is given: counts between thresholds, against NumPy on the images themselves."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def pictures(n: int, m: int, seed: int = 0) -> dict[str, Any]:
 @pytest.mark.parametrize("reject", SIDES)
 def test_every_edge_keeps_what_numpy_keeps(reject: Reject) -> None:
     p = pictures(700, 300)
-    bins = bins_of(**p, reject=reject, marks=[Mark(0.8, "published"), Mark(float(p["values"][3]), "a picture's own")])
+    bins = bins_of(**p, reject=reject, marks=[Mark(0.8, "published"), Mark(float(p["values"][3]), "an image's own")])
     v, right, mel = p["values"], p["correct"], p["melanoma"]
     for counts, among in (
         (bins.right, right),
@@ -161,7 +161,7 @@ def test_a_threshold_goes_to_the_nearest_edge() -> None:
     [
         ({"values": [0.5, float("nan"), float("inf")]}, "2 of 3 values of dermoscopy are NaN or infinite"),
         ({"ood_images": [float("-inf")]}, "1 of 1 values of non-lesion images are NaN or infinite"),
-        ({"values": []}, "There is no dermoscopy"),
+        ({"values": []}, "There are no dermoscopic images"),
         ({"values": [[0.5]]}, "are not a list"),
         ({"correct": [True]}, "Correctness of shape"),
         ({"correct": [1, 0, 1]}, "Correctness of shape"),

@@ -1,4 +1,4 @@
-"""The pictures of the wipe slider: encoded faithfully, and each part of the skin in one place."""
+"""The images of the wipe slider: encoded faithfully, and each part of the skin in one place."""
 
 from __future__ import annotations
 

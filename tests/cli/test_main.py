@@ -73,7 +73,7 @@ def test_synthesize_then_train_then_everything(call: Any, tmp_path: Path) -> Non
     root = tmp_path / "data"
     code, out, _ = call("synthesize", root / "synthetic", "--per-class", 8, "--size", 48)
     assert code == 0 and "64 synthetic lesions" in out
-    refused(call("synthesize", root / "synthetic"), "is no empty folder")
+    refused(call("synthesize", root / "synthetic"), "is not an empty folder")
 
     train = [
         "train",
@@ -122,7 +122,7 @@ def test_what_cannot_be_scored_is_found_before_the_training(call: Any, data_root
     test = collection.table[collection.table["role"] == "test"].iloc[0]
     cv2.imwrite(test["mask_path"], 255 * np.eye(40, 90, dtype=np.uint8))
     code, out, err = call("segment", "train", *where)
-    assert code == 1 and out == "" and "not one frame" in err and "Traceback" not in err
+    assert code == 1 and out == "" and "not show the same frame" in err and "Traceback" not in err
     assert not (tmp_path / "work").exists()
 
 
@@ -144,8 +144,8 @@ def test_settings_that_cannot_be(call: Any, data_root: Path, options: list[objec
 def test_settings_files_that_cannot_be(call: Any, data_root: Path, small_run: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     for content, message in (
-        (b"{", "mine.json is no JSON"),
-        (b"\xff\xfe\x00", "mine.json is no JSON"),
+        (b"{", "mine.json is not valid JSON"),
+        (b"\xff\xfe\x00", "mine.json is not valid JSON"),
         (b"[1]", "mine.json: "),
         (b'{"settings": {"name": "x"}}', "model: Field required"),
     ):
@@ -182,8 +182,8 @@ def test_evaluate_tells_every_view(call: Any, small_run: Run) -> None:
     for row in test["metrics"]:
         assert row["value"] is None or row["low"] is None or row["low"] <= row["value"] <= row["high"]
     code, out, _ = call("evaluate", small_run.folder, "--resamples", 100)
-    assert code == 0 and "Test split" in out and "95 % interval" in out
-    refused(call("evaluate", small_run.folder / "none"), "is no run")
+    assert code == 0 and "Test set" in out and "95 % interval" in out
+    refused(call("evaluate", small_run.folder / "none"), "is not a run")
 
 
 def test_evaluate_scores_again_and_mends(call: Any, run_copy: Path, data_root: Path, small_run: Run) -> None:
@@ -243,7 +243,7 @@ def test_evaluate_switches_equal_detail_on(
 
 
 def without(root: Path, target: Path, gone: list[str]) -> Path:
-    """A copy of a data folder without some pictures."""
+    """A copy of a data folder without some images."""
     copied = Path(shutil.copytree(root, target))
     for image_id in gone:
         (path,) = copied.glob(f"synthetic/*/{image_id}.jpg")
@@ -283,15 +283,19 @@ def test_evaluate_measures_what_is_there_and_keeps_the_run(
     code, out, err = call("evaluate", run_copy, "--data", some, "--json", "--resamples", 100)
     found = json.loads(out)
     assert code == 0 and found["views"]["test"]["n"] == len(test) - 1
-    assert f"4 of the {len(small_run.predictions)} pictures of small are not in this folder" in err
-    assert "3 train" in err and "1 test" in err and "The run stays as it is" in " ".join(found["notes"])
+    assert f"4 of the {len(small_run.predictions)} images of small are not in this folder" in err
+    assert (
+        "3 in the training set" in err
+        and "1 in the test set" in err
+        and "The run stays as it is" in " ".join(found["notes"])
+    )
     assert {path.name: path.read_bytes() for path in run_copy.iterdir()} == before
-    refused(call("evaluate", run_copy, "--data", some, "--detail"), "needs all its pictures", "4 of the")
+    refused(call("evaluate", run_copy, "--data", some, "--detail"), "needs all its images", "4 of the")
 
 
 def test_predict_goes_on_after_a_bad_picture(call: Any, small_run: Run, data_root: Path, tmp_path: Path) -> None:
     good = next((data_root / "synthetic" / "HAM10000_images").iterdir())
-    folder = tmp_path / "some [pictures] [/b]"
+    folder = tmp_path / "some [images] [/b]"
     folder.mkdir(parents=True)
     shutil.copy(good, folder / "b.jpg")
     (folder / "a.jpg").write_bytes(b"no picture")
@@ -304,13 +308,13 @@ def test_predict_goes_on_after_a_bad_picture(call: Any, small_run: Run, data_roo
     assert sum(fine["probabilities"].values()) == pytest.approx(1, abs=1e-3)
     assert fine["confidence"] == max(fine["probabilities"].values())
     code, out, err = call("predict", folder, "--run", small_run.folder)
-    assert code == 1 and "[pictures] [/b]" in out and "Traceback" not in err
+    assert code == 1 and "[images] [/b]" in out and "Traceback" not in err
     code, out, _ = call("predict", good, "--run", small_run.folder)
     assert code == 0
     empty = tmp_path / "empty"
     empty.mkdir()
-    refused(call("predict", empty, "--run", small_run.folder), "no picture in what was given")
-    refused(call("predict", good, "--run", empty), "is no run")
+    refused(call("predict", empty, "--run", small_run.folder), "no images in what was given")
+    refused(call("predict", good, "--run", empty), "is not a run")
     refused(call("predict", good, "--run", small_run.folder, "--trunk", "magic"), "no backend 'magic'")
 
 
@@ -329,7 +333,7 @@ def test_runs_tells_the_broken(call: Any, run_copy: Path, small_segmenter: Segme
     found = json.loads(out)
     assert code == 1 and [r["name"] for r in found["runs"]] == ["small"] and "config.json" in found["broken"]["torn"]
     code, out, err = call("runs", root)
-    assert code == 1 and "small" in out and "torn: torn is no run" in err
+    assert code == 1 and "small" in out and "torn: torn is not a run folder" in err
 
 
 def test_an_interruption_is_130(call: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

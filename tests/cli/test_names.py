@@ -29,7 +29,7 @@ NAMES = {
 
 @pytest.fixture
 def odd_names(data_root: Path, tmp_path: Path) -> Path:
-    """A folder with one good picture under every name of `NAMES`."""
+    """A folder with one good image under every name of `NAMES`."""
     good = next((data_root / "synthetic" / "HAM10000_images").iterdir())
     folder = tmp_path / "in"
     folder.mkdir()

@@ -12,12 +12,12 @@ import pytest
 from lesion_core.errors import DataError
 from lesion_core.runs.classifier import Run
 
-NOTE = "The folder second set (3 pictures) is laid out as none of the known data sets"
+NOTE = "The folder second set (3 images) is laid out as none of the known data sets"
 
 
 @pytest.fixture
 def with_more(data_root: Path, tmp_path: Path) -> Path:
-    """The synthetic data, and three pictures in a folder that is not a data set."""
+    """The synthetic data, and three images in a folder that is not a data set."""
     root = Path(shutil.copytree(data_root, tmp_path / "data"))
     (root / "second set").mkdir()
     for picture in sorted((data_root / "synthetic" / "HAM10000_images").iterdir())[:3]:

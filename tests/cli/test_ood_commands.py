@@ -40,7 +40,10 @@ def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path
     assert code == 1 and "error" in bad and "scores" not in bad
     for row in (lesion, noise):
         assert list(row["scores"]) == list(SCORES)
-        assert row["rejected"] == (row["scores"]["residual"] > limit["threshold"]) and "dermoscopy" in row["reason"]
+        assert (
+            row["rejected"] == (row["scores"]["residual"] > limit["threshold"])
+            and "the dermoscopic images the model knows" in row["reason"]
+        )
     assert noise["scores"]["residual"] > lesion["scores"]["residual"]
     code, out, _ = call("ood", "score", folder / "noise.png", "--run", run_copy, "--table")
     assert code == 0 and "noise.png" in out
@@ -58,9 +61,9 @@ def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path
 def test_what_tune_refuses(call: Any, run_copy: Path) -> None:
     before = (run_copy / "policy.json").read_bytes()
     for options, description in (
-        (["--on", "test"], "not chosen on test"),
-        (["--score", "odin"], "no known OOD score"),
-        (["--how", "magic"], "no known way"),
+        (["--on", "test"], "cannot be chosen on 'test'"),
+        (["--score", "odin"], "not a known OOD score"),
+        (["--how", "magic"], "not a known way to choose"),
         (["--how", "eye"], "needs its number"),
         (["--how", "published"], "no published threshold"),
         (["--share", "0"], "share"),
@@ -68,7 +71,7 @@ def test_what_tune_refuses(call: Any, run_copy: Path) -> None:
         (["--how", "guarantee", "--error", "0.01"], "cannot be promised"),
     ):
         refused(call("ood", "tune", "--run", run_copy, *options), description)
-    refused(call("ood", "tune", "--run", run_copy / "none"), "is no run")
+    refused(call("ood", "tune", "--run", run_copy / "none"), "is not a run")
     assert (run_copy / "policy.json").read_bytes() == before
     assert call("ood", "tune")[0] == 2 and call("ood", "score", "x.jpg")[0] == 2 and call("ood", "fly")[0] == 2
 

@@ -590,4 +590,4 @@ def test_real_masks_are_known_by_their_pixels_and_lesions_rarely_disagree(real_r
     assert all(looks_like_mask(Path(path)) for path in some["mask_path"])
     assert not any(looks_like_mask(Path(path)) for path in some["path"])
     (note,) = catalog.notes
-    assert "of 1,690 lesions with several pictures, 2 have pictures that disagree (site in 2)" in note
+    assert "of 1,690 lesions with several images, 2 have images that disagree (site in 2)" in note

@@ -1,4 +1,4 @@
-"""Changed test pictures: the same ones for every run, the change and nothing else, no lesion where there is none."""
+"""Changed test images: the same ones for every run, the change and nothing else, no lesion where there is none."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_bare_skin_is_the_largest_square_without_lesion(seed: int) -> None:
     y, x = rng.integers(0, 30, 2)
     mask[y : y + 10, x : x + 14] = True
     image = np.full((*mask.shape, 3), 180, np.uint8)
-    image[:, :4] = 5  # a dark corner is no skin
+    image[:, :4] = 5  # a dark corner is not a skin
     found = bare_square(image, mask)
     free = ~mask & (image.max(axis=2) > 60)
     assert found is not None

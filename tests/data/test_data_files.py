@@ -1,4 +1,4 @@
-"""What lies in the folders of a data set: names in any case, ids found twice, masks that are called pictures."""
+"""What lies in the folders of a data set: names in any case, ids found twice, masks that are called images."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def text(path: Path, *lines: str) -> None:
 
 
 def ham(root: Path, lesions: list[str] | None = None, images: str = "HAM10000_images", **facts: str) -> Path:
-    """HAM10000 of six pictures of three lesions."""
+    """HAM10000 of six images of three lesions."""
     facts = {"age": "45", "sex": "male", "site": "back", **facts}
     own = lesions or [f"HAM_{i // 2}" for i in range(len(IDS))]
     text(
@@ -122,7 +122,7 @@ def test_masks_under_the_names_of_pictures_are_used_as_masks(tmp_path: Path, fol
     catalog = read("ham10000", tmp_path)
     assert {Path(path).parent.name for path in catalog.table["path"]} == {"HAM10000_images"}
     assert {Path(path).parent.name for path in catalog.table["mask_path"]} == {folder}
-    assert said(catalog.notes, "masks and not pictures: 6", f"{folder} (6)", "masks of pictures: 6")
+    assert said(catalog.notes, "so they count as masks: 6", f"{folder} (6)", "masks of images: 6")
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png"])
@@ -207,7 +207,7 @@ def test_a_lesion_whose_pictures_disagree_is_named(tmp_path: Path, column: int) 
     lines[5][column] = {4: "80", 5: "female", 6: "face"}[column]
     text(path, *(",".join(line) for line in lines))
     fact = {4: "age in 1", 5: "sex in 1", 6: "site in 1"}[column]
-    assert said(read("ham10000", tmp_path).notes, "of 2 lesions", "1 have", fact, "no idea (4 pictures)")
+    assert said(read("ham10000", tmp_path).notes, "of 2 lesions", "1 have", fact, "no idea (4 images)")
 
 
 # Joins ---------------------------------------------------------------------------------------------------------------
@@ -310,9 +310,9 @@ def test_folders_that_are_not_used_are_named_with_their_pictures(tmp_path: Path)
     photograph(tmp_path / "ISIC_2019_Training_Input" / "ISIC_1.jpg")
     notes = left_out(tmp_path)
     assert len(notes) == 3
-    assert said(notes, "second (6 pictures)", "ham10000 too", "first, is")
-    assert said(notes, "archive/deep (6 pictures)", "isic2019", "too deep")
-    assert said(notes, "loose (1 picture)", "none of the known")
+    assert said(notes, "second (6 images)", "ham10000 too", "first, is")
+    assert said(notes, "archive/deep (6 images)", "isic2019", "too deep")
+    assert said(notes, "loose (1 image)", "none of the known")
     photograph(tmp_path / "ood" / "b.jpg")
     photograph(tmp_path / "ood" / "cats" / "tabby" / "c.jpg")
     assert said(left_out(tmp_path), "in the folder ood", "directly: 2")

@@ -79,7 +79,7 @@ def test_bad_arguments(tmp_path):
         make_ood_image("flat", -1)
     with pytest.raises(ConfigError, match="size"):
         make_ood_image("flat", 0, 3)
-    with pytest.raises(ConfigError, match="at least one"):
+    with pytest.raises(ConfigError, match="at least 1"):
         write_ood_samples(tmp_path, 0)
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="not a folder"):

@@ -1,4 +1,4 @@
-"""Pictures that can be named in a link, and the collection that a run is made from."""
+"""Images that can be named in a link, and the collection that a run is made from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_synthetic_samples_are_made_when_asked_for() -> None:
 
 @pytest.mark.parametrize("bad", ["synthetic-MEL", "synthetic-XYZ-1", "synthetic-MEL-one", "synthetic-MEL--1", "x"])
 def test_malformed_ids_are_told(bad: str) -> None:
-    with pytest.raises(DataError, match="is no synthetic lesion"):
+    with pytest.raises(DataError, match="is not a synthetic lesion"):
         load(Sample(bad, bad, "synthetic"))
 
 

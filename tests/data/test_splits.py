@@ -1,4 +1,4 @@
-"""Invariants of splits on tables made by code, and the grouping of pictures against a slow, literal one."""
+"""Invariants of splits on tables made by code, and the grouping of images against a slow, literal one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lesion_core.errors import DataError, ImageError
 
 
 def lesions(sizes: list[int], codes: list[str], datasets: list[str]) -> pd.DataFrame:
-    """A table without pictures: lesion i has sizes[i] images, and the i-th diagnosis and data set."""
+    """A table without images: lesion i has sizes[i] images, and the i-th diagnosis and data set."""
     rows = [
         (f"I{lesion:04}_{k}", f"L{lesion:04}", datasets[lesion % len(datasets)], codes[lesion % len(codes)])
         for lesion, size in enumerate(sizes)
@@ -97,9 +97,9 @@ def test_a_runs_roles_hold_and_are_inherited(tmp_path: Path) -> None:
         tmp_path,
         [
             ("a", "L1", 1),
-            ("a2", "L1", 2),  # a new picture of a known lesion
+            ("a2", "L1", 2),  # a new image of a known lesion
             ("b", None, 3),
-            ("b2", None, 3),  # a copy of a picture that was trained on, without a lesion id
+            ("b2", None, 3),  # a copy of an image that was trained on, without a lesion id
             ("b3", "L9", 3),  # and one with an id that the run does not know
             ("x", "L1", 3),  # an id decides before a copy does
             ("new", "L7", 5),
@@ -110,7 +110,7 @@ def test_a_runs_roles_hold_and_are_inherited(tmp_path: Path) -> None:
     assert found.to_dict() == {"a": "test", "a2": "test", "b": "train", "b2": "train", "b3": "train", "x": "test"}
     whole = split(table, SplitSettings(), known).table.set_index("image_id")["role"]
     assert whole.loc[found.index].equals(found) and {"new", "alone"} < set(whole.index)
-    with pytest.raises(DataError, match="None of the 1 pictures"):
+    with pytest.raises(DataError, match="None of the 1 images"):
         split(table[table["image_id"] == "new"], None, known)
 
 
@@ -164,7 +164,7 @@ def test_an_empty_table_is_refused() -> None:
 
 
 def picture(seed: int) -> Image.Image:
-    """A smooth picture that no other seed resembles."""
+    """A smooth image that no other seed resembles."""
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((120, 90), Image.Resampling.BICUBIC)
 
@@ -201,7 +201,7 @@ def test_the_hash_finds_copies_only(tmp_path: Path) -> None:
 
 
 def pictured(folder: Path, rows: list[tuple[str, str | None, int | None]]) -> pd.DataFrame:
-    """A table of (image id, lesion id, seed of its picture or None for no picture)."""
+    """A table of (image id, lesion id, seed of its image or None for no image)."""
     paths = []
     for name, _, seed in rows:
         path = folder / f"{name}.jpg"
@@ -224,15 +224,15 @@ def test_groups_join_lesion_ids_and_near_duplicates(tmp_path: Path) -> None:
         tmp_path,
         [
             ("a", None, 1),
-            ("b", "L1", 1),  # a copy of a picture with a lesion id joins that lesion
+            ("b", "L1", 1),  # a copy of an image with a lesion id joins that lesion
             ("c", "L1", 2),
-            ("d", None, 2),  # and so does the copy of its other picture
+            ("d", None, 2),  # and so does the copy of its other image
             ("e", None, 3),
             ("f", None, 3),  # two copies without an id are one group
             ("g", None, 4),
             ("h", "L2", 5),  # unrelated images stay apart
             ("i", None, None),
-            ("j", None, None),  # without a picture nothing can be said
+            ("j", None, None),  # without an image nothing can be said
             ("k", "L2", None),
         ],
     )

@@ -71,9 +71,9 @@ def test_skin_tones_grow_darker():
 
 
 def describe(image):
-    """Colour histogram of the whole picture, and of its fine structure; nothing of the mask."""
+    """Colour histogram of the whole image, and of its fine structure; nothing of the mask."""
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).reshape(-1, 3)
-    # Against the picture's own border, so that skin tone and light matter less.
+    # Against the image's own border, so that skin tone and light matter less.
     rim = np.concatenate([image[:6].reshape(-1, 3), image[-6:].reshape(-1, 3)]).mean(0, keepdims=True).astype(np.uint8)
     lab = lab.astype(float) - cv2.cvtColor(rim[None], cv2.COLOR_RGB2LAB).reshape(3)
     colour = np.histogramdd(lab, (6, 5, 5), ((-150, 60), (-30, 60), (-60, 40)))[0].ravel() / len(lab)
@@ -141,7 +141,7 @@ def test_fast_enough():
         start = time.process_time()
         make_lesion(ISIC2019[i % 8], i)
         took.append(time.process_time() - start)
-    assert np.median(took) < 0.25, "a picture should take about 0.03 s"
+    assert np.median(took) < 0.25, "an image should take about 0.03 s"
 
 
 def test_bad_arguments():
@@ -227,10 +227,10 @@ def test_pictures_of_one_lesion_differ(dataset):
 
 def test_dataset_overwrites_nothing(tmp_path):
     (tmp_path / "mine.txt").write_text("dear")
-    with pytest.raises(DataError, match="no empty folder"):
+    with pytest.raises(DataError, match="not an empty folder"):
         make_dataset(tmp_path, 1, 0, 64)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
-    with pytest.raises(DataError, match="no empty folder"):
+    with pytest.raises(DataError, match="not an empty folder"):
         make_dataset(tmp_path / "mine.txt", 1, 0, 64)
 
 

@@ -1,4 +1,4 @@
-"""What counts as a picture: one folder with everything that lies beside pictures, read through every way in."""
+"""What counts as an image: one folder with everything that lies beside images, read through every way in."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ROOT = Path(__file__).parents[2]
 PIXELS = np.random.default_rng(0).integers(0, 256, (32, 40, 3), np.uint8)
 WRITTEN_AS = {ending: name for name, endings in ENDINGS.items() for ending in endings}
 PICTURES = {f"ISIC_{i}{ending.upper() if i % 2 else ending}": ending for i, ending in enumerate(sorted(IMAGE_ENDINGS))}
-"""One picture of every ending, every second one in capitals."""
+"""One image of every ending, every second one in capitals."""
 
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """A diagnosis's folder with every kind of picture, among what archives, systems and data sets put beside them."""
+    """A diagnosis's folder with every kind of image, among what archives, systems and data sets put beside them."""
     folder = tmp_path / "all" / "nevus"
     for name, ending in PICTURES.items():
         write(folder / name, WRITTEN_AS[ending])
@@ -74,7 +74,7 @@ def test_every_picture_of_a_folder_is_read(mixed: Path) -> None:
 def test_what_is_named_is_taken_whatever_it_is(mixed: Path) -> None:
     mask = mixed / "nevus" / "ISIC_0_segmentation.png"
     assert picture_files([mask]) == [mask] and not is_picture(mask)
-    with pytest.raises(ConfigError, match="no picture"):
+    with pytest.raises(ConfigError, match="no image"):
         picture_files([mixed / "nevus" / "scan.png"])
 
 

@@ -126,13 +126,13 @@ def test_classes_out_of_range_are_refused(model: ResNet, image: Tensor, target: 
 
 def test_unknown_layers_list_the_known(model: ResNet, image: Tensor) -> None:
     for layer in ("layer5", "fc", ""):
-        with pytest.raises(ModelError, match=r"Known are layer4, layer3, layer2, layer1"):
+        with pytest.raises(ModelError, match=r"Choose one of layer4, layer3, layer2, layer1"):
             grad_cam(model, image, 0, layer)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 64, 64), (3, 64, 64)])
 def test_one_picture_at_a_time(model: ResNet, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError, match="not one picture"):
+    with pytest.raises(ModelError, match="not one image"):
         check_request(model, torch.zeros(shape), Target(0))
 
 

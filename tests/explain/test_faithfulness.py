@@ -67,7 +67,7 @@ def test_rank_agreement_is_spearmans() -> None:
     assert rank_agreement(a, b) == pytest.approx(spearmanr(a.ravel(), b.ravel()).statistic)
     assert rank_agreement(a, 3 * a + 1) == pytest.approx(1) and rank_agreement(a, -a) == pytest.approx(-1)
     assert np.isnan(rank_agreement(a, np.ones((9, 9))))
-    with pytest.raises(DataError, match="not one frame"):
+    with pytest.raises(DataError, match="not show the same frame"):
         rank_agreement(a, b[:5])
 
 

@@ -35,7 +35,7 @@ def test_inside_and_outside_make_all(heat: np.ndarray, mask: np.ndarray) -> None
 
 
 def test_another_frame_is_refused() -> None:
-    with pytest.raises(DataError, match="not one frame"):
+    with pytest.raises(DataError, match="not show the same frame"):
         energy_inside(np.zeros((2, 2)), np.zeros((2, 3), dtype=bool))
 
 

@@ -251,7 +251,7 @@ def test_superpixels_cover_the_picture_in_connected_patches(size: int) -> None:
 
 @pytest.mark.parametrize("by", ["integrated_gradients", "occlusion"])
 def test_what_alone_differs_and_matters_gets_the_evidence(by: str, linear: ByHand) -> None:
-    """Sensitivity (Sundararajan et al. 2017, 2.1): picture and baseline differ in one patch, and so do the answers."""
+    """Sensitivity (Sundararajan et al. 2017, 2.1): image and baseline differ in one patch, and so do the answers."""
     square = np.full((SIZE, SIZE, 3), 150, np.uint8)
     square[24:32, 24:32] = 60
     found = explained(linear, square, by)
@@ -270,7 +270,7 @@ def test_a_clue_on_synthetic_lesions_is_found(by: str, layer: str, clued: Clued)
     for square, dot in zip(squares, dots, strict=True):
         heat = attribute(model, square, PREPROCESSING, Target(1), method=by, layer=layer).heatmap
         hits.append(dot[np.unravel_index(heat.argmax(), heat.shape)])
-    assert np.mean(hits) > 0.8, "by chance a fifth; in layer4 each of the four cells sees the whole picture"
+    assert np.mean(hits) > 0.8, "by chance a fifth; in layer4 each of the four cells sees the whole image"
 
 
 @pytest.fixture(scope="module")
@@ -335,5 +335,5 @@ def test_damaged_weights_are_told(by: str, square: np.ndarray) -> None:
     damaged = build(SETTINGS)
     with torch.no_grad():
         damaged.layer4[0].conv2.weight.fill_(float("nan"))
-    with pytest.raises(ModelError, match="no numbers"):
+    with pytest.raises(ModelError, match="NaN or infinite"):
         explained(damaged, square, by)

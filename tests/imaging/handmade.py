@@ -1,4 +1,4 @@
-"""Picture files written by hand, without Pillow: PNG, TIFF, BMP and GIF in every way that the tests ask for."""
+"""Image files written by hand, without Pillow: PNG, TIFF, BMP and GIF in every way that the tests ask for."""
 
 from __future__ import annotations
 

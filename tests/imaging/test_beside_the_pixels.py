@@ -1,4 +1,4 @@
-"""What lies beside the pixels (texts, profiles, records, thumbnails, further pictures, trailing bytes) never decides
+"""What lies beside the pixels (texts, profiles, records, thumbnails, further images, trailing bytes) never decides
 whether they are read, and costs little."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every kind of picture file, good and bad, ends in RGB uint8 or in a sentence that says what to do."""
+"""Every kind of image file, good and bad, ends in RGB uint8 or in a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -173,11 +173,11 @@ def test_a_cameras_multi_picture_jpeg() -> None:
     ("data", "message"),
     [
         (b"", "empty"),
-        (b"not a picture at all", "no known picture"),
-        (b"\0" * 4096, "no known picture"),
+        (b"not a picture at all", "not in a known format"),
+        (b"\0" * 4096, "not in a known format"),
         (b"%PDF-1.7 and so on", "PDF"),
         (b"%!PS-Adobe-3.0 EPSF-3.0", "PostScript"),
-        (b"RIFF\x24\0\0\0WAVEfmt ", "no known picture"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "not in a known format"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
         (b"\0" * 128 + b"DICM" + b"\0" * 64, "DICOM"),
     ],

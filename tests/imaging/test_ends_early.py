@@ -137,7 +137,7 @@ def test_what_is_missing_is_not_made_up(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in CUT if re.match("JPEG|PNG|BMP|TIFF by hand", name)])
 def test_the_share_that_is_there_is_told(name: str) -> None:
-    with pytest.raises(TruncatedImageError, match=r"\d+ % of the picture is there") as caught:
+    with pytest.raises(TruncatedImageError, match=r"\d+ % of the image is there") as caught:
         decode(CUT[name])
     told = int(re.findall(r"(\d+) %", caught.value.problem)[0]) / 100
     assert 0 <= told < 1
@@ -161,7 +161,7 @@ def test_a_progressive_picture_without_its_last_scans() -> None:
     assert len(scans) == 10
     for at in scans[1:]:
         end = whole.rindex(b"\xff\xc4", 0, at) if b"\xff\xc4" in whole[scans[0] : at] else at
-        with pytest.raises(TruncatedImageError, match="% of the picture is there"):
+        with pytest.raises(TruncatedImageError, match="% of the image is there"):
             decode(whole[:end] + b"\xff\xd9")
 
 
@@ -257,7 +257,7 @@ def test_the_refusal_says_what_costs() -> None:
 
 
 def test_ordinary_large_pictures_are_read_in_time() -> None:
-    """A progressive picture of 12 million pixels, and the most scans allowed."""
+    """A progressive image of 12 million pixels, and the most scans allowed."""
     large = np.asarray(Image.fromarray(SMOOTH).resize((4000, 3000)))
     for data in (saved(large, "JPEG", progressive=True), scans_said_again(3000, 60)):
         start = time.process_time()

@@ -61,7 +61,7 @@ def skin(height: int, width: int, seed: int = 0) -> Picture:
 
 
 def haired(picture: Picture, seed: int = 0, count: int = 10) -> tuple[Picture, NDArray[np.bool_]]:
-    """The picture under dark curved hairs, and where they are."""
+    """The image under dark curved hairs, and where they are."""
     rng = np.random.default_rng(seed)
     height, width = picture.shape[:2]
     cover = np.zeros((height, width), np.uint8)
@@ -330,7 +330,7 @@ def test_a_map_of_ones_covers_exactly_the_box(shape: tuple[int, int], side: int,
 
 
 def noisy(height: int, width: int, seed: int = 0) -> Picture:
-    """Skin with pores: fine texture that a small picture or a JPEG loses."""
+    """Skin with pores: fine texture that a small image or a JPEG loses."""
     pores = np.random.default_rng(seed).normal(scale=18, size=(height, width, 1))
     return np.clip(skin(height, width, seed) + pores, 0, 255).astype(np.uint8)
 
@@ -461,7 +461,7 @@ def test_the_fingerprint_is_of_every_setting() -> None:
 def test_arrays_that_are_no_picture(image: np.ndarray) -> None:
     pipeline = Pipeline(Preprocessing())
     for use in (pipeline.run, pipeline.apply, pipeline.before_resize, pipeline.frame):
-        with pytest.raises(ImageError, match="no RGB picture"):
+        with pytest.raises(ImageError, match=r"not an? (uint8 )?RGB image"):
             use(image)
     with pytest.raises(ImageError, match="uint8"):
         normalize(image[None].astype(np.float32), Preprocessing())

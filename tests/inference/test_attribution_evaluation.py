@@ -93,7 +93,7 @@ def test_damaged_tables_are_told(run_copy: Run, found: pd.DataFrame) -> None:
 
 
 def test_what_cannot_be_evaluated_is_told(small_run: Run, test_table: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match="No test picture"):
+    with pytest.raises(DataError, match="No test image"):
         evaluate_attribution(small_run, test_table.head(0), ["gradcam"])
     with pytest.raises(ConfigError, match="no method"):
         evaluate_attribution(small_run, test_table, ["lime"])

@@ -100,7 +100,7 @@ def test_flips_are_the_mean_of_four_mirrorings(small_run: Run, trained: Any) -> 
     known = other.part("test").set_index("image_id").loc[table["image_id"][table["role"] == "test"][:3]]
     np.testing.assert_allclose(other.logits(known), found.logits, atol=1e-4)
     pd.testing.assert_frame_equal(small_run.predictions, before)
-    with pytest.raises(RunError, match="No test picture of small is there"):
+    with pytest.raises(RunError, match="No test image of small is there"):
         infer_test(small_run, table[table["role"] != "test"])
 
 
@@ -124,7 +124,7 @@ def test_a_diverged_model_is_told(small_run: Run, trained: Any) -> None:
     model = build(small_run.config.settings.model)
     with torch.no_grad():
         model.fc.bias.fill_(float("nan"))
-    with pytest.raises(RunError, match="no numbers"):
+    with pytest.raises(RunError, match="NaN or infinite"):
         infer(model, small_run.config.settings.preprocessing, list(trained.collection.table["path"][:1]), workers=0)
 
 
@@ -200,7 +200,7 @@ def test_full_precision_loses_nothing(small_run: Run, trained: Any, tmp_path: Pa
     assert run.config.quantization == {} and len(run.ood) == 0 and run.features["ood_reduced"].shape[0] == 0
     exact = infer(trained.fitted.model, small_run.config.settings.preprocessing, list(few["path"]), workers=0).logits
     np.testing.assert_allclose(run.logits(run.predictions), exact, atol=1e-5)
-    assert "Eight bits a weight" not in card(run)
+    assert "Eight bits per weight" not in card(run)
 
 
 def test_the_card_says_what_was_measured(small_run: Run) -> None:

@@ -1,4 +1,4 @@
-"""A segmenter on changed test pictures: which ones, against which truth, and what the command says."""
+"""A segmenter on changed test images: which ones, against which truth, and what the command says."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests import literal
 
 
 def lesions(sizes: list[int]) -> pd.DataFrame:
-    """Test pictures of as many lesions as there are sizes."""
+    """Test images of as many lesions as there are sizes."""
     groups = np.repeat([f"L{i:02}" for i in range(len(sizes))], sizes)
     return pd.DataFrame(
         {
@@ -75,7 +75,7 @@ def test_only_test_pictures_with_a_mask_are_drawn() -> None:
 def test_what_cannot_be_measured_is_told() -> None:
     with pytest.raises(ConfigError, match="too few"):
         draw_lesions(lesions([1] * 40), FEWEST - 1)
-    with pytest.raises(DataError, match="No test picture has a mask"):
+    with pytest.raises(DataError, match="No test image has a mask"):
         draw_lesions(lesions([1] * 40).assign(mask_path=None), FEWEST)
     with pytest.raises(DataError, match="one lesion only"):
         draw_lesions(lesions([30]), FEWEST)
@@ -97,7 +97,7 @@ def test_what_the_training_drew_is_said() -> None:
     assert {seen_in_training(kind, SegmenterTraining(augmentation="flips")) for kind in KEEP_THE_LESION} == {"no"}
 
 
-# The counts of one picture, by loops -----------------------------------------------------------------------------
+# The counts of one image, by loops -----------------------------------------------------------------------------
 
 
 def enlarge(field: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -212,7 +212,7 @@ class TestCommand:
         code, out, _ = call(*where, "--json")
         found = json.loads(out)
         assert code == 0 and [entry["change"] for entry in found["changes"]] == [UNCHANGED, *KEEP_THE_LESION]
-        assert "no other hospital" in found["says"] and found["masks"] == "clean"
+        assert "not other hospitals" in found["says"] and found["masks"] == "clean"
         test = trained_segmenter.collection.table.query("role == 'test' and mask_path.notna()")
         stored = mask_summary(trained_segmenter.run.counts("test")[1], test["group"], n_boot=100).set_index("metric")
         for entry in found["changes"]:
@@ -230,7 +230,7 @@ class TestCommand:
                 assert less["jaccard"] == pytest.approx(rows["jaccard"]["value"] - unchanged["jaccard"], abs=2e-4)
                 assert entry["in_training"] == "no", "the small segmenter saw flips only"
         code, out, _ = call(*where)
-        assert code == 0 and "white balance" in out and "Threshold Jaccard" in out and "no other hospital" in out
+        assert code == 0 and "white balance" in out and "Threshold Jaccard" in out and "not other hospitals" in out
         assert {path.name: path.read_bytes() for path in segmenter_copy.iterdir()} == before
 
     @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ class TestCommand:
         [
             (["--changed"], "Say where they are with --data"),
             (["--data", "DATA"], "nothing else does"),
-            (["--data", "DATA", "--changed", "--pictures", 3], "3 pictures are too few"),
+            (["--data", "DATA", "--changed", "--pictures", 3], "3 images are too few"),
         ],
     )
     def test_options_that_do_not_fit_are_told(
@@ -254,7 +254,7 @@ class TestCommand:
         bare = Path(shutil.copytree(data_root, tmp_path / "data"))
         shutil.rmtree(bare / "synthetic" / "HAM10000_segmentations")
         code, out, err = call("segment", "evaluate", segmenter_copy, "--data", bare, "--changed")
-        assert code == 1 and out == "" and "No test picture has a mask" in err and "Traceback" not in err
+        assert code == 1 and out == "" and "No test image has a mask" in err and "Traceback" not in err
 
     def test_a_damaged_picture_is_named(self, trained_segmenter: Any, tmp_path: Path) -> None:
         table = trained_segmenter.collection.table

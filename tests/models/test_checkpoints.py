@@ -177,8 +177,8 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     ("scale", "message"),
     [
         (None, "lacks the scales of conv"),
-        (torch.ones(3), "not one number an output channel"),
-        (torch.ones(1), "not one number an output channel"),
+        (torch.ones(3), "not one number per output channel"),
+        (torch.ones(1), "not one number per output channel"),
         (torch.ones(2, dtype=torch.int8), "not one number"),
     ],
 )

@@ -47,7 +47,7 @@ def test_detection_by_hand():
 
 
 def test_both_sides_are_drawn_each_by_itself():
-    """Lesions of five pictures each: intervals are as wide as with one, and value and size stay."""
+    """Lesions of five images each: intervals are as wide as with one, and value and size stay."""
     rng = np.random.default_rng(0)
     s, out = rng.normal(0, 1, 60), rng.normal(1, 1, 40)
     once = detection(s, out, n=400)
@@ -105,7 +105,7 @@ def test_areas_by_hand():
             aurc(bad, [True, True])
     with pytest.raises(DataError, match="fit 2 scores"):
         augrc([1.0, 2.0], [True])
-    with pytest.raises(DataError, match="no list"):
+    with pytest.raises(DataError, match="not a list"):
         aurc([], np.zeros(0, dtype=bool))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +59,8 @@ def sure(*confidence):
 def test_reason_is_a_sentence_with_both_numbers():
     rejected, kept = decide(policy(), sure(0.55, 0.8))
     assert rejected.rejected and not kept.rejected and rejected.scores == pytest.approx({"scaled_confidence": 0.45})
-    assert rejected.reason == (
-        "The model's confidence 0.55 is under 0.62, which 95 % of the calibration pictures reach."
-    )
-    assert kept.reason == "The model's confidence 0.80 is at least 0.62, which 95 % of the calibration pictures reach."
+    assert rejected.reason == ("The model's confidence 0.55 is under 0.62, which 95 % of the calibration images reach.")
+    assert kept.reason == "The model's confidence 0.80 is at least 0.62, which 95 % of the calibration images reach."
     bare = decide(policy(limits=(Limit(score="scaled_confidence", threshold=0.38),)), sure(0.55))[0]
     assert bare.reason == "The model's confidence 0.55 is under 0.62."
     near = decide(policy(), sure(0.61996))[0]
@@ -72,13 +72,13 @@ def test_each_limit_that_is_passed_gives_its_reason():
     found = decide(two(), scores)
     assert [d.rejected for d in found] == [False, True, True, True]
     far = (
-        "The part of layer 3 that dermoscopy does not explain 6.00 is over 5.00, which 99.9 % of the "
-        "calibration pictures stay within."
+        "This image looks unlike the dermoscopic images the model knows (layer 3 residual 6.00; limit 5.00, "
+        "which 99.9 % of the calibration images meet)."
     )
-    unsure = "The model's confidence 0.50 is under 0.62, which 97 % of the calibration pictures reach."
+    unsure = "The model's confidence 0.50 is under 0.62, which 97 % of the calibration images reach."
     assert [d.reason for d in found[1:]] == [unsure, far, f"{unsure} {far}"]
     kept = found[0].reason
-    assert kept.count("calibration") == 2 and " at least " in kept and " at most " in kept
+    assert kept.count("calibration") == 2 and " at least " in kept and " looks like the dermoscopic images " in kept
 
 
 @pytest.mark.parametrize("key", SCORES)
@@ -86,13 +86,13 @@ def test_every_score_can_be_told(key: str) -> None:
     limits = tuple(Limit(score=part, threshold=1.0, kept_share=0.5) for part in SCORES[key].parts)
     found = decide(policy(score=key, limits=limits), {part: [2.0, 1.0, 0.5] for part in SCORES[key].parts})
     assert [d.rejected for d in found] == [True, False, False]  # on the threshold is kept
-    assert all(d.reason.endswith(".") and "50 % of the calibration pictures" in d.reason for d in found)
+    assert all(d.reason.endswith(".") and "50 % of the calibration images" in d.reason for d in found)
 
 
 def test_scores_that_do_not_fit_are_refused():
     with pytest.raises(DataError, match="layer3_residual, which is not there"):
         decide(two(), sure(0.5))
-    with pytest.raises(DataError, match="same pictures"):
+    with pytest.raises(DataError, match="same images"):
         decide(two(), {**sure(0.5), "layer3_residual": [1.0, 2.0]})
     for bad in (np.nan, np.inf):
         with pytest.raises(DataError, match="1 of 1 scaled_confidence scores"):
@@ -125,7 +125,7 @@ def test_the_first_score_is_chosen_among_what_the_second_keeps(small_run: Run, s
     kept = split_scores(small_run, scorer, second.score, "calibrate").scores <= second.threshold
     assert 0 < kept.sum() < len(kept)
     bill = cost_optimal_threshold(part.scores[kept], part.missed[kept], goal.cost)
-    assert first.threshold == bill.threshold and f"of {int(kept.sum())} calibrate" in made.chosen
+    assert first.threshold == bill.threshold and f"of {int(kept.sum()):,} calibration images" in made.chosen
 
 
 @pytest.mark.parametrize("how", THRESHOLD_RULES)
@@ -152,7 +152,7 @@ def test_every_way_to_choose(small_run: Run, scorer: Scorer) -> None:
     for how, rule in THRESHOLD_RULES.items():
         for key in ("confidence", DEFAULT):
             if rule.needs_validation or rule.only_for not in (None, key):
-                continue  # nine pictures promise nothing; the shipped run is asked in test_shipped
+                continue  # nine images promise nothing; the shipped run is asked in test_shipped
             goal = TuningGoal(threshold=0.4) if rule.by_hand else None
             made = tune(small_run, key, how, goal, scorer=scorer)
             scores = scorer.all(calibrate, made.parts)
@@ -170,7 +170,7 @@ def test_a_threshold_by_eye_keeps_what_is_within_it(small_run: Run, scorer: Scor
     threshold = float(np.median(scorer(key, calibrate)))
     made = tune(small_run, key, "eye", TuningGoal(threshold=threshold), scorer=scorer)
     assert (keeps(made, scorer.all(calibrate, made.parts)) == (scorer(key, calibrate) <= threshold)).all()
-    assert made.chosen_on == "calibrate" and "set by hand" in made.chosen
+    assert made.chosen_on == "calibrate" and "Set by hand" in made.chosen
     for bad in (None, float("nan"), float("inf")):
         with pytest.raises(ConfigError, match="needs its number"):
             tune(small_run, key, "eye", TuningGoal(threshold=bad), scorer=scorer)
@@ -201,13 +201,13 @@ def test_the_cost_is_paid_on_what_it_was_chosen_on(small_run: Run, scorer: Score
 
 
 def test_what_is_refused(small_run: Run, scorer: Scorer) -> None:
-    with pytest.raises(ConfigError, match=r"not chosen on test.*flattered"):
+    with pytest.raises(ConfigError, match=r"cannot be chosen on 'test'.*looks better there"):
         tune(small_run, on="test", scorer=scorer)
-    with pytest.raises(ConfigError, match="not chosen on train"):
+    with pytest.raises(ConfigError, match="cannot be chosen on 'train'"):
         tune(small_run, on="train", scorer=scorer)
-    with pytest.raises(ConfigError, match="'odin' is no known OOD score"):
+    with pytest.raises(ConfigError, match="'odin' is not a known OOD score"):
         tune(small_run, "odin", scorer=scorer)
-    with pytest.raises(ConfigError, match="'magic' is no known way"):
+    with pytest.raises(ConfigError, match="'magic' is not a known way to choose a threshold"):
         tune(small_run, how="magic", scorer=scorer)
     with pytest.raises(ConfigError, match="no published threshold for energy"):
         tune(small_run, "energy", "published", scorer=scorer)
@@ -319,7 +319,7 @@ def test_an_undecided_answer_to_an_unknown_label_is_not_correct(small_run: Run, 
 
 
 def _repeated(times: int) -> SplitScores:
-    """400 lesions with as many pictures each; low scores are right, and a tenth of the wrong are melanomas missed."""
+    """400 lesions with as many images each; low scores are right, and a tenth of the wrong are melanomas missed."""
     scores = np.tile(np.arange(400) / 400, times)
     wrong = scores > 0.8
     missed = wrong & (np.arange(len(scores)) % 10 == 0)
@@ -330,12 +330,24 @@ def test_a_guarantee_counts_one_picture_a_lesion() -> None:
     goal = TuningGoal(error=0.1)
     rule = THRESHOLD_RULES["guarantee"]
     once, thrice = (rule.choose(_repeated(times), _repeated(1), goal) for times in (1, 3))
-    assert once == thrice and "400 calibration pictures" in thrice[1]
+    assert once == thrice and "400 calibration images" in thrice[1]
+
+
+@pytest.mark.parametrize("key", THRESHOLD_RULES)
+def test_numbers_in_sentences_have_their_comma(key: str) -> None:
+    part = replace(_repeated(3), lesions=np.arange(1200).astype(str))
+    for split, name in (("calibrate", "calibration"), ("select", "validation")):
+        _, sentence = THRESHOLD_RULES[key].choose(
+            replace(part, split=split), part, TuningGoal(cost=2000, error=0.1, threshold=0.5)
+        )
+        assert not re.search(r"\d{4}", sentence), sentence
+        assert THRESHOLD_RULES[key].only_for or "1,200" in sentence
+        assert key not in ("keep", "cost", "eye") or f"1,200 {name} images" in sentence
 
 
 def test_the_cost_rule_counts_the_melanomas_that_are_missed() -> None:
     part = _repeated(1)
     _, sentence = THRESHOLD_RULES["cost"].choose(part, None, TuningGoal(cost=1000))
-    assert f"0 of {int(part.missed.sum())} melanomas" in sentence
+    assert f"0 of the {int(part.missed.sum()):,} misclassified melanomas" in sentence
     first = part.scores[part.missed].min()
-    assert f"{int((part.scores >= first).sum())} are referred" in sentence
+    assert f"{int((part.scores >= first).sum()):,} of {len(part.scores):,} calibration images are referred" in sentence

@@ -108,7 +108,7 @@ def test_what_cannot_be_promised() -> None:
     none = control_risk(rng.random(50), rng.random(15), np.ones(15, dtype=bool))
     assert none.threshold is None and none.kept == 0
     assert none.description == (
-        "With 15 calibration pictures it cannot be promised with 90 % confidence that the error among the kept is at "
+        "With 15 calibration images it cannot be promised with 90 % confidence that the error among the kept is at "
         "most 10 %."
     )
     wrong = control_risk(rng.random(50), rng.random(500), np.zeros(500, dtype=bool))

@@ -35,7 +35,7 @@ class Problem:
 
 
 def make_problem(components: int = 12, seed: int = 0) -> Problem:
-    """Four classes in 20 dimensions, a linear layer without bias, features with mean 0; pictures near and far."""
+    """Four classes in 20 dimensions, a linear layer without bias, features with mean 0; images near and far."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(4), 60)
     scales = np.linspace(3, 0.2, 20)
@@ -87,7 +87,7 @@ def shares(z):
 
 
 def squared_distance(x, mean, pictures, centres):
-    """``(x - mean)' S^-1 (x - mean)`` with S summed picture by picture."""
+    """``(x - mean)' S^-1 (x - mean)`` with S summed image by image."""
     covariance = np.zeros((len(x), len(x)))
     for picture, centre in zip(pictures, centres, strict=True):
         covariance += np.outer(picture - centre, picture - centre) / len(pictures)
@@ -138,7 +138,7 @@ def earlier_residual(p, i):
 
 
 def ranked(p, i, *keys):
-    """The higher rank, from the sorted scores of the select split."""
+    """The higher rank, from the sorted scores of the validation set."""
     found = []
     for key in keys:
         others = replace(p, asked=p.known.select, full=p.select)
@@ -354,9 +354,9 @@ def test_limits_lead_back_to_their_threshold(scorer: Scorer) -> None:
 
 
 def test_scores_that_cannot_be(problem: Problem, scorer: Scorer) -> None:
-    with pytest.raises(ConfigError, match=r"'odin'.*Known are confidence, "):
+    with pytest.raises(ConfigError, match=r"'odin'.*Choose one of confidence, "):
         ood_score("odin")
-    with pytest.raises(ConfigError, match="Known are"):
+    with pytest.raises(ConfigError, match="Choose one of"):
         scorer("odin", problem.asked)
     bare = Outputs.of(problem.asked.logits)
     for key in SCORES:
@@ -372,7 +372,7 @@ def test_scores_that_cannot_be(problem: Problem, scorer: Scorer) -> None:
         Scorer(replace(problem.known, select=problem.known.select.rows(np.zeros(0, dtype=np.intp))))(
             DEFAULT, problem.asked
         )
-    with pytest.raises(DataError, match="no train pictures"):
+    with pytest.raises(DataError, match="no training images"):
         empty = problem.known.train.rows(np.zeros(0, dtype=np.intp))
         Scorer(replace(problem.known, train=empty, labels=problem.labels[:0]))("mahalanobis", problem.asked)
 
@@ -400,9 +400,9 @@ def test_outputs_that_are_no_numbers_are_refused(bad: float) -> None:
     ):
         with pytest.raises(DataError, match="1 of 2"):
             Outputs.of(*arrays)
-    with pytest.raises(DataError, match="do not fit 2 pictures"):
+    with pytest.raises(DataError, match="do not fit 2 images"):
         Outputs.of(good, good, [0], [0, 0])
-    with pytest.raises(DataError, match="do not fit 2 pictures"):
+    with pytest.raises(DataError, match="do not fit 2 images"):
         Outputs.of(good, good, [0, 0], [0])
     with pytest.raises(DataError, match="Logits of shape"):
         Outputs.of([1.0, 2.0])

@@ -110,16 +110,16 @@ def test_unverified_files_are_refused_when_they_are_read(run_copy: Path, name: s
         ),
         ("predictions", lambda t: t.drop(columns="lesion_id"), "lacks the column lesion_id"),
         ("predictions", lambda t: t.assign(split="training"), "column split holds training"),
-        ("predictions", lambda t: t.assign(logit_NV=np.nan), r"\d+ rows have logits that are no numbers"),
+        ("predictions", lambda t: t.assign(logit_NV=np.nan), r"\d+ rows have logits that are NaN or infinite"),
         ("predictions", lambda t: t.assign(logit_NV=t["logit_NV"].where(t.index != 3, np.inf)), "1 rows have logits"),
-        ("predictions", lambda t: t.assign(logit_NV="high"), "column logit_NV holds no numbers"),
+        ("predictions", lambda t: t.assign(logit_NV="high"), "column logit_NV does not hold numbers"),
         ("ood", lambda t: t.drop(columns="kind"), "ood.parquet of small lacks the column kind"),
         (
             "ood",
             lambda t: t.assign(logit_SCC=t.logit_SCC.where(t.index >= 20)),
-            "20 rows have logits that are no numbers",
+            "20 rows have logits that are NaN or infinite",
         ),
-        ("ood", lambda t: t.head(1), "features.safetensors of small has not one row an image"),
+        ("ood", lambda t: t.head(1), "features.safetensors of small does not have one row per image"),
     ],
 )
 def test_wrong_tables_name_the_column(run_copy: Path, table: str, change: Any, message: str) -> None:
@@ -134,7 +134,7 @@ def test_wrong_tables_name_the_column(run_copy: Path, table: str, change: Any, m
     [
         ("features", lambda t: t.pop("residual"), "lacks the tensor residual"),
         ("features", lambda t: t.pop("layer3_mean"), "lacks the tensor layer3_mean"),
-        ("features", lambda t: t.update(ood_residual=t["ood_residual"][:1]), "not one row an image"),
+        ("features", lambda t: t.update(ood_residual=t["ood_residual"][:1]), "not have one row per image"),
         ("golden", lambda t: t.pop("logits"), "lacks the tensor logits"),
         ("golden", lambda t: t.update(logits=t["logits"][:3]), "not an image with its logits"),
         ("golden", lambda t: t.update(image=t["image"].astype(np.float32)), "not an image with its logits"),
@@ -158,7 +158,7 @@ def test_other_tables_are_refused(run_copy: Path) -> None:
     with pytest.raises(RunError, match=r"calibration\.json"):
         _ = run.calibration
     (run_copy / "card.md").write_bytes(b"\xff\xfe")
-    with pytest.raises(RunError, match="no text"):
+    with pytest.raises(RunError, match="not a text file"):
         _ = run.card
     (run_copy / "card.md").unlink()
     with pytest.raises(RunError, match=r"lacks card\.md"):
@@ -168,11 +168,11 @@ def test_other_tables_are_refused(run_copy: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no JSON object"),
-        ("{", "no JSON object"),
-        ("[]", "no JSON object"),
-        ("null", "no JSON object"),
-        ("[" * 100_000, "no JSON object"),
+        ("", "not a JSON object"),
+        ("{", "not a JSON object"),
+        ("[]", "not a JSON object"),
+        ("null", "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
         ("{}", "schema version None"),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_config_that_is_wrong_names_the_field(run_copy: Path, change: Any, mes
 
 def test_no_run_at_all(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(RunError, match=r"is no run: it has no config\.json"):
+        with pytest.raises(RunError, match=r"is not a run folder: config\.json is missing"):
             open_run(path)
 
 
@@ -212,7 +212,7 @@ def test_the_fingerprint_changes_with_any_file(run_copy: Path, small_run: Run) -
     again = write_config(run_copy, small_run.config)
     assert again.fingerprint != small_run.fingerprint
     (run_copy / "golden.safetensors").unlink()
-    with pytest.raises(RunError, match=r"cannot be closed: golden\.safetensors"):
+    with pytest.raises(RunError, match=r"is incomplete: golden\.safetensors"):
         write_config(run_copy, small_run.config)
 
 
@@ -255,7 +255,7 @@ def test_runs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 
 def the_truth(run: Run) -> pd.DataFrame:
-    """The run's predictions with logits that name the true diagnosis of every picture."""
+    """The run's predictions with logits that name the true diagnosis of every image."""
     hit = run.predictions["label"].to_numpy()[:, None] == np.array(run.classes)
     return run.predictions.assign(
         **{f"logit_{code}": 20 * hit[:, i].astype(np.float32) for i, code in enumerate(run.classes)}

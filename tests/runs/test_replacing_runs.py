@@ -86,7 +86,7 @@ KILLS = 8
 
 @pytest.fixture
 def few(trained: Any, tmp_path: Path) -> Path:
-    """Some of the small run's pictures, for a program of its own."""
+    """Some of the small run's images, for a program of its own."""
     table = trained.collection.table
     folder = tmp_path / "few"
     folder.mkdir()

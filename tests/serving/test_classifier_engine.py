@@ -73,7 +73,7 @@ def test_a_picture_scores_live_as_it_is_stored(engine: Engine, small_run: Run, t
 @pytest.mark.parametrize("workers", [0, 1])
 def test_many_files_are_answered_as_one_by_one(engine: Engine, trained: Any, tmp_path: Path, workers: int) -> None:
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
-    (tmp_path / "note.txt").write_text("no picture")
+    (tmp_path / "note.txt").write_text("no image")
     good = [Path(path) for path in trained.collection.table["path"][: AT_ONCE + 1]]
     paths = [tmp_path / "cut.jpg", *good, tmp_path / "gone.png", tmp_path / "note.txt"]
     found = list(engine.predict_files(paths, workers))
@@ -241,7 +241,7 @@ def test_a_full_queue_is_told_at_once(small_run: Run, images: list[np.ndarray]) 
         second = pool.submit(narrow.predict, images[1])
         while narrow._turns._places._value:  # type: ignore[attr-defined]
             threading.Event().wait(0.01)
-        with pytest.raises(BusyError, match=r"Many people.*Try again"):
+        with pytest.raises(BusyError, match=r"busy with other visitors.*Try again"):
             narrow.predict(images[2])
         assert narrow.explain(images[2], "MEL").raw.any(), "an explanation has a queue of its own"
         leave.set()

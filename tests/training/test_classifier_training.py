@@ -24,7 +24,7 @@ from lesion_core.training.classifier_module import ClassifierModule
 
 @pytest.fixture(scope="module")
 def easy(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """Reddish melanomas, bluish nevi: 24 pictures that any classifier can tell apart."""
+    """Reddish melanomas, bluish nevi: 24 images that any classifier can tell apart."""
     folder = tmp_path_factory.mktemp("easy")
     rng = np.random.default_rng(0)
     rows = []
@@ -154,7 +154,7 @@ def test_a_moved_folder_keeps_its_best_epoch(easy: pd.DataFrame, tmp_path: Path)
 def test_another_split_in_the_folder_is_refused(easy: pd.DataFrame, tmp_path: Path) -> None:
     with_test = pd.concat([easy, easy.iloc[:2].assign(image_id=["98", "99"], role="test")], ignore_index=True)
     run(settings(epochs=1), with_test, tmp_path)
-    run(settings(epochs=1), with_test.sample(frac=1, random_state=0), tmp_path)  # the order of rows is no split
+    run(settings(epochs=1), with_test.sample(frac=1, random_state=0), tmp_path)  # the order of rows is not a split
     for other in (
         with_test.assign(role=with_test["role"].where(with_test["image_id"] != "3", "test")),
         with_test[with_test["image_id"] != "99"],
@@ -163,7 +163,7 @@ def test_another_split_in_the_folder_is_refused(easy: pd.DataFrame, tmp_path: Pa
             run(settings(epochs=1), other, tmp_path)
     run(settings(epochs=1), other, tmp_path, resume=False)
     (tmp_path / "roles.sha256").unlink()
-    with pytest.raises(ConfigError, match=r"nobody knows on which split.*--fresh"):
+    with pytest.raises(ConfigError, match=r"on which split is not known.*--fresh"):
         run(settings(epochs=1), other, tmp_path)
 
 
@@ -257,9 +257,9 @@ def test_everything_at_once(easy: pd.DataFrame, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda t: t[t["role"] == "train"], DataError, "select split has no picture"),
-        (lambda t: t[t["role"] == "select"], DataError, "train split has no picture"),
-        (lambda t: t.replace({"diagnosis": {"NV": "BCC"}}), DataError, "no class of the model: BCC"),
+        (lambda t: t[t["role"] == "train"], DataError, "validation set has no image"),
+        (lambda t: t[t["role"] == "select"], DataError, "training set has no image"),
+        (lambda t: t.replace({"diagnosis": {"NV": "BCC"}}), DataError, "not classes of the model: BCC"),
         (lambda t: t.assign(diagnosis=None), DataError, "none given"),
         (lambda t: t.assign(path="/nowhere/x.png"), DataError, "x.png cannot be used"),
     ],

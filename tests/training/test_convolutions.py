@@ -37,7 +37,7 @@ def run(conv: nn.Conv2d, images: Tensor, products: bool, cast: bool = True) -> t
 @pytest.mark.parametrize("side", [1, 7, 8])
 def test_results_and_gradients_are_those_of_float32_but_for_bf16(inputs, outputs, kernel, stride, padding, side):
     if side + 2 * padding < kernel:
-        pytest.skip("the picture is smaller than the kernel")
+        pytest.skip("the image is smaller than the kernel")
     if side == 1 and kernel == 3 and inputs < 256:
         pytest.skip("left to oneDNN, whose bf16 weight gradient of a single padded pixel is not always finite")
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""The store of preprocessed pictures: the same pixels, made once."""
+"""The store of preprocessed images: the same pixels, made once."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_stopped_store_leaves_nothing_that_is_taken_for_one(paths: list[str], 
 def test_a_bad_picture_is_named(paths: list[str], tmp_path: Path) -> None:
     Path(paths[1]).write_bytes(b"no picture")
     for bad in (paths, [*paths[:1], str(tmp_path / "none.png")]):
-        with pytest.raises(DataError, match=r"The picture .*(1|none)\.png cannot be used"):
+        with pytest.raises(DataError, match=r"The image .*(1|none)\.png cannot be used"):
             PictureStore.make(bad, SETTINGS, tmp_path / "store", whole_frame=False)
 
 

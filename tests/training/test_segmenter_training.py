@@ -1,4 +1,4 @@
-"""The training of a segmenter: its loss, its pictures, that it learns and that it goes on after a kill."""
+"""The training of a segmenter: its loss, its images, that it learns and that it goes on after a kill."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_perfect_mask_costs_nothing_an_empty_one_too() -> None:
 
 
 def planted(side: int = 48) -> torch.Tensor:
-    """A picture that is white just where its mask is."""
+    """An image that is white just where its mask is."""
     rng = np.random.default_rng(3)
     mask = np.zeros((side, side), np.uint8)
     y, x = rng.integers(5, side - 25, 2)
@@ -175,7 +175,7 @@ def test_a_folder_of_another_training_is_refused(table: pd.DataFrame, tmp_path: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.assign(mask_path=None), "train split has no picture with a mask"),
+        (lambda t: t.assign(mask_path=None), "training set has no image with a mask"),
         (lambda t: t.assign(mask_path="/nowhere/m.png"), "m.png cannot be read"),
         (lambda t: t.assign(path="/nowhere/x.png"), "x.png cannot be used"),
     ],
@@ -189,6 +189,6 @@ def test_a_mask_of_another_frame_is_refused(table: pd.DataFrame, tmp_path: Path)
     cropped = tmp_path / "cropped.png"
     cv2.imwrite(str(cropped), 255 * np.eye(40, 64, dtype=np.uint8))
     first = table.index[(table["role"] == "train") & table["mask_path"].notna()][0]
-    with pytest.raises(DataError, match=r"cropped\.png is 64x40.*not one frame"):
+    with pytest.raises(DataError, match=r"cropped\.png is 64x40.*not show the same frame"):
         wrong = table["mask_path"].where(table.index != first, str(cropped))
         fitted(settings(), table.assign(mask_path=wrong), tmp_path)

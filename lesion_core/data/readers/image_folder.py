@@ -37,7 +37,7 @@ def read_image_folder(files: Files) -> Catalog:
     if outside.all() or beside.any():
         unknown = folders[outside if outside.all() else beside].map(lambda folder: folder.name).astype("str")
         raise DataError(
-            f"The names of folders are not known diagnoses for {len(unknown)} of {len(paths)} images: "
+            f"The names of folders are not known diagnoses for {len(unknown):,} of {len(paths):,} images: "
             f"{counted(unknown)}.",
             "Name each folder by a diagnosis, such as NV or melanoma.",
         )
@@ -55,7 +55,7 @@ def read_image_folder(files: Files) -> Catalog:
     stems = paths.map(lambda path: path.stem).astype("str")
     twice = stems.str.casefold().duplicated(keep=False)
     if twice.any():
-        notes.append(f"{int(twice.sum())} images share the name of their file with another; their id has the folder.")
+        notes.append(f"{int(twice.sum()):,} images share the name of their file with another; their id has the folder.")
     ids = stems.mask(twice, paths.map(lambda path: _relative(path.with_suffix(""), files)))
     facts = pd.DataFrame(
         {

@@ -45,7 +45,7 @@ def read_isic_archive(files: Files) -> Catalog:
         other = known(frame["image_type"]).fillna("dermoscopic").str.lower() != "dermoscopic"
         if other.any():
             notes.append(
-                f"{int(other.sum())} images that are not dermoscopic are left out: "
+                f"{int(other.sum()):,} images that are not dermoscopic are left out: "
                 f"{counted(frame['image_type'][other])}."
             )
             if other.all():
@@ -61,12 +61,12 @@ def read_isic_archive(files: Files) -> Catalog:
     if unknown.any():
         if facts["diagnosis"].isna().all():
             raise DataError(
-                f"{path.name} has unknown diagnoses in {int(unknown.sum())} of {len(frame)} rows: "
+                f"{path.name} has unknown diagnoses in {int(unknown.sum()):,} of {len(frame):,} rows: "
                 f"{counted(deepest[unknown])}.",
                 "At least one must be one of the eight of ISIC 2019.",
             )
         notes.append(
-            f"{int(unknown.sum())} images have a diagnosis outside the eight of ISIC 2019, and none here: "
+            f"{int(unknown.sum()):,} images have a diagnosis outside the eight of ISIC 2019, and none here: "
             f"{counted(deepest[unknown])}."
         )
     if "lesion_id" not in facts or known(facts["lesion_id"]).isna().all():

@@ -38,13 +38,13 @@ def _join_metadata(
     """Add what the metadata tables know of each image.
 
     Args:
-        facts: One row an image, with its `image_id`.
+        facts: One row per image, with its `image_id`.
         files: Where the tables are.
         name: The data set, for messages.
         pattern: The metadata tables' names.
         key: Their column of image ids.
         expected: Columns that they are published with, under our names.
-        needed: Of which images a row is published; all, where it is not given.
+        needed: Which images have a published row; all, where it is not given.
 
     Returns:
         The facts with the further columns, and a sentence on each thing that the tables lack.
@@ -216,5 +216,5 @@ def read_isic2019(files: Files) -> Catalog:
     joined["dataset"] = ("isic2019_" + joined["dataset"]).mask(training, origin)
     notes = [*files.unused(paths, *TABLES_2019), *said]
     if n := int(joined["diagnosis"].isna().sum()):
-        notes.append(f"isic2019: {n} images of UNK, none of the eight diagnoses, have no diagnosis here.")
+        notes.append(f"isic2019: {n:,} images of UNK, none of the eight diagnoses, have no diagnosis here.")
     return assemble(joined, files, "isic2019", notes=notes)

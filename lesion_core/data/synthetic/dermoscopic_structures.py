@@ -1,8 +1,8 @@
 """The dermoscopic signs of the eight diagnoses, painted in pigments on a canvas of skin.
 
-A picture is built the way skin is: melanin, blood and deep (blue) pigment absorb light after Beer and
+An image is built the way skin is: melanin, blood and deep (blue) pigment absorb light after Beer and
 Lambert, so colours mix as they do in skin, and the same lesion can be painted on any skin tone. Lengths
-are shares of the picture's short side. The signs follow pattern analysis as in Kittler et al.,
+are shares of the image's short side. The signs follow pattern analysis as in Kittler et al.,
 Standardization of terminology in dermoscopy, J. Am. Acad. Dermatol. 74 (2016).
 """
 
@@ -27,7 +27,7 @@ SKIN_TONES = (0.01, 0.08, 0.19, 0.40, 0.75, 1.20)
 
 
 class Canvas:
-    """Pigments, relief and opaque layers of one picture, and the form of its lesion."""
+    """Pigments, relief and opaque layers of one image, and the form of its lesion."""
 
     mask: Mask
     edge: Field  # distance to the border inside the lesion, short sides
@@ -107,7 +107,7 @@ class Canvas:
         return [(self.centre + r * np.array([np.cos(t), np.sin(t)]), t) for r, t in zip(far, turns, strict=True)]
 
     def photograph(self, rng: Rng) -> Pixels:
-        """Light, lens and sensor turn the canvas into a picture."""
+        """Light, lens and sensor turn the canvas into an image."""
         pigments = [np.maximum(p, 0) for p in (self.melanin, self.blood, self.deep)]
         # Planes, (3, H, W): arithmetic on them is several times as fast as on pixels.
         image = np.stack(

@@ -1,7 +1,7 @@
 """Dermoscopy made by code: lesions with exact masks, and data sets of them in the layout of HAM10000.
 
 Nothing here was taken from a patient. A seed shows the same lesion at any size; the skin and the camera
-have random streams of their own, so `make_skin` gives the very same picture without its lesion.
+have random streams of their own, so `make_skin` gives the very same image without its lesion.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.labels import ISIC2019
 
 DETAIL = 160
-"""Smaller pictures are drawn with this short side and scaled down."""
+"""Smaller images are drawn with this short side and scaled down."""
 SIZES = (32, 2048)
-"""Least and largest side of a picture in pixels."""
+"""Least and largest side of an image in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class SyntheticLesion:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        mask: (H, W) bool, exact: more than a blur's width outside of it the picture is that of `make_skin`.
+        mask: (H, W) bool, exact: more than a blur's width outside of it the image is that of `make_skin`.
         diagnosis: Code of ISIC 2019.
         seed: What it was made from.
         skin_tone: Fitzpatrick's type, 1 to 6.
@@ -58,12 +58,12 @@ def picture_shape(size: int | tuple[int, int]) -> tuple[int, int]:
     """(H, W) from one side or both, checked.
 
     Raises:
-        ConfigError: A side is no whole number, or too small or too large.
+        ConfigError: A side is not a whole number, or too small or too large.
     """
     shape = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(shape) != 2 or not all(isinstance(n, int) and SIZES[0] <= n <= SIZES[1] for n in shape):
         raise ConfigError(
-            f"A picture of size {size} cannot be made.",
+            f"An image of size {size} cannot be made.",
             f"Give one whole number, or height and width, from {SIZES[0]} to {SIZES[1]} pixels.",
         )
     return shape
@@ -102,7 +102,7 @@ def make_skin(seed: int, size: int | tuple[int, int] = 256, skin_tone: int | Non
 
     Args:
         seed: Not negative.
-        size: Pixels a side, or (height, width).
+        size: Pixels per side, or (height, width).
         skin_tone: Fitzpatrick's type 1 to 6; None: drawn from the seed.
 
     Returns:
@@ -126,7 +126,7 @@ def make_lesion(
     Args:
         diagnosis: One of the eight codes of ISIC 2019.
         seed: Not negative; it decides size, place, form, colours, pattern, skin and patient.
-        size: Pixels a side, or (height, width), 32 to 2048.
+        size: Pixels per side, or (height, width), 32 to 2048.
         skin_tone: Fitzpatrick's type 1 to 6; None: drawn from the seed.
         artefacts: Names in `lesion_core.imaging.artefacts.ARTEFACTS`, put on in this order.
 
@@ -134,7 +134,9 @@ def make_lesion(
         ConfigError: An argument is unknown or out of range.
     """
     if diagnosis not in KINDS:
-        raise ConfigError(f"'{diagnosis}' is no diagnosis that can be made.", f"Known are {', '.join(ISIC2019)}.")
+        raise ConfigError(
+            f"'{diagnosis}' is not a diagnosis that can be made.", f"Choose one of {', '.join(ISIC2019)}."
+        )
     image, mask, tone = _make(diagnosis, seed, size, skin_tone)
     masks = {}
     for name in artefacts:
@@ -192,16 +194,16 @@ def make_dataset(
 
     `HAM10000_metadata.csv` has HAM10000's seven `dx` (AK and SCC are both akiec),
     `ISIC_2019_Training_GroundTruth.csv` the eight diagnoses and `ISIC_2019_Training_Metadata.csv` the lesion of each
-    picture, so that no lesion is split; pictures are `HAM10000_images/<id>.jpg`,
+    image, so that no lesion is split; images are `HAM10000_images/<id>.jpg`,
     masks `HAM10000_segmentations/<id>_segmentation.png`.
 
     Args:
         root: Folder to fill; it is made, or must be empty.
         per_class: Lesions of each of the eight diagnoses.
         seed: The same seed gives the same data set.
-        size: Pixels a side, or (height, width).
-        artefact_share: Share of the pictures with an artefact, in [0, 1].
-        images_per_lesion: Least and largest number of pictures of a lesion; later ones are the lesion turned,
+        size: Pixels per side, or (height, width).
+        artefact_share: Share of the images with an artefact, in [0, 1].
+        images_per_lesion: Least and largest number of images of a lesion; later ones are the lesion turned,
             zoomed and in another light.
         on_progress: Called with (lesions done, lesions in all).
 
@@ -216,13 +218,13 @@ def make_dataset(
     least, most = images_per_lesion
     if not 0 <= artefact_share <= 1 or not 1 <= least <= most <= 20 or seed < 0:
         raise ConfigError(
-            f"A data set of {per_class} lesions a class, {least} to {most} pictures a lesion, artefacts on a share of "
-            f"{artefact_share} and seed {seed} cannot be made.",
-            "Give 1 to 20 pictures, a share from 0 to 1 and a seed from 0.",
+            f"A data set of {per_class} lesions per class, {least} to {most} images per lesion, artefacts on a share "
+            f"of {artefact_share} and seed {seed} cannot be made.",
+            "Give 1 to 20 images, a share from 0 to 1 and a seed from 0.",
         )
     picture_shape(size)
     if root.is_file() or (root.is_dir() and any(root.iterdir())):
-        raise DataError(f"{root} is no empty folder.", "Choose a new folder: nothing is overwritten.")
+        raise DataError(f"{root} is not an empty folder.", "Choose a new folder: nothing is overwritten.")
     images, masks = root / "HAM10000_images", root / "HAM10000_segmentations"
     images.mkdir(parents=True)
     masks.mkdir()

@@ -1,4 +1,4 @@
-"""Pictures that are no lesion, made by code: what a classifier should refuse to name.
+"""Images that show no lesion, made by code: what a classifier should refuse to name.
 
 They stand in for the wrong uploads of real life (a screenshot, a page, a landscape, healthy skin) and
 for the plain patterns that networks are oddly sure of.
@@ -63,7 +63,7 @@ def _paper(shape: Shape, colour: tuple[int, int, int]) -> Pixels:
 
 
 def _box(image: Pixels, x: float, y: float, w: float, h: float, colour: tuple[int, int, int]) -> None:
-    """A filled rectangle; all lengths are shares of the picture."""
+    """A filled rectangle; all lengths are shares of the image."""
     height, width = image.shape[:2]
     cv2.rectangle(
         image, (round(x * width), round(y * height)), (round((x + w) * width), round((y + h) * height)), colour, -1
@@ -241,16 +241,16 @@ OOD_KINDS: dict[str, Callable[[Rng, Shape], Pixels]] = {
     "fabric": _fabric,
     "skin": _skin,
 }
-"""Kinds of pictures that are no lesion: each draws one from a random stream and (H, W)."""
+"""Kinds of images that show no lesion: each draws one from a random stream and (H, W)."""
 
 
 def make_ood_image(kind: str, seed: int, size: int | tuple[int, int] = 256) -> Pixels:
-    """A picture that is no lesion; the same arguments give the same pixels.
+    """An image that shows no lesion; the same arguments give the same pixels.
 
     Args:
         kind: Key of `OOD_KINDS`.
         seed: Not negative.
-        size: Pixels a side, or (height, width), 32 to 2048.
+        size: Pixels per side, or (height, width), 32 to 2048.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -259,7 +259,7 @@ def make_ood_image(kind: str, seed: int, size: int | tuple[int, int] = 256) -> P
         ConfigError: The kind is unknown, or seed or size is out of range.
     """
     if kind not in OOD_KINDS:
-        raise ConfigError(f"'{kind}' is no known kind of picture.", f"Known are {', '.join(OOD_KINDS)}.")
+        raise ConfigError(f"'{kind}' is not a known kind of image.", f"Choose one of {', '.join(OOD_KINDS)}.")
     if seed < 0:
         raise ConfigError(f"The seed {seed} is negative.", "Give a whole number from 0.")
     return OOD_KINDS[kind](np.random.default_rng([seed, *kind.encode()]), picture_shape(size))

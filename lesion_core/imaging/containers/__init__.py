@@ -1,5 +1,5 @@
-"""What a picture file consists of, read before anything is decoded: one module for each format that needs it.
+"""What an image file consists of, read before anything is decoded: one module for each format that needs it.
 
 A decoder is given the pixels alone, so that nothing that lies beside them (texts, profiles, thumbnails, further
-pictures, trailing bytes) can decide whether they are read.
+images, trailing bytes) can decide whether they are read.
 """

@@ -1,4 +1,4 @@
-"""One way in: a picture file of any format taken apart."""
+"""One way in: an image file of any format taken apart."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ EXTENSION, CONTROL, IMAGE, END = 0x21, 0xF9, 0x2C, 0x3B
 
 
 def take_apart(data: bytes) -> Parts:
-    """Keep the first picture with its colours and its transparency.
+    """Keep the first image with its colours and its transparency.
 
     Raises:
-        DamagedError: There is no picture.
+        DamagedError: There is no image.
     """
     at = 13 + _palette(data[10])
     head, control = data[:at], b""

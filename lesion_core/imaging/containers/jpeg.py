@@ -11,7 +11,7 @@ from functools import partial
 from lesion_core.imaging.containers.parts import MOST_PIECES, CostlyError, DamagedError, EndsEarlyError, Parts
 
 MOST_SCANS = 64
-"""A progressive picture has about ten; an empty one costs 10 ms of 50 million pixels and takes 75 bytes."""
+"""A progressive image has about ten; an empty one costs 10 ms of 50 million pixels and takes 75 bytes."""
 FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 ARITHMETIC = range(0xC9, 0xD0)
 SCAN, END = 0xDA, 0xD9
@@ -74,7 +74,7 @@ def _segment(marker: int, body: bytes) -> bytes:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Marker, contents, and, of a scan, the coded data that follow, up to the end of the picture or of the file."""
+    """Marker, contents, and, of a scan, the coded data that follow, up to the end of the image or of the file."""
     at = 2
     for _ in range(MOST_PIECES):
         found = SCAN_ENDS.search(data, at)  # what stands between segments is passed over, as decoders do

@@ -13,10 +13,10 @@ MOST_TEXT = 2**20
 
 @dataclass(frozen=True)
 class Parts:
-    """A picture file taken apart.
+    """An image file taken apart.
 
     Attributes:
-        pixels: A file of the same format that holds nothing but the first picture.
+        pixels: A file of the same format that holds nothing but the first image.
         info: What may tell how the camera was held, as Pillow names it: ``exif``, ``xmp``.
         check: To be called once the size is known to be allowed, before a pixel is decoded; raises `EndsEarlyError`,
             `DamagedError` or `CostlyError`.
@@ -46,7 +46,7 @@ class EndsEarlyError(Exception):
     """Pixels are missing.
 
     Attributes:
-        share: Of the picture that is there, 0 to 1.
+        share: Of the image that is there, 0 to 1.
         at_most: Whether that is only a bound, found without decoding.
     """
 
@@ -56,4 +56,4 @@ class EndsEarlyError(Exception):
 
 
 class CostlyError(Exception):
-    """Decoding would cost more than a picture may; the text says what, as in 'has 1,000 scans, 64 are the most'."""
+    """Decoding would cost more than an image may; the text says what, as in 'has 1,000 scans, 64 are the most'."""

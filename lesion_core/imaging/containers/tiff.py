@@ -30,9 +30,9 @@ RAW, DEFLATE, FAX, GROUP_3, JPEG = 1, (8, 32946), (2, 3, 4), 3, 7
 LINE_ENDS = b"\x00\x10\x01" * 16
 """Other filling for faxes of group 3, whose decoders pass over all bits up to the next end of a line (ITU-T T.4)."""
 MOST_BYTES = 2**28
-"""Of all strips or tiles unpacked: a decoder may hold them all at once, beside the picture."""
+"""Of all strips or tiles unpacked: a decoder may hold them all at once, beside the image."""
 MOST_TILE_BYTES = 2**26
-"""Of one tile unpacked: a decoder takes that much however small the picture is."""
+"""Of one tile unpacked: a decoder takes that much however small the image is."""
 
 
 @dataclass(frozen=True)
