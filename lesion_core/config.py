@@ -7,6 +7,7 @@ people wrote, and a setting that is silently ignored is a wrong result.
 from __future__ import annotations
 
 import hashlib
+import json
 from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -72,6 +73,23 @@ def first_problem(error: ValidationError) -> str:
     return f"{where}: {shown(first['msg'], 200)}."
 
 
+def _named_twice(text: str | bytes) -> str | None:
+    """A key that one object of a JSON text has twice, of which parsers take one without a word; None if the text
+    is not JSON, which is found out elsewhere."""
+    twice: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) < len(keys):
+            twice.extend(key for key in keys if keys.count(key) > 1)
+
+    try:
+        json.loads(text, object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        return None
+    return twice[0] if twice else None
+
+
 class Settings(BaseModel):
     """Settings that are strict, frozen, and readable from JSON with an error in plain words."""
 
@@ -82,8 +100,11 @@ class Settings(BaseModel):
         """Read settings.
 
         Raises:
-            ConfigError: The text is not valid JSON, or a field is unknown, missing, of another type or out of range.
+            ConfigError: The text is not valid JSON, or a field is there twice, unknown, missing, of another type or out
+                of range.
         """
+        if key := _named_twice(text):
+            raise ConfigError(f"{source}: {shown(key)}: it is there twice.", "Keep one.")
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:

@@ -77,9 +77,9 @@ ALLOWED: dict[str, set[str]] = {
     "imaging": {"config", "errors"},
     "models": {"config", "errors"},
     "data": FOUNDATION | {"files", "foreign_text", "imaging"},
-    "runs": FOUNDATION | {"data", "files"},
+    "runs": FOUNDATION | {"data", "files", "foreign_text"},
     "analysis": FOUNDATION | {"data", "runs"},
-    "ood": FOUNDATION | {"analysis", "data", "files", "imaging", "runs"},
+    "ood": FOUNDATION | {"analysis", "data", "files", "foreign_text", "imaging", "runs"},
     "explain": {"config", "errors", "imaging", "models"},
     "training": FOUNDATION | {"data", "distributed", "files", "imaging", "models"},
     "inference": FOUNDATION

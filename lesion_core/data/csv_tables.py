@@ -98,6 +98,8 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
         raise DataError(f"{name} is empty.", "Download it again.")
     header, *rows = (row for _, row in lines)
     for number, row in lines[1:]:
+        if row == header:
+            raise DataError(f"{name} has its header again in line {number}.", "Delete that line.")
         if any(row[len(header) :]):
             raise DataError(
                 f"{name} has rows with more fields than its header names: line {number} has {len(row)}, the header "

@@ -131,6 +131,8 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         check_side(used[1], used[0], f"{name}, reduced from {width} x {height},", limits)
         try:
             parts.check()
+            if parts.shorter and _can_be_decoded(parts.shorter[0], known):
+                raise EndsEarlyError(parts.shorter[1], at_most=True)
             expected = _filled_otherwise(parts, known)
             low = _low_bytes(parts, known, picture)
             picture.load()
@@ -246,6 +248,15 @@ def _filled_otherwise(parts: Parts, known: str) -> list[int]:
     with _opened(parts, known, other=True) as picture:
         picture.load()
         return _checksums(picture)
+
+
+def _can_be_decoded(data: bytes, known: str) -> bool:
+    try:
+        with _opened(Parts(data), known) as picture:
+            picture.load()
+    except Exception:
+        return False
+    return True
 
 
 def _share(picture: Image.Image, parts: Parts, known: str) -> float:

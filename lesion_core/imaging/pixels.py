@@ -10,6 +10,8 @@ from PIL import Image, ImageOps
 
 from lesion_core.imaging.containers.parts import Parts
 
+BAND = 256
+"""Rows that are converted at a time."""
 SMALL = 2**20
 """Pixels of an image of which three copies at once are nothing to save on."""
 
@@ -43,11 +45,7 @@ def to_rgb(picture: Image.Image, parts: Parts, low: Image.Image | None = None) -
         picture = _rounded(picture, low, parts.key)
     elif len(parts.key) == 3:
         picture.info["transparency"] = tuple(sample >> 8 for sample in parts.key)
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        picture = Image.new("RGBA", layer.size, "white")
-        picture.alpha_composite(layer)
-    return _array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    return _array(picture)
 
 
 def _grey(values: NDArray[np.uint16], parts: Parts) -> NDArray[np.uint8]:
@@ -76,11 +74,20 @@ def _rounded(picture: Image.Image, low: Image.Image, key: tuple[int, ...]) -> Im
 
 
 def _array(picture: Image.Image) -> NDArray[np.uint8]:
-    """(H, W, 3) of an RGB image, band by band: Pillow's own conversion holds three copies at once."""
+    """(H, W, 3), band by band: Pillow's own conversions hold up to five copies at once."""
     if picture.width * picture.height <= SMALL:
-        return np.array(picture)
+        return np.array(_on_white(picture))
     out = np.empty((picture.height, picture.width, 3), np.uint8)
-    for top in range(0, picture.height, 256):
-        band = picture.crop((0, top, picture.width, min(top + 256, picture.height)))
-        out[top : top + 256] = np.asarray(band)
+    for top in range(0, picture.height, BAND):
+        band = picture.crop((0, top, picture.width, min(top + BAND, picture.height)))
+        out[top : top + BAND] = np.asarray(_on_white(band))
     return out
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """RGB, with white where it is transparent."""
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        picture = Image.new("RGBA", layer.size, "white")
+        picture.alpha_composite(layer)
+    return picture if picture.mode == "RGB" else picture.convert("RGB")

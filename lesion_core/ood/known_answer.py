@@ -15,6 +15,7 @@ from pydantic import Field
 from lesion_core.config import Preprocessing, Settings
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import current
+from lesion_core.foreign_text import shown
 from lesion_core.ood.model_outputs import Outputs
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.runs.classifier import Run
@@ -122,7 +123,7 @@ def read_known_answer(run: Run) -> KnownAnswer:
         raise RunError(f"Run {run.name}: {error.problem}", REMEDY) from None
     if known.run != run.fingerprint:
         raise RunError(
-            f"{FILE} was made for another run ({known.run}), not for {run.name} ({run.fingerprint}).",
+            f"{FILE} was made for another run ({shown(known.run)}), not for {run.name} ({run.fingerprint}).",
             REMEDY,
         )
     return known

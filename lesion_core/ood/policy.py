@@ -19,6 +19,7 @@ from lesion_core import files
 from lesion_core.analysis.predictions import Floats, check_scores
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError, DataError, RunError
+from lesion_core.foreign_text import shown
 from lesion_core.ood.scores import SCORES
 from lesion_core.ood.sentences import reason
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES
@@ -169,7 +170,7 @@ def check_run(policy: Policy, run: Run, called: str = "The policy") -> None:
     """
     if policy.run != run.fingerprint:
         raise RunError(
-            f"{called} was made for another run ({policy.run}), not for {run.name} ({run.fingerprint}).",
+            f"{called} was made for another run ({shown(policy.run)}), not for {run.name} ({run.fingerprint}).",
             "Choose thresholds for this run with `python -m lesion_core ood tune`.",
         )
 

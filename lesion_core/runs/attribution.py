@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from lesion_core.errors import RunError
 from lesion_core.files import current, read_parquet, write_parquet
+from lesion_core.foreign_text import shown
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.folder import rewriting
 from lesion_core.runs.schema import Kind, check_table
@@ -70,6 +71,8 @@ def read_attribution(run: Run) -> pd.DataFrame | None:
     try:
         table = read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise RunError(f"{FILE} of {run.name} is damaged ({error}).", "Make it again with `explain`.") from None
+        raise RunError(
+            f"{FILE} of {run.name} is damaged ({shown(str(error), 200)}).", "Make it again with `explain`."
+        ) from None
     check_table(table, COLUMNS, f"{FILE} of {run.name}", "Make it again with `explain`.", ("image_id", "method", "run"))
     return table if (table["run"] == run.fingerprint).all() else None

@@ -26,6 +26,7 @@ from safetensors.numpy import load
 from lesion_core.config import RunSettings, SegmenterRunSettings, Settings
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import current, finish, read_parquet, rewritten
+from lesion_core.foreign_text import shown
 from lesion_core.runs.hashes import check_hash, file_state, sha256
 from lesion_core.runs.listing import run_folders, states
 from lesion_core.runs.schema import NEVER_MISSING, Kind, check_table
@@ -102,7 +103,7 @@ class StoredRun(Generic[Config]):
         try:
             table = self.read("history.csv", pd.read_csv)
         except (OSError, ValueError) as error:
-            raise RunError(f"history.csv of {self.name} is damaged ({error}).", DAMAGED) from None
+            raise RunError(f"history.csv of {self.name} is damaged ({shown(str(error), 200)}).", DAMAGED) from None
         check_table(table, HISTORY, f"history.csv of {self.name}", "Train the run again.")
         return table
 
@@ -190,7 +191,7 @@ class StoredRun(Generic[Config]):
         try:
             table = self.read(name, read_parquet)
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise RunError(f"{name} of {self.name} is damaged ({error}).", DAMAGED) from None
+            raise RunError(f"{name} of {self.name} is damaged ({shown(str(error), 200)}).", DAMAGED) from None
         check_table(table, kinds, f"{name} of {self.name}", INCOMPLETE, NEVER_MISSING)
         return table
 
@@ -203,7 +204,7 @@ class StoredRun(Generic[Config]):
         try:
             tensors: dict[str, NDArray[np.generic]] = self.read(name, lambda path: load(path.read_bytes()))
         except (SafetensorError, OSError, ValueError) as error:
-            raise RunError(f"{name} of {self.name} is damaged ({error}).", DAMAGED) from None
+            raise RunError(f"{name} of {self.name} is damaged ({shown(str(error), 200)}).", DAMAGED) from None
         missing = [tensor for tensor in wanted if tensor not in tensors]
         if missing:
             raise RunError(f"{name} of {self.name} lacks the tensor {missing[0]}.", INCOMPLETE)

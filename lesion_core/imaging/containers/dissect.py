@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lesion_core.imaging.containers import bmp, gif, jpeg, png, tiff
+from lesion_core.imaging.containers import bmp, gif, jpeg, png, tiff, webp
 from lesion_core.imaging.containers.parts import Parts
 
 TAKE_APART: dict[str, Callable[[bytes], Parts]] = {
@@ -13,6 +13,7 @@ TAKE_APART: dict[str, Callable[[bytes], Parts]] = {
     "TIFF": tiff.take_apart,
     "GIF": gif.take_apart,
     "BMP": bmp.take_apart,
+    "WEBP": webp.take_apart,
 }
 """The formats in which something beside the pixels can get in the way, or whose decoder fills up what is missing."""
 

@@ -14,8 +14,11 @@ MOST_SCANS = 64
 """A progressive image has about ten; an empty one costs 10 ms of 50 million pixels and takes 75 bytes."""
 FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 ARITHMETIC = range(0xC9, 0xD0)
-SCAN, END = 0xDA, 0xD9
+SCAN, END, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 SCAN_ENDS = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")
+RESTARTS = re.compile(rb"\xff([\xd0-\xd7])")
+BLANK = bytes(16)
+"""So many zeros at the end of a file without end marker are no pixels."""
 RESTART = re.compile(rb"\xff(?=[\xd0-\xd7])")
 OTHER_FILLING = b"\xb6\xd9\x4e\xa7\xd2\x6b" * 8
 """Bits that continue no scan as the zeros do that a decoder takes for missing ones; no byte is FF."""
@@ -29,8 +32,9 @@ class _File:
     info: dict[str, bytes] = field(default_factory=dict)
     kind: int = 0
     frame: bytes = b""
-    scans: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """Header and coded data of each."""
+    interval: int = 0
+    scans: list[tuple[bytes, bytes, int]] = field(default_factory=list)
+    """Header, coded data and restart interval of each."""
 
 
 def take_apart(data: bytes) -> Parts:
@@ -53,8 +57,10 @@ def take_apart(data: bytes) -> Parts:
             file.kept.append(_segment(marker, body))
             if marker in FRAMES:
                 file.kind, file.frame = marker, body
+            elif marker == RESTART_INTERVAL:
+                file.interval = int.from_bytes(body[:2], "big")
             elif marker == SCAN:
-                file.scans.append((body, coded))
+                file.scans.append((body, coded, file.interval))
                 file.kept.append(coded)
                 if len(file.scans) > MOST_SCANS:
                     raise CostlyError(f"has more than {MOST_SCANS} scans")
@@ -64,7 +70,7 @@ def take_apart(data: bytes) -> Parts:
     pixels = b"".join(file.kept)
     if file.kind in ARITHMETIC:  # which leaves out zeros at the end of what it codes
         return Parts(pixels, file.info)
-    filled = {id(coded): RESTART.sub(OTHER_FILLING + b"\xff", coded) + OTHER_FILLING for _, coded in file.scans}
+    filled = {id(coded): RESTART.sub(OTHER_FILLING + b"\xff", coded) + OTHER_FILLING for _, coded, _ in file.scans}
     other = b"".join(filled.get(id(part), part) for part in file.kept)
     return Parts(pixels, file.info, partial(_check, file), other=other)
 
@@ -92,8 +98,26 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
             end = SCAN_ENDS.search(data, at)
             coded = data[at : end.start() if end else len(data)]
             at += len(coded)
+            if end is None:
+                coded = _without_blank_end(coded)
         yield marker, body, coded
     raise CostlyError(f"consists of more than {MOST_PIECES:,} segments")
+
+
+def _without_blank_end(coded: bytes) -> bytes:
+    """The last scan of a file without end marker, without the blanks of a copy that stopped in a file of full size: a
+    decoder takes them for data. An encoder fills the last byte with ones."""
+    data = coded.rstrip(b"\0" if coded.endswith(BLANK) else b"\xff")
+    return data + b"\0" if data.endswith(b"\xff") else data
+
+
+def _restarts(coded: bytes, units: int, interval: int) -> None:
+    """Refuse a scan that lacks some of the markers between its intervals, each of which a decoder would make up."""
+    needed = -(-units // interval) - 1
+    there = [marker[0] for marker in RESTARTS.findall(coded)]
+    for i in range(needed):
+        if i >= len(there) or there[i] != 0xD0 + i % 8:
+            raise EndsEarlyError((i + 1) / (needed + 1), at_most=True)
 
 
 def _check(file: _File) -> None:
@@ -108,8 +132,11 @@ def _check(file: _File) -> None:
     progressive = file.kind == 0xC2
     seen = dict.fromkeys(factors, 0)  # a bit for each coefficient
     bits, needed = 0, 0
-    for header, coded in file.scans:
+    for header, coded, interval in file.scans:
         names = header[1 : 1 + 2 * header[0] : 2]
+        if interval:
+            alone = blocks.get(names[0], 0) if len(names) == 1 else -(-width // (8 * across)) * -(-height // (8 * down))
+            _restarts(coded, alone, interval)
         first, last, low = (header[-3], header[-2], header[-1] & 15) if progressive else (0, 63, 0)
         for name in names:
             if low == 0 and name in seen:

@@ -1,0 +1,91 @@
+"""Damaged and forged inputs: a short campaign of the day, what campaigns have found, and the campaign itself.
+
+Inputs are mutated, not the code (that is `tests/test_mutants.py`).
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.mutations import ill
+from tests.mutations.campaign import PARTS, Worker, part_of, run
+from tests.mutations.oracle import Outcome, judge
+
+SECONDS = 8
+"""Of a part, after its worker is warm."""
+FOUND = (
+    # Rows of a JPEG that no restart interval brings, blanks after a copy that stopped, a costly layer of transparency.
+    *(("pictures", "taller", seed) for seed in range(12)),
+    *(("pictures", "blank_tail", seed) for seed in range(24)),
+    *(("pictures", "flat_and_large", seed) for seed in range(4)),
+    # The header again, as a row of the ISIC Archive.
+    *(("tables", "must_be_refused", seed) for seed in range(60)),
+    # A field with two values, of which the last was taken.
+    *(("settings", "field_twice", seed) for seed in range(8)),
+    *(("policies", "twice", seed) for seed in range(8)),
+    # The name of another run, of any length and with any letters, in a sentence.
+    *(("policies", "forged", seed) for seed in range(40)),
+)
+"""Kinds of input that a campaign has found a fault with, by part, generator and seed."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARTS)
+def test_short_campaign(name: str) -> None:
+    seed = datetime.date.today().toordinal()
+    print(f"seed {seed}")
+    tried, findings = run(seed, SECONDS, (name,))
+    assert tried[name].total() > 3
+    assert not findings, "\n".join(map(str, findings))
+
+
+@pytest.mark.parametrize(("name", "kind", "seed"), FOUND)
+def test_what_campaigns_found(name: str, kind: str, seed: int, tmp_path: Path) -> None:
+    verdict = judge(part_of(name).kinds[kind](np.random.default_rng(seed), tmp_path))
+    # What a case costs is measured in a process of its own, by the campaign.
+    assert verdict.outcome in (Outcome.RIGHT, Outcome.REFUSED, Outcome.COSTLY), verdict
+
+
+EXPECTED = {
+    "right": Outcome.RIGHT,
+    "refused": Outcome.REFUSED,
+    "silently wrong": Outcome.WRONG,
+    "accepted": Outcome.WRONG,
+    "healthy refused": Outcome.HEALTHY_REFUSED,
+    "traceback": Outcome.TRACEBACK,
+    "long": Outcome.SENTENCE,
+    "control letters": Outcome.SENTENCE,
+    "memory": Outcome.COSTLY,
+    "seconds": Outcome.COSTLY,
+    "hang": Outcome.COSTLY,
+    "death": Outcome.TRACEBACK,
+}
+
+
+@pytest.mark.slow
+def test_a_campaign_finds_every_sort_of_fault_and_goes_on() -> None:
+    worker = Worker("ill")
+    try:
+        found = {kind: worker.judge(0, case).outcome for case, kind in enumerate(ill.KINDS)}
+        again = worker.judge(0, 0).outcome
+    finally:
+        worker.close()
+    assert found == EXPECTED
+    assert again is Outcome.RIGHT
+
+
+@pytest.mark.parametrize("name", [name for name in PARTS if name not in ("runs", "calls")])
+def test_a_case_is_the_same_again(name: str, tmp_path: Path) -> None:
+    part = part_of(name)
+    notes = []
+    for time in ("once", "again"):
+        notes.append([])
+        for case in range(len(part.kinds)):
+            folder = tmp_path / time / str(case)
+            folder.mkdir(parents=True)
+            notes[-1].append(part.make(5, case, folder).note)
+    assert notes[0] == notes[1]
