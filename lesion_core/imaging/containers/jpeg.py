@@ -18,7 +18,7 @@ SCAN, END, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 SCAN_ENDS = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")
 RESTARTS = re.compile(rb"\xff([\xd0-\xd7])")
 BLANK = bytes(16)
-"""So many zeros at the end of a file without end marker are no pixels."""
+"""So many zeros at the end of a file without end marker are not pixels."""
 RESTART = re.compile(rb"\xff(?=[\xd0-\xd7])")
 OTHER_FILLING = b"\xb6\xd9\x4e\xa7\xd2\x6b" * 8
 """Bits that continue no scan as the zeros do that a decoder takes for missing ones; no byte is FF."""

@@ -26,8 +26,8 @@ class Parts:
         deep_planes: Byte order, ``L`` or ``B``, of samples of 16 bits that lie in a plane for each colour.
         other: The same pixels with other filling after what may end early: where it decodes to something else, the
             decoder made up what the file lacks. None where `check` sees all there is to see.
-        shorter: The same without some of the blanks that it ends in, and the share that is no blank: where it can be
-            decoded all the same, the blanks are no pixels.
+        shorter: The same without some of the blanks that it ends in, and the share that is not blank: where it can be
+            decoded all the same, the blanks are not pixels.
     """
 
     pixels: bytes
