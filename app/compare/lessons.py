@@ -134,7 +134,7 @@ def said(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
             n = next((f.n_images for f in less.values() if f), 0)
             own = found.get((variant, view, "", COMPARED[0]))
             where = (
-                f"the {n:,} images that are in both test splits"
+                f"the {n:,} images that are in both test sets"
                 if own and own.n_images != n
                 else f"the {EVALUATION_SETS[view]} (n {n:,})"
             )

@@ -68,7 +68,7 @@ def test_the_chart_has_every_variant_and_the_sentences_say_the_differences() -> 
     assert reported.endswith("is 0.500 (0.400 to 0.700) *split by lesion*, 0.600 (0.400 to 0.700) *split by image*.")
     assert less.startswith(
         "**split by image** minus *split by lesion*: on the 240 images that are in both test "
-        "splits balanced accuracy +0.100 (-0.020 to +0.200); on the "
+        "sets balanced accuracy +0.100 (-0.020 to +0.200); on the "
     )
     assert apart == (
         "**split by lesion**, lesions with several images: right are 60 % (50 % to 70 %, n 500) of "
