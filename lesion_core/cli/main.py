@@ -31,6 +31,7 @@ from lesion_core.cli.options import (
 from lesion_core.config import MOST
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.explain.methods import METHODS
+from lesion_core.foreign_text import shown
 
 # Heavy imports wait inside the commands: `--help` and `runs` need no torch.
 
@@ -71,7 +72,7 @@ def main() -> None:
         _tell_problem(error.problem, error.remedy)
         sys.exit(1)
     except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        what = f"{shown(str(error.filename), 300)}: {error.strerror}" if error.filename else shown(str(error), 300)
         _tell_problem(f"{what}.", "Check the path, its permissions and the space left.")
         sys.exit(1)
     except SystemExit as end:

@@ -63,7 +63,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"There is no weights file at {path}.", "Check the path.")
     try:
         stored = load(path.read_bytes())
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{path.name} cannot be read as safetensors ({error}).",
             "It is truncated, altered or another format; copy it again. Pickled .pt and .pth files are never loaded.",

@@ -25,6 +25,7 @@ from pydantic import Field
 from safetensors.numpy import save
 
 from lesion_core.config import RunSettings, Settings
+from lesion_core.data.csv_tables import some
 from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import write_parquet
@@ -101,7 +102,7 @@ class Run(StoredRun[RunConfig]):
         strange = sorted(set(table["split"].unique()) - set(ROLES))
         if strange:
             raise RunError(
-                f"predictions.parquet of {self.name}: column split holds {', '.join(map(str, strange))}.",
+                f"predictions.parquet of {self.name}: column split holds {some(strange)}.",
                 f"Allowed are {', '.join(ROLES)}.",
             )
         return table

@@ -203,11 +203,11 @@ class StoredRun(Generic[Config]):
         """
         try:
             tensors: dict[str, NDArray[np.generic]] = self.read(name, lambda path: load(path.read_bytes()))
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError, ValueError, KeyError) as error:  # KeyError: a type that NumPy does not have
             raise RunError(f"{name} of {self.name} is damaged ({shown(str(error), 200)}).", DAMAGED) from None
         missing = [tensor for tensor in wanted if tensor not in tensors]
         if missing:
-            raise RunError(f"{name} of {self.name} lacks the tensor {missing[0]}.", INCOMPLETE)
+            raise RunError(f"{name} of {self.name} lacks the tensor {shown(missing[0])}.", INCOMPLETE)
         return tensors
 
 
@@ -281,7 +281,7 @@ class RunKind(Generic[Config, AnyRun]):
             raise RunError(f"config.json of {folder.name} is not a JSON object.", DAMAGED) from None
         if version != SCHEMA_VERSION:
             raise RunError(
-                f"Run {folder.name} has schema version {version}, this program reads {SCHEMA_VERSION}.",
+                f"Run {folder.name} has schema version {shown(str(version))}, this program reads {SCHEMA_VERSION}.",
                 "Open it with the version that wrote it, or train it again with this one.",
             )
         try:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.errors import RunError
+from lesion_core.foreign_text import shown
 
 Kind = Literal["texts", "numbers", "whole numbers", "truth values"]
 
@@ -45,12 +46,12 @@ def check_table(
     """
     for column, kind in kinds.items():
         if column not in table.columns:
-            raise RunError(f"{named} lacks the column {column}.", remedy)
+            raise RunError(f"{named} lacks the column {shown(column)}.", remedy)
         values = table[column]
         if isinstance(values, pd.DataFrame):
-            raise RunError(f"{named} has the column {column} twice.", remedy)
+            raise RunError(f"{named} has the column {shown(column)} twice.", remedy)
         if not _holds(values, kind):
-            raise RunError(f"{named}: column {column} does not hold {kind}.", remedy)
+            raise RunError(f"{named}: column {shown(column)} does not hold {kind}.", remedy)
         if column in never_missing and values.isna().any():
             raise RunError(f"{named}: column {column} has {int(values.isna().sum())} missing values.", remedy)
 

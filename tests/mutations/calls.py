@@ -116,7 +116,7 @@ def odd_option(rng: Rng, folder: Path) -> Input:
 
 def names(rng: Rng, folder: Path) -> Input:
     """Pictures whose names are drawn, computed or no text: each has a row, and the exit code is 0."""
-    odd = ("=1+1.png", "@SUM(1).png", "-rf.png", "[red]a[/].png", ":x:.png", "a\nb.png", "a\x1b[2Jb.png",
+    odd = ("=1+1.png", "@SUM(1).png", "-rf.png", "[red]a[bold].png", ":x:.png", "a\nb.png", "a\x1b[2Jb.png",
            "\u202egnp.png", "病変 Übersicht.png", "na\udce9vus.png", "n" * 250 + ".png", "'\".png", "%s{}$x$.png",
            "&lt;b&gt;.PNG")  # fmt: skip
     chosen = [odd[i] for i in rng.choice(len(odd), 3, replace=False)]

@@ -229,7 +229,7 @@ def forged_table(rng: Rng, folder: Path) -> Input:
     table = pd.read_parquet(path)
     column = table.columns[rng.integers(table.shape[1])]
     cells = table[column]
-    what = int(rng.integers(10))
+    what = int(rng.integers(11))
     if what == 0:
         table = table.drop(columns=column)
     elif what == 1:
@@ -246,6 +246,8 @@ def forged_table(rng: Rng, folder: Path) -> Input:
         table[column] = pd.Timestamp("2020-01-01")
     elif what == 7:
         table[column] = (np.inf, np.nan, -1.0, 1e300)[rng.integers(4)]
+    elif what == 10:
+        table[column] = [("x" * 10**5, "\x1b[2J", "", "test")[i % 4] for i in range(len(table))]
     elif what == 8:
         table = table.iloc[: int(rng.choice((0, 1, 5)))]
     else:

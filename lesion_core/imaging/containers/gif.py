@@ -18,7 +18,8 @@ def take_apart(data: bytes) -> Parts:
     while at < len(data):
         if data[at] == IMAGE:
             first = data[at : (at := at + 10 + _palette(data[at + 9]))]
-            body = data[at : _blocks(data, at + 1)]
+            end = _blocks(data, at + 1)
+            body = data[at:end] if end <= len(data) else _cut_off(data[at:])
             return Parts(head + control + first + body + b";")
         if data[at] != EXTENSION:
             at += 1  # decoders pass over what they do not know
@@ -39,4 +40,17 @@ def _blocks(data: bytes, at: int) -> int:
     """Where the blocks that begin here end, the empty one included."""
     while at < len(data) and data[at]:
         at += data[at] + 1
-    return min(at + 1, len(data))
+    return at + 1
+
+
+def _cut_off(body: bytes) -> bytes:
+    """Coded pixels whose last block is cut off or lacks its end: that block as long as it is, and an end.
+
+    What closes a file, put back after a cut, would else be read as the codes of pixels that are gone."""
+    at, last = 1, len(body)
+    while at < len(body):
+        last, at = at, at + body[at] + 1
+    rest = body[last + 1 :]
+    if at > len(body):
+        rest = rest.removesuffix(b"\0;")
+    return body[:last] + (bytes([len(rest)]) + rest if rest else b"") + b"\0"
