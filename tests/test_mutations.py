@@ -27,6 +27,13 @@ FOUND = (
     # A field with two values, of which the last was taken.
     *(("settings", "field_twice", seed) for seed in range(8)),
     *(("policies", "twice", seed) for seed in range(8)),
+    # Codes of a GIF's last pixels, read from what closes the file.
+    *(("pictures", "cut_and_closed", seed) for seed in range(40)),
+    # A type of numbers that NumPy does not have; parsers' messages, names of classes and cells in sentences.
+    *(("runs", "forged_tensors", seed) for seed in (57, 97)),
+    *(("runs", "forged_small_file", seed) for seed in (1, 6)),
+    *(("runs", "forged_config", seed) for seed in (90, 115)),
+    *(("runs", "forged_table", seed) for seed in (8, 78)),
     # The name of another run, of any length and with any letters, in a sentence.
     *(("policies", "forged", seed) for seed in range(40)),
 )
