@@ -568,7 +568,7 @@ def test_real_data_has_the_known_counts(real_root: Path) -> None:
     }
     assert len(read("isic2018_task3", found["isic2018_task3"]).present) == 1285
     assert len(read("isic2017", found["isic2017"]).present) == 2335
-    with pytest.raises(DataError, match="none of the 23447 images"):
+    with pytest.raises(DataError, match="none of the 23,447 images"):
         read("isic2019", found["isic2019"])
 
 
