@@ -1,4 +1,6 @@
-"""The entrypoint: `streamlit run app/Home.py`. It puts the repository on the path, draws the frame, runs a page."""
+"""The entrypoint: `streamlit run app/Home.py`. It puts the repository on the path, draws the frame, runs a page.
+
+The server imports this file once, for its `streamlit.App`, and then runs it as a script for each visitor."""
 
 from __future__ import annotations
 
@@ -11,14 +13,19 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from app.components import problem, sidebar  # noqa: E402
-from app.navigation import pages  # noqa: E402
-from lesion_core.errors import LesionError  # noqa: E402
+if __name__ == "__main__":
+    from app.components import problem, sidebar
+    from app.navigation import pages
+    from lesion_core.errors import LesionError
 
-st.set_page_config(page_title="Lesion Lab", page_icon=str(ROOT / "app" / "icon.svg"), layout="wide")
-page = st.navigation(pages(ROOT), expanded=True)
-sidebar()
-try:
-    page.run()
-except LesionError as error:
-    problem(error)
+    st.set_page_config(page_title="Lesion Lab", page_icon=str(ROOT / "app" / "icon.svg"), layout="wide")
+    page = st.navigation(pages(ROOT), expanded=True)
+    sidebar()
+    try:
+        page.run()
+    except LesionError as error:
+        problem(error)
+else:
+    from app.server import browser_opened, security
+
+    served = st.App(__file__, middleware=security(), lifespan=browser_opened)

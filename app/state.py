@@ -83,6 +83,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--runs", type=Path)
     parser.add_argument("--save-policies", action="store_true")
+    parser.add_argument("--embed-in", action="append", default=[])
     return parser.parse_known_args(sys.argv[1:])[0]
 
 
@@ -117,6 +118,11 @@ def link(stem: str, **query: str) -> str:
 def may_save_policies() -> bool:
     """Whether a visitor may write a run's `policy.json`: ``--save-policies``; never in a room of students by chance."""
     return bool(_arguments().save_policies)
+
+
+def embed_in() -> tuple[str, ...]:
+    """The sites whose pages may show the dashboard in a frame: ``--embed-in``, once for each."""
+    return tuple(_arguments().embed_in)
 
 
 def backend() -> str:

@@ -139,14 +139,15 @@ def test_the_dashboard_is_started_with_what_was_said(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     start = [sys.executable, "-m", "streamlit", "run"]
 
-    def command(data: Path | None = None, runs: Path | None = None, **options: bool | int | None) -> list[str]:
+    def command(data: Path | None = None, runs: Path | None = None, **options: object) -> list[str]:
         said = {"save_policies": False, "port": None, "browser": True} | options
         return dashboard.dashboard_command(script, data, runs, **said)  # type: ignore[arg-type]
 
     here = str(tmp_path / "checkpoints")
     assert command() == [*start, str(script), "--", "--runs", here]
-    said = command(Path("data"), Path("runs"), save_policies=True, port=8600, browser=False)
+    said = command(Path("data"), Path("runs"), save_policies=True, port=8600, browser=False, embed_in=["https://a.b"])
     own = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs"), "--save-policies"]
+    own += ["--embed-in", "https://a.b"]
     assert said == [*start, str(script), "--server.port=8600", "--server.headless=true", "--", *own]
     monkeypatch.setenv("LESION_RUNS", "elsewhere")
     assert command() == [*start, str(script)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,14 @@ def entrypoint() -> Path:
 
 
 def dashboard_command(
-    script: Path, data: Path | None, runs: Path | None, *, save_policies: bool, port: int | None, browser: bool
+    script: Path,
+    data: Path | None,
+    runs: Path | None,
+    *,
+    save_policies: bool,
+    port: int | None,
+    browser: bool,
+    embed_in: Sequence[str] = (),
 ) -> list[str]:
     """What is started: Streamlit's own options, the script, and behind ``--`` the dashboard's.
 
@@ -48,6 +56,7 @@ def dashboard_command(
     own = ["--data", str(data.resolve())] if data else []
     own += ["--runs", str(runs.resolve())] if runs else []
     own += ["--save-policies"] if save_policies else []
+    own += [argument for site in embed_in for argument in ("--embed-in", site)]
     return [*command, "--", *own] if own else command
 
 
@@ -57,10 +66,16 @@ def dashboard(
     save_policies: Annotated[
         bool, typer.Option("--save-policies", help="Visitors may write a policy into a run, for everybody.")
     ] = False,
+    embed_in: Annotated[
+        list[str] | None,
+        typer.Option(help="A site whose pages may show the dashboard in a frame, as https://host; once for each."),
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; the first free one from 8501.")] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Start the dashboard on this machine."""
-    command = dashboard_command(entrypoint(), data, runs, save_policies=save_policies, port=port, browser=browser)
+    command = dashboard_command(
+        entrypoint(), data, runs, save_policies=save_policies, port=port, browser=browser, embed_in=embed_in or ()
+    )
     sys.stdout.flush()
     os.execv(command[0], command)
