@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from app import state
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
+from app.cache import uploads as cached_uploads
 from app.foreign_text import literal
-from lesion_core.data.samples import Picture, reduced
-from lesion_core.errors import ImageError, LesionError
+from lesion_core.data.samples import Picture
+from lesion_core.errors import BusyError, ImageError, LesionError
 from lesion_core.foreign_text import visible
 from lesion_core.imaging.arrays import Pixels
-from lesion_core.imaging.decode import decode
 from lesion_core.imaging.formats import UPLOAD_TYPES
 from lesion_core.labels import diagnosis
 from lesion_core.reports.disclaimer import DISCLAIMER as DISCLAIMER
@@ -189,13 +189,16 @@ def pick_picture() -> Picture:
             "It is kept in memory for this visit and never written to disk. First remove whatever identifies a person."
         )
         if file is not None and st.session_state.get("upload_seen") != file.file_id:
-            st.session_state["upload_seen"] = file.file_id
             try:
                 # What a pipeline does first: 50 megapixels would be drawn anew at each move of a slider.
-                image, frame = reduced(decode(file.getvalue()))
+                image, frame = cached_uploads.pixels(file)
+            except BusyError as error:  # not seen: the next run of the page tries again, as after one that was left
+                problem(error)
             except ImageError as error:
+                st.session_state["upload_seen"] = file.file_id
                 problem(error)
             else:
+                st.session_state["upload_seen"] = file.file_id
                 st.session_state[state.UPLOAD] = Picture("upload", visible(file.name), "upload", image, frame=frame)
                 st.session_state[state.IMAGE] = "upload"
                 st.rerun()

@@ -7,10 +7,10 @@ import streamlit as st
 
 from app import state
 from app.cache import runs as cached_runs
+from app.cache import uploads as cached_uploads
 from app.components import problem
 from lesion_core.errors import LesionError
 from lesion_core.foreign_text import for_people, visible
-from lesion_core.imaging.decode import decode
 from lesion_core.imaging.formats import UPLOAD_TYPES
 from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.scores import SCORES
@@ -51,7 +51,7 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
             try:
                 kept[run.fingerprint, file.file_id] = (
                     visible(file.name),
-                    cached_runs.predict(run, decode(file.getvalue())),
+                    cached_runs.predict(run, cached_uploads.pixels(file)[0]),
                 )
             except LesionError as error:
                 problem(error)

@@ -1,4 +1,4 @@
-"""One at a time: the lock of a model, with a bounded queue before it."""
+"""One at a time: the lock of a model, or of another costly step, with a bounded queue before it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ class BoundedLock:
 
     Args:
         queue: How many may wait; one more gets `BusyError` at once instead of a page that hangs.
+        busy: What is told to that one.
     """
 
-    def __init__(self, queue: int = 64) -> None:
+    def __init__(self, queue: int = 64, busy: str = "The model is busy with other visitors.") -> None:
+        self._busy = busy
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(queue + 1)
 
@@ -35,7 +37,7 @@ class BoundedLock:
             BusyError: Too many callers wait.
         """
         if not self._places.acquire(blocking=False):
-            raise BusyError("The model is busy with other visitors.", "Try again in a few seconds.")
+            raise BusyError(self._busy, "Try again in a few seconds.")
         try:
             while not self._lock.acquire(timeout=PATIENCE if on_wait else -1):
                 assert on_wait

@@ -1,0 +1,35 @@
+"""Uploads become pixels one at a time: the costliest file that is accepted takes hundreds of MB while it is decoded."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import streamlit as st
+
+from lesion_core.data.samples import reduced
+from lesion_core.imaging.arrays import Pixels
+from lesion_core.imaging.decode import decode
+from lesion_core.serving.queue import BoundedLock
+
+TURNS = BoundedLock(queue=64, busy="Too many images of other visitors are being read.")
+"""Of all visitors of this process; the queue is as long as a model's."""
+WAITING = "Images of other visitors are being read; yours follows in a moment."
+
+
+def pixels(file: BytesIO) -> tuple[Pixels, tuple[int, int] | None]:
+    """`reduced` of an upload, whose full size lives only as long as its turn; a sentence stands on the page meanwhile.
+
+    Raises:
+        ImageError: It is not an image that can be used.
+        BusyError: Too many visitors wait.
+    """
+    place = st.empty()
+
+    def say_so() -> None:
+        place.info(WAITING, icon=":material/hourglass:")
+
+    try:
+        with TURNS.take(say_so):
+            return reduced(decode(file.getvalue()))
+    finally:
+        place.empty()
