@@ -26,6 +26,6 @@ if __name__ == "__main__":
     except LesionError as error:
         problem(error)
 else:
-    from app.server import browser_opened, security
+    from app.server import security, started
 
-    served = st.App(__file__, middleware=security(), lifespan=browser_opened)
+    served = st.App(__file__, middleware=security(), lifespan=started)

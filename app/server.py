@@ -16,6 +16,7 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
+from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -78,8 +79,13 @@ class SecurityHeaders:
 
 
 @asynccontextmanager
-async def browser_opened(_: st.App) -> AsyncIterator[None]:
-    """Open a browser on a desktop: Streamlit does it for a bare script, and leaves it to the owner of an `App`."""
+async def started(_: object) -> AsyncIterator[None]:
+    """Around the server's life: uploads are received in memory, and a desktop's browser is opened.
+
+    Starlette would write an upload of over 1 MB to a temporary file while it arrives. Streamlit opens a browser for a
+    bare script, and leaves it to the owner of an `App`.
+    """
+    MultiPartParser.spool_max_size = 2 * 2**20 * st.get_option("server.maxUploadSize")
     if not st.get_option("server.headless"):
         host = st.get_option("browser.serverAddress")
         place = f"{host}:{st.get_option('browser.serverPort')}/{st.get_option('server.baseUrlPath')}"

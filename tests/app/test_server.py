@@ -6,12 +6,17 @@ import base64
 import hashlib
 import re
 import sys
+import tempfile
+import time
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from starlette.applications import Starlette
+from starlette.formparsers import MultiPartParser
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -43,6 +48,36 @@ def test_what_is_not_a_site_stops_the_start_in_a_sentence(site: str, monkeypatch
     monkeypatch.setattr(sys, "argv", ["Home.py", f"--embed-in={site}"])
     with pytest.raises(SystemExit, match="--embed-in, such as"):
         server.security()
+
+
+async def _length(request: Request) -> PlainTextResponse:
+    async with request.form() as form:
+        return PlainTextResponse(str(len(await form["file"].read())))  # type: ignore[union-attr]
+
+
+def test_an_upload_of_any_size_is_received_in_memory_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def to_disk(_: object) -> None:
+        raise AssertionError("An upload was written to disk.")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", to_disk)
+    monkeypatch.setattr(MultiPartParser, "spool_max_size", MultiPartParser.spool_max_size)  # put back afterwards
+    app = Starlette(routes=[Route("/", _length, methods=["POST"])], lifespan=server.started)
+    limit = 2**20 * st.get_option("server.maxUploadSize")
+    with pytest.raises(AssertionError, match="written to disk"):
+        TestClient(app).post("/", files={"file": bytes(limit)})  # not started: what Starlette does by itself
+    with TestClient(app) as client:
+        assert client.post("/", files={"file": bytes(limit)}).text == str(limit)
+
+
+@pytest.mark.parametrize("headless", [True, False])
+def test_a_browser_is_opened_on_a_desktop(headless: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    option, options = st.get_option, {"server.headless": headless, "browser.serverPort": 8600}
+    monkeypatch.setattr(st, "get_option", lambda name: options[name] if name in options else option(name))
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    with TestClient(Starlette(lifespan=server.started)):
+        time.sleep(1.5)
+    assert opened == ([] if headless else ["http://localhost:8600/"])
 
 
 def test_the_inline_script_of_the_start_page_is_allowed_and_no_other() -> None:
