@@ -46,7 +46,7 @@ def test_short_campaign(name: str) -> None:
     seed = datetime.date.today().toordinal()
     print(f"seed {seed}")
     tried, findings = run(seed, SECONDS, (name,))
-    assert tried[name].total() > 3
+    assert tried[name].total() > 0  # how many depends on the machine
     assert not findings, "\n".join(map(str, findings))
 
 
