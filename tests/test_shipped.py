@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from lesion_core.analysis.evaluation_sets import view_summary
 from lesion_core.analysis.intervals import clopper_pearson
@@ -219,3 +222,14 @@ def test_its_roles_are_those_of_its_table(shipped: Run) -> None:
     collection = collect(Path(os.environ["LESION_DATA"]), None, known=known)
     assert collection.manifest.fingerprint == shipped.config.split_fingerprint and collection.unseen.empty
     assert collection.compared(shipped.name, shipped.predictions) == ()
+
+
+def test_rejected_shares_of_unseen_diagnoses_have_the_exact_interval() -> None:
+    table = pd.read_csv(ROOT / "experiments" / "left_out.csv")
+    rows = table[table["measure"] == "rejected"]
+    assert len(rows) == 3 * rows["score"].nunique() > 0
+    counts = (rows["value"] * rows["n"]).round().astype(int)
+    assert np.abs(counts / rows["n"] - rows["value"]).max() < 1e-5, "not a share of n"
+    exact = [binomtest(k, n).proportion_ci(0.95, "exact") for k, n in zip(counts, rows["n"], strict=True)]
+    assert np.abs(rows["low"] - [i.low for i in exact]).max() < 1e-5
+    assert np.abs(rows["high"] - [i.high for i in exact]).max() < 1e-5
