@@ -16,6 +16,7 @@ from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
 from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN, read_experiment
+from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import keeps, read_policy
@@ -233,3 +234,11 @@ def test_rejected_shares_of_unseen_diagnoses_have_the_exact_interval() -> None:
     exact = [binomtest(k, n).proportion_ci(0.95, "exact") for k, n in zip(counts, rows["n"], strict=True)]
     assert np.abs(rows["low"] - [i.low for i in exact]).max() < 1e-5
     assert np.abs(rows["high"] - [i.high for i in exact]).max() < 1e-5
+
+
+def test_corrupted_images_are_told_from_images_without_a_lesion(shipped: Run) -> None:
+    """By their kinds, as nothing but the stored source tells them apart where the run is read."""
+    assert set(shipped.corrupted["kind"]) == set(CORRUPTIONS)
+    assert set(shipped.ood_images["source"]) == {"data folder", "ood_samples"}
+    assert len(shipped.corrupted) + len(shipped.ood_images) == len(shipped.ood)
+    assert not set(shipped.corrupted["source"]) & set(shipped.ood_images["source"])

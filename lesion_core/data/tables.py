@@ -35,8 +35,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 OFFICIAL_TEST = "isic2018_test"
 """The data set name of the official ISIC 2018 Task 3 test set."""
 
-CORRUPTED = "corrupted test images"
-"""The source of test images that something is wrong with (`data.corruptions`): they are dermoscopy."""
+CORRUPTED = "changed test dermoscopy"
+"""The source of test images that something is wrong with (`data.corruptions`): they are dermoscopy. Runs store it,
+so it stays as it is."""
 
 OLDEST = 120.0
 
