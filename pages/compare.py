@@ -136,6 +136,7 @@ def draw_controls(run: Run) -> tuple[str, EvaluationData, list[str]]:
             bind="query-params",
             placeholder="Runs to compare",
             label_visibility="collapsed",
+            width=500,  # the names of three runs; on a line of its own where the rest leaves less
         )
         return view, data, list(chosen)
 

@@ -226,9 +226,9 @@ def draw_numbers(picture: Picture, found: Found, controls: Controls) -> None:
         for key, label in (("jaccard", "Jaccard"), ("dice", "Dice")):
             st.metric(label, f"{found.figures[key]:.3f}", help=MASK_METRICS[key].description)
         st.metric(
-            "Lesion area covered (sensitivity)",
+            "Lesion area covered",
             style.percent(found.figures["sensitivity"]),
-            help=MASK_METRICS["sensitivity"].description,
+            help=f"Sensitivity. {MASK_METRICS['sensitivity'].description}",
         )
         st.caption(found.counted)
     st.metric("Area", style.percent(float(found.mask.mean())), help="Share of the image that the mask covers.")
