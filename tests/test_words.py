@@ -106,8 +106,13 @@ KINDS = (
         ("Choose another image.", "data.picture.startsWith", "app/pictures.py", "`pictures` of a run"),
     ),
 )
-KEYS = {" less the first", "Your pictures", "test, lesion with several pictures, none in train"}
-"""Names in the tables of `experiments/` and in links of earlier versions, which stay."""
+KEYS = {
+    " less the first",
+    "Your pictures",
+    "changed test dermoscopy",
+    "test, lesion with several pictures, none in train",
+}
+"""Names in the tables of runs and of `experiments/` and in links of earlier versions, which stay."""
 CODE = re.compile(r"``[^`]+``|`[^`\n]+`|^ *(?:>>>|\.\.\.) .*$|^ +pictures?\b(?=[\w, ]*: )", re.MULTILINE)
 FENCED = re.compile(r"^```.*?^```|\]\([^)]*\)", re.MULTILINE | re.DOTALL)
 
