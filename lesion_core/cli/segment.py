@@ -142,6 +142,13 @@ def evaluate(
             min=1, max=MOST["images"], help="With --changed: how many, whole lesions drawn with a fixed seed."
         ),
     ] = 200,
+    known_answer: Annotated[
+        bool,
+        typer.Option(
+            "--known-answer",
+            help="Write known_answer.json anew from the folder as it is, which you trust; the rest of the run stays.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
     resamples: ResamplesOption = 1000,
 ) -> None:
@@ -159,6 +166,10 @@ def evaluate(
             "Say where they are with --data, or leave both out.",
         )
     opened = open_segmenter(run)
+    if known_answer:
+        from lesion_core.inference.segmenter import write_known_mask
+
+        write_known_mask(opened)
     if data is not None:
         _evaluate_changed(opened, data, pictures, resamples, as_json)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,8 @@ from lesion_core.imaging.decode import decode
 from lesion_core.imaging.geometry import dark_ring, to_original
 from lesion_core.imaging.hair import hair_mask
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.classifier import logits_of
-from lesion_core.models.backends import BACKENDS
-from lesion_core.models.classifiers import pool, stages, trained
+from lesion_core.inference.records import checked_classifier
+from lesion_core.models.classifiers import pool, stages
 from lesion_core.runs.attribution import COLUMNS
 from lesion_core.runs.classifier import Run
 
@@ -57,8 +55,7 @@ def evaluate_attribution(
     if table.empty:
         raise DataError("No test image of the run has a lesion mask here.", "Masks come with HAM10000 (ISIC 2018).")
     pipeline = Pipeline(run.config.settings.preprocessing)
-    model = trained(run.config.settings.model, run.weights).requires_grad_(False)
-    run.check_known_answer(partial(logits_of, model, pipeline.settings), BACKENDS["eager"].tolerance)
+    model = checked_classifier(run).requires_grad_(False)
     rows = []
     facts = zip(*(table[c] for c in ("image_id", "group", "diagnosis", "path", "mask_path")), strict=True)
     for done, (image_id, lesion, label, path, mask_path) in enumerate(facts, start=1):

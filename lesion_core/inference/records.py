@@ -15,7 +15,7 @@ from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.models.backends import BACKENDS
 from lesion_core.models.classifiers import pool, stages, trained
-from lesion_core.ood.known_answer import FILE, known_answer
+from lesion_core.ood.known_answer import FILE, known_answer, read_known_answer
 from lesion_core.ood.model_outputs import Outputs, reduce
 from lesion_core.runs.classifier import FACTS, Run
 from lesion_core.runs.folder import rewriting
@@ -46,6 +46,20 @@ def known_outputs(run: Run, model: ResNet) -> Outputs:
     layer3, penultimate = (pool(model, stage) for stage in found)
     logits = model.fc(penultimate).numpy()
     return Outputs.of(logits, *reduce(run.features, penultimate.numpy(), layer3.numpy()))
+
+
+def checked_classifier(run: Run) -> ResNet:
+    """A run's network with its weights, in evaluation mode, which gives all of the run's known answer.
+
+    Raises:
+        ModelError: The weights do not fit.
+        RunError: The known answer is missing, or the network gives another.
+    """
+    model = trained(run.config.settings.model, run.weights)
+    outputs, tolerance = known_outputs(run, model), BACKENDS["eager"].tolerance
+    run.check_known_answer(lambda _: outputs.logits[0].astype(np.float32), tolerance)
+    read_known_answer(run).check_outputs(run, outputs, tolerance)
+    return model
 
 
 def write_known_answer(run: Run) -> None:

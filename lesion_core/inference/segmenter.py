@@ -27,11 +27,13 @@ from lesion_core.imaging.decode import decode, frame_of
 from lesion_core.imaging.lesion import clean_up, mask_at
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
+from lesion_core.inference.known_mask import FILE as KNOWN_ANSWER
+from lesion_core.inference.known_mask import TOLERANCE, known_mask, read_known_mask
 from lesion_core.inference.records import known_image, stored_facts, versions
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.models.segmenters import trained_segmenter
-from lesion_core.runs.folder import GOLDEN
+from lesion_core.runs.folder import GOLDEN, rewriting
 from lesion_core.runs.segmenter import (
     COUNTS,
     MEASURED_AT,
@@ -196,7 +198,7 @@ def count_changed(
         for i, image_id in enumerate(rows["image_id"])
     }
     counts = count_pixels(
-        trained_segmenter(settings.model, run.weights),
+        checked_segmenter(run),
         settings.preprocessing,
         list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True)) * len(kinds),
         changes=changes,
@@ -281,9 +283,42 @@ def write_segmenter_run(
                 files={},
             ),
         )
+        (new / KNOWN_ANSWER).write_text(known_mask(run, probabilities).to_json(), encoding="utf-8")
         if describe:
             describe(run)
     return open_segmenter(folder)
+
+
+def checked_segmenter(run: SegmenterRun) -> nn.Module:
+    """A run's network with its weights, in evaluation mode, which gives all of the run's known answer.
+
+    Raises:
+        ModelError: The weights do not fit.
+        RunError: The known answer is missing, or the network gives another.
+    """
+    model = trained_segmenter(run.config.settings.model, run.weights)
+    read_known_mask(run).check(run, _known_probabilities(run, model))
+    return model
+
+
+def _known_probabilities(run: SegmenterRun, model: nn.Module) -> NDArray[np.float32]:
+    """What a run's network says of its known image, which is what it said when the run was written."""
+    found = probabilities_of(model, run.config.settings.preprocessing, run.golden[0])
+    run.check_known_answer(lambda _: found, TOLERANCE)
+    return found
+
+
+def write_known_mask(run: SegmenterRun) -> None:
+    """Write `known_answer.json` of a segmenter anew, from what its folder holds now.
+
+    Raises:
+        RunError, ModelError: The folder is not a whole run, or its network does not give the probabilities that it
+            stored.
+    """
+    model = trained_segmenter(run.config.settings.model, run.weights)
+    known = known_mask(run, _known_probabilities(run, model))
+    with rewriting(run) as new:
+        (new / KNOWN_ANSWER).write_text(known.to_json(), encoding="utf-8")
 
 
 @torch.inference_mode()

@@ -7,18 +7,16 @@ them, and names the run as `policy.json` does: it is asked when a model is loade
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
-from lesion_core.config import Preprocessing, Settings
-from lesion_core.errors import ConfigError, RunError
-from lesion_core.files import current
-from lesion_core.foreign_text import shown
+from lesion_core.config import Preprocessing
+from lesion_core.errors import RunError
 from lesion_core.ood.model_outputs import Outputs
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.small_files import OfRun, read_of_run
 
 FILE = "known_answer.json"
 REMEDY = "Take the whole folder from one source again; if you trust it, `evaluate RUN --known-answer` writes this anew."
@@ -27,7 +25,7 @@ FEATURE_TOLERANCE, SCORE_TOLERANCE = 0.05, 0.01
 and backends, and of solvers. A value under 1 counts as 1."""
 
 
-class KnownAnswer(Settings):
+class KnownAnswer(OfRun):
     """`known_answer.json`: what a run says of the image in its ``golden.safetensors``."""
 
     run: str = Field(min_length=1, description="fingerprint of the run")
@@ -114,19 +112,7 @@ def read_known_answer(run: Run) -> KnownAnswer:
     Raises:
         RunError: The file is missing, damaged, or another run's.
     """
-    path: Path = current(run.folder, FILE)
-    try:
-        known = KnownAnswer.from_json(path.read_bytes(), FILE)
-    except OSError as error:
-        raise RunError(f"{FILE} of run {run.name} cannot be read ({error.strerror}).", REMEDY) from None
-    except ConfigError as error:
-        raise RunError(f"Run {run.name}: {error.problem}", REMEDY) from None
-    if known.run != run.fingerprint:
-        raise RunError(
-            f"{FILE} was made for another run ({shown(known.run)}), not for {run.name} ({run.fingerprint}).",
-            REMEDY,
-        )
-    return known
+    return read_of_run(run, FILE, KnownAnswer, REMEDY)
 
 
 def _near(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:

@@ -1,7 +1,8 @@
 """A segmenter's run on disk, beside those of the classifiers: written once, read by everything else.
 
 A folder holds ``config.json`` (its field `kind` is segmenter), ``model.safetensors``, ``golden.safetensors`` (an image
-and its probabilities), ``masks.parquet`` (what was found on each image), ``history.csv`` and ``card.md``.
+and its probabilities), ``known_answer.json`` (all that a mask hangs on), ``masks.parquet`` (what was found on each
+image), ``history.csv`` and ``card.md``.
 """
 
 from __future__ import annotations

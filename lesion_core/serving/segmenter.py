@@ -8,14 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lesion_core.inference.segmenter import probabilities_of
-from lesion_core.models.segmenters import trained_segmenter
+from lesion_core.inference.segmenter import checked_segmenter, probabilities_of
 from lesion_core.runs.segmenter import SegmenterRun, open_segmenter
 from lesion_core.serving.queue import BoundedLock
 from lesion_core.serving.results import Segmentation
-
-GOLDEN_TOLERANCE = 0.01
-"""Largest difference of a known probability that other processors' rounding explains."""
 
 
 class SegmenterEngine:
@@ -33,10 +29,9 @@ class SegmenterEngine:
     def __init__(self, run: SegmenterRun, queue: int = 64) -> None:
         self.run = run
         self._preprocessing = run.config.settings.preprocessing
-        self._model = trained_segmenter(run.config.settings.model, run.weights)
+        self._model = checked_segmenter(run)
         self._model.requires_grad_(False)
         self._turns = BoundedLock(queue)
-        run.check_known_answer(self._probabilities, GOLDEN_TOLERANCE)
 
     @classmethod
     def open(cls, folder: Path) -> SegmenterEngine:

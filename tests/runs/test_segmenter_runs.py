@@ -26,6 +26,7 @@ from lesion_core.models.segmenters import build_segmenter
 from lesion_core.models.segmenters import trained_segmenter as load_segmenter
 from lesion_core.reports.segmenter_card import segmenter_card
 from lesion_core.runs.classifier import list_runs, open_run
+from lesion_core.runs.folder import fingerprint_of
 from lesion_core.runs.hashes import sha256
 from lesion_core.runs.segmenter import HASHED, SegmenterRun, list_segmenters, open_segmenter
 from lesion_core.serving.segmenter import SegmenterEngine
@@ -36,6 +37,8 @@ def close_again(folder: Path, name: str) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["files"][name] = sha256(folder / name)
     (folder / "config.json").write_text(json.dumps(config))
+    known = folder / "known_answer.json"
+    known.write_text(json.dumps(json.loads(known.read_text()) | {"run": fingerprint_of(folder)}))
 
 
 def test_what_was_written_is_read(trained_segmenter: Any) -> None:
