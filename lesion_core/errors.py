@@ -1,12 +1,15 @@
 """Errors that teach: what is wrong and what to do about it, in words for a person.
 
-Every error that a user can cause is a `LesionError`. Its text is one or two plain sentences, so that
-the dashboard and the command line can show ``str(error)`` as it is.
+Every error that a user can cause is a `LesionError`. Its text is one or two plain sentences in one line, short and
+without control characters whatever foreign text it holds, so that the dashboard, the command line and logs can show
+``str(error)`` as it is. What reads markup escapes it as any text.
 """
 
 from __future__ import annotations
 
 from typing import Self
+
+from lesion_core.foreign_text import sentence
 
 
 class LesionError(Exception):
@@ -18,9 +21,13 @@ class LesionError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem = problem
-        self.remedy = remedy
-        super().__init__(f"{problem} {remedy}".strip())
+        self.problem = sentence(problem, 360)
+        self.remedy = sentence(remedy, 230)
+        super().__init__(f"{self.problem} {self.remedy}".strip())
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Both sentences survive the way to another process."""
+        return type(self), (self.problem, self.remedy)
 
     def again(self) -> Self:
         """The same error, new: one that is kept and raised again would grow its traceback each time."""

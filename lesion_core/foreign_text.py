@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
+# `errors` needs this file and every other file needs `errors`: pandas waits inside the functions for tables.
 
 BYTE_ORDER_MARK = "\ufeff"
 """What tells a spreadsheet that a CSV file is UTF-8; as bytes EF BB BF."""
@@ -16,6 +20,9 @@ _JOINERS = "\u200c\u200d"
 _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 _COMPUTED = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula, full width too."""
+LONGEST_PIECE = 200
+"""Letters of one piece of foreign text that a sentence bears."""
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_PIECE + 1},}}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?( ?%)?", re.IGNORECASE | re.ASCII)
 
 
@@ -50,6 +57,33 @@ def shown(text: str, most: int = 60) -> str:
     return short if len(short) <= most else short[: most - 1] + "…"
 
 
+def sentence(text: str, most: int) -> str:
+    """A sentence of ours, whatever foreign text stands in it: `visible`, bounded, the same if it is done again.
+
+    It is the last guard, for what the writer of a sentence forgot. Where foreign text begins and ends it cannot know, so
+    it takes out the middle of each word of more than `LONGEST_PIECE` letters, and of the whole: what is wrong is said
+    at the start or at the end.
+
+    Args:
+        text: The sentence, however long.
+        most: Letters that are kept, at least `LONGEST_PIECE`.
+
+    Example:
+        >>> told = sentence("There is no folder /" + "x" * 10**6 + "/b\\x1b.", 300)
+        >>> len(told), told[:22], told[-8:]
+        (219, 'There is no folder /xx', 'x/b\\\\x1b.')
+    """
+    seen = visible(_without_middle(text, 4 * most))
+    return _without_middle(_LONG_WORD.sub(lambda word: _without_middle(word[0], LONGEST_PIECE), seen), most)
+
+
+def _without_middle(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end - 1]}…{text[-end:]}"
+
+
 def _visible(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:
@@ -80,6 +114,8 @@ def for_people(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: Any table; it is not changed. Numbers, dates and NaN are passed through.
     """
+
+    import pandas as pd
 
     def cell(value: object) -> object:
         return spreadsheet_cell(value) if isinstance(value, str) else value

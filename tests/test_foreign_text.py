@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import pickle
 import sys
 import unicodedata
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesion_core.foreign_text import for_people, people_csv, spreadsheet_cell, visible
+from lesion_core.errors import LesionError
+from lesion_core.foreign_text import LONGEST_PIECE, for_people, people_csv, sentence, spreadsheet_cell, visible
 
 ANYTHING = st.text(st.characters(codec=None, categories=None) | st.sampled_from("=+-@\t\r\n '\"\u202e\udce9"))
 
@@ -59,3 +62,47 @@ def test_what_is_guarded() -> None:
     assert for_people(given)["text"].tolist()[0] == "'=1" and given["text"].tolist()[0] == "=1"
     assert for_people(given)["text"].isna().tolist() == [False, True]
     assert for_people(given)["number"].tolist() == [-1, 2]
+
+
+# Sentences of errors -------------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "long": "x" * 10**6,
+    "long words": "ab cd " * 10**5,
+    "terminal": "a\x1b[2J\x1b]0;title\x07b",
+    "lines": "a\nb\r\n\tc\x0b\x0c\x85\u2028\u2029d",
+    "NUL": "a\0b",
+    "direction": "a\u202e\u2066gnp.exe",
+    "surrogate": "a\udce9\ud800",
+    "tags": "a" + "\U000e0041" * 10**5,
+    "markdown": "*a* _b_ [c](http://d) `e` $f^2$ <img src=x onerror=alert(1)>",
+    "formula": "=HYPERLINK(A1)",
+    "marks": "a" + "\u0301" * 10**5,
+}
+"""What stands in names, cells and values of people who mean no good, or of their tools."""
+
+
+def subclasses(kind: type[LesionError]) -> list[type[LesionError]]:
+    return [kind, *(own for one in kind.__subclasses__() for own in subclasses(one))]
+
+
+@pytest.mark.parametrize("kind", subclasses(LesionError))
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_an_error_is_short_and_harmless_whatever_its_writer_forgot(kind: type[LesionError], text: str) -> None:
+    for problem, remedy in ((f"The table {text} is empty.", "Download it."), ("It is empty.", text), (text, text)):
+        error = kind(problem, remedy)
+        for told in (str(error), error.problem, error.remedy, str(error.again()), f"{error}", str(error.args[0])):
+            assert len(told) <= 600 and told == visible(told)
+            assert max(map(len, told.split())) <= LONGEST_PIECE
+        sent = pickle.loads(pickle.dumps(error))
+        assert (type(sent), sent.problem, sent.remedy) == (kind, error.problem, error.remedy)
+        assert (error.again().problem, error.again().remedy) == (error.problem, error.remedy)
+    told = str(kind(f"The table {text} is empty.", "Download it."))
+    assert told.startswith("The table ") and told.endswith(" is empty. Download it.")
+
+
+@given(ANYTHING, st.integers(LONGEST_PIECE, 400))
+def test_a_sentence_is_not_shortened_twice(text: str, most: int) -> None:
+    told = sentence(text * 50, most)
+    assert sentence(told, most) == told and len(told) <= most
+    assert sentence(text, most) == visible(text) or len(visible(text)) > LONGEST_PIECE

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from lesion_core.cli import evaluate, ood, segment, train
 from lesion_core.cli.dashboard import dashboard
@@ -31,11 +32,26 @@ from lesion_core.cli.options import (
 from lesion_core.config import MOST
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.explain.methods import METHODS
-from lesion_core.foreign_text import shown
+from lesion_core.foreign_text import sentence
 
 # Heavy imports wait inside the commands: `--help` and `runs` need no torch.
 
+
+class _Commands(TyperGroup):
+    """Commands whose wrong calls are told as short and harmless as all else: the message quotes what was given."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Click's exceptions are Typer's own from some version on, so they are known by what they have.
+            if hasattr(error, "format_message") and isinstance(message := getattr(error, "message", None), str):
+                vars(error)["message"] = sentence(message, 300)
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Train, score and try skin-lesion classifiers. For research and teaching, not a medical device.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -72,8 +88,8 @@ def main() -> None:
         _tell_problem(error.problem, error.remedy)
         sys.exit(1)
     except OSError as error:
-        what = f"{shown(str(error.filename), 300)}: {error.strerror}" if error.filename else shown(str(error), 300)
-        _tell_problem(f"{what}.", "Check the path, its permissions and the space left.")
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _tell_problem(sentence(f"{what}.", 300), "Check the path, its permissions and the space left.")
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:

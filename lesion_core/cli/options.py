@@ -18,7 +18,7 @@ from rich.text import Text
 
 from lesion_core.config import MOST, Settings
 from lesion_core.errors import ConfigError
-from lesion_core.foreign_text import visible
+from lesion_core.foreign_text import sentence, visible
 
 if TYPE_CHECKING:
     from lesion_core.data.splits import Manifest
@@ -136,9 +136,18 @@ def _json(file: Path) -> Any:
         raise ConfigError(f"{file.name} is not valid JSON.", remedy) from None
 
 
+class _OneLine(logging.Formatter):
+    """A message in one line: what a training logs has names from folders and tables in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return sentence(super().formatMessage(record), 2_000)
+
+
 def log_training() -> None:
-    """What a training logs goes to standard error, as it is."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    """What a training logs goes to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def epoch_teller(epochs: int) -> Callable[[int, Mapping[str, float]], None]:
