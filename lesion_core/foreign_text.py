@@ -60,9 +60,9 @@ def shown(text: str, most: int = 60) -> str:
 def sentence(text: str, most: int) -> str:
     """A sentence of ours, whatever foreign text stands in it: `visible`, bounded, the same if it is done again.
 
-    It is the last guard, for what the writer of a sentence forgot. Where foreign text begins and ends it cannot know, so
-    it takes out the middle of each word of more than `LONGEST_PIECE` letters, and of the whole: what is wrong is said
-    at the start or at the end.
+    It is the last guard, for what the writer of a sentence forgot. Where foreign text begins and ends it cannot know,
+    so it takes out the middle of each word of more than `LONGEST_PIECE` letters, and of the whole: what is wrong is
+    said at the start or at the end.
 
     Args:
         text: The sentence, however long.

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
+from lesion_core.data.csv_tables import some
 from lesion_core.data.data_files import Files, fits, scan
 from lesion_core.data.pictures import is_hidden, is_picture, listing, ood_pictures
 from lesion_core.data.readers import ham10000, isic_archive, isic_challenges
@@ -19,7 +22,7 @@ from lesion_core.data.readers.isic_challenges import (
     read_isic2018_task3,
     read_isic2019,
 )
-from lesion_core.data.tables import COLUMNS, OFFICIAL_TEST, Catalog
+from lesion_core.data.tables import COLUMNS, LEAK, OFFICIAL_TEST, Catalog
 from lesion_core.errors import DataError
 from lesion_core.foreign_text import shown
 
@@ -163,7 +166,7 @@ def read(
         DataError: The layout is unknown, or its files are missing or damaged; the sentence says which.
     """
     if layout not in LAYOUTS:
-        raise DataError(f"There is no layout '{layout}'.", f"Choose one of {', '.join(LAYOUTS)}.")
+        raise DataError(f"There is no layout '{shown(layout)}'.", f"Choose one of {', '.join(LAYOUTS)}.")
     roots = [root] if isinstance(root, Path) else list(root)
     return LAYOUTS[layout].reader(scan(roots, image_roots, mask_roots))
 
@@ -179,7 +182,8 @@ def from_environment() -> Path | None:
     root = Path(value)
     if not root.is_dir():
         raise DataError(
-            f"{VARIABLE} is {value}, which is not a folder.", "Correct it, or unset it to work without data."
+            f"{VARIABLE} is {shown(value, 200)}, which is not a folder.",
+            "Correct it, or unset it to work without data.",
         )
     return root
 
@@ -250,12 +254,13 @@ def _subfolders(folder: Path) -> list[Path]:
         DataError: The folder is not there or cannot be read.
     """
     if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}.", "Check the path.")
+        raise DataError(f"There is no folder {shown(str(folder), 200)}.", "Check the path.")
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
     except OSError as error:
-        raise DataError(f"The folder {folder} cannot be read ({error.strerror}).", "Check its permissions.") from None
+        what = f"The folder {shown(str(folder), 200)} cannot be read ({error.strerror})."
+        raise DataError(what, "Check its permissions.") from None
     folders = [folder / name for name in names if name != "ood"]
     return [path for path in folders if os.access(path, os.R_OK | os.X_OK)]  # such as lost+found
 
@@ -275,6 +280,22 @@ def _image_folder(folder: Path, deeper: int = 2) -> Path | None:
     return folder if len(found) > 1 else found[0] if found else None
 
 
+def _one_sided(used: pd.Index[str], ham: pd.Index[str], listed: set[str]) -> list[str]:
+    """Sentences on images of HAM10000 that only one of its own metadata and ISIC 2019 lists."""
+    notes = []
+    if len(lost := used.difference(ham)):
+        notes.append(
+            f"isic2019: {len(lost):,} of the {len(used):,} images of HAM10000 have no row in its own metadata, such as "
+            f"{some(lost, 3)}: how their diagnosis was confirmed and where their mask is, is not known."
+        )
+    if len(more := ham.difference(list(listed))):
+        notes.append(
+            f"ham10000: {len(more):,} of the {len(ham):,} rows of its metadata are of images that ISIC 2019 does not "
+            f"list, and not used, such as {some(more, 3)}."
+        )
+    return notes
+
+
 def training_table(root: Path) -> Catalog:
     """The table that a run is trained on: the eight diagnoses of ISIC 2019 with every image that is there.
 
@@ -291,8 +312,9 @@ def training_table(root: Path) -> Catalog:
     found = discover(root)
     if "isic2019" not in found:
         raise DataError(
-            f"There is no ISIC 2019 ground truth (ISIC_2019_Training_GroundTruth.csv) in {root} or a folder in it.",
-            f"Download it from {LAYOUTS['isic2019'].source} into {root}.",
+            f"There is no ISIC 2019 ground truth (ISIC_2019_Training_GroundTruth.csv) in {shown(str(root), 200)} or "
+            "a folder in it.",
+            f"Download it from {LAYOUTS['isic2019'].source} into that folder.",
         )
     folders = [found["isic2019"], *(folder for folder in _subfolders(root) if fits(folder.name, (_INPUT_2019,)))]
     folders += [found[name] for name in ("ham10000", "isic2017") if name in found]
@@ -301,18 +323,21 @@ def training_table(root: Path) -> Catalog:
     missing = tuple(table["image_id"][table["path"].isna()])
     table = table[table["path"].notna() & table["diagnosis"].notna()].set_index("image_id")
     if table.empty:
-        raise DataError(f"{root} has no training image of ISIC 2019.", "Add ISIC_2019_Training_Input, or HAM10000.")
+        raise DataError(
+            f"{shown(str(root), 200)} has no training image of ISIC 2019.", "Add ISIC_2019_Training_Input, or HAM10000."
+        )
     notes = [*left_out(root), *whole.notes]
     if "ham10000" in found:
         catalog = read("ham10000", found["ham10000"])
-        notes += catalog.notes
+        notes += [note for note in catalog.notes if LEAK not in note]  # the lesion ids are those of ISIC 2019
         ham = catalog.table.set_index("image_id")
+        notes += _one_sided(table.index[table["dataset"] == "ham10000"], ham.index, set(whole.table["image_id"]))
         ham = ham.reindex(table.index)
         for column in ("dx_type", "site", "mask_path"):
             table[column] = ham[column].fillna(table[column])
     if "isic2017" in found:
         catalog = read("isic2017", found["isic2017"])
-        notes += catalog.notes
+        notes += [note for note in catalog.notes if LEAK not in note]
         ids = catalog.table["image_id"]
         table["dataset"] = table["dataset"].mask((table["dataset"] == "msk") & table.index.isin(ids), "isic2017")
     return Catalog(table.reset_index()[list(COLUMNS)], missing, tuple(dict.fromkeys(notes)))

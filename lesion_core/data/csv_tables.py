@@ -85,7 +85,7 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
     """
     name = shown(path.name)
     if not path.is_file():
-        raise DataError(f"There is no table {path}.", "Check the path.")
+        raise DataError(f"There is no table {shown(str(path), 200)}.", "Check the path.")
     text = _text(path.read_bytes(), name)
     if not text.strip():
         raise DataError(f"{name} is empty.", "Download it again.")
@@ -97,8 +97,9 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
     if not lines:
         raise DataError(f"{name} is empty.", "Download it again.")
     header, *rows = (row for _, row in lines)
+    names = [_key(column) for column in header]
     for number, row in lines[1:]:
-        if row == header:
+        if all(cell == name for cell, name in zip(map(_key, row), names, strict=False) if cell):
             raise DataError(f"{name} has its header again in line {number}.", "Delete that line.")
         if any(row[len(header) :]):
             raise DataError(

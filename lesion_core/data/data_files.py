@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from heapq import nsmallest
 from pathlib import Path
 
 from lesion_core.data.csv_tables import read_csv, some
@@ -20,8 +22,9 @@ from lesion_core.imaging.formats import ENDINGS
 DOWNSAMPLED_ENDING = "_downsampled"
 
 _MASK_ENDINGS = re.compile(r"[_-](segmentation|seg|mask|gt|groundtruth|annotation)$", re.IGNORECASE)
-_LOOKED_AT = 3
-"""JPEGs of a folder that are looked at; where one is a mask, all of the folder are."""
+_LOOKED_AT = 4
+"""Of a folder's JPEGs so many first, last and smallest are looked at (a mask's file is smaller than a photograph's);
+where one is a mask, all of the folder are."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,10 @@ class Files:
             f"not used are those in {_places(passed)}."
         ]
 
+    def beside_tables(self, path: str) -> bool:
+        """Whether a file lies below the folders of the tables."""
+        return path.startswith(tuple(f"{root.absolute().as_posix()}/" for root in self.roots))
+
     def below_roots(self, path: str | Path) -> str:
         """A path below the folder that was searched, for a sentence."""
         path = Path(path)
@@ -125,20 +132,20 @@ def isic_id(stem: str) -> str:
 
 
 def id_key(image_id: str) -> str:
-    """What two spellings of an image's id have in common."""
-    return isic_id(image_id).casefold()
+    """What two spellings of an image's id have in common, in capitals or not, accents composed or not."""
+    return unicodedata.normalize("NFC", isic_id(image_id).casefold())
 
 
 def masked_id(path: str) -> str:
     """The id of the image that a mask's file is of."""
-    return isic_id(_MASK_ENDINGS.sub("", _stem(path)))
+    return isic_id(_MASK_ENDINGS.sub("", isic_id(_stem(path))))
 
 
 def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Sequence[Path] = ()) -> Files:
     """List the files of a data set, each folder once. Where an id is found twice, the first file wins.
 
-    What is a mask by its pixels is never taken for an image. So as not to decode whole data sets, JPEGs are looked at
-    where their id is found twice, and else a few of each folder.
+    What is a mask by its pixels, or by its name beside an image (``<id>_mask``), is never taken for an image. So as not
+    to decode whole data sets, JPEGs are looked at where their id is found twice, and else a few of each folder.
 
     Args:
         roots: Folders of the tables, and of all else that is not named.
@@ -155,15 +162,15 @@ def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Se
 
     tables = tuple(Path(path) for path in below(roots) if not is_image(path))
     pictures = [path for path in below(image_roots or roots) if is_picture(path)]
-    unnamed = _masks_among(pictures)
-    pictures = [path for path in pictures if path not in unnamed]
+    unnamed, misnamed = _masks_among(pictures)
+    pictures = [path for path in pictures if path not in unnamed and path not in misnamed]
     named = [
         path for path in below(mask_roots or roots) if is_image(path) and _stem(path).casefold().endswith(MASK_ENDING)
     ]
     images, spare_images = _by_id((id_key(_stem(path)), path) for path in pictures)
     masks, spare_masks = _by_id(
-        (masked_id(path).casefold(), path)
-        for path in [*named, *(path for path in unnamed if masked_id(path).casefold() in images)]
+        (id_key(masked_id(path)), path)
+        for path in [*named, *(path for path in unnamed if id_key(masked_id(path)) in images)]
     )
     files = Files(
         tuple(roots),
@@ -175,31 +182,38 @@ def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Se
         tuple(mask_roots or roots),
         {**spare_images, **spare_masks},
     )
-    if not unnamed:
-        return files
-    used = len(unnamed.keys() & set(masks.values()))
-    note = (
-        f"Images that are black and white alone, so they count as masks: {len(unnamed):,}, in "
-        f"{_places(Counter(files._folder(path) for path in unnamed))}; used as the masks of images: {used:,}."
-    )
-    return Files(**{**vars(files), "notes": (note,)})
+    notes = []
+    if unnamed:
+        used = len(unnamed.keys() & set(masks.values()))
+        notes.append(
+            f"Images that are black and white, or nearly, so they count as masks: {len(unnamed):,}, in "
+            f"{_places(Counter(files._folder(path) for path in unnamed))}; used as the masks of images: {used:,}."
+        )
+    if misnamed:
+        notes.append(
+            f"Images that are named as the masks of others and are not black and white, so they are not used: "
+            f"{len(misnamed):,}, in {_places(Counter(files._folder(path) for path in misnamed))}."
+        )
+    return replace(files, notes=tuple(notes))
 
 
-def _masks_among(pictures: Sequence[str]) -> dict[str, None]:
-    """Those that are masks by their pixels, in order."""
+def _masks_among(pictures: Sequence[str]) -> tuple[dict[str, None], set[str]]:
+    """Those that are masks by their pixels, in order, and those that are named as another's mask and are not."""
     ids, folders = Counter(id_key(_stem(path)) for path in pictures), defaultdict(list)
+    named = {path for path in pictures if (own := id_key(masked_id(path))) != id_key(_stem(path)) and own in ids}
     for path in pictures:
         folders[path[: path.rfind("/")]].append(path)
     found: dict[str, None] = {}
     for inside in folders.values():
         jpegs = [path for path in inside if path.lower().endswith(ENDINGS["JPEG"])]
-        rest = [path for path in jpegs[_LOOKED_AT:] if ids[id_key(_stem(path))] == 1]
+        few = {*jpegs[:_LOOKED_AT], *jpegs[-_LOOKED_AT:], *nsmallest(_LOOKED_AT, jpegs, _size)}
+        rest = [path for path in jpegs if path not in few | named and ids[id_key(_stem(path))] == 1]
         alone = set(rest)
         masks = {path for path in inside if path not in alone and looks_like_mask(Path(path))}
         if masks & set(jpegs):
             masks |= {path for path in rest if looks_like_mask(Path(path))}
         found |= dict.fromkeys(path for path in inside if path in masks)
-    return found
+    return found, named - found.keys()
 
 
 def _by_id(found: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
@@ -211,6 +225,13 @@ def _by_id(found: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, 
         if used != path and os.path.realpath(used) != os.path.realpath(path):
             others[used] = (*others.get(used, ()), path)
     return first, others
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:  # such as a link to nowhere
+        return 0
 
 
 def _stem(path: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lesion_core.errors import DataError, ImageError
+from lesion_core.foreign_text import shown
 from lesion_core.imaging.decode import decode, header_of
 from lesion_core.imaging.formats import SIGNATURES
 
@@ -25,7 +26,7 @@ def check_frame(mask: NDArray[np.bool_], shape: tuple[int, int], path: Path) -> 
     own, wanted = mask.shape[1] / mask.shape[0], shape[1] / shape[0]
     if abs(own / wanted - 1) > ASPECT_TOLERANCE:
         raise DataError(
-            f"The mask {path.name} is {mask.shape[1]}x{mask.shape[0]}, its image "
+            f"The mask {shown(path.name)} is {mask.shape[1]}x{mask.shape[0]}, its image "
             f"{shape[1]}x{shape[0]}: they do not show the same frame.",
             "Give the mask of this image, not cropped.",
         )
@@ -51,7 +52,7 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
     try:
         pixels = decode(path)
     except ImageError as error:
-        raise DataError(f"The mask {path.name} cannot be read: {error.problem}", error.remedy) from None
+        raise DataError(f"The mask {shown(path.name)} cannot be read: {error.problem}", error.remedy) from None
     with header_of(path) as file:
         deep, layered = file.mode.startswith("I"), file.has_transparency_data
     grey = pixels[:, :, 0]
@@ -65,7 +66,7 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
     ):
         if wrong:
             raise DataError(
-                f"The mask {path.name} is not binary: {what}.",
+                f"The mask {shown(path.name)} is not binary: {what}.",
                 "Give a black and white PNG of 8 bits; a JPEG smears the edge.",
             )
     mask = grey > 0 if len(levels) == 1 else grey == levels[1]
@@ -79,17 +80,22 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
 
 _BYTES = 4096, 0.15
 """What a mask's compressed file needs at most: bytes, and bytes per pixel. Most photographs of skin take more."""
-_SMEARED = 32, 0.02
-"""How far from black and white the levels of a JPEG's mask may be, and the share of its pixels that may be further:
-those that the compression smears."""
+_SMEARED = 32, 0.02, 0.25
+"""How far from black and white the levels of a mask may be, and the share of its pixels that may be further: in all, or
+away from its edges, which compression and resizing smear. The last: the share of it that must be away from edges."""
+_EDGE = np.ones((17, 17), np.uint8)
+"""The pixels around an edge that are smeared: a block of a JPEG on both sides."""
+_TINT = 16
+"""Levels by which colours of a grey image may differ where it was compressed in colour."""
 _SMALL = 2**20
 """Pixels up to which no file, whatever is in it, is costly to decode."""
 
 
 def looks_like_mask(path: Path) -> bool:
-    """Whether an image is a mask by its pixels, whatever its name: grey, with at most two levels.
+    """Whether an image is a mask by its pixels, whatever its name: grey, with at most two levels, or smeared.
 
-    In a JPEG nearly all pixels must be nearly black or nearly white. An image that cannot be read is not a mask.
+    Where compression or resizing has smeared a mask's edges, nearly all pixels away from them are nearly black or
+    nearly white. An image that cannot be read is not a mask.
     """
     try:
         with Image.open(path, formats=list(SIGNATURES)) as file:
@@ -100,11 +106,20 @@ def looks_like_mask(path: Path) -> bool:
             image = file.convert("RGB") if plain else Image.fromarray(decode(path))
     except (ImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
-    if kind in ("JPEG", "MPO"):
-        far, share = _SMEARED
-        if sum(image.convert("L").histogram()[far + 1 : 255 - far]) > share * pixels:
+    if colours := image.getcolors(2):
+        return all(isinstance(one, tuple) and len(set(one)) == 1 for _, one in colours)
+    return _is_smeared_mask(image)
+
+
+def _is_smeared_mask(image: Image.Image) -> bool:
+    far, share, away = _SMEARED
+    grey = np.asarray(image.convert("L"))
+    between = (grey > far) & (grey < 255 - far)
+    if between.mean() > 1 - away:  # as in nearly all photographs, found at once
+        return False
+    if between.mean() > share:
+        edges = cv2.morphologyEx((grey > 127).astype(np.uint8), cv2.MORPH_GRADIENT, _EDGE) > 0
+        if edges.mean() > 1 - away or between[~edges].mean() > share:
             return False
-        levels = np.asarray(image)
-        return bool((levels == levels[:, :, :1]).all())
-    colours = image.getcolors(2)
-    return colours is not None and all(isinstance(one, tuple) and len(set(one)) == 1 for _, one in colours)
+    levels = np.asarray(image).astype(np.int16)
+    return bool((levels.max(axis=2) - levels.min(axis=2) <= _TINT).all())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from lesion_core.errors import ConfigError, DataError
+from lesion_core.foreign_text import shown
 from lesion_core.imaging.formats import IMAGE_ENDINGS
 
 MASK_ENDING = "_segmentation"
@@ -42,7 +43,7 @@ def listing(root: Path) -> list[str]:
         DataError: There is no such folder.
     """
     if not root.is_dir():
-        raise DataError(f"There is no folder {root}.", "Check the path.")
+        raise DataError(f"There is no folder {shown(str(root), 200)}.", "Check the path.")
     paths: list[str] = []
     seen: set[str] = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):

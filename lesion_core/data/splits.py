@@ -21,6 +21,7 @@ from lesion_core.data.csv_tables import read_csv, some
 from lesion_core.data.duplicates import group_ids
 from lesion_core.data.tables import OFFICIAL_TEST, ROLES
 from lesion_core.errors import DataError
+from lesion_core.foreign_text import shown
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,13 @@ class Manifest:
         frame = read_csv(files.current(path.parent, path.name), ("image_id", "group", "role"))
         stated = files.current(path.parent, path.with_suffix(".fingerprint").name)
         if not stated.is_file():
-            raise DataError(f"The split {path.name} has no {stated.name} beside it.", "Copy both, or make it again.")
+            raise DataError(
+                f"The split {shown(path.name)} has no {shown(stated.name)} beside it.", "Copy both, or make it again."
+            )
         manifest = cls(frame[["image_id", "group", "role"]].sort_values("image_id", ignore_index=True))
         if manifest.fingerprint != stated.read_text(encoding="utf-8").strip():
             raise DataError(
-                f"The split {path.name} was altered: its rows do not fit its fingerprint.", "Make it again."
+                f"The split {shown(path.name)} was altered: its rows do not fit its fingerprint.", "Make it again."
             )
         return manifest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 import pandas as pd
@@ -85,7 +86,7 @@ def parse_diagnoses(text: pd.Series[str], classes: Sequence[str], source: str) -
     unknown = ~codes.isin(classes)
     if unknown.any():
         raise DataError(
-            f"{source} has unknown diagnoses in {int(unknown.sum()):,} of {len(text):,} rows: "
+            f"{shown(source)} has unknown diagnoses in {int(unknown.sum()):,} of {len(text):,} rows: "
             f"{counted(text[unknown])}.",
             f"Choose one of {', '.join(code.lower() for code in classes)}.",
         )
@@ -107,7 +108,7 @@ def truth_from_one_hot(frame: pd.DataFrame, classes: Sequence[str], source: str)
     ):
         if wrong.any():
             raise DataError(
-                f"{source} has {what} in {int(wrong.sum()):,} of {len(frame):,} rows ({some(ids[wrong])}).",
+                f"{shown(source)} has {what} in {int(wrong.sum()):,} of {len(frame):,} rows ({some(ids[wrong])}).",
                 "Each row needs exactly one 1.",
             )
     truth: pd.Series[str] = values.idxmax(axis="columns").astype("str")
@@ -142,7 +143,7 @@ def assemble(
     twice = frame["image_id"][(frame["image_id"] if "path" in frame else keys).duplicated()].unique()
     if len(twice):
         raise DataError(
-            f"{name} lists {len(twice)} image ids more than once ({some(twice)}).", "Keep one row for each image."
+            f"{name} lists {len(twice):,} image ids more than once ({some(twice)}).", "Keep one row for each image."
         )
     for column in ("lesion_id", "dx_type", "sex", "site"):
         frame[column] = known(frame[column]) if column in frame else pd.Series(pd.NA, frame.index, dtype="str")
@@ -160,25 +161,50 @@ def assemble(
         said += _unlisted(files, set(keys), name)
     frame["mask_path"] = keys.map((files.masks if masks is None else masks).get)
     said += files.found_twice(frame["mask_path"].dropna(), name, "masks")
+    said += _unmasked(frame, files, set(keys), name)
     text = {column: "str" for column in COLUMNS if column != "age"}
     table = frame[list(COLUMNS)].astype(text).sort_values("image_id", ignore_index=True)
     missing = tuple(table["image_id"][table["path"].isna()])
+    found = [Path(path).name for path in files.image_paths[:2]]
     if len(missing) == len(table):
         raise DataError(
-            f"{name}: none of the {len(table):,} images listed was found under {some(files.image_roots, most=200)}.",
+            f"{name}: none of the {len(table):,} images listed was found under {some(files.image_roots, most=150)}: "
+            + (
+                f"ids are such as {some(missing, 2)}, files such as {some(found, 2)}."
+                if found
+                else "no image is there."
+            ),
             "Unpack the images there, or name the folders that hold them.",
         )
     if missing:
-        said.append(f"{name}: {len(missing):,} of the {len(table):,} images listed were not found.")
+        said.append(
+            f"{name}: {len(missing):,} of the {len(table):,} images listed were not found, such as {some(missing, 3)}."
+        )
     return Catalog(table, missing, tuple(said))
 
 
-def leak() -> str:
-    """What follows where no lesion id is known."""
-    return (
-        "Without lesion ids images of one lesion can be trained on and tested on, a leak that flatters the test: "
-        "only nearly identical ones are kept together."
-    )
+LEAK = (
+    "Without lesion ids images of one lesion can be trained on and tested on, a leak that flatters the test: only "
+    "nearly identical ones are kept together."
+)
+"""What follows where no lesion id is known."""
+
+
+def without_lesion(facts: pd.DataFrame, name: str) -> list[str]:
+    """A sentence on images of which no lesion id is known, though the data set is published with them.
+
+    Args:
+        facts: One row per image that should have one: `image_id`, and `lesion_id` if there is such a column.
+        name: The data set.
+    """
+    ids = known(facts["lesion_id"]) if "lesion_id" in facts else pd.Series(pd.NA, facts.index, dtype="str")
+    without = ids.isna()
+    if not without.any():
+        return []
+    if without.all():
+        return [f"{name}: no image has a lesion id. {LEAK}"]
+    n, examples = int(without.sum()), some(facts["image_id"][without], 3)
+    return [f"{name}: {n:,} of the {len(facts):,} images have no lesion id, such as {examples}. {LEAK}"]
 
 
 def _disagreements(frame: pd.DataFrame, name: str) -> list[str]:
@@ -200,9 +226,25 @@ def _disagreements(frame: pd.DataFrame, name: str) -> list[str]:
 
 def _unlisted(files: Files, listed: set[str], name: str) -> list[str]:
     """A sentence on images beside the tables that these do not list."""
-    roots = tuple(f"{root.absolute().as_posix()}/" for root in files.roots)
-    n = sum(path.startswith(roots) for key, path in files.images.items() if key not in listed)
-    return [f"{name}: images that no table lists, and that are not used: {n:,}."] if n else []
+    others = [path for key, path in files.images.items() if key not in listed and files.beside_tables(path)]
+    if not others:
+        return []
+    examples = some((Path(path).name for path in others), 3)
+    return [f"{name}: images that no table lists, and that are not used: {len(others):,}, such as {examples}."]
+
+
+def _unmasked(frame: pd.DataFrame, files: Files, listed: set[str], name: str) -> list[str]:
+    """Sentences on masks beside the tables that are of no image, and on images without one where most have one."""
+    said = []
+    others = [path for key, path in files.masks.items() if key not in listed and files.beside_tables(path)]
+    if others:
+        examples = some((Path(path).name for path in others), 3)
+        said.append(f"{name}: masks that are of none of the images: {len(others):,}, such as {examples}.")
+    without = frame["mask_path"].isna()
+    if 0 < without.sum() < len(frame) / 2:
+        examples = some(frame["image_id"][without], 3)
+        said.append(f"{name}: {int(without.sum()):,} of the {len(frame):,} images have no mask, such as {examples}.")
+    return said
 
 
 def _ages(frame: pd.DataFrame, name: str, notes: list[str]) -> pd.Series[float]:

@@ -210,53 +210,6 @@ def test_a_lesion_whose_pictures_disagree_is_named(tmp_path: Path, column: int) 
     assert said(read("ham10000", tmp_path).notes, "of 2 lesions", "1 have", fact, "no idea (4 images)")
 
 
-# Joins ---------------------------------------------------------------------------------------------------------------
-
-
-def test_a_join_that_finds_everything_says_nothing(tmp_path: Path) -> None:
-    assert training_table(isic2019(tmp_path, *rows_2019())).notes == ()
-
-
-@pytest.mark.parametrize("n", range(1, 6))
-def test_a_join_says_what_it_did_not_find_on_both_sides(tmp_path: Path, n: int) -> None:
-    notes = training_table(isic2019(tmp_path, *rows_2019()[: n + 1])).notes
-    assert said(notes, f"{6 - n} of the 6 images have no row", IDS[n], "a leak")
-    notes = training_table(isic2019(tmp_path, *rows_2019(), *(f"ISIC_9{i},,,," for i in range(n)))).notes
-    assert said(notes, "none of the images", f"{n} of {6 + n}", "ISIC_90")
-
-
-@pytest.mark.parametrize("kept", [(0, 1, 2, 4), (0,), (0, 3), (0, 1, 3, 4)])
-def test_a_join_names_the_columns_that_are_gone_and_the_leak(tmp_path: Path, kept: tuple[int, ...]) -> None:
-    notes = training_table(isic2019(tmp_path, *rows_2019(*kept))).notes
-    gone = [name for i, name in enumerate(["image", "age", "site", "lesion_id", "sex"]) if i not in kept]
-    assert said(notes, "has no column for", *gone)
-    assert said(notes, "no image has a lesion id", "a leak") == (3 not in kept)
-
-
-def test_without_metadata_or_with_empty_lesion_ids_the_leak_is_named(tmp_path: Path) -> None:
-    assert said(training_table(isic2019(tmp_path / "a")).notes, "there is no ISIC_2019_*_Metadata.csv", "a leak")
-    empty = [line.replace(f"HAM_{(i - 1) // 2}", "-") for i, line in enumerate(rows_2019())]
-    catalog = training_table(isic2019(tmp_path / "b", *empty))
-    assert said(catalog.notes, "no image has a lesion id", "a leak") and set(catalog.table["dataset"]) == {"msk"}
-
-
-def test_a_join_in_which_nothing_fits_is_refused(tmp_path: Path) -> None:
-    isic2019(tmp_path, *(line.replace(",", ".jpg,", 1) if i else line for i, line in enumerate(rows_2019())))
-    with pytest.raises(DataError, match=r"none of the 6 rows .* ISIC_0000000\.jpg.* ISIC_0000000"):
-        training_table(tmp_path)
-
-
-def test_lesion_groupings_are_expected_of_the_training_set_alone(tmp_path: Path) -> None:
-    for part in ("Training", "Test"):
-        codes = "MEL,NV,BCC,AKIEC,BKL,DF,VASC"
-        text(tmp_path / part / f"ISIC2018_Task3_{part}_GroundTruth.csv", f"image,{codes}", f"{part},1,0,0,0,0,0,0")
-        photograph(tmp_path / part / f"{part}.jpg")
-    assert read("isic2018_task3", tmp_path / "Test").notes == ()
-    assert said(read("isic2018_task3", tmp_path / "Training").notes, "LesionGroupings", "a leak")
-    text(tmp_path / "ISIC2018_Task3_Training_LesionGroupings.csv", "image,lesion_id", "Training,HAM_1")
-    assert read("isic2018_task3", tmp_path).notes == ()
-
-
 # Folders -------------------------------------------------------------------------------------------------------------
 
 

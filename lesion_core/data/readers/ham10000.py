@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lesion_core.data.csv_tables import read_csv, renamed
 from lesion_core.data.data_files import Files
-from lesion_core.data.tables import Catalog, assemble, parse_diagnoses
+from lesion_core.data.tables import Catalog, assemble, parse_diagnoses, without_lesion
 from lesion_core.labels import HAM10000
 
 TABLES = ("HAM10000_metadata", "HAM10000_metadata.csv", "HAM10000_metadata.tab")
@@ -32,4 +32,6 @@ def read_ham10000(files: Files) -> Catalog:
     # Dataverse's own column `dataset` names the sources within HAM10000.
     facts = renamed(frame, _COLUMNS).drop(columns="dataset", errors="ignore")
     facts["diagnosis"] = parse_diagnoses(frame["dx"], HAM10000, path.name)
-    return assemble(facts, files, "ham10000", notes=files.unused([path], *TABLES))
+    return assemble(
+        facts, files, "ham10000", notes=[*files.unused([path], *TABLES), *without_lesion(facts, "ham10000")]
+    )

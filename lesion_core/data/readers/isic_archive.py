@@ -6,8 +6,9 @@ import pandas as pd
 
 from lesion_core.data.csv_tables import counted, known, read_csv, renamed
 from lesion_core.data.data_files import Files
-from lesion_core.data.tables import Catalog, assemble, leak
+from lesion_core.data.tables import Catalog, assemble, without_lesion
 from lesion_core.errors import DataError
+from lesion_core.foreign_text import shown
 from lesion_core.labels import parse_diagnosis
 
 TABLES = ("metadata.csv", "isic_metadata.csv")
@@ -37,7 +38,7 @@ def read_isic_archive(files: Files) -> Catalog:
     levels = [level for level in _LEVELS if level in frame]
     if not levels:
         raise DataError(
-            f"{path.name} has no column diagnosis or diagnosis_1 to diagnosis_5.",
+            f"{shown(path.name)} has no column diagnosis or diagnosis_1 to diagnosis_5.",
             "Export the metadata again with isic-cli.",
         )
     notes = files.unused([path], *TABLES)
@@ -50,7 +51,7 @@ def read_isic_archive(files: Files) -> Catalog:
             )
             if other.all():
                 raise DataError(
-                    f"{path.name} has no dermoscopic image: {counted(frame['image_type'])}.",
+                    f"{shown(path.name)} has no dermoscopic image: {counted(frame['image_type'])}.",
                     "Export dermoscopic images from the archive.",
                 )
             frame = frame[~other]
@@ -61,7 +62,7 @@ def read_isic_archive(files: Files) -> Catalog:
     if unknown.any():
         if facts["diagnosis"].isna().all():
             raise DataError(
-                f"{path.name} has unknown diagnoses in {int(unknown.sum()):,} of {len(frame):,} rows: "
+                f"{shown(path.name)} has unknown diagnoses in {int(unknown.sum()):,} of {len(frame):,} rows: "
                 f"{counted(deepest[unknown])}.",
                 "At least one must be one of the eight of ISIC 2019.",
             )
@@ -69,6 +70,5 @@ def read_isic_archive(files: Files) -> Catalog:
             f"{int(unknown.sum()):,} images have a diagnosis outside the eight of ISIC 2019, and none here: "
             f"{counted(deepest[unknown])}."
         )
-    if "lesion_id" not in facts or known(facts["lesion_id"]).isna().all():
-        notes.append(f"isic_archive: no image has a lesion id. {leak()}")
+    notes += without_lesion(facts, "isic_archive")
     return assemble(facts, files, "isic_archive", notes=notes)

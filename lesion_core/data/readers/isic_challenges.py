@@ -8,7 +8,7 @@ import pandas as pd
 
 from lesion_core.data.csv_tables import known, numbers, read_csv, renamed, some
 from lesion_core.data.data_files import Files, id_key, masked_id
-from lesion_core.data.tables import Catalog, assemble, leak, parse_diagnoses, truth_from_one_hot
+from lesion_core.data.tables import LEAK, Catalog, assemble, parse_diagnoses, truth_from_one_hot, without_lesion
 from lesion_core.errors import DataError
 from lesion_core.labels import HAM10000, ISIC2019
 
@@ -34,6 +34,7 @@ def _join_metadata(
     key: str,
     expected: Sequence[str],
     needed: pd.Series[bool] | None = None,
+    grouped: pd.Series[bool] | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Add what the metadata tables know of each image.
 
@@ -45,6 +46,7 @@ def _join_metadata(
         key: Their column of image ids.
         expected: Columns that they are published with, under our names.
         needed: Which images have a published row; all, where it is not given.
+        grouped: Which images have a published lesion id; those that are needed, where it is not given.
 
     Returns:
         The facts with the further columns, and a sentence on each thing that the tables lack.
@@ -54,7 +56,9 @@ def _join_metadata(
     """
     paths = files.find(pattern)
     if not paths:
-        return facts, [f"{name}: there is no {pattern}. {leak()}"] if "lesion_id" in expected else []
+        absent = [column for column in expected if column not in facts]
+        unknown = f" Nothing is known of {', '.join(absent)}." + (f" {LEAK}" if "lesion_id" in absent else "")
+        return facts, [f"{name}: there is no {pattern}.{unknown}"] if absent else []
     tables = some(path.name for path in paths)
     metadata = pd.concat([read_csv(path, (key,)) for path in paths], ignore_index=True).fillna("")
     metadata = renamed(metadata, {key: "image_id", **_METADATA})
@@ -73,24 +77,25 @@ def _join_metadata(
             "Put the table there that belongs to these images, or take it away.",
         )
     notes = files.unused(paths, pattern)
-    lost = ~with_row if needed is None else ~with_row & needed
+    needed = pd.Series(True, facts.index) if needed is None else needed
+    lost = ~with_row & needed
     if lost.any():
         notes.append(
             f"{name}: {int(lost.sum()):,} of the {len(wanted):,} images have no row in {tables}, such as "
-            f"{some(facts['image_id'][lost], 2)}." + (f" {leak()}" if "lesion_id" in expected else "")
+            f"{some(facts['image_id'][lost], 3)}."
         )
     if not with_image.all():
         notes.append(
             f"{name}: rows of {tables} that are of none of the images: {int((~with_image).sum()):,} of {len(rows):,}, "
-            f"such as {some(metadata['image_id'][~with_image], 2)}."
+            f"such as {some(metadata['image_id'][~with_image], 3)}."
         )
     absent = [column for column in expected if column not in metadata and column not in facts]
     if absent:
         notes.append(f"{name}: {tables} has no column for {', '.join(absent)}.")
     columns = [column for column in _FACTS if column in metadata and column not in facts]
     joined = facts.assign(**{column: wanted.map(metadata.set_index(rows)[column]).fillna("") for column in columns})
-    if "lesion_id" in expected and ("lesion_id" not in joined or known(joined["lesion_id"]).isna().all()):
-        notes.append(f"{name}: no image has a lesion id. {leak()}")
+    if "lesion_id" in expected:
+        notes += without_lesion(joined[needed if grouped is None else grouped], name)
     return joined, notes
 
 
@@ -126,6 +131,8 @@ def read_isic2017(files: Files) -> Catalog:
         "image_id",
         ("age", "sex"),
     )
+    if "lesion_id" in joined:
+        notes += without_lesion(joined, "isic2017")
     return assemble(joined, files, "isic2017", notes=[*files.unused(paths, *TABLES_2017), *notes])
 
 
@@ -201,18 +208,20 @@ def read_isic2019(files: Files) -> Catalog:
                 }
             )
         )
+    facts = pd.concat(parts, ignore_index=True)
+    training = facts["dataset"] == "training"
     joined, said = _join_metadata(
-        pd.concat(parts, ignore_index=True),
+        facts,
         files,
         "isic2019",
         "ISIC_2019_*_Metadata.csv",
         "image",
-        ("lesion_id", "age", "sex", "site"),
+        ("lesion_id", "age", "sex", "site") if training.any() else ("age", "sex", "site"),
+        grouped=training,
     )
     origin: pd.Series[str] | str = "msk"
     if "lesion_id" in joined:
         origin = known(joined["lesion_id"]).str[:4].str.upper().map(_ORIGINS).fillna("msk")
-    training = joined["dataset"] == "training"
     joined["dataset"] = ("isic2019_" + joined["dataset"]).mask(training, origin)
     notes = [*files.unused(paths, *TABLES_2019), *said]
     if n := int(joined["diagnosis"].isna().sum()):
