@@ -30,7 +30,7 @@ from lesion_core.errors import ModelError
 from lesion_core.imaging.detail import equal_detail
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.inference.classifier import infer
-from lesion_core.inference.inputs import ModelInputs, stack
+from lesion_core.inference.inputs import ModelInputs, batches, stack
 from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import trained
 from lesion_core.serving.classifier import AT_ONCE, Engine
@@ -92,7 +92,7 @@ def _waiting(engine: Engine, backend: str, paths: list[str]) -> float:
         for n in (AT_ONCE, len(paths) % AT_ONCE or AT_ONCE):  # compiled before the clock starts
             network(torch.zeros(n, 3, preprocessing.resize.size, preprocessing.resize.size))
     start, waited = time.perf_counter(), 0.0
-    loader = iter(DataLoader(ModelInputs(paths, preprocessing), batch_size=AT_ONCE, num_workers=1, collate_fn=stack))
+    loader = map(stack, batches(ModelInputs(paths, preprocessing), AT_ONCE, 1))
     with torch.inference_mode():
         while True:
             asked = time.perf_counter()

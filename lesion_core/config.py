@@ -39,7 +39,7 @@ MOST = {
     "steps": 1000,
     "epochs": 1000,
     "images at a time": 4096,
-    "worker processes": 64,
+    "workers": 64,
     "images": 1_000_000,
     "lesions of each diagnosis": 10_000,
     "images of each kind": 10_000,
@@ -273,7 +273,7 @@ class Schedule(Settings):
     ema_decay: float = Field(default=0.0, ge=0, lt=1, description="moving average of the weights; 0: none")
     augmentation: Literal["none", "flips", "gentle", "full"] = "full"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    workers: int = Field(default=1, ge=0, le=MOST["worker processes"])
+    workers: int = Field(default=1, ge=0, le=MOST["workers"])
     seed: int = 0
 
     def size(self, epoch: int, otherwise: int) -> int:

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torchvision.models import ResNet
 
 from lesion_core import distributed
@@ -28,7 +27,7 @@ from lesion_core.files import current, rewritten
 from lesion_core.imaging.corruptions import corrupt
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.identity import check_same_images
-from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
+from lesion_core.inference.inputs import Changed, ModelInputs, Progress, batches, stack, train_batches
 from lesion_core.inference.records import known_image, known_outputs, stored_facts, versions
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.classifiers import pool, stages, trained
@@ -92,7 +91,7 @@ def infer(
         paths: Image files; none may be missing.
         changes: What is done to an image before the preprocessing, by its place in `paths`.
         batch_size: Images at a time; it changes no result beyond rounding.
-        workers: Processes that decode.
+        workers: Threads that decode.
         flips: Read each image as it is, mirrored either way, and both: logits and features are the four's mean.
         on_progress: Called with images done and images in all, of this process's part.
 
@@ -101,7 +100,7 @@ def infer(
         ConfigError: `batch_size` or `workers` is out of range.
     """
     check_amount(batch_size, "images at a time")
-    check_amount(workers, "worker processes", least=0)
+    check_amount(workers, "workers", least=0)
     mine = range(distributed.rank(), len(paths), distributed.world())
     own = {i: made for i, place in enumerate(mine) if (made := (changes or {}).get(place))}
     pictures = ModelInputs([paths[i] for i in mine], preprocessing, own)
@@ -140,8 +139,7 @@ def _infer(
     model = model.eval().to(device, memory_format=torch.channels_last)
     found: list[tuple[Tensor, Tensor, Tensor]] = []
     done = 0
-    loader = DataLoader(pictures, batch_size=batch_size, num_workers=workers if len(pictures) else 0, collate_fn=stack)
-    for squares in loader:
+    for squares in map(stack, batches(pictures, batch_size, workers)):
         if isinstance(squares, RunError):
             raise squares
         images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(device)  # (N, 3, S, S)

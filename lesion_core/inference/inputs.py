@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from lesion_core.config import Preprocessing
 from lesion_core.errors import DataError, ImageError, RunError
@@ -27,7 +28,11 @@ Progress = Callable[[int, int], None]
 Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
-class ModelInputs(Dataset[Tensor | RunError]):
+AHEAD = 2
+"""Batches that are decoded while the model reads one."""
+
+
+class ModelInputs:
     """The model's square of each image, uint8 (S, S, 3), exactly as one uploaded image becomes it."""
 
     def __init__(
@@ -39,7 +44,7 @@ class ModelInputs(Dataset[Tensor | RunError]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor | RunError:
-        # The error is an answer, not raised: a worker process would wrap it into a traceback.
+        # The error is an answer, not raised: of many images the others go on.
         try:
             image = decode(Path(self.paths[index]))
             if index in self.changes:
@@ -47,6 +52,37 @@ class ModelInputs(Dataset[Tensor | RunError]):
             return torch.from_numpy(self.pipeline.apply(image))
         except (ImageError, DataError) as error:
             return RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy)
+
+
+def batches(inputs: ModelInputs, batch_size: int, threads: int) -> Iterator[list[Tensor | RunError]]:
+    """Images in batches, in their order, the next ones decoded while the caller works on one.
+
+    Decoding is done in threads, which the decoders' own code lets run beside the model, and not in forked processes: a
+    fork of a process with threads (a progress bar, the model's) may copy a lock that nobody will let go.
+
+    Args:
+        inputs: The images.
+        batch_size: Images of a batch, the last one has what is left.
+        threads: How many decode; 0 decodes when asked.
+
+    Yields:
+        Lists of squares and errors.
+    """
+    chosen = [range(i, min(i + batch_size, len(inputs))) for i in range(0, len(inputs), batch_size)]
+    if not threads:
+        yield from ([inputs[i] for i in batch] for batch in chosen)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    try:
+        waiting: deque[list[Future[Tensor | RunError]]] = deque()
+        for batch in chosen:
+            waiting.append([pool.submit(inputs.__getitem__, i) for i in batch])
+            if len(waiting) > AHEAD:
+                yield [future.result() for future in waiting.popleft()]
+        while waiting:
+            yield [future.result() for future in waiting.popleft()]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def stack(squares: list[Tensor | RunError]) -> Tensor | RunError:

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save
 from torch import nn
-from torch.utils.data import DataLoader
 
 from lesion_core.analysis.segmentation import MASK_METRICS, count
 from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining, check_amount
@@ -26,7 +25,7 @@ from lesion_core.imaging.corruptions import CORRUPTIONS, corrupt
 from lesion_core.imaging.decode import decode, frame_of
 from lesion_core.imaging.lesion import clean_up, mask_at
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.inputs import Changed, ModelInputs, Progress, stack, train_batches
+from lesion_core.inference.inputs import Changed, ModelInputs, Progress, batches, stack, train_batches
 from lesion_core.inference.known_mask import FILE as KNOWN_ANSWER
 from lesion_core.inference.known_mask import TOLERANCE, known_mask, read_known_mask
 from lesion_core.inference.records import known_image, stored_facts, versions
@@ -77,7 +76,7 @@ def count_pixels(
         changes: What is done to an image before the preprocessing, by its place in `pictures`; it moves no pixel.
         hidden: Places where what the change alters counts as no lesion.
         batch_size: Images at a time; it changes no result beyond rounding.
-        workers: Processes that decode.
+        workers: Threads that decode.
         on_progress: Called with images done and images in all.
 
     Returns:
@@ -89,17 +88,12 @@ def count_pixels(
         ConfigError: `batch_size` or `workers` is out of range.
     """
     check_amount(batch_size, "images at a time")
-    check_amount(workers, "worker processes", least=0)
+    check_amount(workers, "workers", least=0)
     model = model.eval().to(memory_format=torch.channels_last)
     changes = changes or {}
-    loader = DataLoader(
-        ModelInputs([path for path, _ in pictures], preprocessing, changes),
-        batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=stack,
-    )
+    inputs = ModelInputs([path for path, _ in pictures], preprocessing, changes)
     counts: dict[str, list[tuple[int, int, int, int]]] = {variant: [] for variant in VARIANTS}
-    for squares in loader:
+    for squares in map(stack, batches(inputs, batch_size, workers)):
         if isinstance(squares, RunError):
             raise squares
         images = torch.from_numpy(normalize(squares.numpy(), preprocessing)).to(memory_format=torch.channels_last)

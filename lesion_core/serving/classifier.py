@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from lesion_core.analysis.metrics import softmax
 from lesion_core.config import Preprocessing, check_amount
@@ -23,7 +22,7 @@ from lesion_core.explain.sanity import STAGES, randomise
 from lesion_core.explain.target_function import OnPass
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.inputs import ModelInputs
+from lesion_core.inference.inputs import ModelInputs, batches
 from lesion_core.models.backends import BACKENDS, make_backend
 from lesion_core.models.classifiers import pool, sharing_weights, trained, untrained
 from lesion_core.ood.known_answer import read_known_answer
@@ -118,12 +117,12 @@ class Engine:
         return self._read(self._pipeline.apply(image)[None])[0]
 
     def predict_files(self, paths: Sequence[Path], workers: int = 1) -> Iterator[Prediction | LesionError]:
-        """Classify many image files: what `predict` says of each, faster, because the next ones are decoded by
-        another process while the model reads `AT_ONCE` together.
+        """Classify many image files: what `predict` says of each, faster, because the next ones are decoded
+        while the model reads `AT_ONCE` together.
 
         Args:
             paths: Image files.
-            workers: Processes that decode.
+            workers: Threads that decode.
 
         Yields:
             The prediction of each path, in their order, or why it cannot be read.
@@ -132,10 +131,10 @@ class Engine:
             BusyError: Too many callers wait.
             ConfigError: `workers` is out of range.
         """
-        check_amount(workers, "worker processes", least=0)
+        check_amount(workers, "workers", least=0)
         squares = ModelInputs([str(path) for path in paths], self._pipeline.settings)
         workers = workers if len(paths) > 1 else 0
-        for batch in DataLoader(squares, batch_size=AT_ONCE, num_workers=workers, collate_fn=list):
+        for batch in batches(squares, AT_ONCE, workers):
             good = [square.numpy() for square in batch if isinstance(square, Tensor)]
             found = iter(self._read(np.stack(good)) if good else [])
             yield from (next(found) if isinstance(square, Tensor) else square for square in batch)

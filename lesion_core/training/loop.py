@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from lesion_core import distributed, files
 from lesion_core.config import Schedule, Settings
 from lesion_core.data.splits import roles_fingerprint
-from lesion_core.errors import ConfigError, ModelError
+from lesion_core.errors import BusyError, ConfigError, ModelError
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 Item = TypeVar("Item")
@@ -96,17 +96,39 @@ class Patience(EarlyStopping):
         trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience or self.stopped_epoch > 0
 
 
+LONGEST_WAIT_S = 600
+"""Seconds that a training waits for the processes that make its images."""
+
+
 class RepeatableLoader(DataLoader[Item]):
     """A loader that draws the same however often it was asked before: a resumed epoch is the one that was lost.
 
-    Lightning asks twice in some epochs and once in the first after going on.
+    Lightning asks twice in some epochs and once in the first after going on. Its worker processes are forked, which
+    keeps an epoch's start short; one that stands still (a fork may copy a lock that nobody will let go) or is killed
+    ends the training in a sentence.
+
+    Raises:
+        BusyError: While it is read, where a worker process does not answer.
     """
 
     def __iter__(self) -> Any:
+        self.timeout = LONGEST_WAIT_S if self.num_workers else 0
         self.generator.manual_seed(self.generator.initial_seed())
         if not self.num_workers:
             torch.manual_seed(self.generator.initial_seed())  # augmentation draws in this process then
-        return super().__iter__()
+        return _answered(super().__iter__())
+
+
+def _answered(batches: Iterator[Item]) -> Iterator[Item]:
+    try:
+        yield from batches
+    except RuntimeError as error:
+        if not str(error).startswith(("DataLoader timed out", "DataLoader worker")):
+            raise
+        raise BusyError(
+            "A worker process that makes the training's images does not answer.",
+            "Start again, which goes on from the last finished epoch; with 0 workers in the settings there is none.",
+        ) from None
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -178,7 +178,8 @@ def _again(lesion: SyntheticLesion, rng: np.random.Generator) -> tuple[Pixels, M
 
 def _write(path: Path, picture: Pixels, quality: int = 95) -> None:
     bgr = picture[..., ::-1] if picture.ndim == 3 else picture
-    path.write_bytes(cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
+    how = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == ".jpg" else []
+    path.write_bytes(cv2.imencode(path.suffix, bgr, how)[1].tobytes())
 
 
 def make_dataset(
