@@ -31,6 +31,9 @@ ROLE_NAMES: dict[str, str] = {
 
 Deviation = Annotated[float, Field(gt=0)]
 Side = Annotated[int, Field(ge=16, le=1024)]
+MOST_SEED = 2**32 - 1
+"""The largest that NumPy, PyTorch and Lightning all take."""
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
 
 MOST = {
@@ -240,7 +243,7 @@ class SplitSettings(Settings):
     select: float = Field(default=0.1, gt=0, lt=1)
     calibrate: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.15, gt=0, lt=1)
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _train_is_left(self) -> Self:
@@ -267,14 +270,16 @@ class Schedule(Settings):
     weight_decay: float = Field(default=0.02, ge=0, le=1)
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps (cosine)")
-    plateau_patience: int = Field(default=2, ge=1)
-    early_stopping: int = Field(default=0, ge=0, description="epochs without a better select score; 0: never")
+    plateau_patience: int = Field(default=2, ge=1, le=MOST["epochs"])
+    early_stopping: int = Field(
+        default=0, ge=0, le=MOST["epochs"], description="epochs without a better select score; 0: never"
+    )
     monitor: str = Field(default="select_loss", description="what chooses the best epoch")
     ema_decay: float = Field(default=0.0, ge=0, lt=1, description="moving average of the weights; 0: none")
     augmentation: Literal["none", "flips", "gentle", "full"] = "full"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     workers: int = Field(default=1, ge=0, le=MOST["workers"])
-    seed: int = 0
+    seed: Seed = 0
 
     def size(self, epoch: int, otherwise: int) -> int:
         """Pixels per side in an epoch: `sizes`, each for an equal part of the training, or the one given."""

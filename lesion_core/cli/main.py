@@ -23,13 +23,14 @@ from lesion_core.cli.options import (
     bar,
     err,
     never_fail_on_letters,
+    open_streams,
     out,
     print_json,
     say,
     tell,
     tell_whether_rejected,
 )
-from lesion_core.config import MOST
+from lesion_core.config import MOST, MOST_SEED
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.explain.methods import METHODS
 from lesion_core.foreign_text import sentence
@@ -81,14 +82,22 @@ def main() -> None:
     trains = sys.argv[1:2] in (["train"], ["experiment"], ["study"]) or sys.argv[1:3] == ["segment", "train"]
     if trains or (sys.argv[1:2] == ["evaluate"] and "--data" in sys.argv):
         _tune_allocator()
+    open_streams()
     never_fail_on_letters()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be told
     except LesionError as error:
         _tell_problem(error.problem, error.remedy)
         sys.exit(1)
+    except BrokenPipeError:  # `lesion-lab runs | head -1`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        what = error.strerror or str(error)
+        what = f"{error.filename}: {what}" if error.filename else what
         _tell_problem(sentence(f"{what}.", 300), "Check the path, its permissions and the space left.")
         sys.exit(1)
     except SystemExit as end:
@@ -115,7 +124,7 @@ def synthesize(
         int, typer.Option(min=1, max=MOST["lesions of each diagnosis"], help="Lesions of each of the eight diagnoses.")
     ] = 25,
     size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels per side.")] = 256,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED)] = 0,
 ) -> None:
     """Make a data set of synthetic dermoscopy, laid out like HAM10000, masks included."""
     from lesion_core.data.synthetic.lesions import make_dataset

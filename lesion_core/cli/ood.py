@@ -19,6 +19,10 @@ app = typer.Typer(
     help="Scores, thresholds and policies for images that the model should not answer for.", no_args_is_help=True
 )
 
+MOST_COST = 1_000_000
+"""Referrals that one missed melanoma may count as."""
+MOST_SCORE = 1e9
+"""A threshold beyond it is not one on any score."""
 RunOption = Annotated[Path, typer.Option("--run", help="A run folder.")]
 OutputOption = Annotated[bool, typer.Option("--json/--table", help="For programs, or for people.")]
 
@@ -27,7 +31,9 @@ OutputOption = Annotated[bool, typer.Option("--json/--table", help="For programs
 def fit(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     as_json: OutputOption = True,
-    share: Annotated[float, typer.Option(help="Of calibrate that the thresholds of the report keep.")] = 0.95,
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of calibrate that the thresholds of the report keep.")
+    ] = 0.95,
     resamples: ResamplesOption = 1000,
 ) -> None:
     """Fit every score on the run's training set and say what it does on its test set and OOD images."""
@@ -123,11 +129,15 @@ def tune(
     run: RunOption,
     score: Annotated[str, typer.Option(help="Key of a score; the run's default if none is given.")] = "",
     how: Annotated[str, typer.Option(help="keep, cost, guarantee, published or eye.")] = "keep",
-    share: Annotated[float, typer.Option(help="keep: the share of dermoscopy that is answered.")] = 0.95,
-    cost: Annotated[float, typer.Option(help="cost: how many referrals one missed melanoma counts as.")] = 20.0,
-    error: Annotated[float, typer.Option(help="guarantee: the most errors among the answered.")] = 0.1,
-    confidence: Annotated[float, typer.Option(help="guarantee: how sure that is to hold.")] = 0.9,
-    threshold: Annotated[float | None, typer.Option(help="eye: the threshold on the score.")] = None,
+    share: Annotated[float, typer.Option(min=0, max=1, help="keep: the share of dermoscopy that is answered.")] = 0.95,
+    cost: Annotated[
+        float, typer.Option(min=0, max=MOST_COST, help="cost: how many referrals one missed melanoma counts as.")
+    ] = 20.0,
+    error: Annotated[float, typer.Option(min=0, max=1, help="guarantee: the most errors among the answered.")] = 0.1,
+    confidence: Annotated[float, typer.Option(min=0, max=1, help="guarantee: how sure that is to hold.")] = 0.9,
+    threshold: Annotated[
+        float | None, typer.Option(min=-MOST_SCORE, max=MOST_SCORE, help="eye: the threshold on the score.")
+    ] = None,
     on: Annotated[str, typer.Option(help="Set to choose on, calibrate or select; never test.")] = "calibrate",
     to: Annotated[
         Path | None, typer.Option("--out", help="File to write; the run's policy.json if none.", parser=named_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -192,6 +193,14 @@ def say(text: str) -> None:
 def as_it_is(text: str, style: str = "") -> Text:
     """A name, path or sentence for rich, letter by letter: no markup, no emoji, what cannot be seen escaped."""
     return Text(visible(text), style)
+
+
+def open_streams() -> None:
+    """Where a caller has closed standard output or error, what is said goes nowhere in place of ending the work; open
+    as long as the process."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
 
 
 def never_fail_on_letters() -> None:

@@ -31,7 +31,16 @@ from lesion_core.cli.options import (
     say,
     tell,
 )
-from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
+from lesion_core.config import (
+    MOST,
+    MOST_SEED,
+    ModelSettings,
+    Preprocessing,
+    Resize,
+    RunSettings,
+    Training,
+    first_problem,
+)
 from lesion_core.errors import ConfigError
 from lesion_core.files import folder_to_write
 from lesion_core.labels import ISIC2019
@@ -61,11 +70,11 @@ def train(
     architecture: Annotated[str, typer.Option(help="resnet10, resnet50, resnet101 or resnet152.")] = "resnet50",
     weights: Annotated[str, typer.Option(help="none, imagenet, or a safetensors file, also a partial one.")] = "none",
     weights_folder: WeightsFolderOption = None,
-    size: Annotated[int, typer.Option(help="Pixels per side that the model reads.")] = 128,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=1e-8)] = None,
-    seed: Annotated[int | None, typer.Option()] = None,
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels per side that the model reads.")] = 128,
+    epochs: Annotated[int | None, typer.Option(min=1, max=MOST["epochs"])] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, max=MOST["images at a time"])] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=1e-8, max=1)] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MOST_SEED)] = None,
     runs: RunsOption = Path("checkpoints"),
     work: WorkOption = Path("scratch"),
     split_of: SplitOfOption = None,

@@ -130,9 +130,6 @@ def test_what_cannot_be_scored_is_found_before_the_training(call: Any, data_root
     ("options", "message"),
     [
         (["--architecture", "vgg"], "There is no classifier 'vgg'"),
-        (["--size", 8], "size"),
-        (["--epochs", 5000], "epochs"),
-        (["--learning-rate", 7], "learning_rate"),
         (["--name", "a/b"], "name"),
         (["--settings", "none.json"], "There is no settings file"),
     ],

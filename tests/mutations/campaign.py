@@ -23,6 +23,8 @@ from tests.mutations.oracle import Outcome, Part, Verdict, judge
 PARTS = ("pictures", "tables", "settings", "runs", "policies", "calls")
 MOST_MEMORY = 6 * 2**30
 """Bytes of address space that a worker may take beyond what it has when it is warm: the machine's safety."""
+PATIENCE = 10
+"""Seconds of the clock for each second of processor time that a case may take: a busy machine is not a fault."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Finding:
     verdict: Verdict
 
     def __str__(self) -> str:
-        again = f"--seed {self.seed} --only {self.part} --case {self.case}"
+        again = f"python -m tests.mutations --seed {self.seed} --only {self.part} --case {self.case}"
         what = f"{self.verdict.outcome.value}: {self.part}, {self.kind} ({self.verdict.note})"
         return f"{what}\n  {self.verdict.detail}\n  {again}"
 
@@ -103,19 +105,32 @@ class Worker:
             RuntimeError: The case cannot be made: a fault of its generator.
         """
         self._pipe.send((seed, case))
+        spent, start = self._processor_time(), time.monotonic()
         try:
-            if self._pipe.poll(self._limit_s):
+            while not self._pipe.poll(0.5):
+                used, passed = self._processor_time() - spent, time.monotonic() - start
+                if used > self._limit_s or passed > PATIENCE * self._limit_s:
+                    break
+            else:
                 said = self._pipe.recv()
                 if isinstance(said, str):
                     raise RuntimeError(said)
                 return said  # type: ignore[no-any-return]
-            found = Verdict(Outcome.COSTLY, f"no answer in {self._limit_s:.0f} s")
+            found = Verdict(Outcome.COSTLY, f"no answer in {passed:.0f} s, of which {used:.0f} s of processor time")
         except EOFError:
             self._process.join()
             found = Verdict(Outcome.TRACEBACK, f"the process died (exit code {self._process.exitcode})")
         self.close()
         self._start()
         return found
+
+    def _processor_time(self) -> float:
+        """Seconds of processor time of the worker and of the processes that it ended; 0 where Linux does not tell."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # of its own and of its children's
 
     def close(self) -> None:
         self._process.kill()

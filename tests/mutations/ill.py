@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lesion_core.errors import DataError
-from tests.mutations.oracle import Input, Make, Part
+from tests.mutations.oracle import TRIES, Input, Make, Part
 
 
 def _raises(error: BaseException) -> Callable[[], Any]:
@@ -24,6 +24,16 @@ def _raises(error: BaseException) -> Callable[[], Any]:
 def _takes(size: int) -> None:
     np.ones(size, np.uint8)
     raise DataError("This was expensive.")
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _dear_once() -> Callable[[], None]:
+    sizes = iter((2**27, *[1] * TRIES))
+    return lambda: _takes(next(sizes))
 
 
 def _always(made: Input) -> Make:
@@ -43,9 +53,11 @@ KINDS: dict[str, Make] = {
     "long": _always(Input(_raises(DataError("x" * 1000)))),
     "control letters": _always(Input(_raises(DataError("a\x1b[2Jb")))),
     "memory": _always(Input(lambda: _takes(2**27), cheap=True)),
-    "seconds": _always(Input(lambda: (sum(range(2 * 10**7)), _takes(1)), cheap=True)),
-    "hang": _always(Input(lambda: time.sleep(60))),
+    "seconds": _always(Input(lambda: (sum(range(10**7)), _takes(1)), cheap=True)),
+    "seconds the first time": lambda _, __: Input(_dear_once(), cheap=True),
+    "hang": _always(Input(lambda: time.sleep(600))),
+    "endless": _always(Input(_spin)),
     "death": _always(Input(lambda: os._exit(3))),
 }
 
-PART = Part(KINDS, limit_s=5.0)
+PART = Part(KINDS, limit_s=2.0)
