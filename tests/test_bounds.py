@@ -129,7 +129,16 @@ def kinds_of_settings(kind: type[Settings] = Settings) -> Iterator[type[Settings
         yield from kinds_of_settings(below)
 
 
-MEASURED = {"Calibration", "KnownAnswer", "Limit", "Policy", "StoredConfig", "RunConfig", "SegmenterConfig"}
+MEASURED = {
+    "Calibration",
+    "KnownAnswer",
+    "KnownMask",
+    "Limit",
+    "Policy",
+    "StoredConfig",
+    "RunConfig",
+    "SegmenterConfig",
+}
 """What the product writes itself: figures that were measured, which are compared with what they are measured on."""
 SCALES = {("Preprocessing", "mean"), ("Preprocessing", "std")}
 """Numbers that pixels are shifted and divided by: they decide no amount of work."""

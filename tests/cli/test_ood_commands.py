@@ -67,7 +67,6 @@ def test_what_tune_refuses(call: Any, run_copy: Path) -> None:
         (["--how", "eye"], "needs its number"),
         (["--how", "published"], "no published threshold"),
         (["--share", "0"], "share"),
-        (["--how", "cost", "--cost", "-1"], "cost"),
         (["--how", "guarantee", "--error", "0.01"], "cannot be promised"),
     ):
         refused(call("ood", "tune", "--run", run_copy, *options), description)
