@@ -104,13 +104,31 @@ def metric_with_interval(label: str, row: pd.Series[float]) -> None:
 def open_tabs(draw: Mapping[str, Callable[[], None]], renamed: Mapping[str, str] | None = None) -> None:
     """Tabs by title; only the open one is drawn, it is in the link, and its errors are told in it.
 
+    The link decides, also one that is opened during a visit and one that names no tab; ``bind="query-params"`` would
+    keep the tab of another page, and allows no title to be mended.
+
     Args:
         draw: Title to what draws the tab.
         renamed: Former titles, which stand in links that people have kept, to today's.
     """
-    if title := (renamed or {}).get(st.query_params.get(state.TAB, "")):
-        st.session_state[state.TAB] = st.query_params[state.TAB] = title
-    for tab, show in zip(st.tabs(list(draw), key=state.TAB, bind="query-params"), draw.values(), strict=True):
+    titles = list(draw)
+    key = f"{state.TAB} of {titles[0]}"  # each page has its own
+
+    def clicked() -> None:
+        st.session_state[f"{key} in link"] = st.query_params.get(state.TAB)
+
+    wanted = st.query_params.get(state.TAB)
+    if key not in st.session_state or wanted != st.session_state.get(f"{key} in link"):
+        title = (renamed or {}).get(wanted or "", wanted)
+        st.session_state[key] = title if title in titles else titles[0]
+    tabs = st.tabs(titles, key=key, on_change=clicked)
+    chosen = next((title for title, tab in zip(titles, tabs, strict=True) if tab.open), titles[0])
+    if chosen != titles[0]:
+        st.query_params[state.TAB] = chosen
+    elif wanted is not None:
+        del st.query_params[state.TAB]
+    st.session_state[f"{key} in link"] = st.query_params.get(state.TAB)
+    for tab, show in zip(tabs, draw.values(), strict=True):
         if tab.open:
             with tab:
                 try:

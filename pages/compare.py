@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -19,28 +19,20 @@ from app.components import (
     choose,
     current_run,
     how_to_read,
-    metric_with_interval,
     open_tabs,
     page_title,
 )
-from app.figures import results as result_figures
 from app.figures.style import name_of, percent
 from app.foreign_text import literal
-from app.reliability import show_calibration
 from lesion_core.analysis.confusion import Confusion, confusion_of
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, EvaluationData, EvaluationSet
-from lesion_core.analysis.metrics import METRIC_NAMES
 from lesion_core.config import ROLE_NAMES
 from lesion_core.errors import RunError
 from lesion_core.foreign_text import for_people, visible
 from lesion_core.labels import BINARY
 from lesion_core.runs.classifier import Run
 
-EARLIER = pd.DataFrame({"value": tabs.REFERENCE, "low": np.nan, "high": np.nan})
-# The figures beside the matrix, and how many runs are there unasked.
-FIRST = ("balanced_accuracy", "macro_auroc", "accuracy", "macro_f1")
-FIRST_BINARY = tuple(tabs.REFERENCE)
-COMPARED = 4
+COMPARED = 4  # runs that are there unasked
 
 
 def draw(run: Run) -> None:
@@ -50,11 +42,10 @@ def draw(run: Run) -> None:
         RunError: The run has no scored images.
     """
     title = st.container()
-    view, data, chosen = draw_controls(run)
+    view, data, others = draw_controls(run)
     entry, counts = EVALUATION_SETS[view], confusion_of(data)
     with title:  # it and the matrix need no intervals, so they are there at once
         page_title("How good is the model, and what does it mistake?", headline(run.name, counts))
-    others = [name for name in chosen if name != run.name]
     main, side = st.columns([5, 3] if others else [3, 1], gap="large")
     below = st.container()
     pairs = [(data.classes[i], data.classes[j]) for i, j in np.argwhere(counts.counts).tolist()]
@@ -63,30 +54,19 @@ def draw(run: Run) -> None:
         caption = st.container()
         cell = draw_cell_list(cells)
     with main:
-        draw_matrix(run.name, view, counts, cells, cell)
-    shown = [name for name in run_names() if name == run.name or name in others]
+        draw_matrix(run, view, cells, cell)
     with side:
-        measured = {
-            name: summary.table.set_index("metric")
-            for name in shown
-            if (summary := cached_results.view_summary(cached_runs.run(name), view)) is not None
-        }
-        beside = [name for name in others if name in measured]
-        draw_figures(run.name, measured, beside, data.classes == BINARY)
-    caption.caption(explanation(entry, counts, bool(beside), data.classes == BINARY))
+        tabs.draw_figures(run, view, others)
+    binary = data.classes == BINARY
+    caption.caption(explanation(entry, counts, len(tabs.measured_of(run, view, others)) > 1, binary))
     if cell:
         draw_images(run.name, data, cell, entry.split)
-    role = "" if entry.name.endswith((" split", " set")) else f", {ROLE_NAMES[entry.split]}"
-    images, lesions = len(data.truth), len(np.unique(data.groups))
-    source = f"{entry.name}{role}, n = {images:,} images of {lesions:,} lesions"
-    without = sorted(set(others) - set(beside))
-    compared = tabs.Compared(run, view, counts, measured, beside, without, source)
     open_tabs(
         {
-            "Metrics": lambda: tabs.draw_metrics(compared),
-            "Each class": lambda: tabs.draw_classes(compared),
-            "ROC curves": lambda: tabs.draw_roc(compared),
-            "Calibration": lambda: show_calibration(run, data, source),
+            "Metrics": lambda: tabs.draw_metrics(run, view, others),
+            "Each class": lambda: tabs.draw_classes(run, view),
+            "ROC curves": lambda: tabs.draw_roc(run, view),
+            "Calibration": lambda: tabs.draw_calibration(run, view),
             "Training": lambda: tabs.draw_training(run),
             "Model card": lambda: draw_card(run),
             "Lessons": lessons,
@@ -94,16 +74,11 @@ def draw(run: Run) -> None:
     )
 
 
-def run_names() -> list[str]:
-    """The names of all runs."""
-    return [found.name for found in cached_runs.runs()[0]]
-
-
-def draw_controls(run: Run) -> tuple[str, EvaluationData, list[str]]:
+def draw_controls(run: Run) -> tuple[str, EvaluationData, tuple[Run, ...]]:
     """One row: the evaluation set, its badges, and the runs to compare.
 
     Returns:
-        The chosen evaluation set's key, its images, and the names of the chosen runs.
+        The chosen evaluation set's key, its images, and the other runs that were chosen.
     """
     views = {key: found for key in EVALUATION_SETS if (found := cached_results.answers(run, key)) is not None}
     if not views:
@@ -127,7 +102,7 @@ def draw_controls(run: Run) -> tuple[str, EvaluationData, list[str]]:
         everything = cached_runs.runs()[0]
         alike = [found.name for found in everything if found.config.split_fingerprint == run.config.split_fingerprint]
         if len(everything) < 2:
-            return view, data, []
+            return view, data, ()
         chosen = st.multiselect(
             "Runs to compare",
             [found.name for found in everything],
@@ -138,7 +113,7 @@ def draw_controls(run: Run) -> tuple[str, EvaluationData, list[str]]:
             label_visibility="collapsed",
             width=500,  # the names of three runs; on a line of its own where the rest leaves less
         )
-        return view, data, list(chosen)
+        return view, data, tuple(found for found in everything if found.name in chosen and found.name != run.name)
 
 
 def headline(name: str, counts: Confusion) -> str:
@@ -173,11 +148,9 @@ def draw_cell_list(cells: Mapping[str, tuple[str, str]]) -> tuple[str, str] | No
     return cells.get(str(chosen))
 
 
-def draw_matrix(
-    name: str, view: str, counts: Confusion, cells: Mapping[str, tuple[str, str]], chosen: tuple[str, str] | None
-) -> None:
+def draw_matrix(run: Run, view: str, cells: Mapping[str, tuple[str, str]], chosen: tuple[str, str] | None) -> None:
     """The confusion matrix; a click chooses the cell in the list below, which is what the link keeps."""
-    key = f"confusion_{name}_{view}"
+    key = f"confusion_{run.name}_{view}"
 
     def take_click() -> None:
         points = st.session_state[key].selection.points
@@ -185,34 +158,14 @@ def draw_matrix(
         st.session_state[state.CELL] = next((cell for cell, known in cells.items() if known == pair), None)
 
     st.plotly_chart(
-        result_figures.confusion_matrix(counts.counts, counts.classes, counts.totals, chosen),
+        tabs.matrix(run, view, chosen),
         key=key,
         on_select=take_click,
         selection_mode="points",
         config=tabs.PLAIN,
-        alt=f"Confusion matrix of {visible(name)}, {EVALUATION_SETS[view].name}: rows are the truth, columns what the "
-        "model says.",
+        alt=f"Confusion matrix of {visible(run.name)}, {EVALUATION_SETS[view].name}: rows are the truth, columns what "
+        "the model says.",
     )
-
-
-def draw_figures(name: str, measured: Mapping[str, pd.DataFrame], beside: Sequence[str], binary: bool) -> None:
-    """The first figures, as dots of several runs or as numbers of one."""
-    first = FIRST_BINARY if binary else FIRST
-    if beside:
-        st.plotly_chart(
-            result_figures.runs_side_by_side(
-                {**measured, "earlier project": EARLIER} if binary else measured,
-                {key: METRIC_NAMES[key] for key in first},
-                name,
-            ),
-            config=tabs.PLAIN,
-            alt=f"Figures of {visible(name)} beside {', '.join(map(visible, beside))}, with intervals",
-        )
-        return
-    with st.container(gap="xxsmall"):
-        for key in first:
-            reference = f", reference {tabs.REFERENCE[key]:.3f}" if binary else ""
-            metric_with_interval(METRIC_NAMES[key] + reference, measured[name].T[key])
 
 
 def explanation(entry: EvaluationSet, counts: Confusion, beside: bool, binary: bool) -> str:

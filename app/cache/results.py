@@ -1,4 +1,4 @@
-"""A run's figures, measured once for all visitors."""
+"""A run's figures, measured once for all visitors and shared by them: for reading only."""
 
 from __future__ import annotations
 
@@ -18,62 +18,69 @@ from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
 
 
-@st.cache_data(show_spinner="Measuring, with intervals …", max_entries=64, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner="Measuring, with intervals …", max_entries=64, hash_funcs=BY_FINGERPRINT)
 def view_summary(run: Run, view: str) -> EvaluationSummary | None:
     """A run's metrics with intervals on an evaluation set, None where it has no such images."""
     return compute_view_summary(run, view)
 
 
-@st.cache_data(show_spinner="Comparing, with intervals …", max_entries=64, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner="Comparing, with intervals …", max_entries=64, hash_funcs=BY_FINGERPRINT)
 def paired(run: Run, other: Run, view: str) -> pd.DataFrame | None:
     """The figures of another run minus a run's, as `evaluation_sets.paired_differences` gives them."""
     return paired_differences(run, other, view)
 
 
-@st.cache_data(show_spinner="Reading the results …", max_entries=32, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner="Reading the results …", max_entries=32, hash_funcs=BY_FINGERPRINT)
 def answers(run: Run, view: str) -> EvaluationData | None:
     """An evaluation set's images and what the run says of them, None where it has no such images."""
     return view_data(run, view)
 
 
-def _data(run: Run, view: str) -> EvaluationData:
+def answers_of(run: Run, view: str) -> EvaluationData:
+    """`answers`, where there are some.
+
+    Raises:
+        RunError: The run has no images for the evaluation set.
+    """
     found = answers(run, view)
     if found is None:
         raise RunError(f"Run {run.name} has no images for the view '{view}'.", "Choose another view.")
     return found
 
 
-@st.cache_data(show_spinner="Measuring each class, with intervals …", max_entries=32, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner="Measuring each class, with intervals …", max_entries=32, hash_funcs=BY_FINGERPRINT)
 def per_class(run: Run, view: str) -> pd.DataFrame:
-    """Figures of each class with intervals, as `per_class_summary` gives them.
-
-    Raises:
-        RunError: The run has no images for the evaluation set.
-    """
-    data = _data(run, view)
+    """Figures of each class with intervals, as `per_class_summary` gives them; errors as in `answers_of`."""
+    data = answers_of(run, view)
     return per_class_summary(data.truth, data.probabilities, data.groups, data.classes)
 
 
-@st.cache_data(show_spinner="Drawing the curves …", max_entries=32, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner="Drawing the curves …", max_entries=32, hash_funcs=BY_FINGERPRINT)
 def roc_curves(run: Run, view: str) -> pd.DataFrame:
-    """The ROC curve of each class against the rest: class, threshold, fpr, tpr; errors as in `per_class`."""
-    data = _data(run, view)
+    """The ROC curve of each class against the rest: class, threshold, fpr, tpr; errors as in `answers_of`."""
+    data = answers_of(run, view)
     return roc_by_class(data.truth, data.probabilities, data.classes)
 
 
-@st.cache_data(show_spinner="Measuring, with intervals …", max_entries=16, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner="Measuring, with intervals …", max_entries=16, hash_funcs=BY_FINGERPRINT)
 def mask_figures(run: SegmenterRun, variant: str) -> pd.DataFrame:
     """A segmenter's figures on its test set with intervals, as `mask_summary` gives them."""
     rows, counts = run.counts("test", variant)
     return mask_summary(counts, rows["lesion_id"])
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
+@st.cache_resource(show_spinner=False, max_entries=8)
 def _finding(key: str, changed: int) -> Finding | None:  # noqa: ARG001
     return read_experiment(key, EXPERIMENTS)
 
 
+def finding_state(key: str) -> int | None:
+    """When the table of an experiment was written, in ns; None where it was not made."""
+    path = EXPERIMENTS / f"{key}.csv"
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
 def finding(key: str) -> Finding | None:
     """What an experiment found, None where it was not made."""
-    path = EXPERIMENTS / f"{key}.csv"
-    return _finding(key, path.stat().st_mtime_ns) if path.is_file() else None
+    changed = finding_state(key)
+    return None if changed is None else _finding(key, changed)

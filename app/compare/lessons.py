@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.cache import results as cached_results
+from app.cache.drawn import drawn_once
 from app.figures import results as result_figures
 from app.figures.style import percent
 from lesion_core.analysis.intervals import Interval
@@ -46,11 +47,23 @@ COMPARED = ("balanced_accuracy", "accuracy")
 
 def lessons() -> None:
     """Every experiment that was made: its question, the chart, what it says, and all figures."""
-    made = {key: found for key in ("leakage", "files", "imbalance") if (found := cached_results.finding(key))}
+    made = {key: state for key in ("leakage", "files", "imbalance") if (state := cached_results.finding_state(key))}
     if not made:
         st.caption("No experiment yet: `python -m lesion_core experiment leakage --data DATA --settings FILE`.")
-        return
-    for key, found in made.items():
+    for key, state in made.items():
+        draw_lesson(key, state)
+
+
+@drawn_once()
+def draw_lesson(key: str, changed: int) -> None:  # noqa: ARG001
+    """An experiment that was made.
+
+    Args:
+        key: Of `EXPERIMENTS`.
+        changed: When its table was written, in ns.
+    """
+    found = cached_results.finding(key)
+    if found is not None:
         entry = EXPERIMENTS[key]
         names = {variant: described.name for variant, described in entry.variants.items()}
         st.subheader(entry.question, anchor=False)

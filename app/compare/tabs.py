@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
+from app.cache.drawn import FinishedFigure, drawn_once
+from app.components import metric_with_interval
 from app.figures import results as result_figures
 from app.figures.style import name_of
 from app.foreign_text import literal
-from lesion_core.analysis.confusion import Confusion
+from app.reliability import show_calibration
+from lesion_core.analysis.confusion import confusion_of
+from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
 from lesion_core.analysis.metrics import METRIC_NAMES, METRICS
+from lesion_core.config import ROLE_NAMES
 from lesion_core.foreign_text import for_people, visible
 from lesion_core.labels import BINARY
 from lesion_core.runs.classifier import Run
@@ -24,41 +29,68 @@ REFERENCE = {"accuracy": 0.880, "precision": 0.675, "recall": 0.745, "f1": 0.708
 PLAIN = {"displayModeBar": False}
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A run on an evaluation set, and the runs that are shown beside it.
-
-    Attributes:
-        run: The run.
-        view: Key of `EVALUATION_SETS`.
-        counts: Its confusion matrix.
-        measured: Metrics with intervals by run, the run's own too: value, low, high, n_images by metric.
-        beside: The other runs in `measured`.
-        without: The other runs that were chosen and have no images for this evaluation set.
-        source: Which images are counted and how many, for captions.
-    """
-
-    run: Run
-    view: str
-    counts: Confusion
-    measured: Mapping[str, pd.DataFrame]
-    beside: Sequence[str]
-    without: Sequence[str]
-    source: str
-
-    @property
-    def binary(self) -> bool:
-        """Whether it is benign against malignant, where there is a reference."""
-        return self.counts.classes == BINARY
+EARLIER = pd.DataFrame({"value": REFERENCE, "low": np.nan, "high": np.nan})
+# The figures beside the matrix.
+FIRST = ("balanced_accuracy", "macro_auroc", "accuracy", "macro_f1")
+FIRST_BINARY = tuple(REFERENCE)
 
 
-def draw_metrics(compared: Compared) -> None:
+def measured_of(run: Run, view: str, others: Sequence[Run]) -> dict[str, pd.DataFrame]:
+    """Metrics with intervals by run, in the order of the list of runs, where a run has images for the evaluation set:
+    value, low, high, n_images by metric."""
+    chosen = {found.name for found in (run, *others)}
+    summaries = {
+        found.name: cached_results.view_summary(found, view) for found in cached_runs.runs()[0] if found.name in chosen
+    }
+    return {name: summary.table.set_index("metric") for name, summary in summaries.items() if summary is not None}
+
+
+def source_of(run: Run, view: str) -> str:
+    """Which images are counted and how many, for captions."""
+    entry, data = EVALUATION_SETS[view], cached_results.answers_of(run, view)
+    role = "" if entry.name.endswith((" split", " set")) else f", {ROLE_NAMES[entry.split]}"
+    return f"{entry.name}{role}, n = {len(data.truth):,} images of {len(np.unique(data.groups)):,} lesions"
+
+
+@drawn_once()
+def matrix(run: Run, view: str, chosen: tuple[str, str] | None) -> FinishedFigure:
+    """The confusion matrix with a cell framed: its truth and its answer."""
+    counts = confusion_of(cached_results.answers_of(run, view))
+    return FinishedFigure(result_figures.confusion_matrix(counts.counts, counts.classes, counts.totals, chosen))
+
+
+@drawn_once("Measuring, with intervals …")
+def draw_figures(run: Run, view: str, others: tuple[Run, ...]) -> None:
+    """The first figures, as dots of several runs or as numbers of one."""
+    measured, binary = measured_of(run, view, others), cached_results.answers_of(run, view).classes == BINARY
+    first = FIRST_BINARY if binary else FIRST
+    if len(measured) > 1:
+        beside = ", ".join(visible(name) for name in measured if name != run.name)
+        st.plotly_chart(
+            result_figures.runs_side_by_side(
+                {**measured, "earlier project": EARLIER} if binary else measured,
+                {key: METRIC_NAMES[key] for key in first},
+                run.name,
+            ),
+            config=PLAIN,
+            alt=f"Figures of {visible(run.name)} beside {beside}, with intervals",
+        )
+        return
+    with st.container(gap="xxsmall"):
+        for key in first:
+            reference = f", reference {REFERENCE[key]:.3f}" if binary else ""
+            metric_with_interval(METRIC_NAMES[key] + reference, measured[run.name].T[key])
+
+
+@drawn_once("Measuring, with intervals …")
+def draw_metrics(run: Run, view: str, others: tuple[Run, ...]) -> None:
     """Every metric of every run, and the differences to this one on the same images."""
-    run, beside, binary = compared.run, compared.beside, compared.binary
+    measured, binary = measured_of(run, view, others), cached_results.answers_of(run, view).classes == BINARY
+    beside = [other for other in others if other.name in measured]
     metrics = pd.DataFrame(
         {
             f"{name}, n = {found['n_images'].max():,}": found.apply(with_interval, axis=1)
-            for name, found in compared.measured.items()
+            for name, found in measured.items()
         }
     )
     if binary:
@@ -68,22 +100,21 @@ def draw_metrics(compared: Compared) -> None:
     st.dataframe(
         for_people(metrics.fillna("none")), hide_index=True, alt="Metrics with 95 % intervals, one column per run"
     )
-    st.caption(f"{compared.source}. In brackets the 95 % confidence interval over lesions.")
+    st.caption(f"{source_of(run, view)}. In brackets the 95 % confidence interval over lesions.")
     if not binary:
         with st.expander("What each metric says"):  # in the table it would be cut beside three runs
             st.markdown("\n".join(f"- **{METRIC_NAMES[key]}**: {METRICS[key].description}" for key in keys))
-    for name in compared.without:
-        st.caption(f":material/info: Run {literal(name)} has no images for this view.")
+    for other in others:
+        if other not in beside:
+            st.caption(f":material/info: Run {literal(other.name)} has no images for this view.")
     own_split = run.config.split_fingerprint
-    if any(cached_runs.run(name).config.split_fingerprint != own_split for name in beside):
+    if any(other.config.split_fingerprint != own_split for other in beside):
         st.caption(
             ":material/warning: These runs were split differently: only images that are in the test set of both are "
             "compared below, if there are any."
         )
     differences = {
-        name: minus
-        for name in beside
-        if (minus := cached_results.paired(run, cached_runs.run(name), compared.view)) is not None
+        other.name: minus for other in beside if (minus := cached_results.paired(run, other, view)) is not None
     }
     if differences:
         draw_differences(run.name, differences, binary)
@@ -113,9 +144,11 @@ def draw_differences(name: str, differences: Mapping[str, pd.DataFrame], binary:
     )
 
 
-def draw_classes(compared: Compared) -> None:
+@drawn_once("Measuring each class, with intervals …")
+def draw_classes(run: Run, view: str) -> None:
     """Each class by itself: a chart, and the same figures as a table."""
-    each, classes = cached_results.per_class(compared.run, compared.view), compared.counts.classes
+    each, counts = cached_results.per_class(run, view), confusion_of(cached_results.answers_of(run, view))
+    classes = counts.classes
     st.plotly_chart(
         result_figures.per_class(each, classes),
         config=PLAIN,
@@ -123,13 +156,13 @@ def draw_classes(compared: Compared) -> None:
     )
     st.caption(
         f"Further right is better; a long line means few lesions, so little is known. Lines: 95 % confidence "
-        f"intervals over lesions. {compared.source}."
+        f"intervals over lesions. {source_of(run, view)}."
     )
     text = each.assign(text=each.apply(with_interval, axis=1)).set_index(["class", "metric"])["text"].to_dict()
     wide = pd.DataFrame(
         {
             "class": [code if code in BINARY else f"{name_of(code)} ({code})" for code in classes],
-            "n": compared.counts.totals,
+            "n": counts.totals,
             **{
                 title: [text[code, metric] for code in classes]
                 for metric, title in result_figures.CLASS_METRICS.items()
@@ -139,19 +172,23 @@ def draw_classes(compared: Compared) -> None:
     st.dataframe(wide, hide_index=True, alt="The same figures as a table")
 
 
-def draw_roc(compared: Compared) -> None:
+@drawn_once("Drawing the curves …")
+def draw_roc(run: Run, view: str) -> None:
     """ROC curves of each class against the rest."""
-    each = cached_results.per_class(compared.run, compared.view)
+    each = cached_results.per_class(run, view)
     auroc = each[each["metric"] == "auroc"]
     areas = dict(zip(auroc["class"], auroc["value"], strict=True))
     left, _ = st.columns([3, 1])
     left.plotly_chart(
-        result_figures.roc_by_class(cached_results.roc_curves(compared.run, compared.view), areas),
+        result_figures.roc_by_class(cached_results.roc_curves(run, view), areas),
         alt="ROC curves of each class against the rest",
     )
-    st.caption(f"Each class against all others: the nearer to the upper left corner, the better. {compared.source}.")
+    st.caption(
+        f"Each class against all others: the nearer to the upper left corner, the better. {source_of(run, view)}."
+    )
 
 
+@drawn_once()
 def draw_training(run: Run) -> None:
     """How the run was trained, epoch by epoch."""
     history = run.history
@@ -179,6 +216,12 @@ def draw_training(run: Run) -> None:
         )
         + f"Training set n = {counts.get('train', 0):,}, validation set n = {counts.get('select', 0):,}."
     )
+
+
+@drawn_once()
+def draw_calibration(run: Run, view: str) -> None:
+    """Whether a confidence means what it says."""
+    show_calibration(run, cached_results.answers_of(run, view), source_of(run, view))
 
 
 def with_interval(row: pd.Series) -> str:

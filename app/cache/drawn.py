@@ -1,0 +1,49 @@
+"""What is the same for every visitor is made once: a part of a page as the messages that Streamlit sends again, a
+figure as the dictionary that Plotly makes of it.
+
+A class of thirty asks for few states, and building and checking a figure takes longer than all else on a page. What
+is decorated here lies in `app/`, not in `pages/`: a page's own functions are new in every run of its script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.basedatatypes import BaseFigure
+
+from app.cache.runs import BOTH
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MOST_STATES = 128
+"""States that are kept of one part: about all that a class can ask for of the runs that ship, 10 to 50 kB each."""
+
+
+def drawn_once(spinner: str = "", most: int = MOST_STATES) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Keep what a function draws without widgets, or the figure that it makes, by its arguments.
+
+    These say all that it depends on; runs count by their files, arrays by all of their bytes.
+
+    Args:
+        spinner: What is told while it is made for the first time.
+        most: States that are kept; the least recently used goes first.
+    """
+    return st.cache_resource(show_spinner=spinner or False, max_entries=most, hash_funcs=BOTH)
+
+
+class FinishedFigure(BaseFigure):  # type: ignore[misc]
+    """A figure that was checked when it was made, and is neither checked nor copied again; for reading only.
+
+    For charts that can be clicked: what is drawn in `drawn_once` may hold no widget.
+    """
+
+    def __init__(self, figure: go.Figure) -> None:
+        self._finished: dict[str, Any] = figure.to_dict()  # BaseFigure's own __init__ would make and check it anew
+
+    def to_dict(self) -> dict[str, Any]:
+        """What Streamlit makes JSON of."""
+        return self._finished
