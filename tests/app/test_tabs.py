@@ -1,4 +1,4 @@
-"""Tabs are in the link, and the link decides: during a visit too, back and forth, with a title of an earlier version."""
+"""Tabs are in the link, which decides: during a visit too, back and forth, with the title of an earlier version."""
 
 from __future__ import annotations
 
