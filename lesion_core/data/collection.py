@@ -17,6 +17,7 @@ from lesion_core.data.pictures import ood_pictures
 from lesion_core.data.splits import Manifest, split
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import DataError
+from lesion_core.foreign_text import shown
 from lesion_core.imaging.decode import decode_listed
 
 CORRUPTED_PER_KIND = 100
@@ -172,6 +173,13 @@ def _ood_images(root: Path, shipped: Path | None) -> pd.DataFrame:
     ]
     if shipped and (shipped / "manifest.csv").is_file():
         listed = read_csv(shipped / "manifest.csv", ("path", "kind"))
+        lost = [path for path in listed["path"] if not (shipped / path).is_file()]
+        if lost:
+            raise DataError(
+                f"The manifest.csv of {shown(str(shipped), 200)} lists images that are not there: "
+                f"{len(lost):,}, such as {some(lost, 3)}.",
+                "Copy the folder again as a whole.",
+            )
         rows += [
             (f"{kind}/{Path(path).stem}", kind, "ood_samples", str(shipped / path), None)
             for path, kind in zip(listed["path"], listed["kind"], strict=True)

@@ -17,7 +17,8 @@ from lesion_core.data.catalog import Catalog, read, training_table
 from lesion_core.data.masks import looks_like_mask
 from lesion_core.errors import DataError
 from tests.data.test_data_files import IDS, disc, ham, isic2019, mask, photograph, rows_2019, said, text
-from tests.mutations.data_sets import SETS, DataSet, N, Rng, written
+from tests.mutations.data_sets import SETS, DataSet, N, Rng, archive, written
+from tests.mutations.data_sets import isic2017 as isic2017_people
 
 ID_COLUMNS = ("image_id", "image", "isic_id")
 
@@ -108,10 +109,32 @@ def test_where_there_is_no_image_at_all_the_refusal_says_so(tmp_path: Path) -> N
         read(data.layout, tmp_path)
 
 
+@each_layout
+@pytest.mark.parametrize("word", ["", "NA", "#N/A", "-"])
+def test_rows_without_an_id_are_refused(make: Callable[[Rng], DataSet], word: str, tmp_path: Path) -> None:
+    data, changed = made(make)
+    with pytest.raises(DataError, match=r"2 rows without an image id|none of the 24 rows"):
+        catalog_of(replace(data, beside=None), tmp_path, changed(lambda _: word, 2))
+
+
+def test_an_archive_without_a_dermoscopic_image_is_refused(tmp_path: Path) -> None:
+    data, _ = made(archive)
+    at = data.table[0].index("image_type")
+    body = [[*row[:at], f"TBP tile: {'clinical ' * 50}", *row[at + 1 :]] for row in data.table[1:]]
+    with pytest.raises(DataError, match=r"no dermoscopic image: 'TBP tile.*…' \(24\)"):
+        catalog_of(data, tmp_path, written([data.table[0], *body]))
+
+
+def test_a_header_whose_quotes_do_not_close_is_refused(tmp_path: Path) -> None:
+    data, _ = made(SETS[0])
+    with pytest.raises(DataError, match=r"a quote is never closed|goes on after the closing quote"):
+        catalog_of(data, tmp_path, '"' + written(data.table))
+
+
 # Lesion ids ----------------------------------------------------------------------------------------------------------
 
 
-@each_layout
+@pytest.mark.parametrize("make", [make for make in SETS if make is not isic2017_people])
 @pytest.mark.parametrize("n", [1, 7, N])
 @pytest.mark.parametrize("word", ["", "#N/A", "unknown"])
 def test_lesion_ids_that_are_missing_are_a_leak(
@@ -331,6 +354,24 @@ def test_a_mask_named_after_its_image_in_the_same_folder_is_used_or_told(tmp_pat
     catalog = read("ham10000", tmp_path)
     assert [Path(path).stem for path in catalog.table["path"]] == IDS and catalog.table["mask_path"].isna().all()
     assert said(catalog.notes, "named as the masks of others and are not black and white", "not used: 1")
+
+
+def test_files_of_other_formats_in_folders_of_diagnoses_are_told(tmp_path: Path) -> None:
+    for name in ("nevus", "melanoma"):
+        photograph(tmp_path / name / f"{name}.jpg")
+    text(tmp_path / "nevus" / "licence.txt", "CC0")
+    text(tmp_path / "notes.doc", "nothing")
+    assert read("image_folder", tmp_path).notes == ()
+    for name in ("a.heic", "b.HEIC", "c.dcm", "d"):
+        text(tmp_path / "nevus" / name, "pixels")
+    assert said(read("image_folder", tmp_path).notes, "not of an image format that is read: 4, '.heic' (2)", "'.dcm'")
+
+
+def test_one_name_in_two_formats_is_two_images(tmp_path: Path) -> None:
+    for name in ("nevus/a.jpg", "nevus/a.png", "nevus/b.jpg", "melanoma/b.jpg", "melanoma/c.jpg"):
+        photograph(tmp_path / name, len(name))
+    ids = read("image_folder", tmp_path).table["image_id"].tolist()
+    assert ids == ["c", "melanoma/b", "nevus/a.jpg", "nevus/a.png", "nevus/b"]
 
 
 def test_an_id_that_ends_like_a_mask_is_an_image_where_there_is_no_other(tmp_path: Path) -> None:

@@ -97,6 +97,10 @@ def test_a_folder_becomes_a_collection(data_root: Path) -> None:
 
 def test_shipped_ood_images_are_added(data_root: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,kind\ntext/a.jpg,text\n")
+    with pytest.raises(DataError, match=r"lists images that are not there: 1, such as text/a\.jpg"):
+        collect(data_root, SplitSettings(), ood_images=tmp_path)
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.jpg").touch()
     ood = collect(data_root, SplitSettings(), ood_images=tmp_path).ood
     assert ood.iloc[-1].tolist() == ["text/a", "text", "ood_samples", str(tmp_path / "text" / "a.jpg"), None]
     assert len(ood) == 3

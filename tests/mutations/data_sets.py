@@ -99,6 +99,15 @@ def isic2019(rng: Rng) -> DataSet:
                    beside=("ISIC_2019_Training_Metadata.csv", beside))  # fmt: skip
 
 
+def isic2017(rng: Rng) -> DataSet:
+    rows = people(rng, ("MEL", "NV", "BKL"))
+    head = ["image_id", "melanoma", "seborrheic_keratosis"]
+    body = [[p.image, *("1.0" if p.code == code else "0.0" for code in ("MEL", "BKL"))] for p in rows]
+    beside = [["image_id", "age_approximate", "sex"], *([p.image, p.age, p.sex] for p in rows)]
+    return DataSet("isic2017", "ISIC-2017_Training_Part3_GroundTruth.csv", [head, *body], rows, ("age", "sex"),
+                   ("ISIC-2017_Training_Data_metadata.csv", beside))  # fmt: skip
+
+
 def archive(rng: Rng) -> DataSet:
     words = {"MEL": "melanoma", "NV": "nevus", "BCC": "basal cell carcinoma"}
     rows = people(rng, tuple(words))
@@ -107,7 +116,7 @@ def archive(rng: Rng) -> DataSet:
     return DataSet("isic_archive", "metadata.csv", [head, *body], rows)
 
 
-SETS: tuple[Callable[[Rng], DataSet], ...] = (ham, isic2018, isic2019, archive)
+SETS: tuple[Callable[[Rng], DataSet], ...] = (ham, isic2018, isic2019, archive, isic2017)
 
 
 def any_set(rng: Rng) -> DataSet:

@@ -20,6 +20,9 @@ import numpy as np
 from lesion_core.errors import LesionError
 
 LONGEST_SENTENCE = 600
+LONGEST_PIECE = 200
+JOINERS = "\u200c\u200d"
+"""Format characters that letters of some scripts, and emoji, are made with."""
 MOST_RSS = 600 * 2**20
 """Bytes of the whole process while it reads an upload."""
 MOST_REFUSAL_S = 0.1
@@ -105,13 +108,15 @@ class Verdict:
     cost: dict[str, float] = field(default_factory=dict)
 
 
-def bad_sentence(text: str) -> str | None:
+def bad_sentence(text: str, longest: int = LONGEST_SENTENCE) -> str | None:
     """What is wrong with what a person is told, or None."""
     if not text.strip():
         return "an empty sentence"
-    if len(text) > LONGEST_SENTENCE:
+    if len(text) > longest:
         return f"a sentence of {len(text):,} letters: {text[:80]!r}"
-    if strange := [c for c in text if unicodedata.category(c) in ("Cc", "Cs")]:
+    if (piece := max(map(len, text.split()))) > LONGEST_PIECE:
+        return f"a piece of {piece:,} letters: {text[:80]!r}"
+    if strange := [c for c in text if unicodedata.category(c)[0] == "C" and c not in JOINERS]:
         return f"control letters {strange[:3]!r} in {text[:80]!r}"
     if "Traceback" in text or 'File "' in text:
         return f"a traceback in {text[:80]!r}"

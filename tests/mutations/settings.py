@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lesion_core.config import RunSettings, SegmenterRunSettings, Settings
+from tests.mutations.data_joins import HOSTILE
 from tests.mutations.oracle import Input, Make, Part
 
 Rng = np.random.Generator
@@ -172,8 +173,45 @@ def broken(rng: Rng, folder: Path) -> Input:
     return from_text(kind, bytes(raw), folder, f"broken {what}")
 
 
+def hostile_text(rng: Rng, folder: Path) -> Input:
+    """Text of any length and any letters as a value, as a field's name, as the name of the file or of none: refused, or
+    understood as it is; what is said of it is short and can be seen."""
+    kind, tree = any_settings(rng)
+    text = HOSTILE[rng.integers(len(HOSTILE))]
+    places = leaves(tree)
+    at, what = places[rng.integers(len(places))], int(rng.integers(5))
+    given = with_value(tree, at, (text, [text], {text: text}, text, tree)[what])
+    if what == 3 and isinstance(at[-1], str):
+        given = with_value(tree, (*at[:-1], text), 1)
+    name = "".join(c for c in text if c not in "/\0").encode("utf-8", "replace")[:200].decode(errors="ignore")
+    path = folder / f"{name}.json"
+    if rng.integers(4):
+        path.write_text(text_of(given))
+    return Input(lambda: kind.read(path), understood(given), note=f"{kind.__name__}, {at} {what}: {text[:12]!r}")
+
+
+def encoded(rng: Rng, folder: Path) -> Input:
+    """Other encodings than UTF-8: refused, or understood as it was written."""
+    kind, tree = any_settings(rng)
+    encoding = ("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252", "cp037")[rng.integers(6)]
+    raw = json.dumps(tree, indent=2).encode(encoding)
+    return from_text(kind, raw, folder, encoding, wrong=understood(tree))
+
+
+def nested(rng: Rng, folder: Path) -> Input:
+    """Lists and objects in each other, however deep and however many."""
+    kind, tree = any_settings(rng)
+    places = leaves(tree)
+    at, n = places[rng.integers(len(places))], int(rng.choice((3, 100, 900, 3000, 10**5)))
+    inner = ("[" * n + "]" * n, '{"a":' * n + "1" + "}" * n, "[" + "1," * n + "1]", "[" + "[]," * n + "[]]",
+             '{"' + '":1,"'.join(map(str, range(n))) + '":1}')[rng.integers(5)]  # fmt: skip
+    text = text_of(with_value(tree, at, "@@")).replace('"@@"', inner)
+    return from_text(kind, text, folder, f"{at}: {n} of {inner[:6]}")
+
+
 KINDS: dict[str, Make] = {
-    make.__name__: make for make in (sound, odd_value, literal, unknown_field, field_twice, broken)
+    make.__name__: make
+    for make in (sound, odd_value, literal, unknown_field, field_twice, broken, hostile_text, encoded, nested)
 }
 
 PART = Part(KINDS)

@@ -16,6 +16,7 @@ import pandas as pd
 from lesion_core.config import SplitSettings
 from lesion_core.data.catalog import Catalog, read
 from lesion_core.data.collection import Collection, collect
+from tests.mutations import data_joins
 from tests.mutations.data_sets import (
     DataSet,
     N,
@@ -35,9 +36,10 @@ MISSING = ("", "NA", "N/A", "#N/A", "-", "unknown", "None", "null", "nan", "?", 
 
 
 def rows_are(
-    data: DataSet, rows: list[Person] | None = None, missing: tuple[str, ...] = ()
+    data: DataSet, rows: list[Person] | None = None, missing: tuple[str, ...] = (), *, notes: bool = True
 ) -> Callable[[Any], str | None]:
-    """Whether a catalog does not have these people; of the `missing` columns nothing is known."""
+    """Whether a catalog does not have these people; of the `missing` columns nothing is known. Without `notes`
+    nothing may be told either."""
     expected = sorted(data.people if rows is None else rows, key=lambda p: p.image)
 
     def wrong(catalog: Catalog) -> str | None:
@@ -54,6 +56,8 @@ def rows_are(
                     right = float(str(right))
                 if (None if pd.isna(value) else value) != right:
                     return f"{column} of {person.image} is {value!r} for {right!r}"
+        if catalog.notes and not notes:
+            return f"told without need: {catalog.notes}"
         lost = int(table["path"].isna().sum())
         return f"{lost} pictures were not found" if lost else None
 
@@ -87,9 +91,8 @@ def written_otherwise(rng: Rng, folder: Path) -> Input:
     note = []
     if rng.integers(2):
         order = rng.permutation(len(table[0]))
-        if data.layout not in ("isic2018_task3", "isic2019"):
-            table = [[row[i] for i in order] for row in table]
-            note.append("columns shuffled")
+        table = [[row[i] for i in order] for row in table]
+        note.append("columns shuffled")
     if rng.integers(2):
         table = [table[0], *(table[1 + i] for i in rng.permutation(N))]
         note.append("rows shuffled")
@@ -121,7 +124,9 @@ def written_otherwise(rng: Rng, folder: Path) -> Input:
     if encoding == "utf-16" and rng.integers(2):
         raw = codecs.BOM_UTF16_BE + text.encode("utf-16-be")
     data.put(rng, folder, main=raw)
-    return reading(data, folder, f"{separator!r} {end!r} {encoding} {note}", wrong=rows_are(data), refusable=False)
+    return reading(
+        data, folder, f"{separator!r} {end!r} {encoding} {note}", wrong=rows_are(data, notes=False), refusable=False
+    )
 
 
 def missing_is_missing(rng: Rng, folder: Path) -> Input:
@@ -172,7 +177,7 @@ def must_be_refused(rng: Rng, folder: Path) -> Input:
     head, body = list(data.table[0]), [list(row) for row in data.table[1:]]
     row = int(rng.integers(N))
     id_at = next(i for i, name in enumerate(head) if name in ("image_id", "image", "isic_id"))
-    one_hot = head[1] in ("MEL", "NV")
+    one_hot = head[1] in ("MEL", "NV", "melanoma")
     dx_at = 1 if one_hot else next(i for i, name in enumerate(head) if name in ("dx", "diagnosis"))
     what = int(rng.integers(13))
     text: str | bytes | None = None
@@ -193,7 +198,7 @@ def must_be_refused(rng: Rng, folder: Path) -> Input:
     elif what == 6 and data.layout != "isic_archive":
         body[row][dx_at] = ("", "2", "0.5", "zebra", "\x1b[2J", "x" * 10**5, "=1+1", "nan")[rng.integers(8)]
     elif what == 7 and one_hot:
-        body[row][1:] = [("0.0", "1.0")[rng.integers(2)]] * (len(head) - 1)
+        body[row][1:] = [("0.0", "1.0")[rng.integers(2) or data.layout == "isic2017"]] * (len(head) - 1)
     elif what == 8:
         text = written([head])
     elif what == 9:
@@ -318,7 +323,7 @@ def folders_of_diagnoses(rng: Rng, folder: Path) -> Input:
     return Input(lambda: read("image_folder", folder), wrong, False, note=f"folders {tops} {deeper!r}")
 
 
-KINDS: dict[str, Make] = {
+KINDS: dict[str, Make] = data_joins.KINDS | {
     make.__name__: make
     for make in (
         written_otherwise, missing_is_missing, odd_folder, must_be_refused, cut_off, bytes_changed, side_table,

@@ -12,6 +12,9 @@ from lesion_core.data.tables import Catalog, assemble
 from lesion_core.errors import DataError
 from lesion_core.labels import parse_diagnosis
 
+_BESIDE = frozenset((".txt", ".md", ".csv", ".tsv", ".tab", ".json", ".xml", ".html", ".db", ".ini"))
+"""Endings of files that lie beside images and are none."""
+
 
 def folder_diagnosis(name: str) -> str | None:
     """The diagnosis that a folder's name stands for ('nv', 'Basal_Cell-Carcinoma'), or None."""
@@ -45,6 +48,7 @@ def read_image_folder(files: Files) -> Catalog:
     if outside.any():
         where = counted(folders[outside].map(files.below_roots).astype("str"), 4)
         notes.append(f"Images that are in no folder of a diagnosis, and not used: {int(outside.sum()):,}, in {where}.")
+    notes += _unread(files)
     paths, inside = paths[~outside], inside[~outside]
     datasets = inside.map(lambda folder: _relative(folder.parent, files)).astype("str")
     if len(datasets.unique()) > 1:
@@ -56,7 +60,9 @@ def read_image_folder(files: Files) -> Catalog:
     twice = stems.str.casefold().duplicated(keep=False)
     if twice.any():
         notes.append(f"{int(twice.sum()):,} images share the name of their file with another; their id has the folder.")
-    ids = stems.mask(twice, paths.map(lambda path: _relative(path.with_suffix(""), files)))
+    longer = paths.map(lambda path: _relative(path.with_suffix(""), files)).astype("str")
+    whole = paths.map(lambda path: _relative(path, files)).astype("str")  # such as a.jpg and a.png in one folder
+    ids = stems.mask(twice, longer.mask(longer.str.casefold().duplicated(keep=False), whole))
     facts = pd.DataFrame(
         {
             "image_id": ids,
@@ -66,6 +72,15 @@ def read_image_folder(files: Files) -> Catalog:
         }
     )
     return assemble(facts, files, "image_folder", notes=notes)
+
+
+def _unread(files: Files) -> list[str]:
+    """A sentence on files in folders of diagnoses that may be images of formats that cannot be read."""
+    unread = [path for path in files.tables if path.suffix.casefold() not in _BESIDE and _diagnosis_folder(path, files)]
+    if not unread:
+        return []
+    endings = counted(pd.Series([path.suffix.casefold() or path.name for path in unread], dtype="str"), 4)
+    return [f"Files in folders of diagnoses that are not of an image format that is read: {len(unread):,}, {endings}."]
 
 
 def _root(path: Path, files: Files) -> Path:
