@@ -33,6 +33,12 @@ FOUND = (
     *(("runs", "forged_table", seed) for seed in (8, 78)),
     # The name of another run, of any length and with any letters, in a sentence.
     *(("policies", "forged", seed) for seed in range(40)),
+    # A header again in other capitals; joins that told one side or none; a part of the lesion ids gone; smeared masks
+    # and masks late in a folder, taken for images.
+    *(("tables", "header_spoilt", seed) for seed in range(24)),
+    *(("tables", "sides_missing", seed) for seed in range(6)),
+    *(("tables", "lesion_ids_gone", seed) for seed in range(6)),
+    *(("tables", "masks_among_images", seed) for seed in range(16)),
 )
 """Kinds of input that a campaign has found a fault with, by part, generator and seed."""
 
