@@ -6,13 +6,16 @@ import contextlib
 import io
 import json
 import os
+import shlex
+import subprocess
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 from PIL import Image
 
 from lesion_core.cli import main as cli
@@ -26,7 +29,7 @@ CLASSIFIER, SEGMENTER = (str(SHIPPED / name) for name in RUNS)
 LONGEST_PROBLEM = 2000
 """Letters on standard error: notes and a sentence. The box of a wrong call may repeat what was typed."""
 ODD = ("", " ", "nan", "inf", "-inf", "-1", "0", "1e999", "9" * 5000, "1" + "0" * 30, "x" * 10**5, "\x1b[2J", "a\nb",
-       "--", "-", "../..", "nowhere", "\udce9", "\u202e", "1.5", "true", "[red]", "None")  # fmt: skip
+       "--", "-", "../nowhere", "nowhere", "\udce9", "\u202e", "1.5", "true", "[red]", "None")  # fmt: skip
 
 
 def call(*arguments: str) -> Answer:
@@ -194,8 +197,165 @@ def damaged_run(rng: Rng, folder: Path) -> Input:
     return calling(f"{name} is random, {asked[0]}", *asked, wrong=lambda s: None if s[0] == 1 else f"exit code {s[0]}")
 
 
+def every_option(rng: Rng, folder: Path) -> Input:
+    """Any option of any command, hidden ones too, with any value: nothing of it is ever a traceback.
+
+    Places to write are in this folder; what is left out is what needs no value, and what starts a server.
+    """
+    path = list(OPTIONS)[rng.integers(len(OPTIONS))]
+    option = OPTIONS[path][rng.integers(len(OPTIONS[path]))]
+    needed = {
+        "pictures": [saved(pictures()[0], folder / "a.png")],
+        "run": [SEGMENTER if path[0] == "segment" else CLASSIFIER],
+        "folder": [str(folder / "made")],
+        "data": [str(folder / "empty")],
+        "settings": [str(folder / "none.json")],
+        "masks": [str(folder / "masks")],
+        "key": ["leakage"],
+    }
+    (folder / "empty").mkdir()
+    arguments: list[str] = []
+    for parameter in COMMANDS[path].params:
+        flag = parameter.opts[-1] if parameter.opts[-1].startswith("--") else None
+        if parameter.name == option.name or not (parameter.required or parameter.name in ("data", "run")):
+            continue
+        arguments += [*([flag] if flag else []), *needed.get(parameter.name, ["x"])]
+    places = [str(made(folder)) for made in PLACES]
+    values = (*ODD, *places)
+    text = values[rng.integers(len(values))]
+    flag = option.opts[-1] if option.opts[-1].startswith("--") else None
+    writes = option.name in ("runs", "work", "folder", "masks", "to")
+    if writes and not text.startswith(str(folder)):
+        text = str(folder / "new")  # nothing is written elsewhere
+    if path in TRAIN and option.name != "work":
+        arguments += ["--work", str(folder / "work"), *(["--out", str(folder)] if path == ("experiment",) else [])]
+    if path == ("ood", "tune") and option.name != "to":
+        arguments += ["--out", str(folder / "p.json")]
+    words = [*path, *arguments, *([flag] if flag else []), text]
+    return calling(f"{' '.join(path)} {option.opts[-1]} is {text[:40]!r}", *words)
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+def loop(folder: Path) -> Path:
+    (folder / "loop").symlink_to(folder / "loop")
+    return folder / "loop"
+
+
+def circle(folder: Path) -> Path:
+    """A folder that a link in it leads back to."""
+    (folder / "circle").mkdir()
+    (folder / "circle" / "again").symlink_to(folder / "circle")
+    return folder / "circle"
+
+
+def not_text(folder: Path) -> Path:
+    Path(os.fsdecode(os.fsencode(folder) + b"/na\xe9vus.png")).write_bytes(b"x")
+    return folder / "na\udce9vus.png"
+
+
+def long_name(folder: Path) -> Path:
+    return folder / ("n" * 300)
+
+
+def dark(folder: Path) -> Path:
+    (folder / "dark").mkdir(mode=0)
+    return folder / "dark"
+
+
+def device(_: Path) -> Path:
+    return Path("/dev/null")
+
+
+PLACES = (pipe, loop, circle, not_text, long_name, dark, device)
+"""Paths that are no ordinary file or folder."""
+
+
+def surroundings(rng: Rng, folder: Path) -> Input:
+    """A process of its own: closed or broken streams, no home, an odd locale and terminal, a folder without rights."""
+    picture = saved(pictures()[0], folder / "a.png")
+    asked = (
+        ["runs", str(SHIPPED)],
+        ["runs", str(SHIPPED), "--json"],
+        ["--help"],
+        ["evaluate", CLASSIFIER, "--resamples", "100", "--json"],
+        ["segment", "evaluate", SEGMENTER, "--resamples", "100"],
+        ["segment", "predict", picture, "--run", SEGMENTER, "--out", str(folder / "masks"), "--json"],
+        ["runs", str(folder / "nowhere \udce9")],
+        ["evaluate", "nowhere"],
+    )[rng.integers(8)]
+    how = HOWS[rng.integers(len(HOWS))]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SHIPPED.parent),
+        "OMP_NUM_THREADS": "1",
+        **({} if rng.integers(2) else {"COLUMNS": ("1", "0", "-3", "x", "100000")[rng.integers(5)]}),
+        **({} if rng.integers(2) else {"LANG": ("C", "C.UTF-8", "tr_TR.UTF-8", "xx")[rng.integers(4)]}),
+        **({} if rng.integers(2) else {"PYTHONIOENCODING": ("ascii", "utf-16", "latin-1")[rng.integers(3)]}),
+        **({} if rng.integers(2) else {"HOME": ("/nowhere", "", "/dev/null")[rng.integers(3)]}),
+    }
+    words = " ".join(map(shlex.quote, [sys.executable, "-m", "lesion_core", *asked]))
+    where = folder / "here"
+    where.mkdir()
+    where.chmod(0o555)
+
+    def act() -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(  # the shell makes the pipes that are tried
+            f"{words} {how}", shell=True, executable="/bin/bash", cwd=where, env=environment, capture_output=True,
+            stdin=subprocess.DEVNULL, timeout=500,
+        )  # fmt: skip
+
+    def wrong(said: subprocess.CompletedProcess[bytes]) -> str | None:
+        seen = (said.stdout + said.stderr).decode("latin-1")
+        if "Traceback" in seen or "Exception ignored" in seen:
+            return f"{said.returncode}: {seen[-300:]!r}"
+        fails = "nowhere" in words.rpartition(" ")[2]
+        expected = {1} if fails or "full" in how or how == FAR else {0}
+        if how == HEAD:
+            return None if not said.stderr or fails else f"it says {said.stderr[:200]!r}"
+        return None if said.returncode in expected else f"exit code {said.returncode}: {seen[-300:]!r}"
+
+    note = f"{' '.join(asked[:2])} {how}, " + ", ".join(
+        f"{k}={v}" for k, v in environment.items() if k in ("COLUMNS", "LANG", "HOME", "PYTHONIOENCODING")
+    )
+    return Input(act, wrong, False, note=note[:300])
+
+
+HEAD = "| head -c 1"
+FAR = ">/dev/full"
+HOWS = ("", "<&-", ">&-", "2>&-", "<&- >&- 2>&-", HEAD, FAR, "2>&1 | cat")
+
+
+def commands_below(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if not hasattr(command, "commands"):
+        yield path, command
+        return
+    for name, below in command.commands.items():
+        yield from commands_below(below, (*path, name))
+
+
+COMMANDS = {
+    path: command for path, command in commands_below(typer.main.get_command(cli.app)) if path != ("dashboard",)
+}
+TRAIN = (("train",), ("segment", "train"), ("experiment",), ("study",))
+OPTIONS = {path: [p for p in command.params if not getattr(p, "is_flag", False)] for path, command in COMMANDS.items()}
+"""What takes a value, of each command."""
+
 KINDS: dict[str, Make] = {
-    make.__name__: make for make in (odd_value, odd_option, names, damaged_among_healthy, places_to_write, damaged_run)
+    make.__name__: make
+    for make in (
+        odd_value,
+        odd_option,
+        names,
+        damaged_among_healthy,
+        places_to_write,
+        damaged_run,
+        every_option,
+        surroundings,
+    )
 }
 
 
