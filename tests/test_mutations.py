@@ -39,6 +39,8 @@ FOUND = (
     *(("tables", "sides_missing", seed) for seed in range(6)),
     *(("tables", "lesion_ids_gone", seed) for seed in range(6)),
     *(("tables", "masks_among_images", seed) for seed in range(16)),
+    # Standard output that was closed, and one that is full.
+    *(("calls", "surroundings", seed) for seed in (14, 60)),
 )
 """Kinds of input that a campaign has found a fault with, by part, generator and seed."""
 

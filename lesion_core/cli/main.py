@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,12 +94,13 @@ def main() -> None:
         _tell_problem(error.problem, error.remedy)
         sys.exit(1)
     except BrokenPipeError:  # `lesion-lab runs | head -1`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
     except OSError as error:
         what = error.strerror or str(error)
         what = f"{error.filename}: {what}" if error.filename else what
         _tell_problem(sentence(f"{what}.", 300), "Check the path, its permissions and the space left.")
+        _drop_output()
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
@@ -108,6 +110,12 @@ def main() -> None:
 
 def _tell_problem(problem: str, remedy: str) -> None:
     err.print(Text(" ").join((as_it_is(problem, "bold"), as_it_is(remedy))), highlight=False, soft_wrap=True)
+
+
+def _drop_output() -> None:
+    """What standard output could not take is not tried again when Python ends."""
+    with suppress(OSError):  # it is not a file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tune_allocator() -> None:

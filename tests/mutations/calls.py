@@ -318,7 +318,7 @@ def surroundings(rng: Rng, folder: Path) -> Input:
             return None if not said.stderr or fails else f"it says {said.stderr[:200]!r}"
         return None if said.returncode in expected else f"exit code {said.returncode}: {seen[-300:]!r}"
 
-    note = f"{' '.join(asked[:2])} {how}, " + ", ".join(
+    note = f"{' '.join(asked)} {how}, " + ", ".join(
         f"{k}={v}" for k, v in environment.items() if k in ("COLUMNS", "LANG", "HOME", "PYTHONIOENCODING")
     )
     return Input(act, wrong, False, note=note[:300])
