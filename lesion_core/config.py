@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from contextlib import suppress
 from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -76,21 +78,26 @@ def first_problem(error: ValidationError) -> str:
     return f"{where}: {shown(first['msg'], 200)}."
 
 
-def _named_twice(text: str | bytes) -> str | None:
-    """A key that one object of a JSON text has twice, of which parsers take one without a word; None if the text
-    is not JSON, which is found out elsewhere."""
-    twice: list[str] = []
+def refuse_named_twice(text: str | bytes, source: str) -> None:
+    """Raise a ConfigError where an object of a JSON text has a key twice: parsers take one value without a word."""
 
     def look(pairs: list[tuple[str, object]]) -> None:
-        keys = [key for key, _ in pairs]
-        if len(set(keys)) < len(keys):
-            twice.extend(key for key in keys if keys.count(key) > 1)
+        keys = Counter(key for key, _ in pairs)
+        if len(keys) < len(pairs):
+            raise ConfigError(f"{source}: {shown(keys.most_common(1)[0][0])}: it is there twice.", "Keep one.")
 
-    try:
+    with suppress(ValueError, RecursionError):
         json.loads(text, object_pairs_hook=look)
-    except (ValueError, RecursionError):
-        return None
-    return twice[0] if twice else None
+
+
+def settings_bytes(path: Path) -> bytes:
+    """What a file of settings holds, JSON or not; a ConfigError where there is none or it is too large."""
+    remedy = "Give a JSON file of settings, or a run's config.json."
+    if not path.is_file():
+        raise ConfigError(f"There is no settings file at {shown(str(path), 200)}.", remedy)
+    if (size := path.stat().st_size) > 2**24:
+        raise ConfigError(f"{shown(path.name)} has {size >> 20:,} MiB, and settings may have 16.", remedy)
+    return path.read_bytes()
 
 
 class Settings(BaseModel):
@@ -106,8 +113,7 @@ class Settings(BaseModel):
             ConfigError: The text is not valid JSON, or a field is there twice, unknown, missing, of another type or out
                 of range.
         """
-        if key := _named_twice(text):
-            raise ConfigError(f"{source}: {shown(key)}: it is there twice.", "Keep one.")
+        refuse_named_twice(text, source)
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
@@ -118,11 +124,9 @@ class Settings(BaseModel):
         """Read settings from a JSON file.
 
         Raises:
-            ConfigError: There is no such file, or `from_json` refuses it.
+            ConfigError: There is no such file, it is too large, or `from_json` refuses it.
         """
-        if not path.is_file():
-            raise ConfigError(f"There is no settings file at {path}.", "Check the path.")
-        return cls.from_json(path.read_bytes(), path.name)
+        return cls.from_json(settings_bytes(path), path.name)
 
     def to_json(self) -> str:
         """The settings as indented JSON."""

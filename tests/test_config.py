@@ -69,6 +69,10 @@ def test_a_run_survives_its_file(tmp_path: Path) -> None:
     assert RunSettings.read(path) == RUN
     with pytest.raises(ConfigError, match="no settings file"):
         RunSettings.read(tmp_path / "other.json")
+    with path.open("r+b") as file:
+        file.truncate(2**40)  # takes no room
+    with pytest.raises(ConfigError, match="has 1,048,576 MiB, and settings may have 16"):
+        RunSettings.read(path)
 
 
 def test_settings_are_frozen() -> None:

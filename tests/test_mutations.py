@@ -41,6 +41,8 @@ FOUND = (
     *(("tables", "masks_among_images", seed) for seed in range(16)),
     # Standard output that was closed, and one that is full.
     *(("calls", "surroundings", seed) for seed in (14, 60)),
+    # A field with two values in settings that the command line reads.
+    *(("settings", "by_command", seed) for seed in range(24)),
 )
 """Kinds of input that a campaign has found a fault with, by part, generator and seed."""
 

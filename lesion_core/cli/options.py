@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lesion_core.config import MOST, Settings
+from lesion_core.config import MOST, Settings, refuse_named_twice, settings_bytes
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import sentence, visible
 
@@ -128,13 +128,14 @@ def detail_was_added(file: Path) -> bool:
 
 
 def _json(file: Path) -> Any:
-    remedy = "Give a JSON file of settings, or a run's config.json."
-    if not file.is_file():
-        raise ConfigError(f"There is no settings file at {file}.", remedy)
+    raw = settings_bytes(file)
+    refuse_named_twice(raw, file.name)
     try:
-        return json.loads(file.read_bytes())
+        return json.loads(raw)
     except (ValueError, RecursionError):
-        raise ConfigError(f"{file.name} is not valid JSON.", remedy) from None
+        raise ConfigError(
+            f"{file.name} is not valid JSON.", "Give a JSON file of settings, or a run's config.json."
+        ) from None
 
 
 class _OneLine(logging.Formatter):

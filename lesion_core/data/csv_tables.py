@@ -17,6 +17,9 @@ from lesion_core.errors import DataError
 from lesion_core.foreign_text import shown
 
 SEPARATORS = (",", ";", "\t", "|")
+MOST_BYTES = 2**28
+MOST_CELLS = 2**25
+"""What a table may have; all of the ISIC Archive (550,000 images) has half of it."""
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 """The first line by which a spreadsheet is told the separator."""
@@ -80,13 +83,22 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
             in lower case.
 
     Raises:
-        DataError: The file is missing, not text, not a table, empty, cut off, has a column twice or without a name,
-            or lacks a required one.
+        DataError: The file is missing, too large, not text, not a table, empty, cut off, has a column twice or without
+            a name, or lacks a required one.
     """
     name = shown(path.name)
     if not path.is_file():
         raise DataError(f"There is no table {shown(str(path), 200)}.", "Check the path.")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise DataError(
+            f"{name} has {size >> 20:,} MiB, and a table may have {MOST_BYTES >> 20:,}.",
+            "Leave out what is not needed.",
+        )
     text = _text(path.read_bytes(), name)
+    if (cells := max(map(text.count, SEPARATORS)) + text.count("\n")) > MOST_CELLS:
+        raise DataError(
+            f"{name} may have {cells:,} cells, and a table may have {MOST_CELLS:,}.", "Leave out what is not needed."
+        )
     if not text.strip():
         raise DataError(f"{name} is empty.", "Download it again.")
     if line := _SEPARATOR_LINE.match(text):

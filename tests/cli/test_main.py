@@ -142,6 +142,8 @@ def test_settings_files_that_cannot_be(call: Any, data_root: Path, small_run: Ru
     path = tmp_path / "mine.json"
     for content, message in (
         (b"{", "mine.json is not valid JSON"),
+        (b'{"split": {"seed": 1, "seed": 2}}', "mine.json: seed: it is there twice"),
+        (b'{"settings": {"name": "a"}, "settings": {"name": "b"}}', "mine.json: settings: it is there twice"),
         (b"\xff\xfe\x00", "mine.json is not valid JSON"),
         (b"[1]", "mine.json: "),
         (b'{"settings": {"name": "x"}}', "model: Field required"),

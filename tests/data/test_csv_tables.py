@@ -103,6 +103,21 @@ def test_a_refusal_names_the_true_cause(tmp_path: Path, data: bytes, words: str)
     assert words in str(caught.value) and "table.csv" in str(caught.value) and len(str(caught.value)) < 400
 
 
+def test_a_table_that_is_too_large_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = table(tmp_path, b"image,MEL\n")
+    with path.open("r+b") as file:
+        file.truncate(2**40)  # takes no room
+    with pytest.raises(DataError, match=r"has 1,048,576 MiB, and a table may have 256"):
+        read_csv(path, REQUIRED)
+    monkeypatch.setattr("lesion_core.data.csv_tables.MOST_CELLS", 10)
+    for separator in ",;\t|":
+        with pytest.raises(DataError, match=r"may have 11 cells, and a table may have 10"):
+            read_csv(table(tmp_path, f"image{separator}MEL\n{separator * 9}".encode()), REQUIRED)
+    assert len(read_csv(table(tmp_path, b"image,MEL\n" + b"a,1\n" * 3), REQUIRED)) == 3
+
+
 @pytest.mark.parametrize("other", ["{}", " {}", "{} ", "{}  ", "\t{}"])
 @pytest.mark.parametrize("column", ["image", "MEL", "extra"])
 def test_a_column_twice_is_refused_but_for_blanks_and_case_too(tmp_path: Path, column: str, other: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lesion_core.cli.options import read_settings
 from lesion_core.config import RunSettings, SegmenterRunSettings, Settings
 from tests.mutations.data_joins import HOSTILE
 from tests.mutations.oracle import Input, Make, Part
@@ -209,9 +211,24 @@ def nested(rng: Rng, folder: Path) -> Input:
     return from_text(kind, text, folder, f"{at}: {n} of {inner[:6]}")
 
 
+def by_command(rng: Rng, folder: Path) -> Input:
+    """The same files by the way of the command line, which reads a run's `config.json` too."""
+    makes = (sound, odd_value, literal, unknown_field, field_twice, field_twice, broken, encoded, nested)
+    made = makes[rng.integers(len(makes))](rng, folder)
+    kind = SegmenterRunSettings if made.note.startswith("SegmenterRunSettings") else RunSettings
+    path = folder / "settings.json"
+    if rng.integers(2):
+        path.write_bytes(b'{"schema": 3, "settings": ' + path.read_bytes() + b"}")
+        if made.note.endswith(("utf-16", "utf-16-le", "utf-32", "utf-8-sig")):
+            return Input(lambda: read_settings(path, "", kind), note=f"{made.note}, in config.json")
+    return replace(made, act=lambda: read_settings(path, "", kind), note=f"{made.note}, by command")
+
+
 KINDS: dict[str, Make] = {
     make.__name__: make
-    for make in (sound, odd_value, literal, unknown_field, field_twice, broken, hostile_text, encoded, nested)
-}
+    for make in (
+        sound, odd_value, literal, unknown_field, field_twice, broken, hostile_text, encoded, nested, by_command,
+    )
+}  # fmt: skip
 
 PART = Part(KINDS)
