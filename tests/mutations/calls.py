@@ -304,7 +304,7 @@ def surroundings(rng: Rng, folder: Path) -> Input:
 
     def act() -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(  # the shell makes the pipes that are tried
-            f"{words} {how}", shell=True, executable="/bin/bash", cwd=where, env=environment, capture_output=True,
+            f"set -o pipefail; {words} {how}", shell=True, executable="/bin/bash", cwd=where, env=environment, capture_output=True,
             stdin=subprocess.DEVNULL, timeout=500,
         )  # fmt: skip
 
