@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
@@ -175,3 +176,20 @@ def test_the_search_for_numbers_without_a_largest_finds_them() -> None:
         assert not unbounded(fine, [])
     for bare in (int, float | None, tuple[int, ...], dict[str, float], Annotated[int, Field(ge=1)]):
         assert unbounded(bare, [])
+
+
+COMPARED_ONLY = {("out_of_distribution.py", "Threshold")}
+"""Fields whose number is compared with others, and decides no amount of work."""
+
+
+def test_every_field_for_a_number_on_a_page_has_a_largest() -> None:
+    """Sliders always have one; a link can put any number into a field."""
+    root = Path(__file__).parents[1]
+    fields = {
+        (path.name, ast.literal_eval(node.args[0])): len(node.args) > 2 or "max_value" in {k.arg for k in node.keywords}
+        for path in [*(root / "app").rglob("*.py"), *(root / "pages").glob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "number_input"
+    }
+    assert {field for field, bounded in fields.items() if not bounded} == COMPARED_ONLY
+    assert fields["controls.py", "Pixels per side"]

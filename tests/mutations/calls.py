@@ -304,8 +304,8 @@ def surroundings(rng: Rng, folder: Path) -> Input:
 
     def act() -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(  # the shell makes the pipes that are tried
-            f"set -o pipefail; {words} {how}", shell=True, executable="/bin/bash", cwd=where, env=environment, capture_output=True,
-            stdin=subprocess.DEVNULL, timeout=500,
+            f"set -o pipefail; {words} {how}", shell=True, executable="/bin/bash", cwd=where, env=environment,
+            capture_output=True, stdin=subprocess.DEVNULL, timeout=500,
         )  # fmt: skip
 
     def wrong(said: subprocess.CompletedProcess[bytes]) -> str | None:
