@@ -7,10 +7,8 @@ are tried, and whatever a decoder trips over becomes one of the typed errors of 
 from __future__ import annotations
 
 import hashlib
-import io
 import sys
-import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +23,12 @@ from lesion_core.errors import (
     NotAnImageError,
     TruncatedImageError,
 )
-from lesion_core.imaging.containers.dissect import take_apart
-from lesion_core.imaging.containers.parts import CostlyError, EndsEarlyError, Parts
+from lesion_core.imaging.containers.dissect import opened, take_apart
+from lesion_core.imaging.containers.parts import CostlyError, DamagedError, EndsEarlyError, Parts
 from lesion_core.imaging.formats import SIGNATURES, signature
 from lesion_core.imaging.geometry import reduced_size
 from lesion_core.imaging.pixels import to_rgb, upright
+from lesion_core.imaging.wholeness import can_be_decoded, checksums, filled_otherwise, share_until, share_written
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF document"),
@@ -43,14 +42,6 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
 
 DEEP = tuple(f"{raw};16" for raw in ("RGB", "RGBA", "RGBX", "CMYK", *"RGBA"))
 """Pillow's names of colours with 16 bits a sample, without the letter of the byte order."""
-MOST_WEBP = 30_000_000
-"""Pixels of a WebP image, whose decoder holds four copies of 4 bytes per pixel."""
-MOST_DEEP = 12_500_000
-"""Pixels up to which 16 bits are rounded to 8: of more the upper 8 are taken, as a second image in memory is much."""
-STRIP = 16
-"""Rows that are compared at a time to find where a file ends."""
-BAND = 2**22
-"""Pixels of which one checksum is made: most images are one band, and none is copied whole."""
 _SAVE_AGAIN = "Open it in an image program and save it again as JPEG or PNG."
 
 
@@ -60,12 +51,14 @@ class Limits:
 
     Attributes:
         max_bytes: Size of the file.
-        max_pixels: Width times height; of a WebP image at most `MOST_WEBP`.
+        max_pixels: Width times height in pixels of 24 bits, of which each takes about 12 bytes of memory and 35 ns; a
+            pixel of more bits, or one that the format makes decode again and again, counts for more (`Parts.counted`).
+            The default is the largest photograph of today's phones, 8192 x 6144.
         min_side: Pixels of the shorter side, as far as they are used: see `geometry.reduced_size`.
     """
 
     max_bytes: int = 20 * 2**20
-    max_pixels: int = 50_000_000
+    max_pixels: int = 8192 * 6144
     min_side: int = 16
 
 
@@ -111,11 +104,13 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
     # The parsers below raise nearly any exception on hostile bytes, hence the broad clauses.
     try:
         parts = take_apart(known, data)
-        picture = _opened(parts, known)
+        picture = opened(parts, known)
     except CostlyError as error:
         raise _too_costly(name, error) from None
+    except EndsEarlyError as error:
+        raise _ends_early(name, known, error.share, error.how) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_many_pixels(name, "far too many", limits) from None
+        raise _too_many_pixels(name, "far too many pixels", limits) from None
     except Exception:
         raise TruncatedImageError(
             f"{name} begins like a {known} file, but its header is damaged, cut off or of a kind that is not read.",
@@ -123,33 +118,34 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         ) from None
     with picture:
         width, height = picture.size
-        most = min(limits.max_pixels, MOST_WEBP) if known == "WEBP" else limits.max_pixels
-        if width * height > most:
-            raise _too_many_pixels(name, f"{width} x {height}", replace(limits, max_pixels=most))
+        if width * height > limits.max_pixels:
+            raise _too_many_pixels(name, f"{width} x {height} pixels", limits)
+        if (counted := parts.counted(width, height)) > limits.max_pixels:
+            found = (
+                f"{width} x {height} pixels {parts.because}, which cost as much as {_millions(counted)} ordinary ones"
+            )
+            raise _too_many_pixels(name, found, limits, _SAVE_AGAIN)
         check_side(width, height, name, limits)
         used = reduced_size(height, width)  # which counts, as a model is shown no more
         check_side(used[1], used[0], f"{name}, reduced from {width} x {height},", limits)
         try:
             parts.check()
-            if parts.shorter and _can_be_decoded(parts.shorter[0], known):
-                raise EndsEarlyError(parts.shorter[1], at_most=True)
-            expected = _filled_otherwise(parts, known)
+            if parts.shorter and can_be_decoded(parts.shorter[0], known):
+                raise EndsEarlyError(parts.shorter[1], "about ")
+            expected = filled_otherwise(parts, known)
             low = _low_bytes(parts, known, picture)
             picture.load()
-            if expected and _checksums(picture) != expected:
-                raise EndsEarlyError(_share(picture, parts, known))
+            if expected and checksums(picture) != expected:
+                raise EndsEarlyError(share_until(picture, parts, known))
         except CostlyError as error:
             raise _too_costly(name, error) from None
         except EndsEarlyError as error:
-            raise TruncatedImageError(
-                f"{name} is a {known} file that ends early or is damaged: {'at most ' * error.at_most}"
-                f"{int(100 * error.share)} % of the image is there.",
-                "Copy or download it again.",
-            ) from None
+            raise _ends_early(name, known, error.share, error.how) from None
+        except DamagedError:
+            raise _ends_early(name, known, None) from None
         except Exception:
-            raise TruncatedImageError(
-                f"{name} is a {known} file that ends early or is damaged.", "Copy or download it again."
-            ) from None
+            picture.close()
+            raise _ends_early(name, known, share_written(parts, known)) from None
         try:
             return to_rgb(upright(picture), parts, upright(low) if low else None)
         except (OSError, ValueError):
@@ -219,58 +215,21 @@ def _too_costly(name: str, error: CostlyError) -> ImageTooLargeError:
     return ImageTooLargeError(f"{name} {error}, which would take too long or too much memory.", _SAVE_AGAIN)
 
 
-def _too_many_pixels(name: str, found: str, limits: Limits) -> ImageTooLargeError:
-    return ImageTooLargeError(
-        f"{name} has {found} pixels, the limit is {limits.max_pixels / 1e6:g} million.",
-        "Scale it down, for example to 2,000 pixels per side.",
+def _too_many_pixels(
+    name: str, found: str, limits: Limits, remedy: str = "Scale it down, for example to 2,000 pixels per side."
+) -> ImageTooLargeError:
+    return ImageTooLargeError(f"{name} has {found}; the limit is {_millions(limits.max_pixels)}.", remedy)
+
+
+def _millions(pixels: int) -> str:
+    return f"{pixels / 1e6:,.3g} million" if pixels >= 1e6 else f"{pixels:,}"
+
+
+def _ends_early(name: str, known: str, share: float | None, how: str = "") -> TruncatedImageError:
+    there = "" if share is None else f": {how}{int(100 * share)} % of the image is there"
+    return TruncatedImageError(
+        f"{name} is a {known} file that ends early or is damaged{there}.", "Copy or download it again."
     )
-
-
-def _opened(parts: Parts, known: str, *, other: bool = False) -> ImageFile.ImageFile:
-    """The pixels' file, its header read."""
-    picture = Image.open(io.BytesIO(parts.other if other and parts.other else parts.pixels), formats=[known])
-    picture.info.update(parts.info)
-    if parts.deep_planes:  # which Pillow takes for planes of 8 bits where they are not compressed
-        picture.tile = [
-            tile._replace(args=(f"{tile.args[0]};16{parts.deep_planes}", *tile.args[1:]))
-            if isinstance(tile.args, tuple) and tile.args[0] in tuple("RGBA")
-            else tile
-            for tile in picture.tile
-        ]
-    return picture
-
-
-def _filled_otherwise(parts: Parts, known: str) -> list[int]:
-    """Checksums of the image as it is where the decoder fills what is missing with something else; none where that
-    need not be tried. Made first and let go, as the image itself takes as much memory."""
-    if parts.other is None:
-        return []
-    with _opened(parts, known, other=True) as picture:
-        picture.load()
-        return _checksums(picture)
-
-
-def _can_be_decoded(data: bytes, known: str) -> bool:
-    try:
-        with _opened(Parts(data), known) as picture:
-            picture.load()
-    except Exception:
-        return False
-    return True
-
-
-def _share(picture: Image.Image, parts: Parts, known: str) -> float:
-    """How much of an image whose end was made up is there: up to the first pixel that depends on how it was filled."""
-    with _opened(parts, known, other=True) as other:
-        other.load()
-        for top in range(0, picture.height, STRIP):
-            box = 0, top, picture.width, min(top + STRIP, picture.height)
-            one, two = (np.asarray(p.crop(box)).reshape(box[3] - top, picture.width, -1) for p in (picture, other))
-            differs = (one != two).any(axis=2)
-            if differs.any():
-                rows, left = int(differs.any(axis=1).argmax()), int(differs.any(axis=0).argmax())
-                return min(0.99, (top + rows + STRIP * left / picture.width) / picture.height)
-    return 0.0
 
 
 def _low_bytes(parts: Parts, known: str, picture: ImageFile.ImageFile) -> Image.Image | None:
@@ -281,8 +240,6 @@ def _low_bytes(parts: Parts, known: str, picture: ImageFile.ImageFile) -> Image.
         known: Its format.
         picture: It with its header read and no pixel.
     """
-    if picture.width * picture.height > MOST_DEEP:
-        return None
     tiles = []
     for tile in picture.tile:
         raw, *rest = tile.args if isinstance(tile.args, tuple) else (tile.args,)
@@ -290,20 +247,12 @@ def _low_bytes(parts: Parts, known: str, picture: ImageFile.ImageFile) -> Image.
             return None
         other = raw[:-1] + ("B" if raw[-1] == "L" or (raw[-1] == "N" and sys.byteorder == "little") else "L")
         tiles.append(tile._replace(args=(other, *rest) if rest else other))
-    low = _opened(parts, known)
+    if not tiles:
+        return None
+    low = opened(parts, known)
     low.tile = tiles
     low.load()
     return low
-
-
-def _checksums(picture: Image.Image) -> list[int]:
-    """A checksum of every `BAND` pixels, in whole rows."""
-    width, height = picture.size
-    step = max(1, BAND // width)
-    if step >= height:  # a crop copies all that Pillow knows of an image, which of a small one takes longer
-        return [zlib.crc32(picture.tobytes())]
-    rows = range(0, height, step)
-    return [zlib.crc32(picture.crop((0, y, width, min(y + step, height))).tobytes()) for y in rows]
 
 
 def header_of(path: Path) -> Image.Image:
@@ -311,7 +260,7 @@ def header_of(path: Path) -> Image.Image:
     trip over what lies beside the pixels."""
     data = path.read_bytes()
     known = signature(data) or ""
-    return _opened(take_apart(known, data), known)
+    return opened(take_apart(known, data), known)
 
 
 def frame_of(path: Path) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
@@ -10,10 +11,8 @@ from PIL import Image, ImageOps
 
 from lesion_core.imaging.containers.parts import Parts
 
-BAND = 256
-"""Rows that are converted at a time."""
-SMALL = 2**20
-"""Pixels of an image of which three copies at once are nothing to save on."""
+BAND = 2**17
+"""Pixels that are converted at a time: few enough that they stay in the processor's cache."""
 
 
 def upright(picture: Image.Image) -> Image.Image:
@@ -75,13 +74,20 @@ def _rounded(picture: Image.Image, low: Image.Image, key: tuple[int, ...]) -> Im
 
 def _array(picture: Image.Image) -> NDArray[np.uint8]:
     """(H, W, 3), band by band: Pillow's own conversions hold up to five copies at once."""
-    if picture.width * picture.height <= SMALL:
-        return np.array(_on_white(picture))
     out = np.empty((picture.height, picture.width, 3), np.uint8)
-    for top in range(0, picture.height, BAND):
-        band = picture.crop((0, top, picture.width, min(top + BAND, picture.height)))
-        out[top : top + BAND] = np.asarray(_on_white(band))
+    for top, band in bands(picture):
+        out[top : top + band.height] = np.asarray(_on_white(band))
     return out
+
+
+def bands(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """An image in pieces of whole rows, of about `BAND` pixels, and the first row of each."""
+    step = max(1, BAND // picture.width)
+    if step >= picture.height:  # a crop copies all that Pillow knows of an image, which of a small one takes longer
+        yield 0, picture
+        return
+    for top in range(0, picture.height, step):
+        yield top, picture.crop((0, top, picture.width, min(top + step, picture.height)))
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

@@ -218,13 +218,13 @@ def test_damage_never_ends_in_another_error(name: str, data: st.DataObject) -> N
 
 def test_pixels_are_counted_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("decoded"))
-    with pytest.raises(ImageTooLargeError, match=r"8000 x 8000.* 50 million"):
+    with pytest.raises(ImageTooLargeError, match=r"8000 x 8000.* 50\.3 million"):
         decode(png(8000, 8000))
-    with pytest.raises(ImageTooLargeError, match="50 million"):
+    with pytest.raises(ImageTooLargeError, match=r"50\.3 million"):
         decode(png(60_000, 60_000))  # where Pillow itself refuses
     with pytest.raises(ImageTooLargeError):
         decode(encode(PICTURE, "PNG"), limits=Limits(max_pixels=32 * 48 - 1))
-    with pytest.raises(ImageTooLargeError, match=r"6000 x 6000.* 30 million"):  # its decoder takes more memory
+    with pytest.raises(ImageTooLargeError, match=r"6000 x 6000 .*WebP.* 60 million .* 50\.3 million"):  # more memory
         decode(encode(Image.new("L", (6000, 6000)), "WEBP", method=0))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lesion_core.imaging.decode import decode
+from lesion_core.imaging.decode import Limits, decode
 from tests.imaging import handmade
 from tests.mutations.oracle import MOST_RSS, Input, Make, Part
 from tests.mutations.picture_files import (
@@ -270,7 +270,8 @@ def random_bytes(rng: Rng, _: Path) -> Input:
 
 
 def flat_and_large(rng: Rng, _: Path) -> Input:
-    """Millions of pixels in few bytes: a healthy picture that may cost what its pixels cost, or is refused."""
+    """Millions of pixels in few bytes: a healthy picture that may cost what its pixels cost, or is refused where they
+    cost more than the limit allows: those of 16 bits are decoded twice."""
     side, depth = int(rng.integers(2000, 7000)), int(rng.choice((1, 8, 16)))
     colour = int(rng.choice((0, 2, 6))) if depth > 1 else 0
     channels = {0: 1, 2: 3, 6: 4}[colour]
@@ -289,7 +290,9 @@ def flat_and_large(rng: Rng, _: Path) -> Input:
         value = 255 if colour == 6 else 0
         return None if answer.shape == (side, side, 3) and (answer == value).all() else f"not {value} everywhere"
 
-    return Input(lambda: decode(data), wrong if share == 1 else Input.wrong, share < 1, most_rss=MOST_RSS,
+    counts = max(24, channels * depth * (2 if depth == 16 and channels > 2 else 1)) / 24
+    refused = share < 1 or side * side * counts > Limits.max_pixels
+    return Input(lambda: decode(data), wrong if share == 1 else Input.wrong, refused, most_rss=MOST_RSS,
                  note=f"png of {side} x {side}, {depth} bits, colour {colour}, {share:.2f} kept")  # fmt: skip
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import struct
 from functools import partial
 
-from lesion_core.imaging.containers.parts import CostlyError, EndsEarlyError, Parts
+from lesion_core.imaging.containers.parts import ORDINARY_BITS, CostlyError, DamagedError, EndsEarlyError, Parts
 
-MOST_RUNS = 2**20
+MOST_RUNS = 2**19
 """Bytes of run lengths: Pillow unpacks them step by step, about a second for each MiB."""
+FOUR_BITS, BITS_OF_FOUR = 2, 64
+"""The compression of run lengths of 4 bits, which Pillow unpacks pixel by pixel, and what a pixel of them counts."""
 
 
 def take_apart(data: bytes) -> Parts:
     """The file as it is; if its pixels are run lengths, they are followed to their end before they are unpacked."""
     (start,), (size,) = struct.unpack_from("<I", data, 10), struct.unpack_from("<I", data, 14)
     compression = struct.unpack_from("<I", data, 30)[0] if size >= 40 else 0
-    return Parts(data, check=partial(_check, data, start, compression) if compression in (1, 2) else lambda: None)
+    if compression not in (1, FOUR_BITS):
+        return Parts(data)
+    bits = BITS_OF_FOUR if compression == FOUR_BITS else ORDINARY_BITS
+    return Parts(data, check=partial(_check, data, start, compression), bits=bits, because="in run lengths of 4 bits")
 
 
 def _check(data: bytes, start: int, compression: int) -> None:
@@ -23,7 +28,7 @@ def _check(data: bytes, start: int, compression: int) -> None:
     width, height = struct.unpack_from("<ii", data, 18)
     runs = data[start:]
     if len(runs) > MOST_RUNS:
-        raise CostlyError(f"has {len(runs) / 2**20:.1f} MiB of run lengths")
+        raise CostlyError(f"has {len(runs) // 2**10:,} KiB of run lengths, the limit is {MOST_RUNS // 2**10} KiB")
     at, x, y = 0, 0, 0
     while at + 1 < len(runs) and y < height and not (y == height - 1 and x >= width):
         count, value = runs[at], runs[at + 1]
@@ -36,6 +41,8 @@ def _check(data: bytes, start: int, compression: int) -> None:
             break
         elif value == 2:
             x, y, at = x + runs[at], y + runs[at + 1], at + 2
+            if y >= height:
+                raise DamagedError
         else:
             x, at = x + value, at + -(-value // (4 if compression == 2 else 2)) * 2
     # A row may end early, which is said by its end; the last one too.

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from lesion_core.imaging.containers.parts import DamagedError, Parts
+import re
+
+from lesion_core.imaging.containers.parts import CostlyError, DamagedError, Parts
 
 EXTENSION, CONTROL, IMAGE, END = 0x21, 0xF9, 0x2C, 0x3B
+MOST_BLOCKS = 2**17
+"""Blocks of at most 255 bytes before and in the first image: half as many again as the largest file needs."""
+KNOWN = re.compile(rb"[!,]")
+MOST_JUNK = 2**20
+"""Bytes that are passed over, as decoders do, where neither an image nor an extension begins."""
 
 
 def take_apart(data: bytes) -> Parts:
@@ -12,22 +19,26 @@ def take_apart(data: bytes) -> Parts:
 
     Raises:
         DamagedError: There is no image.
+        CostlyError: There are too many blocks.
     """
     at = 13 + _palette(data[10])
     head, control = data[:at], b""
-    while at < len(data):
+    blocks = MOST_BLOCKS
+    while blocks > 0 and (found := KNOWN.search(data, at, at + MOST_JUNK)):
+        at = found.start()
         if data[at] == IMAGE:
             first = data[at : (at := at + 10 + _palette(data[at + 9]))]
-            end = _blocks(data, at + 1)
+            end, blocks = _blocks(data, at + 1, blocks)
+            if not blocks:
+                break
             body = data[at:end] if end <= len(data) else _cut_off(data[at:])
             return Parts(head + control + first + body + b";")
-        if data[at] != EXTENSION:
-            at += 1  # decoders pass over what they do not know
-            continue
-        end = _blocks(data, at + 2)
+        end, blocks = _blocks(data, at + 2, blocks - 1)
         if data[at + 1] == CONTROL:
             control = data[at:end] if end - at == 8 else b""
         at = end
+    if blocks <= 0:
+        raise CostlyError(f"consists of more than {MOST_BLOCKS:,} blocks")
     raise DamagedError
 
 
@@ -36,11 +47,11 @@ def _palette(flags: int) -> int:
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _blocks(data: bytes, at: int) -> int:
-    """Where the blocks that begin here end, the empty one included."""
-    while at < len(data) and data[at]:
-        at += data[at] + 1
-    return at + 1
+def _blocks(data: bytes, at: int, most: int) -> tuple[int, int]:
+    """Where the blocks that begin here end, the empty one included, and how many more there may be."""
+    while at < len(data) and data[at] and most > 0:
+        at, most = at + data[at] + 1, most - 1
+    return at + 1, most
 
 
 def _cut_off(body: bytes) -> bytes:

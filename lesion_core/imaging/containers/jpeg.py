@@ -9,11 +9,21 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from lesion_core.imaging.containers.parts import MOST_PIECES, CostlyError, DamagedError, EndsEarlyError, Parts
+from lesion_core.imaging.containers.records import records
 
 MOST_SCANS = 64
-"""A progressive image has about ten; an empty one costs 10 ms of 50 million pixels and takes 75 bytes."""
+"""A progressive image has about ten."""
+SCAN_COST, CORRECTION_COST, BYTE_COST, ORDINARY_COST = 16, 64, 16, 6
+"""Steps that a scan of a progressive image takes for each block, however few bytes it has; those of one that corrects
+coefficients, as it looks at each; those that each byte takes besides; and those that a pixel of an ordinary image is
+worth: the ten scans that encoders write take 6.5 for each in full colour, without their bytes."""
+MOST_MARKERS = 2**20
+"""Of one scan: a restart before each unit of the largest image allowed, and as many bytes of pixels that look like one.
+Something is filled in before each."""
+MOST_LIKE_MARKERS = 2**22
+"""Bytes of a file that look like the beginning of a marker, at each of which is looked."""
+SEQUENTIAL, PROGRESSIVE = (0xC0, 0xC1), 0xC2
 FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
-ARITHMETIC = range(0xC9, 0xD0)
 SCAN, END, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 SCAN_ENDS = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")
 RESTARTS = re.compile(rb"\xff([\xd0-\xd7])")
@@ -22,6 +32,8 @@ BLANK = bytes(16)
 RESTART = re.compile(rb"\xff(?=[\xd0-\xd7])")
 OTHER_FILLING = b"\xb6\xd9\x4e\xa7\xd2\x6b" * 8
 """Bits that continue no scan as the zeros do that a decoder takes for missing ones; no byte is FF."""
+BEFORE_RESTARTS = OTHER_FILLING[:24]
+"""The same before each restart marker, of which there may be many."""
 
 
 @dataclass
@@ -37,42 +49,83 @@ class _File:
     """Header, coded data and restart interval of each."""
 
 
+def filled(data: bytes) -> bytes:
+    """The file with other filling: see `Parts.other`."""
+    return _filled(_read(data))
+
+
 def take_apart(data: bytes) -> Parts:
     """Keep tables, frame, scans and what tells the colours; leave out all other application segments and comments.
 
     Raises:
-        DamagedError: There is no frame or no scan.
-        CostlyError: There are too many scans or segments.
+        DamagedError: There is no frame or no scan, or a second frame.
+        CostlyError: There are too many scans, restarts or segments, or the coding is one that is not read: of those
+            only the common two say so where pixels are missing.
     """
+    file = _read(data)
+    return Parts(
+        b"".join(file.kept),
+        file.info,
+        partial(_check, file),
+        other=partial(_filled, file),
+        bits=8 * file.frame[5],
+        area=_steps(file) // ORDINARY_COST,
+        because=f"in {len(file.scans)} scans" if file.kind == PROGRESSIVE else "of four colours",
+    )
+
+
+def _read(data: bytes) -> _File:
+    """As `take_apart`."""
+    if data.count(b"\xff") > MOST_LIKE_MARKERS:
+        raise CostlyError(f"has more than {MOST_LIKE_MARKERS:,} markers")
     file = _File()
     for marker, body, coded in _segments(data):
         if marker == 0xE1 and body.startswith(b"Exif\0\0"):
-            file.info.setdefault("exif", body)
+            file.info = records(exif=body) | file.info
         elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
-            file.info.setdefault("xmp", body.split(b"\0", 1)[1])
+            file.info = records(xmp=body.split(b"\0", 1)[1]) | file.info
         elif 0xE0 <= marker <= 0xEF or marker == 0xFE:
             if (marker == 0xE0 and body.startswith(b"JFIF")) or (marker == 0xEE and body.startswith(b"Adobe")):
                 file.kept.append(_segment(marker, body))
         else:
             file.kept.append(_segment(marker, body))
             if marker in FRAMES:
+                if file.kind:
+                    raise DamagedError
                 file.kind, file.frame = marker, body
             elif marker == RESTART_INTERVAL:
                 file.interval = int.from_bytes(body[:2], "big")
             elif marker == SCAN:
+                if coded.count(b"\xff") > MOST_MARKERS:
+                    raise CostlyError(f"has more than {MOST_MARKERS:,} markers in a scan")
                 file.scans.append((body, coded, file.interval))
                 file.kept.append(coded)
                 if len(file.scans) > MOST_SCANS:
                     raise CostlyError(f"has more than {MOST_SCANS} scans")
     if len(file.frame) < 6 or not file.scans:
         raise DamagedError
+    if file.kind not in (*SEQUENTIAL, PROGRESSIVE):
+        raise CostlyError("is a JPEG of a rare kind (arithmetic, lossless or in layers)")
     file.kept.append(b"\xff\xd9")
-    pixels = b"".join(file.kept)
-    if file.kind in ARITHMETIC:  # which leaves out zeros at the end of what it codes
-        return Parts(pixels, file.info)
-    filled = {id(coded): RESTART.sub(OTHER_FILLING + b"\xff", coded) + OTHER_FILLING for _, coded, _ in file.scans}
-    other = b"".join(filled.get(id(part), part) for part in file.kept)
-    return Parts(pixels, file.info, partial(_check, file), other=other)
+    return file
+
+
+def _steps(file: _File) -> int:
+    """What the scans of a progressive image take, each over all of its blocks."""
+    if file.kind != PROGRESSIVE:
+        return 0
+    _, _, blocks = _blocks(file)
+    return BYTE_COST * sum(len(coded) for _, coded, _ in file.scans) + sum(
+        blocks.get(name, 0) * (CORRECTION_COST if header[-1] >> 4 and header[-2] else SCAN_COST)
+        for header, _, _ in file.scans
+        for name in header[1 : 1 + 2 * header[0] : 2]
+    )
+
+
+def _filled(file: _File) -> bytes:
+    """The file with other filling after each interval and scan."""
+    filled = {id(coded): RESTART.sub(BEFORE_RESTARTS + b"\xff", coded) + OTHER_FILLING for _, coded, _ in file.scans}
+    return b"".join(filled.get(id(part), part) for part in file.kept)
 
 
 def _segment(marker: int, body: bytes) -> bytes:
@@ -117,26 +170,37 @@ def _restarts(coded: bytes, units: int, interval: int) -> None:
     there = [marker[0] for marker in RESTARTS.findall(coded)]
     for i in range(needed):
         if i >= len(there) or there[i] != 0xD0 + i % 8:
-            raise EndsEarlyError((i + 1) / (needed + 1), at_most=True)
+            raise EndsEarlyError((i + 1) / (needed + 1), "at most ")
 
 
-def _check(file: _File) -> None:
-    """Refuse what cannot be whole: fewer bits than blocks, coefficients that no scan brings."""
+def _blocks(file: _File) -> tuple[int, int, dict[int, int]]:
+    """Units of the image across and down, in which all colours are interleaved, and blocks by component.
+
+    Raises:
+        DamagedError: The frame is cut off.
+    """
     height, width, components = struct.unpack_from(">HHB", file.frame, 1)
+    if len(file.frame) < 6 + 3 * components:
+        raise DamagedError
     factors = {}
     for i in range(components):
         name, sampling, _ = file.frame[6 + 3 * i : 9 + 3 * i]
         factors[name] = sampling >> 4, sampling & 15
-    across, down = (max((max(1, f[i]) for f in factors.values()), default=1) for i in (0, 1))
-    blocks = {name: -(-width * x // (8 * across)) * -(-height * y // (8 * down)) for name, (x, y) in factors.items()}
-    progressive = file.kind == 0xC2
-    seen = dict.fromkeys(factors, 0)  # a bit for each coefficient
+    across, down = (8 * max((max(1, f[i]) for f in factors.values()), default=1) for i in (0, 1))
+    blocks = {name: -(-width * x // across) * -(-height * y // down) for name, (x, y) in factors.items()}
+    return -(-width // across), -(-height // down), blocks
+
+
+def _check(file: _File) -> None:
+    """Refuse what cannot be whole: fewer bits than blocks, coefficients that no scan brings."""
+    across, down, blocks = _blocks(file)
+    progressive = file.kind == PROGRESSIVE
+    seen = dict.fromkeys(blocks, 0)  # a bit for each coefficient
     bits, needed = 0, 0
     for header, coded, interval in file.scans:
         names = header[1 : 1 + 2 * header[0] : 2]
         if interval:
-            alone = blocks.get(names[0], 0) if len(names) == 1 else -(-width // (8 * across)) * -(-height // (8 * down))
-            _restarts(coded, alone, interval)
+            _restarts(coded, blocks.get(names[0], 0) if len(names) == 1 else across * down, interval)
         first, last, low = (header[-3], header[-2], header[-1] & 15) if progressive else (0, 63, 0)
         for name in names:
             if low == 0 and name in seen:
@@ -145,6 +209,6 @@ def _check(file: _File) -> None:
             bits += 8 * len(coded)
             needed += sum(blocks.get(name, 0) for name in names) * (1 if progressive else 2)
     if bits < needed:
-        raise EndsEarlyError(bits / needed, at_most=True)
+        raise EndsEarlyError(bits / needed, "at most ")
     if any(found != 2**64 - 1 for found in seen.values()):
         raise EndsEarlyError(sum(found.bit_count() for found in seen.values()) / (64 * len(seen)))

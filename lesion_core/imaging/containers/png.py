@@ -8,21 +8,22 @@ from collections.abc import Iterator
 from functools import partial
 
 from lesion_core.imaging.containers.parts import (
-    MOST_PIECES,
     MOST_TEXT,
     CostlyError,
     DamagedError,
     EndsEarlyError,
     Parts,
+    inflated,
 )
+from lesion_core.imaging.containers.records import records
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel by colour type."""
+MOST_CHUNKS = 2**15
+"""Of a file: at each is looked, however small it is."""
 PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Adam7: first column and row of each pass, and its steps."""
-STEP = 2**20
-"""Bytes that are unpacked at a time, only to count them."""
 
 
 def take_apart(data: bytes) -> Parts:
@@ -32,14 +33,17 @@ def take_apart(data: bytes) -> Parts:
         DamagedError: A checksum of what the pixels need does not fit.
         CostlyError: There are too many chunks.
     """
-    kept, packed = [SIGNATURE], []
+    kept: list[bytes | memoryview] = [SIGNATURE]
+    packed: list[memoryview] = []
     info: dict[str, bytes] = {}
+    texts = MOST_TEXT
     key: tuple[int, ...] = ()
     header: bytes | None = None
     for kind, body, whole, sound in _chunks(data):
         if kind in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"):
-            if sound:
-                info |= _orientation(kind, body)
+            if sound and texts > 0 and len(body) <= 2 * MOST_TEXT:
+                found, unpacked = _orientation(kind, bytes(body))
+                info, texts = info | found, texts - unpacked
             continue
         if kind[0] & 0x20 and kind != b"tRNS":  # a small first letter: ancillary
             continue
@@ -49,39 +53,53 @@ def take_apart(data: bytes) -> Parts:
             if kind == b"IDAT" and len(whole) < len(body) + 12:
                 break  # cut off: how much is there is counted below
             raise DamagedError
+        chunk: bytes | memoryview = whole
         if kind == b"tRNS" and header is not None:
-            whole, key = _key(header, body, whole)
-        header = body if kind == b"IHDR" else header
-        kept.append(whole)
+            chunk, key = _key(header, bytes(body), whole)
+        if kind == b"IHDR":
+            if header is not None:
+                raise DamagedError
+            header = bytes(body)
+        kept.append(chunk)
     if header is None or len(header) < 13:
         raise DamagedError
-    return Parts(b"".join(kept), info, partial(_count, header, packed), key=key)
+    depth, colour = header[8], header[9]
+    bits = depth * CHANNELS.get(colour, 4)
+    return Parts(
+        b"".join(kept),
+        info,
+        partial(_count, header, packed),
+        key=key,
+        bits=bits * (2 if depth == 16 and colour in (2, 6) else 1),  # upper and lower bytes
+        because=f"of {bits} bits",
+    )
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes, bool]]:
+def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, memoryview, bool]]:
     """Kind, contents, the whole chunk, and whether its checksum fits, up to IEND."""
     view, at = memoryview(data), len(SIGNATURE)
-    for _ in range(MOST_PIECES):
+    for _ in range(MOST_CHUNKS):
         if at + 8 > len(data):
             return
         size, kind = struct.unpack_from(">I4s", data, at)
         whole = view[at : at + 12 + size]
         body = view[at + 8 : at + 8 + size]
         sound = len(whole) == 12 + size and zlib.crc32(whole[4:-4]) == int.from_bytes(whole[-4:], "big")
-        yield kind, bytes(body), bytes(whole), sound
+        yield kind, body, whole, sound
         if kind == b"IEND":
             return
         at += 12 + size
-    raise CostlyError(f"consists of more than {MOST_PIECES:,} chunks")
+    raise CostlyError(f"consists of more than {MOST_CHUNKS:,} chunks")
 
 
-def _orientation(kind: bytes, body: bytes) -> dict[str, bytes]:
-    """What a chunk may say on how the camera was held: EXIF as such or as old programs wrote it, XMP."""
+def _orientation(kind: bytes, body: bytes) -> tuple[dict[str, bytes], int]:
+    """What a chunk may say on how the camera was held: EXIF as such or as old programs wrote it, XMP; and the bytes
+    that were looked at."""
     if kind == b"eXIf":
-        return {"exif": body}
+        return records(exif=body), 0
     keyword, _, rest = body.partition(b"\0")
     if keyword not in (b"XML:com.adobe.xmp", b"Raw profile type exif"):
-        return {}
+        return {}, 0
     compressed = kind == b"zTXt" or (kind == b"iTXt" and rest[:1] == b"\1")
     if kind == b"iTXt":  # flag, method, language, translated keyword
         rest = rest[2:].split(b"\0", 2)[-1]
@@ -91,16 +109,18 @@ def _orientation(kind: bytes, body: bytes) -> dict[str, bytes]:
         try:
             rest = zlib.decompressobj().decompress(rest, MOST_TEXT)
         except zlib.error:
-            return {}
+            return {}, len(rest)
+    if len(rest) > MOST_TEXT:
+        return {}, 0
     if keyword == b"XML:com.adobe.xmp":
-        return {"xmp": rest}
+        return records(xmp=rest), len(rest)
     try:  # two lines that name and size it, then hexadecimal digits
-        return {"exif": bytes.fromhex(b"".join(rest.split(b"\n")[3:]).decode("ascii"))}
+        return records(exif=bytes.fromhex(b"".join(rest.split(b"\n")[3:]).decode("ascii"))), len(rest)
     except ValueError:
-        return {}
+        return {}, len(rest)
 
 
-def _key(header: bytes, body: bytes, whole: bytes) -> tuple[bytes, tuple[int, ...]]:
+def _key(header: bytes, body: bytes, whole: memoryview) -> tuple[bytes | memoryview, tuple[int, ...]]:
     """The transparent colour as Pillow compares it, and, where it cannot, none and the colour itself."""
     depth, colour = header[8], header[9]
     if colour == 3 or depth == 8:
@@ -112,7 +132,7 @@ def _key(header: bytes, body: bytes, whole: bytes) -> tuple[bytes, tuple[int, ..
     return struct.pack(">I", len(scaled)) + b"tRNS" + scaled + zlib.crc32(b"tRNS" + scaled).to_bytes(4, "big"), ()
 
 
-def _count(header: bytes, packed: list[bytes]) -> None:
+def _count(header: bytes, packed: list[memoryview]) -> None:
     """Refuse pixels that end early, whatever the end of the stream says: a decoder leaves the rest black."""
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", header)
     bits = depth * CHANNELS.get(colour, 4)
@@ -121,16 +141,8 @@ def _count(header: bytes, packed: list[bytes]) -> None:
         for x, y, step_x, step_y in (PASSES if interlaced else ((0, 0, 1, 1),))
         if (columns := -(-(width - x) // step_x)) > 0 and (rows := -(-(height - y) // step_y)) > 0
     )
-    there, stream = 0, zlib.decompressobj()
     if 1032 * sum(map(len, packed)) < whole:  # the most that deflate can pack
-        raise EndsEarlyError(1032 * sum(map(len, packed)) / whole, at_most=True)
-    try:
-        for piece in packed:
-            while piece and not stream.eof and there < whole:
-                there += len(stream.decompress(piece, STEP))
-                piece = stream.unconsumed_tail
-        there += len(stream.flush()) if there < whole else 0
-    except zlib.error:
-        raise EndsEarlyError(there / whole) from None
+        raise EndsEarlyError(1032 * sum(map(len, packed)) / whole, "at most ")
+    there = inflated(packed, whole)
     if there < whole:
         raise EndsEarlyError(there / whole)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 
 from lesion_core.imaging.containers import jpeg
-from lesion_core.imaging.containers.parts import MOST_PIECES, CostlyError, DamagedError, EndsEarlyError, Parts
+from lesion_core.imaging.containers.parts import (
+    MOST_PIECES,
+    CostlyError,
+    DamagedError,
+    EndsEarlyError,
+    Parts,
+    inflated,
+)
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_SIZES, PLANAR = 273, 274, 277, 278, 279, 284
@@ -26,13 +32,16 @@ NEEDED = frozenset(
 """Tags that decide what the pixels are; all others (texts, profiles, resolution, thumbnails) are left out."""
 TYPES = {1: "B", 3: "H", 4: "I"}
 """Bytes, shorts and longs: what sizes and places are written in."""
+SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
+"""Bytes of a value of each type."""
 RAW, DEFLATE, FAX, GROUP_3, JPEG = 1, (8, 32946), (2, 3, 4), 3, 7
+LZW, PACKBITS, LZMA, ZSTANDARD = 5, 32773, 34925, 50000
+READ = frozenset((RAW, *DEFLATE, *FAX, JPEG, LZW, PACKBITS, LZMA, ZSTANDARD))
+"""Ways of packing whose decoders say that something is missing, or are asked with another filling."""
 LINE_ENDS = b"\x00\x10\x01" * 16
 """Other filling for faxes of group 3, whose decoders pass over all bits up to the next end of a line (ITU-T T.4)."""
-MOST_BYTES = 2**28
-"""Of all strips or tiles unpacked: a decoder may hold them all at once, beside the image."""
-MOST_TILE_BYTES = 2**26
-"""Of one tile unpacked: a decoder takes that much however small the image is."""
+MOST_TAGS = 2**21
+"""Bytes of all tags that are kept, which Pillow reads one by one, wherever they lie."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ def take_apart(data: bytes) -> Parts:
 
     Raises:
         DamagedError: The directory is not in the file.
+        CostlyError: It is far too long, strips lie upon each other, or the pixels are packed in a way that is not read.
     """
     order = "<" if data.startswith(b"II") else ">"
     (at,) = struct.unpack_from(f"{order}I", data, 4)
@@ -82,6 +92,11 @@ def take_apart(data: bytes) -> Parts:
         if tag in NEEDED:
             entries.setdefault(tag, entry)
     file = _Directory(data, order, dict(entries))
+    held = (struct.unpack_from(f"{order}HI", entry, 2) for entry in entries.values())
+    if sum(count * SIZES[kind] for kind, count in held if kind < len(SIZES)) > MOST_TAGS:
+        raise CostlyError(f"has more than {MOST_TAGS // 2**20} MiB of tags")
+    if file.number(COMPRESSION, RAW) not in READ:
+        raise CostlyError("is packed in a way that is not read")
     for place, size in ((STRIPS, STRIP_SIZES), (TILES, TILE_SIZES)):
         pairs = zip(file.numbers(place), file.numbers(size), strict=False)
         if sum(max(0, min(length, len(data) - start)) for start, length in pairs) > 2 * len(data):
@@ -94,8 +109,14 @@ def take_apart(data: bytes) -> Parts:
     room = 2 + 12 * count + 4
     # Written over the old one, which is at least as long but for the last four bytes, which some files lack.
     pixels = data[:at] + directory[:room] + data[at + len(directory[:room]) :]
-    other = _filled(file, pixels) if file.number(COMPRESSION, RAW) in (JPEG, *FAX) else None
+    other = partial(_filled, file, pixels) if file.number(COMPRESSION, RAW) in (JPEG, *FAX) else None
     planes = ("L" if order == "<" else "B") if depth == 16 and file.number(PLANAR, 1) == 2 else ""
+    samples = max(1, file.number(SAMPLES, 1))
+    because, area = f"of {depth * samples} bits", 0
+    if TILES in file.entries:
+        grid = _grid(file)
+        because += f" in tiles of {grid.across:,} x {grid.down:,} pixels"
+        area = grid.rows * grid.columns * grid.across * grid.down
     return Parts(
         pixels,
         check=partial(_check, file),
@@ -103,60 +124,79 @@ def take_apart(data: bytes) -> Parts:
         deepest=2**depth - 1,
         deep_planes=planes,
         other=other,
+        bits=depth * samples * (2 if depth == 16 and samples > 2 else 1),  # upper and lower bytes
+        area=area,
+        because=because,
     )
 
 
-def _check(file: _Directory) -> None:
-    """Refuse strips and tiles that lie outside of the file, unpack to too little, or are far too large."""
+@dataclass(frozen=True)
+class _Grid:
+    """How an image is divided into strips or tiles: their sides, and how many there are."""
+
+    across: int
+    down: int
+    columns: int
+    rows: int
+
+
+def _grid(file: _Directory) -> _Grid:
+    """Of a file. A strip is as high as the image at most.
+
+    Raises:
+        DamagedError: A side is nothing.
+    """
     width, height = file.number(WIDTH, 0), file.number(HEIGHT, 0)
+    if TILES in file.entries:
+        across, down = file.number(TILE_WIDTH, 0), file.number(TILE_HEIGHT, 0)
+    else:
+        across, down = width, min(file.number(ROWS, height), height)
+    if not (across and down):
+        raise DamagedError
+    return _Grid(across, down, -(-width // across), -(-height // down))
+
+
+def _check(file: _Directory) -> None:
+    """Refuse strips and tiles that lie outside of the file or unpack to too little."""
+    height, grid = file.number(HEIGHT, 0), _grid(file)
     samples, planar = file.number(SAMPLES, 1), file.number(PLANAR, 1) == 2
     depth = max(file.numbers(BITS, (1,)))
     bits = depth * (1 if planar else samples)
     tiled = TILES in file.entries
-    if tiled:
-        across, down = file.number(TILE_WIDTH, 0), file.number(TILE_HEIGHT, 0)
-        places, sizes = file.numbers(TILES), file.numbers(TILE_SIZES)
-    else:
-        across, down = width, min(file.number(ROWS, height), height)
-        places, sizes = file.numbers(STRIPS), file.numbers(STRIP_SIZES)
-    if not (across and down and places):
+    places, sizes = (file.numbers(tag) for tag in ((TILES, TILE_SIZES) if tiled else (STRIPS, STRIP_SIZES)))
+    if not places:
         raise DamagedError
-    if tiled and -(-across * bits // 8) * down > MOST_TILE_BYTES:
-        raise CostlyError(f"has tiles of {across:,} x {down:,} pixels")
-    rows, columns = -(-height // down), -(-width // across)
-    planes = samples if planar else 1
-    if len(places) < rows * columns * planes:
-        raise EndsEarlyError(len(places) / (rows * columns * planes))
+    pieces = grid.rows * grid.columns * (samples if planar else 1)
+    if len(places) < pieces:
+        raise EndsEarlyError(len(places) / pieces)
     compression = file.number(COMPRESSION, RAW)
-    if rows * columns * planes * down * -(-across * bits // 8) > MOST_BYTES:
-        raise CostlyError(f"unpacks to more than {MOST_BYTES // 2**20} MiB")
     whole = there = 0
-    for i in range(rows * columns * planes):
-        lines = down if tiled else min(down, height - down * (i % rows))
-        needed = lines * -(-across * bits // 8)
+    for i in range(pieces):
+        lines = grid.down if tiled else min(grid.down, height - grid.down * (i % grid.rows))
+        needed = lines * -(-grid.across * bits // 8)
         size = sizes[i] if i < len(sizes) else len(file.data)
         piece = memoryview(file.data)[places[i] : places[i] + size]
         whole += needed
         if compression == RAW:
             there += min(needed, len(piece))
         elif compression in DEFLATE:
-            there += _unpacked(piece, needed)
+            there += inflated((piece,), needed)
         elif i >= len(sizes) or len(piece) == size:
             there += needed
     if there < whole:
         raise EndsEarlyError(there / whole)
 
 
-def _filled(file: _Directory, pixels: bytes) -> bytes | None:
+def _filled(file: _Directory, pixels: bytes) -> bytes:
     """The file with other filling at the end of each strip or tile, for codes whose decoders make up what is missing:
     the strips anew behind the file, and a directory that says so."""
     place, size = (TILES, TILE_SIZES) if TILES in file.entries else (STRIPS, STRIP_SIZES)
     places, sizes = file.numbers(place), file.numbers(size)
     if not places or len(places) != len(sizes):
-        return None
+        raise DamagedError
     pieces = [file.data[at : at + length] for at, length in zip(places, sizes, strict=True)]
     if file.number(COMPRESSION, RAW) == JPEG:
-        pieces = [jpeg.take_apart(piece).other or piece for piece in pieces]
+        pieces = [jpeg.filled(piece) for piece in pieces]
     else:
         filling = LINE_ENDS if file.number(COMPRESSION, RAW) == GROUP_3 else jpeg.OTHER_FILLING
         pieces = [piece + filling for piece in pieces]
@@ -176,16 +216,3 @@ def _filled(file: _Directory, pixels: bytes) -> bytes | None:
 def _packed(order: str, entries: dict[int, bytes]) -> bytes:
     """A directory that no other follows."""
     return struct.pack(f"{order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
-
-
-def _unpacked(piece: memoryview, needed: int) -> int:
-    """Bytes that a strip gives, at most those that are needed."""
-    stream, there, rest = zlib.decompressobj(), 0, bytes(piece)
-    try:
-        while rest and not stream.eof and there < needed:
-            there += len(stream.decompress(rest, 2**20))
-            rest = stream.unconsumed_tail
-        there += len(stream.flush()) if there < needed else 0
-    except zlib.error:
-        pass
-    return min(there, needed)

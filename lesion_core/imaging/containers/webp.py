@@ -3,27 +3,76 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
-from lesion_core.imaging.containers.parts import Parts
+from lesion_core.imaging.containers.parts import MOST_PIECES, CostlyError, EndsEarlyError, Parts
+from lesion_core.imaging.containers.records import records
 
 BLANK = 32
 """Zeros at the end of the coded pixels from which on they may be what a copy that stopped has left."""
 FEWER = 8
+BITS = 40
+"""What a pixel counts, as the decoder holds four copies of 4 bytes."""
+IMAGE, FEATURES, FRAME = (b"VP8 ", b"VP8L"), b"VP8X", b"ANMF"
+KEPT = (*IMAGE, FEATURES, FRAME, b"ALPH", b"ANIM")
+BESIDE = 0x20 | 0x08 | 0x04
+"""Flags of a colour profile, EXIF and XMP."""
+FRAME_HEAD = 16
 
 
 def take_apart(data: bytes) -> Parts:
-    """The file as it is. If its pixels end in zeros, it is also given with fewer of them: coded pixels use all of their
-    bytes, so that a decoder that can do without read none of the last."""
-    at = 12
-    while at + 8 <= len(data):
+    """Keep the first image and its transparency.
+
+    If its pixels end in zeros, it is also given with fewer of them: coded pixels use all of their bytes, so that a
+    decoder that can do without read none of the last.
+
+    Raises:
+        EndsEarlyError: The coded pixels are longer than the file.
+        CostlyError: There are too many chunks.
+    """
+    kept: list[tuple[bytes, bytes]] = []
+    info: dict[str, bytes] = {}
+    shorter = None
+    for kind, body, size in _chunks(data, 12):
+        if kind == b"EXIF":
+            info = records(exif=body) | info
+        elif kind == b"XMP ":
+            info = records(xmp=body) | info
+        if kind not in KEPT or any(before in (kind, *IMAGE, FRAME) for before, _ in kept):
+            continue
+        if kind in (*IMAGE, FRAME, b"ALPH") and len(body) < size:
+            raise EndsEarlyError(_part(kind, body) / size, "about ")
+        if kind == FEATURES and body:
+            body = bytes((body[0] & ~BESIDE, *body[1:]))
+        if kind in IMAGE:
+            shorter = _shorter(kind, body)
+        kept.append((kind, body))
+    return Parts(_file(kept), info, shorter=shorter, bits=BITS, because="in a WebP file")
+
+
+def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes, int]]:
+    """Name, contents, and the size that they are said to have."""
+    for _ in range(MOST_PIECES):
+        if at + 8 > len(data):
+            return
         kind, size = struct.unpack_from("<4sI", data, at)
-        if kind in (b"VP8 ", b"VP8L"):
-            body = data[at + 8 : at + 8 + size]
-            kept = len(body.rstrip(b"\0"))
-            if len(body) - kept < BLANK:
-                break
-            less = body[: (len(body) - FEWER) // 2 * 2]
-            head = b"RIFF" + struct.pack("<I4s4sI", 12 + len(less), b"WEBP", kind, len(less))
-            return Parts(data, shorter=(head + less, kept / len(body)))
+        yield kind, data[at + 8 : at + 8 + size], size
         at += 8 + size + size % 2
-    return Parts(data)
+    raise CostlyError(f"consists of more than {MOST_PIECES:,} chunks")
+
+
+def _file(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    packed = b"".join(kind + struct.pack("<I", len(body)) + body + bytes(len(body) % 2) for kind, body in chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(packed)) + b"WEBP" + packed
+
+
+def _part(kind: bytes, body: bytes) -> int:
+    """Bytes of coded pixels that are there, of a layer of transparency none: the colours follow it."""
+    return 0 if kind == b"ALPH" else max(0, len(body) - FRAME_HEAD * (kind == FRAME))
+
+
+def _shorter(kind: bytes, body: bytes) -> tuple[bytes, float] | None:
+    kept = len(body.rstrip(b"\0"))
+    if len(body) - kept < BLANK:
+        return None
+    return _file([(kind, body[: (len(body) - FEWER) // 2 * 2])]), kept / len(body)
