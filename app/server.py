@@ -103,6 +103,7 @@ def security() -> list[Middleware]:
     """
     try:
         policy = content_security_policy(state.embed_in())
+        state.limits()
     except ConfigError as error:
         raise SystemExit(str(error)) from None
     headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}

@@ -10,10 +10,14 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from lesion_core.data.catalog import from_environment
-from lesion_core.errors import DataError
+from lesion_core.errors import ConfigError, DataError
+from lesion_core.foreign_text import shown
+from lesion_core.imaging.decode import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 OOD_SAMPLES = ROOT / "ood_samples"
+MOST_MEGAPIXELS = 150
+"""Pillow refuses larger images by itself."""
 EXPERIMENTS = ROOT / "experiments"
 
 # Keys of widgets that are bound to the link: the key is the parameter's name in the URL.
@@ -84,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=Path)
     parser.add_argument("--save-policies", action="store_true")
     parser.add_argument("--embed-in", action="append", default=[])
+    parser.add_argument("--max-megapixels", default=None)
     return parser.parse_known_args(sys.argv[1:])[0]
 
 
@@ -123,6 +128,27 @@ def may_save_policies() -> bool:
 def embed_in() -> tuple[str, ...]:
     """The sites whose pages may show the dashboard in a frame: ``--embed-in``, once for each."""
     return tuple(_arguments().embed_in)
+
+
+def limits() -> Limits:
+    """What an upload may cost: ``--max-megapixels``, by default that of `Limits`.
+
+    Raises:
+        ConfigError: It is not a number from 1 to `MOST_MEGAPIXELS`.
+    """
+    given = _arguments().max_megapixels
+    if given is None:
+        return Limits()
+    try:
+        megapixels = float(given)
+    except ValueError:
+        megapixels = 0.0
+    if not 1 <= megapixels <= MOST_MEGAPIXELS:
+        raise ConfigError(
+            f"--max-megapixels is {shown(given)}, which is out of range.",
+            f"Give a number from 1 to {MOST_MEGAPIXELS}; each takes about 12 MB of memory.",
+        )
+    return Limits(max_pixels=round(1e6 * megapixels))
 
 
 def backend() -> str:

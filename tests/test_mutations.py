@@ -19,6 +19,8 @@ FOUND = (
     *(("pictures", "taller", seed) for seed in range(12)),
     *(("pictures", "blank_tail", seed) for seed in range(24)),
     *(("pictures", "flat_and_large", seed) for seed in range(4)),
+    # Zeros at the end of a GIF's last block, which are codes of the first colour.
+    *(("pictures", "blank_tail_of_gif", seed) for seed in range(24)),
     # The header again, as a row of the ISIC Archive.
     *(("tables", "must_be_refused", seed) for seed in range(60)),
     # A field with two values, of which the last was taken.

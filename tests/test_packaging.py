@@ -145,9 +145,10 @@ def test_the_dashboard_is_started_with_what_was_said(tmp_path: Path, monkeypatch
 
     here = str(tmp_path / "checkpoints")
     assert command() == [*start, str(script), "--", "--runs", here]
-    said = command(Path("data"), Path("runs"), save_policies=True, port=8600, browser=False, embed_in=["https://a.b"])
+    said = command(Path("data"), Path("runs"), save_policies=True, port=8600, browser=False, embed_in=["https://a.b"],
+                   max_megapixels=24.5)  # fmt: skip
     own = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs"), "--save-policies"]
-    own += ["--embed-in", "https://a.b"]
+    own += ["--embed-in", "https://a.b", "--max-megapixels", "24.5"]
     assert said == [*start, str(script), "--server.port=8600", "--server.headless=true", "--", *own]
     monkeypatch.setenv("LESION_RUNS", "elsewhere")
     assert command() == [*start, str(script)]

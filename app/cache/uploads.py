@@ -6,6 +6,7 @@ from io import BytesIO
 
 import streamlit as st
 
+from app import state
 from lesion_core.data.samples import reduced
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import decode
@@ -22,6 +23,7 @@ def pixels(file: BytesIO) -> tuple[Pixels, tuple[int, int] | None]:
     Raises:
         ImageError: It is not an image that can be used.
         BusyError: Too many visitors wait.
+        ConfigError: The limit on pixels is out of range.
     """
     place = st.empty()
 
@@ -30,6 +32,6 @@ def pixels(file: BytesIO) -> tuple[Pixels, tuple[int, int] | None]:
 
     try:
         with TURNS.take(say_so):
-            return reduced(decode(file.getvalue()))
+            return reduced(decode(file.getvalue(), limits=state.limits()))
     finally:
         place.empty()

@@ -42,6 +42,7 @@ def dashboard_command(
     port: int | None,
     browser: bool,
     embed_in: Sequence[str] = (),
+    max_megapixels: float | None = None,
 ) -> list[str]:
     """What is started: Streamlit's own options, the script, and behind ``--`` the dashboard's.
 
@@ -57,6 +58,7 @@ def dashboard_command(
     own += ["--runs", str(runs.resolve())] if runs else []
     own += ["--save-policies"] if save_policies else []
     own += [argument for site in embed_in for argument in ("--embed-in", site)]
+    own += ["--max-megapixels", f"{max_megapixels:g}"] if max_megapixels is not None else []
     return [*command, "--", *own] if own else command
 
 
@@ -70,12 +72,22 @@ def dashboard(
         list[str] | None,
         typer.Option(help="A site whose pages may show the dashboard in a frame, as https://host; once for each."),
     ] = None,
+    max_megapixels: Annotated[
+        float | None, typer.Option(min=1, max=150, help="Pixels of an upload, in millions; by default 50.3.")
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; the first free one from 8501.")] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Start the dashboard on this machine."""
     command = dashboard_command(
-        entrypoint(), data, runs, save_policies=save_policies, port=port, browser=browser, embed_in=embed_in or ()
+        entrypoint(),
+        data,
+        runs,
+        save_policies=save_policies,
+        port=port,
+        browser=browser,
+        embed_in=embed_in or (),
+        max_megapixels=max_megapixels,
     )
     sys.stdout.flush()
     os.execv(command[0], command)

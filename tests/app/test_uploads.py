@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,11 @@ import pytest
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
+from app import server, state
 from app.cache import uploads
+from lesion_core.errors import ImageTooLargeError
 from lesion_core.imaging.arrays import Pixels
-from lesion_core.imaging.decode import decode
+from lesion_core.imaging.decode import Limits, decode
 from lesion_core.serving.queue import BoundedLock
 from tests.literal import open_page
 
@@ -43,12 +46,12 @@ def taken(app: AppTest, stem: str) -> bool:
 def test_no_two_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     inside, seen = [], []
 
-    def slow(data: bytes) -> Pixels:
+    def slow(data: bytes, *, limits: Limits) -> Pixels:
         inside.append(1)
         seen.append(len(inside))
         time.sleep(0.05)
         inside.pop()
-        return decode(data)
+        return decode(data, limits=limits)
 
     monkeypatch.setattr(uploads, "decode", slow)
     with ThreadPoolExecutor(VISITORS) as pool:
@@ -94,3 +97,23 @@ def test_who_finds_the_queue_full_is_told_so_and_can_try_again(stem: str, monkey
         assert [error.value for error in (*app.error, *app.warning) if "Others are read." in error.value]
         assert not taken(app, stem) and not app.exception
     assert taken(app.run(), stem)
+
+
+def test_the_limit_on_pixels_is_set_by_who_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = cv2.imencode(".png", np.zeros((1100, 1000, 3), np.uint8))[1].tobytes()
+    try:
+        for given, refused in (("1.1", False), ("1", True)):
+            state._arguments.cache_clear()
+            monkeypatch.setattr(sys, "argv", ["Home.py", "--max-megapixels", given])
+            if refused:
+                with pytest.raises(ImageTooLargeError, match="the limit is 1 million"):
+                    uploads.pixels(io.BytesIO(large))
+            else:
+                assert uploads.pixels(io.BytesIO(large))[0].shape == (1100, 1000, 3)
+        for given in ("0", "151", "nan", "many"):
+            state._arguments.cache_clear()
+            monkeypatch.setattr(sys, "argv", ["Home.py", f"--max-megapixels={given}"])
+            with pytest.raises(SystemExit, match=r"--max-megapixels is .* from 1 to 150"):
+                server.security()
+    finally:
+        state._arguments.cache_clear()

@@ -27,33 +27,8 @@ from tests.mutations.picture_files import (
     scene,
     tiff_entries,
 )
-
-
-def differs(expected: Pixels) -> Callable[[Any], str | None]:
-    """Whether an answer is not these pixels."""
-
-    def wrong(answer: Any) -> str | None:
-        if answer.shape != expected.shape or answer.dtype != np.uint8:
-            return f"{answer.shape} {answer.dtype} for {expected.shape} uint8"
-        off = (answer != expected).any(axis=2)
-        return (
-            f"{off.sum()} of {off.size} pixels are others, the first in row {off.any(1).argmax()}"
-            if off.any()
-            else None
-        )
-
-    return wrong
-
-
-def harmless(answer: Any) -> str | None:
-    """Where nobody can tell what is right: any RGB picture."""
-    fine = answer.ndim == 3 and answer.shape[2] == 3 and answer.dtype == np.uint8 and min(answer.shape[:2]) >= 16
-    return None if fine else f"{answer.shape} {answer.dtype}"
-
-
-def read(data: bytes, note: str, **oracle: Any) -> Input:
-    return Input(lambda: decode(data), note=f"{note}, {len(data):,} bytes", cheap=True, most_rss=MOST_RSS, **oracle)
-
+from tests.mutations.picture_oracle import differs, harmless, read
+from tests.mutations.rare_pictures import RARE
 
 # Kinds -------------------------------------------------------------------------------------------------------------
 
@@ -335,7 +310,7 @@ KINDS: dict[str, Make] = {
         sound, beside_the_pixels, held_otherwise, no_end, cut, cut_and_closed, blank_tail, taller, flipped, overwritten,
         shuffled, spliced, random_bytes, flat_and_large, many_pieces, costly_tiff,
     )
-}  # fmt: skip
+} | RARE  # fmt: skip
 
 
 def _warm() -> None:

@@ -10,6 +10,8 @@ EXTENSION, CONTROL, IMAGE, END = 0x21, 0xF9, 0x2C, 0x3B
 MOST_BLOCKS = 2**17
 """Blocks of at most 255 bytes before and in the first image: half as many again as the largest file needs."""
 KNOWN = re.compile(rb"[!,]")
+BLANK = bytes(16)
+"""So many zeros at the end of the last block are not pixels."""
 MOST_JUNK = 2**20
 """Bytes that are passed over, as decoders do, where neither an image nor an extension begins."""
 
@@ -31,7 +33,7 @@ def take_apart(data: bytes) -> Parts:
             end, blocks = _blocks(data, at + 1, blocks)
             if not blocks:
                 break
-            body = data[at:end] if end <= len(data) else _cut_off(data[at:])
+            body = _without_blank_end(data[at:end]) if end <= len(data) else _cut_off(data[at:])
             return Parts(head + control + first + body + b";")
         end, blocks = _blocks(data, at + 2, blocks - 1)
         if data[at + 1] == CONTROL:
@@ -52,6 +54,18 @@ def _blocks(data: bytes, at: int, most: int) -> tuple[int, int]:
     while at < len(data) and data[at] and most > 0:
         at, most = at + data[at] + 1, most - 1
     return at + 1, most
+
+
+def _without_blank_end(body: bytes) -> bytes:
+    """Coded pixels without the blanks of a copy that stopped in a file of full size, which a decoder takes for
+    pixels of the first colour. An encoder closes with a code that is not zero."""
+    if not body.endswith(BLANK + b"\0"):
+        return body
+    at, last = 1, 1
+    while body[at]:
+        last, at = at, at + body[at] + 1
+    rest = body[last + 1 : at].rstrip(b"\0")
+    return body[:last] + (bytes([len(rest)]) + rest if rest else b"") + b"\0"
 
 
 def _cut_off(body: bytes) -> bytes:

@@ -20,7 +20,7 @@ from lesion_core.imaging.containers.records import records
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel by colour type."""
-MOST_CHUNKS = 2**15
+MOST_CHUNKS = 2**14
 """Of a file: at each is looked, however small it is."""
 PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Adam7: first column and row of each pass, and its steps."""

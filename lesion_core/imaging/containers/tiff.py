@@ -40,6 +40,8 @@ READ = frozenset((RAW, *DEFLATE, *FAX, JPEG, LZW, PACKBITS, LZMA, ZSTANDARD))
 """Ways of packing whose decoders say that something is missing, or are asked with another filling."""
 LINE_ENDS = b"\x00\x10\x01" * 16
 """Other filling for faxes of group 3, whose decoders pass over all bits up to the next end of a line (ITU-T T.4)."""
+BLANK = bytes(16)
+"""So many zeros at the end of a strip are a copy that stopped: an encoder packs them, or closes with another code."""
 MOST_TAGS = 2**21
 """Bytes of all tags that are kept, which Pillow reads one by one, wherever they lie."""
 
@@ -181,6 +183,8 @@ def _check(file: _Directory) -> None:
             there += min(needed, len(piece))
         elif compression in DEFLATE:
             there += inflated((piece,), needed)
+        elif compression in (LZW, PACKBITS) and bytes(piece[-len(BLANK) :]) == BLANK:
+            there += needed * len(bytes(piece).rstrip(b"\0")) // len(piece)
         elif i >= len(sizes) or len(piece) == size:
             there += needed
     if there < whole:
