@@ -37,7 +37,7 @@ def to_rgb(picture: Image.Image, parts: Parts, low: Image.Image | None = None) -
         ValueError: Numbers of 32 bits, which have no agreed white.
     """
     if picture.mode.startswith("I;16"):
-        return _grey(np.asarray(picture, dtype=np.uint16), parts)
+        return _grey(picture, parts)
     if picture.mode in ("I", "F"):
         raise ValueError("32 bits per channel have no agreed white")
     if low is not None:
@@ -47,7 +47,7 @@ def to_rgb(picture: Image.Image, parts: Parts, low: Image.Image | None = None) -
     return _array(picture)
 
 
-def _grey(values: NDArray[np.uint16], parts: Parts) -> NDArray[np.uint8]:
+def _grey(picture: Image.Image, parts: Parts) -> NDArray[np.uint8]:
     """Grey of more than 8 bits: Pillow's own conversion clips at 255 where `parts.deepest` is white."""
     level = np.arange(2**16, dtype=np.uint32).clip(max=parts.deepest)
     if parts.white_is_zero:
@@ -55,7 +55,10 @@ def _grey(values: NDArray[np.uint16], parts: Parts) -> NDArray[np.uint8]:
     table = ((255 * level + parts.deepest // 2) // parts.deepest).astype(np.uint8)
     if parts.key:
         table[parts.key[0]] = 255  # transparent, on white
-    return np.repeat(table[values][:, :, None], 3, axis=2)
+    out = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top, band in bands(picture):  # NumPy lets no other thread work while it looks values up
+        out[top : top + band.height] = table[np.asarray(band, dtype=np.uint16)][:, :, None]
+    return out
 
 
 def _rounded(picture: Image.Image, low: Image.Image, key: tuple[int, ...]) -> Image.Image:
