@@ -83,7 +83,7 @@ def draw() -> None:
 
 def draw_title(place: DeltaGenerator, found: Analysis) -> None:
     """The question and the model's answer."""
-    said = words(found.prediction)
+    said = words(found.prediction, found.rejection)
     with place:
         page_title(
             "What does the model say about this image?",
@@ -199,7 +199,9 @@ def draw_crop(found: Analysis) -> None:
 
 def remembered(picture: Picture, found: Analysis) -> list[Analysed]:
     """This visitor's history with this analysis in it, the newest first."""
-    record = analysed(picture.title, picture.image, found.run.name, found.run.fingerprint, found.prediction)
+    record = analysed(
+        picture.title, picture.image, found.run.name, found.run.fingerprint, found.prediction, found.rejection
+    )
     history: list[Analysed] = remember(st.session_state.get(state.HISTORY, []), record)
     st.session_state[state.HISTORY] = history
     return history

@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app import state
+from app.analyse.report_view import UNUSABLE_POLICY
 from app.cache import explanation as explanations
 from app.cache import runs as cached_runs
 from app.components import (
@@ -35,6 +36,7 @@ from lesion_core.explain.methods import BASELINES, METHODS
 from lesion_core.foreign_text import visible
 from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.labels import diagnosis
+from lesion_core.ood.policy import NO_POLICY
 from lesion_core.runs.classifier import Run
 
 QUESTION = "Where did the model look?"
@@ -81,6 +83,7 @@ def draw() -> None:
     heat = asked.heat(attribution)
     with title:
         page_title(QUESTION, answer(asked, attribution, heat, mask, whose))
+        draw_decision(run, picture)
     laid = explanation.lay(attribution, run, picture.image, explanation.peak(attribution, signed=look.signed))
     pale = explanation.paled(picture.image, run)
     shown = look.lines(explanation.painted(pale, laid, look.opacity, signed=look.signed))
@@ -180,6 +183,20 @@ def answer(asked: Asked, attribution: Attribution, heat: NDArray[np.float32], ma
         f"**{100 * energy_inside(heat, mask):.0f} %** of the evidence for {question} is inside the lesion, "
         f"which covers {100 * asked.share_seen(mask):.0f} % of what the model was shown. {literal(whose)}"
     )
+
+
+def draw_decision(run: Run, picture: Picture) -> None:
+    """Whether the model should answer at all, where it should not or where nobody knows."""
+    try:
+        found = cached_runs.decided(run, cached_runs.predict(run, picture.image))
+    except LesionError as error:
+        problem(error)
+        st.caption(f":material/warning: {UNUSABLE_POLICY}")
+        return
+    if found.decision is None:
+        st.caption(f":material/info: {NO_POLICY}")
+    elif found.decision.rejected:
+        st.caption(f":material/info: UNKNOWN: the model should not answer. {literal(found.decision.reason)}")
 
 
 def draw_map(

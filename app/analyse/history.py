@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lesion_core.foreign_text import people_csv
 from lesion_core.imaging.decode import content_hash
 from lesion_core.labels import diagnosis
-from lesion_core.serving.results import Prediction
+from lesion_core.serving.results import UNASKED, Prediction
 
 LONGEST = 30
 """Analysed images that are kept; the oldest goes first."""
@@ -53,8 +53,10 @@ def malignant_share(prediction: Prediction) -> float:
     return float(sum(p for code, p in pairs if diagnosis(code).malignancy != "benign"))
 
 
-def analysed(title: str, image: NDArray[np.uint8], run: str, fingerprint: str, prediction: Prediction) -> Analysed:
-    """The record of a prediction."""
+def analysed(
+    title: str, image: NDArray[np.uint8], run: str, fingerprint: str, prediction: Prediction, unchecked: str = UNASKED
+) -> Analysed:
+    """The record of a prediction; `unchecked` is why no policy decided on it, where none did."""
     decision = prediction.decision
     scale = THUMBNAIL / max(image.shape[:2])
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
@@ -67,7 +69,7 @@ def analysed(title: str, image: NDArray[np.uint8], run: str, fingerprint: str, p
         guess=prediction.code,
         confidence=prediction.confidence,
         malignant=malignant_share(prediction),
-        reason=decision.reason if decision else "",
+        reason=decision.reason if decision else unchecked,
         thumbnail=bytes(cv2.imencode(".jpg", small)[1]),
     )
 

@@ -20,11 +20,10 @@ from lesion_core.labels import diagnosis
 from lesion_core.reports.picture import Report
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
-from lesion_core.serving.results import Prediction
+from lesion_core.serving.results import UNASKED, Prediction
 
 FOUND = (230, 159, 0)
 """The contour's orange, as on the page Segment."""
-NO_POLICY = "This run has no rejection policy, so nothing was rejected."
 UNUSABLE_POLICY = (
     "The run's rejection policy cannot be read, so nothing was rejected: no answer here was checked for images that "
     "the model does not know."
@@ -55,10 +54,15 @@ class Words:
     rejected: bool
 
 
-def words(prediction: Prediction) -> Words:
-    """What is said of a prediction, on the page and in the report."""
+def words(prediction: Prediction, unchecked: str = UNASKED) -> Words:
+    """What is said of a prediction, on the page and in the report.
+
+    Args:
+        prediction: The prediction.
+        unchecked: Why no policy decided on it, where none did.
+    """
     top, decision = diagnosis(prediction.code), prediction.decision
-    reason = decision.reason if decision else NO_POLICY
+    reason = decision.reason if decision else unchecked
     if decision and decision.rejected:
         return Words(
             "UNKNOWN.",
@@ -106,7 +110,7 @@ class Analysis:
 
 def report_of(found: Analysis) -> Report:
     """All of the page as a report."""
-    run, prediction, said = found.run, found.prediction, words(found.prediction)
+    run, prediction, said = found.run, found.prediction, words(found.prediction, found.rejection)
     settings = run.config.settings
     malignancy = diagnosis(prediction.code).malignancy
     pictures = [("The image", found.image)]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import state
-from app.analyse.report_view import NO_POLICY, UNUSABLE_POLICY, Analysis
+from app.analyse.report_view import UNUSABLE_POLICY, Analysis
 from app.cache import explanation as explanations
 from app.cache import runs as cached_runs
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
 from lesion_core.imaging.arrays import Mask
-from lesion_core.ood.policy import Policy
+from lesion_core.ood.policy import NO_POLICY, Policy
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
 

@@ -17,11 +17,13 @@ from lesion_core.analysis.attribution import attribution_summary
 from lesion_core.config import HairRemoval
 from lesion_core.explain.faithfulness import Curve, perturbed_curve, rank_agreement
 from lesion_core.explain.maps import Attribution
+from lesion_core.files import current
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.hair import hair_mask
 from lesion_core.runs.attribution import FILE, read_attribution
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.hashes import file_state
 from lesion_core.serving.single_flight import SingleFlightCache
 
 KEPT_HAIR = 64 * 2**20
@@ -125,9 +127,9 @@ def sanity(
 
 
 def _changed(run: Run) -> int:
-    """When the run's table of attributions was written; 0 where there is none."""
-    path = run.folder / FILE
-    return path.stat().st_mtime_ns if path.is_file() else 0
+    """Changes with the run's table of attributions; 0 where there is none."""
+    inode, *_, changed = file_state(current(run.folder, FILE))
+    return inode and changed
 
 
 @st.cache_data(show_spinner=False, max_entries=16, hash_funcs=BY_FINGERPRINT)

@@ -22,6 +22,7 @@ from lesion_core.ood.policy import Policy, policy_state, read_policy
 from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run, list_runs
+from lesion_core.runs.consistency import check_tables
 from lesion_core.runs.hashes import FileState
 from lesion_core.runs.listing import folder_state
 from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
@@ -51,7 +52,19 @@ State = tuple[tuple[str, FileState], ...]
 
 @st.cache_resource(show_spinner="Checking the runs …", max_entries=4)
 def _runs(root: Path, state: State) -> tuple[list[Run], dict[str, RunError]]:  # noqa: ARG001
-    return list_runs(root)
+    found, broken = list_runs(root)
+    contradictions = {run.folder.name: error for run in found if (error := _contradiction(run))}
+    return [run for run in found if run.folder.name not in contradictions], broken | contradictions
+
+
+@st.cache_resource(show_spinner="Checking the runs …", max_entries=64, hash_funcs=BY_FINGERPRINT)
+def _contradiction(run: Run) -> RunError | None:
+    """Why a run's tables are not those of its weights; None where they are."""
+    try:
+        check_tables(run)
+    except RunError as error:
+        return error
+    return None
 
 
 def runs() -> tuple[list[Run], dict[str, RunError]]:

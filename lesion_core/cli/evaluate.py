@@ -58,7 +58,7 @@ def evaluate(
     roles, and images of lesions that it never saw are counted and left out. Where all of the run's images are there
     the run is rewritten; where some are missing, the test images that are there are measured and the run stays."""
     from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_summary
-    from lesion_core.runs.classifier import open_run
+    from lesion_core.runs.consistency import open_consistent
 
     if flips and detail:
         raise ConfigError("--flips changes nothing, --detail changes the run.", "Give one after the other.")
@@ -72,7 +72,7 @@ def evaluate(
                 "--devices, --nodes and --strategy share the scoring, and nothing is scored here.",
                 "Give --data, or leave them out.",
             )
-        opened = open_run(run)
+        opened = open_consistent(run)
         if known_answer:
             from lesion_core.inference.records import write_known_answer
 

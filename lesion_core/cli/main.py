@@ -154,6 +154,7 @@ def predict(
 ) -> None:
     """Classify images. An image that cannot be read is reported and the others go on; the exit code is then 1."""
     from lesion_core.data.pictures import picture_files
+    from lesion_core.ood.policy import NO_POLICY
     from lesion_core.ood.rejector import Rejector
     from lesion_core.serving.classifier import Engine
 
@@ -180,7 +181,7 @@ def predict(
                 "diagnosis": p.code,
                 "confidence": round(p.confidence, 4),
                 "rejected": rejected if decision else None,
-                "reason": decision.reason if decision else None,
+                "reason": decision.reason if decision else NO_POLICY,
                 "probabilities": {c: round(float(v), 4) for c, v in zip(p.classes, p.probabilities, strict=True)},
             }
         )

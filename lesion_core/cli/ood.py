@@ -39,9 +39,9 @@ def fit(
     """Fit every score on the run's training set and say what it does on its test set and OOD images."""
     from lesion_core.ood.benchmark import scoreboard
     from lesion_core.ood.scores import SCORES, Scorer
-    from lesion_core.runs.classifier import open_run
+    from lesion_core.runs.consistency import open_consistent
 
-    opened = open_run(run)
+    opened = open_consistent(run)
     scorer, seconds = Scorer.of(opened), {}
     for key in SCORES:
         start = time.perf_counter()
@@ -84,6 +84,7 @@ def score_pictures(
 ) -> None:
     """All scores of images, higher = more out of distribution. One that cannot be read is reported; exit code 1."""
     from lesion_core.imaging.decode import decode
+    from lesion_core.ood.policy import NO_POLICY
     from lesion_core.ood.rejector import Rejector
     from lesion_core.ood.scores import SCORES, Scorer
     from lesion_core.serving.classifier import Engine
@@ -107,7 +108,7 @@ def score_pictures(
                         "picture": str(path),
                         "diagnosis": found.code,
                         "rejected": decision.rejected if decision else None,
-                        "reason": decision.reason if decision else None,
+                        "reason": decision.reason if decision else NO_POLICY,
                         "scores": {key: float(s[0]) for key, s in scorer.all(found.outputs).items()},
                     }
                 )
@@ -118,7 +119,8 @@ def score_pictures(
         table = Table("picture", "rejected", *SCORES)
         for row in rows:
             values = [f"{value:.3f}" for value in row.get("scores", {}).values()]
-            table.add_row(as_it_is(row["picture"]), as_it_is(row.get("error") or str(row["rejected"])), *values)
+            unchecked = "no policy: nothing is rejected" if row.get("rejected") is None else str(row["rejected"])
+            table.add_row(as_it_is(row["picture"]), as_it_is(row.get("error") or unchecked), *values)
         out.print(table)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
@@ -148,11 +150,11 @@ def tune(
     from lesion_core.ood.scores import DEFAULT
     from lesion_core.ood.threshold_rules import TuningGoal
     from lesion_core.ood.tuning import tune as choose
-    from lesion_core.runs.classifier import open_run
+    from lesion_core.runs.consistency import open_consistent
 
     if to is not None:
         file_to_write(to)
-    opened = open_run(run)
+    opened = open_consistent(run)
     policy = choose(opened, score or DEFAULT, how, TuningGoal(share, cost, error, confidence, threshold), on)
     if to is None:
         to = save_policy(policy, opened)

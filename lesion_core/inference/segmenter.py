@@ -35,6 +35,7 @@ from lesion_core.models.segmenters import trained_segmenter
 from lesion_core.runs.folder import GOLDEN, rewriting
 from lesion_core.runs.segmenter import (
     COUNTS,
+    MEASURED,
     MEASURED_AT,
     VARIANTS,
     SegmenterConfig,
@@ -43,8 +44,6 @@ from lesion_core.runs.segmenter import (
     write_segmenter_config,
 )
 
-MEASURED = ("select", "calibrate", "test")
-"""Splits that are measured: on train a segmenter has seen the answer."""
 UNCHANGED = "unchanged"
 KEEP_THE_LESION = tuple(kind for kind, entry in CORRUPTIONS.items() if not entry.needs_mask)
 """Corruptions that move no pixel, so that the true mask stays valid; bare skin has no lesion left."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,10 @@ from lesion_core.runs.classifier import Run
 from lesion_core.runs.folder import rewriting
 from lesion_core.runs.hashes import FileState, file_state
 from lesion_core.runs.listing import POLICY
+from lesion_core.runs.small_files import is_there, read_small
+
+NO_POLICY = "This run has no rejection policy, so nothing was rejected."
+"""The reason of every answer that no policy looked at."""
 
 
 class Limit(Settings):
@@ -132,11 +135,9 @@ def read_policy(run: Run, path: Path | None = None) -> Policy | None:
     """
     file = files.current(run.folder, POLICY) if path is None else path
     try:
-        if path is None and not _is_there(file):
+        if path is None and not is_there(file):
             return None
-        if file.exists() and not file.is_file():  # a pipe would keep its reader waiting
-            raise OSError(errno.EINVAL, "it is not an ordinary file")
-        text = file.read_bytes()
+        text = read_small(file)
     except OSError as error:
         raise ConfigError(
             f"{f'{POLICY} of {run.name}' if path is None else file} cannot be read ({error.strerror}), so nobody knows "
@@ -151,15 +152,6 @@ def read_policy(run: Run, path: Path | None = None) -> Policy | None:
         )
     check_run(found.policy, run, file.name)
     return found.policy
-
-
-def _is_there(file: Path) -> bool:
-    """Whether anything has a name: a folder, a link that leads nowhere and what may not be read have it too."""
-    try:
-        file.lstat()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def check_run(policy: Policy, run: Run, called: str = "The policy") -> None:

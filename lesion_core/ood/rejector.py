@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from lesion_core.errors import RunError
 from lesion_core.ood.known_answer import read_known_answer
-from lesion_core.ood.model_outputs import Outputs
-from lesion_core.ood.policy import Decision, Policy, check_run, decide, read_policy
+from lesion_core.ood.model_outputs import Outputs, outputs_of
+from lesion_core.ood.policy import Decision, Policy, check_run, decide, keeps, read_policy
 from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run
+
+SHARE_TOLERANCE = 0.01
+"""Share of the calibration images that rounding of other processors may move over a threshold."""
 
 
 class Rejector:
@@ -21,8 +25,8 @@ class Rejector:
         scorer: The run's, where it is fitted already; another temperature than the policy's is not used.
 
     Raises:
-        RunError: The policy was made for another run, or the run's tables are damaged or give other scores than when
-            they were written.
+        RunError: The policy was made for another run or does not keep what it says, or the run's tables are damaged
+            or give other scores than when they were written.
     """
 
     def __init__(self, run: Run, policy: Policy, scorer: Scorer | None = None) -> None:
@@ -32,9 +36,26 @@ class Rejector:
         self._scorer = scorer if scorer is not None and fits else Scorer.of(run, policy.temperature)
         for key in policy.parts:  # now, not while the first visitor waits
             self._scorer.function(key)
+        self._check_shares(run)
         known = read_known_answer(run)
         if known.temperature == policy.temperature:
             known.check_scores(run, self._scorer, policy.parts)
+
+    def _check_shares(self, run: Run) -> None:
+        """Refuse thresholds that keep another share of the run's calibration images than the policy says."""
+        outputs = outputs_of(run, run.part("calibrate"))
+        if not len(outputs):
+            return
+        scores = self._scorer.all(outputs, self.policy.parts)
+        shares = [(limit.kept_share, scores[limit.score] <= limit.threshold) for limit in self.policy.limits]
+        for told, kept in (*shares, (self.policy.kept_share, keeps(self.policy, scores))):
+            if told is None or not abs(told - kept.mean()) <= SHARE_TOLERANCE + 1 / len(kept):
+                said = "nothing" if told is None else f"{told:.1%}".replace("%", " %")
+                raise RunError(
+                    f"The policy says that it keeps {said} of the calibration images of {run.name}, and keeps "
+                    f"{100 * kept.mean():.1f} %.",
+                    "It was altered after it was chosen; choose thresholds with `python -m lesion_core ood tune`.",
+                )
 
     @classmethod
     def open(cls, run: Run, path: Path | None = None) -> Self | None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lesion_core.data.csv_tables import some
 from lesion_core.errors import RunError
 from lesion_core.files import current, read_parquet, write_parquet
 from lesion_core.foreign_text import shown
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.folder import rewriting
-from lesion_core.runs.schema import Kind, check_table
+from lesion_core.runs.schema import LABELS, Kind, check_among, check_rows, check_table, check_values
+from lesion_core.runs.small_files import is_there
 
 FILE = "explanations.parquet"
+REMEDY = "Make it again with `explain`."
+SHARES = ("inside", "area", "hair", "dark")
+NEAR = 0.1
+"""Difference of two logits that the size of a batch explains: either class may be the answer then."""
 COLUMNS: dict[str, Kind] = {
     "image_id": "texts",
     "lesion_id": "texts",
@@ -63,16 +71,40 @@ def read_attribution(run: Run) -> pd.DataFrame | None:
     """What `write_attribution` wrote; None where nothing was written, or it is of other weights or results.
 
     Raises:
-        RunError: The file is damaged or lacks a column.
+        RunError: The file is there and cannot be read, is damaged, or holds what cannot be of this run.
     """
-    path = current(run.folder, FILE)
-    if not path.is_file():
-        return None
+    path, named = current(run.folder, FILE), f"{FILE} of {run.name}"
     try:
+        if not is_there(path):
+            return None
+        if not path.is_file():  # a pipe would keep its reader waiting
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
         table = read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise RunError(
-            f"{FILE} of {run.name} is damaged ({shown(str(error), 200)}).", "Make it again with `explain`."
-        ) from None
-    check_table(table, COLUMNS, f"{FILE} of {run.name}", "Make it again with `explain`.", ("image_id", "method", "run"))
-    return table if (table["run"] == run.fingerprint).all() else None
+        raise RunError(f"{named} is damaged ({shown(str(error), 200)}).", REMEDY) from None
+    check_table(table, COLUMNS, named, REMEDY, ("image_id", "lesion_id", "label", "answer", "method", "run"))
+    if not (table["run"] == run.fingerprint).all():
+        return None
+    check_rows(table, ("image_id", "method"), named, REMEDY)
+    check_values(table, {**dict.fromkeys(SHARES, (0, 1)), "maximum": (-np.inf, np.inf)}, named, REMEDY)
+    check_among(table["label"], LABELS, named)
+    check_among(table["answer"], run.classes, named)
+    _check_answers(run, table, named)
+    return table
+
+
+def _check_answers(run: Run, table: pd.DataFrame, named: str) -> None:
+    """Refuse answers that are not those of the run's own table, where it has the image, and lesions of other roles."""
+    own = run.predictions
+    test = own[own["split"] == "test"]
+    if not table["lesion_id"].isin(test["lesion_id"]).all():
+        raise RunError(f"{named} has lesions that the run was not tested on.", REMEDY)
+    places = pd.Index(own["image_id"]).get_indexer(pd.Index(table["image_id"]))
+    here = table[places >= 0]
+    logits = run.logits(own.iloc[places[places >= 0]])
+    told = np.take_along_axis(logits, pd.Index(run.classes).get_indexer(pd.Index(here["answer"]))[:, None], axis=1)[
+        :, 0
+    ]
+    wrong = here["image_id"][told < logits.max(axis=1, initial=-np.inf) - NEAR]
+    if len(wrong):
+        raise RunError(f"{named} has other answers than predictions.parquet: {some(wrong)}.", REMEDY)

@@ -21,17 +21,17 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 from safetensors.numpy import save
 
 from lesion_core.config import RunSettings, Settings
-from lesion_core.data.csv_tables import some
 from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import write_parquet
 from lesion_core.labels import class_indices
-from lesion_core.runs.folder import GOLDEN, INCOMPLETE, RunKind, StoredConfig, StoredRun
-from lesion_core.runs.schema import FACT_KINDS, Kind, check_tensors
+from lesion_core.runs.folder import DAMAGED, GOLDEN, INCOMPLETE, RunKind, StoredConfig, StoredRun
+from lesion_core.runs.schema import FACT_KINDS, LABELS, Kind, check_counts, check_facts, check_rows, check_tensors
+from lesion_core.runs.small_files import read_small
 
 HASHED = (
     "model.safetensors",
@@ -58,10 +58,10 @@ class Calibration(Settings):
 
     temperature: float = Field(gt=0)
     n: int = Field(ge=1)
-    log_loss_before: float
-    log_loss_after: float
-    ece_before: float
-    ece_after: float
+    log_loss_before: float = Field(ge=0)
+    log_loss_after: float = Field(ge=0)
+    ece_before: float = Field(ge=0, le=1)
+    ece_after: float = Field(ge=0, le=1)
 
 
 class RunConfig(StoredConfig[RunSettings]):
@@ -73,6 +73,14 @@ class RunConfig(StoredConfig[RunSettings]):
         description="equal detail was switched on after the training: the images it learned from were "
         "as their files are",
     )
+
+    @field_validator("settings")
+    @classmethod
+    def _answers_are_diagnoses(cls, settings: RunSettings) -> RunSettings:
+        for code in settings.model.classes:
+            if code not in LABELS:
+                raise ValueError(f"'{code}' is not a known diagnosis")
+        return settings
 
 
 @dataclass(frozen=True)
@@ -98,13 +106,11 @@ class Run(StoredRun[RunConfig]):
         Raises:
             RunError: The table is missing, damaged, lacks a column, or holds logits that are NaN or infinite.
         """
-        table = self._table("predictions.parquet", FACTS)
-        strange = sorted(set(table["split"].unique()) - set(ROLES))
-        if strange:
-            raise RunError(
-                f"predictions.parquet of {self.name}: column split holds {some(strange)}.",
-                f"Allowed are {', '.join(ROLES)}.",
-            )
+        table, named = self._table("predictions.parquet", FACTS), f"predictions.parquet of {self.name}"
+        check_facts(table, ROLES, named, INCOMPLETE)
+        own = table["split"][table["dataset"] != OFFICIAL_TEST].value_counts()
+        found = {role: int(own.get(role, 0)) for role in ROLES} | {OFFICIAL_TEST: len(table) - int(own.sum())}
+        check_counts(found, self.config.counts, named, INCOMPLETE)
         return table
 
     def with_predictions(self, table: pd.DataFrame) -> Run:
@@ -116,13 +122,19 @@ class Run(StoredRun[RunConfig]):
     @cached_property
     def ood(self) -> pd.DataFrame:
         """A row an out-of-distribution image, `ood_images` and `corrupted`: `OOD_FACTS` and ``logit_<class>``."""
-        return self._table("ood.parquet", OOD_FACTS)
+        table, named = self._table("ood.parquet", OOD_FACTS), f"ood.parquet of {self.name}"
+        check_rows(table, OOD_FACTS, named, INCOMPLETE)
+        check_counts({"ood": len(table)}, self.config.counts, named, INCOMPLETE)
+        return table
 
     @cached_property
     def calibration(self) -> Calibration:
         """The temperature and what it did."""
         try:
-            return self.read("calibration.json", Calibration.read)
+            text = self.read("calibration.json", read_small)
+            return Calibration.from_json(text, "calibration.json")
+        except OSError as error:
+            raise RunError(f"calibration.json of {self.name} cannot be read ({error.strerror}).", DAMAGED) from None
         except ConfigError as error:
             raise RunError(f"Run {self.name}: {error.problem}", "Score the run again with `evaluate`.") from None
 
@@ -159,6 +171,8 @@ class Run(StoredRun[RunConfig]):
             named,
             remedy,
         )
+        if any(float(stored[name].astype(np.float64).min(initial=0)) < 0 for name in rows if name.endswith("residual")):
+            raise RunError(f"{named} has lengths under 0.", remedy)
         # The rows stay as they are: of a million images only the training set's are ever needed wider.
         tensors: dict[str, NDArray[np.floating]] = {
             name: t.astype(np.float16, copy=False) if name in rows else t.astype(np.float32)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar, cast
 
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
@@ -29,13 +30,13 @@ from lesion_core.files import current, finish, read_parquet, rewritten
 from lesion_core.foreign_text import shown
 from lesion_core.runs.hashes import check_hash, file_state, sha256
 from lesion_core.runs.listing import run_folders, states
-from lesion_core.runs.schema import NEVER_MISSING, Kind, check_table
+from lesion_core.runs.schema import NEVER_MISSING, Kind, check_history, check_table
+from lesion_core.runs.small_files import read_small
 
 SCHEMA_VERSION = 1
 GOLDEN = "golden.safetensors"
 """An image and the model's answer to it, written with the run and asked again whenever its model is loaded."""
 INCOMPLETE = "Copy the folder again, or score the run again with `evaluate --data`."
-HISTORY: dict[str, Kind] = {"epoch": "whole numbers", "phase": "texts", "metric": "texts", "value": "numbers"}
 DAMAGED = "Copy the folder again."
 Read = TypeVar("Read")
 AnySettings = TypeVar("AnySettings", bound=RunSettings | SegmenterRunSettings)
@@ -49,10 +50,12 @@ class StoredConfig(Settings, Generic[AnySettings]):
     settings: AnySettings
     split_fingerprint: str
     initial_weights: str = Field(description="one sentence: what the weights started from")
-    created: str = Field(description="date, ISO 8601")
+    created: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="date, ISO 8601")
     versions: dict[str, str]
-    counts: dict[str, int] = Field(description="images in each split")
-    quantization: dict[str, float] = Field(default={}, description="what 8 bits per weight cost, against fp32")
+    counts: dict[str, NonNegativeInt] = Field(description="images in each split")
+    quantization: dict[str, NonNegativeFloat] = Field(
+        default={}, description="what 8 bits per weight cost, against fp32"
+    )
     files: dict[str, str] = Field(description="SHA-256 of the other files")
 
 
@@ -100,20 +103,27 @@ class StoredRun(Generic[Config]):
         Raises:
             RunError: The file is missing, altered, damaged, or lacks a column.
         """
+        named = f"history.csv of {self.name}"
         try:
-            table = self.read("history.csv", pd.read_csv)
+            table = pd.read_csv(BytesIO(self.read("history.csv", read_small)))
         except (OSError, ValueError) as error:
-            raise RunError(f"history.csv of {self.name} is damaged ({shown(str(error), 200)}).", DAMAGED) from None
-        check_table(table, HISTORY, f"history.csv of {self.name}", "Train the run again.")
+            raise RunError(f"{named} is damaged ({shown(str(error), 200)}).", DAMAGED) from None
+        check_history(table, named, "Train the run again.")
         return table
 
     @property
     def card(self) -> str:
-        """The run's card in Markdown."""
+        """The run's card in Markdown: for people. No page and no command reads it, and no hash covers it.
+
+        Raises:
+            RunError: It is missing or not a text file.
+        """
         try:
-            return self.read("card.md", lambda path: path.read_text(encoding="utf-8"))
+            return self.read("card.md", read_small).decode("utf-8")
         except UnicodeDecodeError:
             raise RunError(f"card.md of {self.name} is not a text file.", DAMAGED) from None
+        except OSError as error:
+            raise RunError(f"card.md of {self.name} cannot be read ({error.strerror}).", DAMAGED) from None
 
     @cached_property
     def golden(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -266,15 +276,17 @@ class RunKind(Generic[Config, AnyRun]):
                     raise
 
     def _open(self, folder: Path, verify: bool, needed: Collection[str]) -> AnyRun:
-        path = current(folder, "config.json")
-        if not path.is_file():
+        try:
+            text = read_small(current(folder, "config.json"))
+        except (FileNotFoundError, NotADirectoryError):
             raise RunError(
                 f"{folder.name} is not a run folder: config.json is missing.", "Name a folder that `train` has written."
-            )
+            ) from None
+        except OSError as error:
+            raise RunError(f"config.json of {folder.name} cannot be read ({error.strerror}).", DAMAGED) from None
         if kind_of(folder) != self.key:
             problem, remedy = self.other_kind
             raise RunError(f"{folder.name} {problem}", remedy)
-        text = path.read_bytes()
         try:
             version = json.loads(text).get("schema_version")
         except (ValueError, AttributeError, RecursionError):
@@ -333,7 +345,7 @@ class RunKind(Generic[Config, AnyRun]):
 def fingerprint_of(folder: Path) -> str:
     """16 hex digits of the `config.json` that a folder has now; empty where it has none."""
     try:
-        return _fingerprint(current(folder, "config.json").read_bytes())
+        return _fingerprint(read_small(current(folder, "config.json")))
     except OSError:
         return ""
 
@@ -362,7 +374,7 @@ def rewriting(run: StoredRun[Config]) -> Iterator[Path]:
 def kind_of(folder: Path) -> str:
     """The kind of run that the folder's `config.json` names: segmenter, or classifier for all else."""
     try:
-        found = json.loads(current(folder, "config.json").read_bytes())
+        found = json.loads(read_small(current(folder, "config.json")))
     except (OSError, ValueError, RecursionError):
         return "classifier"
     return "segmenter" if isinstance(found, dict) and found.get("kind") == "segmenter" else "classifier"

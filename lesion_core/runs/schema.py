@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lesion_core.config import MOST
+from lesion_core.data.csv_tables import some
+from lesion_core.data.tables import OLDEST
 from lesion_core.errors import RunError
 from lesion_core.foreign_text import shown
+from lesion_core.labels import HAM10000, ISIC2019
 
 Kind = Literal["texts", "numbers", "whole numbers", "truth values"]
 
@@ -26,7 +30,11 @@ FACT_KINDS: dict[str, Kind] = {
     "dx_type": "texts",
 }
 """Columns of every table with a row per image: what each holds."""
+HISTORY: dict[str, Kind] = {"epoch": "whole numbers", "phase": "texts", "metric": "texts", "value": "numbers"}
+PHASES = ("train", "select")
 NEVER_MISSING = ("image_id", "dataset", "split")
+LABELS = tuple(dict.fromkeys((*ISIC2019, *HAM10000)))
+"""Codes of diagnoses that a run may know."""
 
 
 def check_table(
@@ -67,6 +75,115 @@ def _holds(values: pd.Series, kind: Kind) -> bool:
         "truth values": ("boolean", "empty"),
     }[kind]
     return found in allowed or len(values) == 0
+
+
+def check_history(table: pd.DataFrame, named: str, remedy: str) -> None:
+    """Refuse a history (`HISTORY`) with other columns or values, or with a figure twice; a value may be missing.
+
+    Args:
+        table: The table.
+        named: The table in an error.
+        remedy: What to do, one sentence.
+
+    Raises:
+        RunError: It is not a history.
+    """
+    check_table(table, HISTORY, named, remedy, ("epoch", "phase", "metric"))
+    if list(table.columns) != list(HISTORY):
+        raise RunError(f"{named} has other columns than {', '.join(HISTORY)}.", remedy)
+    check_values(table, {"epoch": (0, MOST["epochs"]), "value": (-np.inf, np.inf)}, named, remedy)
+    check_among(table["phase"], PHASES, named)
+    check_rows(table, ("epoch", "phase", "metric"), named, remedy)
+
+
+def check_values(table: pd.DataFrame, ranges: Mapping[str, tuple[float, float]], named: str, remedy: str) -> None:
+    """Refuse a table with numbers out of range; a value may be missing.
+
+    Args:
+        table: The table.
+        ranges: The smallest and largest value of each column that is looked at; infinite ones are never allowed.
+        named: The table in an error.
+        remedy: What to do, one sentence.
+
+    Raises:
+        RunError: A value is out of range.
+    """
+    for column, (low, high) in ranges.items():
+        values = table[column].dropna().to_numpy(np.float64)
+        bad = values[~(np.isfinite(values) & (values >= low) & (values <= high))]
+        if len(bad):
+            raise RunError(f"{named}: column {shown(column)} holds {bad[0]:g}, which it cannot hold.", remedy)
+
+
+def check_rows(table: pd.DataFrame, key: Sequence[str], named: str, remedy: str) -> None:
+    """Refuse a table that has a row twice.
+
+    Args:
+        table: The table.
+        key: Columns that tell rows apart together.
+        named: The table in an error.
+        remedy: What to do, one sentence.
+
+    Raises:
+        RunError: Two rows have the same values there.
+    """
+    twice = table.duplicated(list(key))
+    if twice.any():
+        first = " ".join(str(table[column][twice].iloc[0]) for column in key)
+        raise RunError(f"{named} has {int(twice.sum()):,} rows twice: {shown(first)}.", remedy)
+
+
+def check_among(values: pd.Series, allowed: Collection[str], named: str) -> None:
+    """Refuse a column with a text that it cannot hold; a value may be missing.
+
+    Args:
+        values: The column.
+        allowed: What it may hold.
+        named: The table in an error.
+
+    Raises:
+        RunError: It holds another text.
+    """
+    strange = sorted(set(values.dropna().unique()) - set(allowed))
+    if strange:
+        raise RunError(
+            f"{named}: column {shown(str(values.name))} holds {some(strange)}.", f"Allowed are {', '.join(allowed)}."
+        )
+
+
+def check_facts(table: pd.DataFrame, splits: Collection[str], named: str, remedy: str) -> None:
+    """Refuse a table with a row per image whose facts cannot be: an image twice, an unknown split or diagnosis, an age.
+
+    Args:
+        table: Columns of `FACT_KINDS`.
+        splits: What the column split may hold.
+        named: The table in an error.
+        remedy: What to do, one sentence.
+
+    Raises:
+        RunError: A fact cannot be.
+    """
+    check_rows(table, ["image_id"], named, remedy)
+    check_among(table["split"], splits, named)
+    check_among(table["label"], LABELS, named)
+    check_values(table, {"age": (0, OLDEST)}, named, remedy)
+
+
+def check_counts(found: Mapping[str, int], counts: Mapping[str, int], named: str, remedy: str) -> None:
+    """Refuse a table with other numbers of images than `config.json` says.
+
+    Args:
+        found: Images of the table by split.
+        counts: The field `counts`; splits that it does not name are not compared.
+        named: The table in an error.
+        remedy: What to do, one sentence.
+
+    Raises:
+        RunError: A number is another.
+    """
+    for split, n in found.items():
+        if counts.get(split, n) != n:
+            raise RunError(f"{named} has {n:,} images of {split}, and config.json says {counts[split]:,}.", remedy)
 
 
 def check_tensors(

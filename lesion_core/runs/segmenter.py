@@ -21,7 +21,7 @@ from pydantic import Field
 from lesion_core.config import SegmenterRunSettings
 from lesion_core.errors import RunError
 from lesion_core.runs.folder import DAMAGED, RunKind, StoredConfig, StoredRun
-from lesion_core.runs.schema import FACT_KINDS
+from lesion_core.runs.schema import FACT_KINDS, check_counts, check_facts
 
 INCOMPLETE = "Copy the folder again, or train the segmenter again."
 HASHED = ("model.safetensors", "golden.safetensors", "masks.parquet", "history.csv")
@@ -29,6 +29,9 @@ COUNTS = ("tp", "fp", "fn", "tn")
 """Counts of pixels in each variant's columns, in this order."""
 VARIANTS = {"clean": "largest part, holes filled", "raw": "as found"}
 """Masks that were measured, by the prefix of their counts in `masks.parquet`."""
+MEASURED = ("select", "calibrate", "test")
+"""Splits that are measured: on train a segmenter has seen the answer."""
+ROUNDING = 1e-6
 MEASURED_AT = 0.5
 """A pixel of the masks that were measured is lesion from this probability."""
 
@@ -62,8 +65,21 @@ class SegmenterRun(StoredRun[SegmenterConfig]):
         """
         counts = [f"{variant}_{name}" for variant in VARIANTS for name in COUNTS]
         table = self.read_table("masks.parquet", {**FACT_KINDS, **dict.fromkeys(counts, "whole numbers")})
+        named = f"masks.parquet of {self.name}"
         if table[counts].isna().any(axis=None) or (table[counts] < 0).any(axis=None):
-            raise RunError(f"masks.parquet of {self.name} has counts that are missing or under 0.", DAMAGED)
+            raise RunError(f"{named} has counts that are missing or under 0.", DAMAGED)
+        check_facts(table, MEASURED, named, DAMAGED)
+        own = table["split"].value_counts()
+        check_counts({split: int(own.get(split, 0)) for split in MEASURED}, self.config.counts, named, DAMAGED)
+        pixels = np.stack([table[[f"{v}_{c}" for c in COUNTS]].to_numpy(np.int64) for v in VARIANTS])  # (V, N, 4)
+        lesion, all_pixels = pixels[..., [0, 2]].sum(axis=2), pixels.sum(axis=2)
+        if (lesion != lesion[0]).any() or (all_pixels != all_pixels[0]).any() or (all_pixels == 0).any():
+            raise RunError(f"{named} has counts of one image that are not of one true mask.", DAMAGED)
+        tp, fp, fn, _ = pixels[0, (table["split"] == "test").to_numpy()].T
+        union = tp + fp + fn
+        jaccard = float(np.where(union > 0, tp / np.maximum(union, 1), 1).mean()) if len(tp) else 0.0
+        if abs(self.config.quantization.get("jaccard_8bit", jaccard) - jaccard) > ROUNDING:
+            raise RunError(f"{named} has another mean Jaccard index than config.json says.", DAMAGED)
         return table
 
     def counts(self, split: str, variant: str = "clean") -> tuple[pd.DataFrame, NDArray[np.int64]]:

@@ -28,6 +28,7 @@ from lesion_core.models.classifiers import pool, sharing_weights, trained, untra
 from lesion_core.ood.known_answer import read_known_answer
 from lesion_core.ood.model_outputs import Outputs, reduce
 from lesion_core.runs.classifier import Run, open_run
+from lesion_core.runs.consistency import check_tables
 from lesion_core.serving.queue import BoundedLock
 from lesion_core.serving.results import Prediction
 from lesion_core.serving.single_flight import SingleFlightCache
@@ -54,7 +55,7 @@ class Engine:
 
     Raises:
         ModelError: The weights do not fit, or the backend cannot be made here.
-        RunError: The model does not give the known answer.
+        RunError: The model does not give the known answer, or the run's tables are not those of its weights.
     """
 
     def __init__(self, run: Run, queue: int = 64, backend: str = "eager") -> None:
@@ -80,6 +81,7 @@ class Engine:
             )
         outputs = self._read(self._pipeline.apply(run.golden[0])[None])[0].outputs
         read_known_answer(run).check_outputs(run, outputs, tolerance)
+        check_tables(run, (self._model.fc.weight.numpy(), self._model.fc.bias.numpy()))
 
     @classmethod
     def open(cls, folder: Path, backend: str = "eager") -> Engine:

@@ -12,6 +12,9 @@ from lesion_core.imaging.lesion import clean_up, mask_at
 from lesion_core.ood.model_outputs import Outputs
 from lesion_core.ood.policy import Decision
 
+UNASKED = "No rejection policy was asked about this image, so nothing was rejected."
+"""The reason of an answer that only the model gave; `ood.rejector.Rejector` asks a policy."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -45,6 +48,11 @@ class Prediction:
     def code(self) -> str:
         """The most probable class."""
         return self.classes[int(self.probabilities.argmax())]
+
+    @property
+    def reason(self) -> str:
+        """Why it is rejected, or why not; where no policy was asked, that it was not."""
+        return UNASKED if self.decision is None else self.decision.reason
 
     @property
     def confidence(self) -> float:

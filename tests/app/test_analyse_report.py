@@ -19,11 +19,11 @@ import reportlab.rl_config
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.testing.v1 import AppTest
 
-from app.analyse.report_view import CAVEAT, NO_POLICY, black_and_white, limits
+from app.analyse.report_view import CAVEAT, black_and_white, limits
 from lesion_core.analysis.evaluation_sets import EvaluationSummary, view_summary
 from lesion_core.data.samples import load, synthetic_samples
 from lesion_core.labels import diagnosis
-from lesion_core.ood.policy import write_policy
+from lesion_core.ood.policy import NO_POLICY, write_policy
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run

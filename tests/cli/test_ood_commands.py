@@ -14,7 +14,7 @@ from test_main import refused
 
 from lesion_core.errors import ConfigError
 from lesion_core.ood.model_outputs import outputs_of
-from lesion_core.ood.policy import policy_state, read_policy
+from lesion_core.ood.policy import NO_POLICY, policy_state, read_policy
 from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
 from lesion_core.runs.classifier import Run, open_run
 
@@ -84,10 +84,13 @@ def test_a_policy_that_is_there_and_cannot_be_read_is_never_none(
     picture, policy = data_root / "ood" / "noise" / "noise_1.png", run_copy / "policy.json"
     policy.unlink()
     nothing = policy_state(open_run(run_copy))
-    code, out, err = call("predict", picture, "--run", run_copy, "--json")
-    assert code == 0 and json.loads(out)[0]["rejected"] is None and "has no policy: nothing is rejected" in err
-    code, out, err = call("ood", "score", picture, "--run", run_copy)
-    assert code == 0 and json.loads(out)[0]["rejected"] is None and "has no policy: nothing is rejected" in err
+    for command in (("predict", picture, "--run", run_copy, "--json"), ("ood", "score", picture, "--run", run_copy)):
+        code, out, err = call(*command)
+        row = json.loads(out)[0]
+        assert code == 0 and row["rejected"] is None and "has no policy: nothing is rejected" in err
+        assert row["reason"] == NO_POLICY, "where standard error is thrown away too"
+    assert NO_POLICY in call("predict", picture, "--run", run_copy)[1]
+    assert "nothing is rejected" in call("ood", "score", picture, "--run", run_copy, "--table")[1]
 
     if there == "folder":
         (policy / "policy.json").mkdir(parents=True)
@@ -101,9 +104,9 @@ def test_a_policy_that_is_there_and_cannot_be_read_is_never_none(
         os.mkfifo(policy)
     else:
         policy.touch()
-        plain = Path.open
+        plain = os.open
         # Permissions do not hold for an administrator, whom tests may run as.
-        monkeypatch.setattr(Path, "open", lambda path, *a, **k: denied() if path == policy else plain(path, *a, **k))
+        monkeypatch.setattr(os, "open", lambda path, *a, **k: denied() if path == policy else plain(path, *a, **k))
     assert policy_state(open_run(run_copy)) != nothing, "the dashboard looks again"
     refused(call("predict", picture, "--run", run_copy, "--json"), "so nobody knows what is to be rejected")
     refused(call("ood", "score", picture, "--run", run_copy), "so nobody knows what is to be rejected")

@@ -119,7 +119,7 @@ def test_unverified_files_are_refused_when_they_are_read(run_copy: Path, name: s
             lambda t: t.assign(logit_SCC=t.logit_SCC.where(t.index >= 20)),
             "20 rows have logits that are NaN or infinite",
         ),
-        ("ood", lambda t: t.head(1), "features.safetensors of small does not have one row per image"),
+        ("ood", lambda t: t.head(1), r"ood\.parquet of small has 1 images of ood, and config\.json says \d+"),
     ],
 )
 def test_wrong_tables_name_the_column(run_copy: Path, table: str, change: Any, message: str) -> None:

@@ -22,10 +22,11 @@ from lesion_core.errors import BusyError, RunError
 from lesion_core.ood.policy import read_policy, save_policy, write_policy
 from lesion_core.ood.tuning import tune
 from lesion_core.runs import folder as runs_folder
-from lesion_core.runs.attribution import COLUMNS, read_attribution, write_attribution
+from lesion_core.runs.attribution import read_attribution, write_attribution
 from lesion_core.runs.classifier import Run, list_runs, open_run, write_config
 from lesion_core.runs.listing import folder_state
 from tests.disk_faults import FAULTS, Death, failing
+from tests.runs.tables import attributions
 
 REWRITER = """
 import os, resource, signal, sys
@@ -234,8 +235,7 @@ def test_a_run_that_was_replaced_while_it_was_open_says_so(another: dict[str, Pa
     opened = open_run(run_copy)
     policy = read_policy(opened)
     assert policy is not None
-    values = {"texts": "x", "numbers": 0.5, "truth values": True}
-    attribution = pd.DataFrame({name: [values[kind]] for name, kind in COLUMNS.items()}).assign(run=opened.fingerprint)
+    attribution = attributions(opened)
     assert write_attribution(opened, attribution) and read_attribution(opened) is not None
     with files.rewritten(run_copy) as new:
         with pytest.raises(BusyError, match="is being written by another process"):

@@ -269,6 +269,11 @@ def test_the_card_tells_the_groups_of_people_that_are_large_enough(segmenter_cop
     for variant in ("clean", "raw"):
         facts = facts.assign(**dict(zip([f"{variant}_{name}" for name in COUNTS], [tp, 100 - tp, 0, 50], strict=True)))
     facts.to_parquet(segmenter_copy / "masks.parquet", index=False)
+    config = json.loads((segmenter_copy / "config.json").read_text())
+    jaccard = float((tp / 100).mean())
+    config["quantization"]["jaccard_8bit"] = jaccard
+    config["counts"] = {"train": 0, "select": 0, "calibrate": 0, "test": n}
+    (segmenter_copy / "config.json").write_text(json.dumps(config))
     close_again(segmenter_copy, "masks.parquet")
     card = segmenter_card(open_segmenter(segmenter_copy))
     section = card.split("### Groups of people")[1].split("##")[0]
