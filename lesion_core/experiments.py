@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.splits import assign_roles, roles_fingerprint
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, DataError
+from lesion_core.foreign_text import shown
 from lesion_core.labels import BINARY
 from lesion_core.ood.detection import detection
 from lesion_core.ood.model_outputs import ood_outputs
@@ -319,27 +321,56 @@ def write_experiment(key: str, found: Finding, folder: Path) -> Path:
 
 
 def read_experiment(key: str, folder: Path) -> Finding | None:
-    """What `write_experiment` wrote, None where the experiment was not made.
+    """What `write_experiment` wrote, None where the experiment was not made. No hash covers the two files, so figures
+    are checked for what they can be.
 
     Raises:
         ConfigError: The experiment is unknown, or its settings are missing or not valid.
-        DataError: The table lacks a column or a number of images, or tells a figure twice.
+        DataError: The table cannot be read, lacks a column or a number of images, tells a figure twice, or one that
+            cannot be.
     """
     chosen = known_experiment(key)
     files.finish(folder)
     path = files.current(folder, f"{key}.csv")
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
-    table = read_csv(path, chosen.columns)
-    numbers = [name for name in ("value", "low", "high", "n_images", "n_groups", "n") if name in table.columns]
-    table = table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in numbers})
+    text = read_csv(path, chosen.columns)
+    numbers: list[str] = [
+        name for name in ("value", "low", "high", "n_images", "n_groups", "n") if name in chosen.columns
+    ]
+    table = text.assign(**{name: pd.to_numeric(text[name], errors="coerce") for name in numbers})
+    remedy = f"Make it again: python -m lesion_core experiment {key}."
+    if problem := _problem(text, table, numbers):
+        raise DataError(f"{path.name} is damaged: {problem}.", remedy)
     if "variant" in table.columns:
         table = table[table["variant"].isin(chosen.variants)].reset_index(drop=True)
     counts = [name for name in numbers if name.startswith("n")]
     twice = table.duplicated([name for name in table.columns if name not in numbers]).any()
     if twice or table[counts].isna().any(axis=None):
-        raise DataError(
-            f"{path.name} is damaged: a figure is there twice or lacks its number of images.",
-            f"Make it again: python -m lesion_core experiment {key}.",
-        )
+        raise DataError(f"{path.name} is damaged: a figure is there twice or lacks its number of images.", remedy)
     return Finding(table, RunSettings.read(files.current(folder, f"{key}.json")))
+
+
+LARGEST = {"log_loss": np.inf, "brier": 2.0}
+"""Figures that can be over 1."""
+
+
+def _problem(text: pd.DataFrame, table: pd.DataFrame, numbers: list[str]) -> str | None:
+    """What cannot be in an experiment's table, as `text` and with its columns of `numbers` read; None if all can."""
+    values = table[numbers].to_numpy(np.float64)
+    unread = ~np.isfinite(values) & (text[numbers] != "").to_numpy()
+    if unread.any():
+        return f"{shown(str(text[numbers].to_numpy()[unread][0]))} is not a number"
+    metric = table["metric" if "metric" in table.columns else "measure"]
+    most = metric.map(LARGEST).fillna(1.0).to_numpy(np.float64)
+    differs = table.get("view", pd.Series("", table.index)).str.endswith(DIFFERENCE).to_numpy(np.bool_)
+    for name in ("value", "low", "high"):
+        found = table[name].to_numpy(np.float64)
+        if ((found > most) | (found < np.where(differs, -most, 0))).any():
+            return f"a {name} is out of its range"
+    if (table["low"] > table["high"]).any():
+        return "an interval ends before it begins"
+    counts = table[[name for name in numbers if name.startswith("n")]]
+    if ((counts < 1) | (counts % 1 != 0) & counts.notna()).any(axis=None):
+        return "a number of images is not a whole number from 1"
+    return None

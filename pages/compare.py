@@ -230,8 +230,8 @@ def draw_images(name: str, data: EvaluationData, cell: tuple[str, str], role: st
 
 
 def draw_card(run: Run) -> None:
-    """What the run says of itself."""
-    st.markdown(run.card)
+    """The run's card, made anew from its tables: no hash covers the file."""
+    st.markdown(cached_results.card_of(run))
 
 
 draw(current_run())

@@ -86,7 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"analysis", "data", "distributed", "explain", "files", "imaging", "models", "ood", "runs"},
     "serving": FOUNDATION | {"analysis", "explain", "imaging", "inference", "models", "ood", "runs"},
     "reports": FOUNDATION | {"analysis", "foreign_text", "ood", "runs"},
-    "experiments": FOUNDATION | {"analysis", "data", "files", "inference", "ood", "runs", "training"},
+    "experiments": FOUNDATION | {"analysis", "data", "files", "foreign_text", "inference", "ood", "runs", "training"},
 }
 """The rooms that each room may import; `cli` and `__main__` may import all, and nothing imports them."""
 WITHOUT_TORCH = {"config", "errors", "labels", "imaging", "data", "runs", "analysis", "ood", "reports"}

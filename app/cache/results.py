@@ -14,6 +14,7 @@ from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.analysis.summaries import per_class_summary
 from lesion_core.errors import RunError
 from lesion_core.experiments import Finding, read_experiment
+from lesion_core.reports.classifier_card import card
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
 
@@ -84,3 +85,9 @@ def finding(key: str) -> Finding | None:
     """What an experiment found, None where it was not made."""
     changed = finding_state(key)
     return None if changed is None else _finding(key, changed)
+
+
+@st.cache_data(show_spinner="Measuring, with intervals …", max_entries=16, hash_funcs=BY_FINGERPRINT)
+def card_of(run: Run) -> str:
+    """What a run's `card.md` says while nobody has altered it."""
+    return card(run)

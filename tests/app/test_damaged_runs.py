@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.navigation import GROUPS
 from app.state import HISTORY
+from lesion_core.runs.classifier import open_run, write_config
 from tests.literal import ROOT, open_page, text
 
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
@@ -90,3 +91,20 @@ def test_a_run_that_is_damaged_while_a_visitor_looks_at_it_is_told(stem: str, ru
     assert not any(DAMAGED in line for line in shown(app))
     app.selectbox(key="run").set_value(INTACT).run()
     assert not app.exception and shown(app) == shown(open_page(stem, run=INTACT))
+
+
+def test_the_card_of_a_run_is_what_its_tables_say(runs: Path) -> None:
+    """No hash covers the file, so the page does not read it."""
+    path = runs / DAMAGED / "card.md"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before.replace("| Accuracy | 0.", "| Accuracy | 1."), encoding="utf-8")
+    app = open_page("compare", run=DAMAGED, tab="Model card")
+    assert not app.exception and "| Accuracy | 0.741 |" in text(app) and "| Accuracy | 1." not in text(app)
+
+
+def test_a_run_whose_hashes_were_made_to_fit_is_told_too(runs: Path) -> None:
+    answers_are_the_truth(runs / DAMAGED)
+    write_config(runs / DAMAGED, open_run(runs / DAMAGED, verify=False).config)
+    app = open_page("compare", run=DAMAGED)
+    assert not app.exception and f"Run {DAMAGED} cannot be opened." in text(app)
+    assert "contradicts itself" in text(app) and app.selectbox(key="run").options == [INTACT]

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.mutations.oracle import Outcome, Part, Verdict, judge
 
-PARTS = ("pictures", "tables", "settings", "runs", "policies", "calls", "links", "requests")
+PARTS = ("pictures", "tables", "settings", "runs", "run_contents", "policies", "calls", "links", "requests")
 MOST_MEMORY = 6 * 2**30
 """Bytes of address space that a worker may take beyond what it has when it is warm: the machine's safety."""
 PATIENCE = 10

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lesion_core.ood.policy import Policy, read_policy
+from lesion_core.ood.rejector import Rejector
 from lesion_core.runs.classifier import open_run
+from lesion_core.runs.small_files import MOST_BYTES
 from tests.mutations.oracle import Input, Make, Part
 from tests.mutations.runs import RUNS, SHIPPED, damaged, policy_text
 from tests.mutations.settings import ODD, leaves, same, text_of, with_value
@@ -80,6 +83,36 @@ def forged(rng: Rng, folder: Path) -> Input:
     return reading(folder, policy_text(given).encode("utf-8", "surrogatepass"), f"forged {at}", wrong=wrong)
 
 
-KINDS: dict[str, Make] = {make.__name__: make for make in (sound, altered, broken, twice, forged)}
+def loosened(rng: Rng, folder: Path) -> Input:
+    """Thresholds that keep more or fewer than they say, with a check that fits: never put to work."""
+    policy = json.loads(ORIGINAL.read_bytes())["policy"]
+    what = int(rng.integers(3))
+    if what == 0:
+        limit = policy["limits"][rng.integers(len(policy["limits"]))]
+        limit["threshold"] += float(rng.choice((-1, 1))) * float(rng.uniform(0.3, 1e6))
+    elif what == 1:
+        policy["kept_share"] = float(rng.uniform(0, 0.9))
+    else:
+        policy["limits"] = [limit | {"kept_share": None} for limit in policy["limits"]]
+    path = folder / "policy.json"
+    path.write_text(policy_text(policy))
+    return Input(lambda: Rejector.open(run(), path), note=f"loosened {what}")
+
+
+def no_file(rng: Rng, folder: Path) -> Input:
+    """A place with a name where no policy can be read: a folder, a pipe, links, a mark alone, blanks, too much."""
+    path, what = folder / "policy.json", int(rng.integers(7))
+    if what == 0:
+        path.mkdir()
+    elif what == 1:
+        os.mkfifo(path)
+    elif what <= 3:
+        path.symlink_to(folder / ("nowhere", "policy.json")[what - 2])
+    else:
+        path.write_bytes((b"\xef\xbb\xbf", b" " * int(rng.integers(100)), b" " * (MOST_BYTES + 1))[what - 4])
+    return Input(lambda: read_policy(run(), path), note=f"no file {what}")
+
+
+KINDS: dict[str, Make] = {make.__name__: make for make in (sound, altered, broken, twice, forged, loosened, no_file)}
 
 PART = Part(KINDS, run)
