@@ -35,6 +35,10 @@ FOUND = (
     *(("runs", "forged_table", seed) for seed in (8, 78)),
     # The name of another run, of any length and with any letters, in a sentence.
     *(("policies", "forged", seed) for seed in range(40)),
+    # Thresholds that keep another share than they say, and what is no file; tables of another model.
+    *(("policies", "loosened", seed) for seed in range(6)),
+    *(("policies", "no_file", seed) for seed in range(14)),
+    *(("run_contents", "forged_logits", seed) for seed in range(2)),
     # A header again in other capitals; joins that told one side or none; a part of the lesion ids gone; smeared masks
     # and masks late in a folder, taken for images.
     *(("tables", "header_spoilt", seed) for seed in range(24)),
