@@ -12,7 +12,7 @@ import pytest
 from app.analyse.history import LONGEST, THUMBNAIL, Analysed, analysed, as_csv, malignant_share, remember
 from lesion_core.ood.model_outputs import Outputs
 from lesion_core.ood.policy import Decision
-from lesion_core.serving.results import Prediction
+from lesion_core.serving.results import UNASKED, Prediction
 
 
 def prediction(rejected: bool | None = None) -> Prediction:
@@ -42,7 +42,7 @@ def test_a_rejected_picture_is_unknown_and_keeps_its_guess() -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     found = [analysed("x", image, "r", "f", prediction(rejected)) for rejected in (None, False, True)]
     assert [f.answer for f in found] == ["MEL", "MEL", "UNKNOWN"] and {f.guess for f in found} == {"MEL"}
-    assert [f.reason for f in found] == ["", "Because.", "Because."]
+    assert [f.reason for f in found] == [UNASKED, "Because.", "Because."]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3000, 20), (30, 40)])

@@ -14,6 +14,7 @@ import pytest
 import streamlit as st
 
 from app.navigation import GROUPS
+from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.inference.records import write_known_answer
 from lesion_core.ood.scores import DEFAULT, SCORES
 from lesion_core.ood.threshold_rules import TuningGoal
@@ -35,6 +36,9 @@ def add_run(root: Path, small_run: Run, name: str, factor: float) -> None:
     config = json.loads((other / "config.json").read_text())
     calibration = json.loads((other / "calibration.json").read_text())
     calibration["temperature"] *= factor
+    part = small_run.part("calibrate")
+    probabilities = softmax(small_run.logits(part), calibration["temperature"])
+    calibration["log_loss_after"] = METRICS["log_loss"](small_run.truth(part), probabilities)
     (other / "calibration.json").write_text(json.dumps(calibration))
     config["settings"]["name"] = name
     config["files"]["calibration.json"] = sha256(other / "calibration.json")
@@ -403,8 +407,9 @@ def test_an_altered_policy_is_told_and_the_page_that_can_replace_it_opens(
 
 def test_a_run_without_test_pictures_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch, run_copy: Path) -> None:
     table = pd.read_parquet(run_copy / "predictions.parquet")
-    table.assign(split=table["split"].replace({"test": "calibrate"})).to_parquet(run_copy / "predictions.parquet")
+    table.assign(split=table["split"].replace({"test": "train"})).to_parquet(run_copy / "predictions.parquet")
     config = json.loads((run_copy / "config.json").read_text())
+    config["counts"] = {"ood": config["counts"]["ood"]}
     config["files"]["predictions.parquet"] = sha256(run_copy / "predictions.parquet")
     (run_copy / "config.json").write_text(json.dumps(config))
     (run_copy / "policy.json").unlink()
