@@ -1,4 +1,5 @@
-"""Files that change at once: written aside, and renamed when complete.
+"""Files that change at once: written aside, and renamed when complete; a single one by `written`, several that belong
+together by `rewritten`.
 
 Files that belong together are written into a hidden folder inside theirs (`rewritten`). Renaming that folder to
 `COMPLETE` is the moment of change: killed before it, a writer leaves the old files; after it the new ones count, and
@@ -34,22 +35,10 @@ log = logging.getLogger(__name__)
 WRITING, COMPLETE, LOCK = ".writing", ".complete", ".lock"
 """Names in a folder that is written: new files until they are complete, complete ones not in their place yet, and the
 lock of who writes."""
-
-
-def aside(path: Path) -> Path:
-    """A name beside a path that no other process has, on this machine or another: for what is renamed when complete."""
-    return path.with_name(f"{path.stem}.{uuid.uuid4().hex}{path.suffix}")
-
-
-@contextmanager
-def kept_if_complete(*paths: Path) -> Iterator[None]:
-    """Delete what was written to `aside` paths where the work on them fails."""
-    try:
-        yield
-    except BaseException:
-        for path in paths:
-            path.unlink(missing_ok=True)
-        raise
+OWN = {WRITING, COMPLETE, LOCK}
+"""All that a killed writer may leave in a new folder."""
+ASIDE = f"{WRITING}-"
+"""What the name of a single file begins with until it is complete; its writer holds a lock on it."""
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -102,7 +91,13 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
         BusyError: Another one is writing it.
     """
     path, made = folder / LOCK, not folder.exists()
-    handle = _lock(path, wait)
+    handle = _lock(path, False)
+    if handle is None:
+        told = f"{folder} is being written by another process."
+        if not wait:
+            raise BusyError(told, "Try again when it has finished.")
+        log.info("%s Waiting until it has finished.", told)
+        handle = _lock(path, True)
     try:
         yield
     finally:
@@ -110,24 +105,21 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
             try:
                 path.unlink(missing_ok=True)
             finally:
-                _held.discard(handle)
-                os.close(handle)
+                _release(handle)
             if made:  # by a writer that failed: else it is not empty
                 with suppress(OSError):
                     folder.rmdir()
 
 
-def _lock(path: Path, wait: bool) -> int:
+def _lock(path: Path, wait: bool) -> int | None:
+    """A handle that holds the lock of a file, which is made if it is not there; None where another one holds it."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if not _taken(handle, False):
-                told = f"{path.parent} is being written by another process."
-                if not wait:
-                    raise BusyError(told, "Try again when it has finished.")
-                log.info("%s Waiting until it has finished.", told)
-                _taken(handle, True)
+            if not _taken(handle, wait):
+                os.close(handle)
+                return None
             # Who had it before has deleted it since: the lock of a file that nobody finds keeps nobody out.
             if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
                 _held.add(handle)
@@ -138,6 +130,11 @@ def _lock(path: Path, wait: bool) -> int:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _release(handle: int) -> None:
+    _held.discard(handle)
+    os.close(handle)
 
 
 @contextmanager
@@ -265,8 +262,11 @@ def written(path: Path) -> Iterator[Path]:
     file = file_to_write(path)
     made = [folder for folder in file.parents if not folder.exists()]
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{uuid.uuid4().hex}")  # not longer than the file's own name may be
+    _clear(file.parent)
+    new = file.with_name(f"{ASIDE}{uuid.uuid4().hex}")  # not longer than the file's own name may be
+    handle = None
     try:
+        handle = _lock(new, True)  # who clears up may hold it for a moment
         yield new
         if file.exists():
             shutil.copymode(file, new)
@@ -278,6 +278,21 @@ def written(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()
         raise
+    finally:
+        if handle in _held:
+            _release(handle)
+
+
+def _clear(folder: Path) -> None:
+    """Delete what killed writers of single files left in a folder: that of a living one is locked."""
+    for left in folder.glob(f"{ASIDE}*"):
+        with suppress(OSError):
+            handle = os.open(left, os.O_RDWR)
+            try:
+                if _taken(handle, False):
+                    left.unlink()
+            finally:
+                os.close(handle)
 
 
 def _sync(path: Path) -> None:

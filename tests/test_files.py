@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -195,3 +197,39 @@ def test_a_file_is_old_or_new_at_any_step(kind: str, tmp_path: Path) -> None:
         if done and fault.at > 0:
             break
     assert done
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_what_a_killed_writer_left_is_cleared_and_a_living_one_keeps_its_own(tmp_path: Path) -> None:
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with files.written(tmp_path / "a") as new:
+            new.write_text("half")
+            os.write(theirs, b"x")
+            signal.pause()
+    os.read(ours, 1)
+    (half,) = tmp_path.iterdir()
+    for name in ("b", "c"):
+        with files.written(tmp_path / name) as new:
+            new.write_text(name)
+        assert half.read_text() == "half", "its writer lives"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert half.exists() and not (tmp_path / "a").exists()
+    with files.written(tmp_path / "d") as new:
+        new.write_text("d")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: name for name in "bcd"}
+
+
+def test_many_writers_of_single_files_at_once_clear_up_nobody_s(tmp_path: Path) -> None:
+    def work(letter: str) -> None:
+        for i in range(60):
+            with files.written(tmp_path / f"{letter}{i % 3}") as new:
+                new.write_bytes(f"{letter}{i}".encode() * 1000)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(work, letter) for letter in "abcdefgh"]:
+            done.result()
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert found == {f"{letter}{i % 3}": f"{letter}{i}".encode() * 1000 for letter in "abcdefgh" for i in range(57, 60)}

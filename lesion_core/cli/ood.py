@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -151,12 +152,14 @@ def tune(
     from lesion_core.ood.threshold_rules import TuningGoal
     from lesion_core.ood.tuning import tune as choose
     from lesion_core.runs.consistency import open_consistent
+    from lesion_core.runs.listing import POLICY
 
     if to is not None:
         file_to_write(to)
     opened = open_consistent(run)
     policy = choose(opened, score or DEFAULT, how, TuningGoal(share, cost, error, confidence, threshold), on)
-    if to is None:
+    # Under its own name beside the run it is the run's policy, and no other one may be writing the run.
+    if to is None or file_to_write(to) == Path(os.path.realpath(opened.folder)) / POLICY:
         to = save_policy(policy, opened)
     else:
         write_policy(policy, to)

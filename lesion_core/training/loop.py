@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -25,6 +28,8 @@ from lesion_core import distributed, files
 from lesion_core.config import Schedule, Settings
 from lesion_core.data.splits import roles_fingerprint
 from lesion_core.errors import BusyError, ConfigError, ModelError
+
+log = logging.getLogger(__name__)
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 Item = TypeVar("Item")
@@ -136,10 +141,11 @@ class WholeCheckpoints(TorchCheckpointIO):
     another disk is a copy, which a kill cuts off."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        new = files.aside(Path(path))
-        with files.kept_if_complete(new):
-            super().save_checkpoint(checkpoint, new, storage_options)
-            new.replace(path)
+        del storage_options
+        whole = io.BytesIO()  # torch tells of a full disk in words of its own where it writes itself
+        torch.save(checkpoint, whole)
+        with files.written(Path(path)) as new:
+            new.write_bytes(whole.getbuffer())
 
 
 @contextmanager
@@ -189,10 +195,38 @@ def _prepare(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool
             old.unlink(missing_ok=True)
     for path, text in ((stamp, settings.to_json()), (roles, split)):
         if not path.is_file() or path.read_text() != text:  # several processes may be here at once
-            new = files.aside(path)
-            with files.kept_if_complete(new):
+            with files.written(path) as new:
                 new.write_text(text)
-                new.replace(path)
+
+
+def _begin_from(folder: Path) -> Path | None:
+    """The checkpoint that a training goes on from: the last one, or, where a failing disk has damaged it, that of the
+    best epoch; None in a new folder.
+
+    Raises:
+        ModelError: A checkpoint is damaged or missing that no other one can stand in for.
+    """
+    last, best = folder / "last.ckpt", folder / "best.ckpt"
+    if not last.is_file():
+        return None
+    if not _is_whole(best):
+        raise ModelError(
+            f"{best} is damaged or missing, and nothing else has the weights of the training's best epoch.",
+            "Start over with --fresh.",
+        )
+    if not _is_whole(last):
+        log.warning("%s is damaged. The training goes on from its best epoch.", last)
+        return best
+    return last
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint is as it was written, by the checksums of its parts."""
+    try:
+        with zipfile.ZipFile(checkpoint) as parts:
+            return parts.testzip() is None
+    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile):
+        return False
 
 
 def learn(
@@ -221,9 +255,10 @@ def learn(
         epoch, phase, metric, value.
 
     Raises:
-        ModelError: The weights are NaN or infinite.
+        ModelError: The weights are NaN or infinite, or a checkpoint is damaged.
     """
     t, last = settings, folder / "last.ckpt"
+    begin_from = _begin_from(folder)
     mode = "min" if t.monitor.endswith("loss") else "max"
     history = History(on_epoch)
     best = Best(folder, filename="best", monitor=t.monitor, mode=mode, enable_version_counter=False)
@@ -252,7 +287,7 @@ def learn(
     trainer = lightning.Trainer(**{**options, **trainer_options})
     try:
         # Lightning's checkpoints are this training's own scratch; read as weights only, so that no pickle runs.
-        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+        trainer.fit(module, data, ckpt_path=begin_from, weights_only=True)
     except SystemExit:
         # Lightning turns Ctrl-C into an exit; the caller decides what an interruption means.
         if trainer.interrupted:

@@ -56,24 +56,21 @@ def make_store(
     facts = [[(path, *stamp(path)) for path in pair] for pair in pictures]
     key = hashlib.sha256(json.dumps([facts, preprocessing.model_dump(), side, "masked"]).encode()).hexdigest()[:16]
     file = folder / f"{key}.npy"
-    own = files.aside(file)
-    # Written aside and renamed when complete: neither a killed process nor two at once leave half a store.
     if not file.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         pipeline = Pipeline(preprocessing)
-        with files.kept_if_complete(own):
-            store = np.lib.format.open_memmap(own, "w+", np.uint8, (len(pictures), side, side, 4))
+        shape = (len(pictures), side, side, 4)
+        # Not through a memory map: on a full disk, writing to one ends the process without a word.
+        with files.written(file) as new, new.open("wb") as out:
+            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(out, header)
             for i, (path, mask_path) in enumerate(pictures):
                 image = decode_listed(path)
                 true = read_mask(Path(mask_path))
                 check_frame(true, image.shape[:2], Path(mask_path))
-                mask = 255 * true.astype(np.uint8)
-                store[i, :, :, :3] = scale_to(pipeline.before_resize(image), side, side)
-                store[i, :, :, 3] = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
+                mask = cv2.resize(255 * true.astype(np.uint8), (side, side), interpolation=cv2.INTER_AREA)
+                out.write(np.dstack([scale_to(pipeline.before_resize(image), side, side), mask]).tobytes())
                 if on_progress:
                     on_progress(i + 1, len(pictures))
-            store.flush()
-        own.replace(file)
     return np.asarray(np.load(file, mmap_mode="r"))
 
 

@@ -89,13 +89,11 @@ class PictureStore:
             json.dumps([[(path, *stamp(path)) for path in paths], preprocessing.model_dump(), whole_frame]).encode()
         ).hexdigest()[:16]
         file, index = folder / f"{key}.bin", folder / f"{key}.npz"
-        # Written aside and renamed when complete: neither a killed process nor two at once leave half a store.
-        new_file, new_index = files.aside(file), files.aside(index)
         if not index.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
             pipeline = Pipeline(preprocessing)
             shapes, offsets, end = [], [], 0
-            with files.kept_if_complete(new_file, new_index), new_file.open("wb") as out:
+            # The index takes its place last: without it the store is made again.
+            with files.written(index) as new_index, files.written(file) as new_file, new_file.open("wb") as out:
                 for i, path in enumerate(paths):
                     image = decode_listed(path)
                     if whole_frame:
@@ -107,9 +105,12 @@ class PictureStore:
                     end += out.write(np.ascontiguousarray(image).tobytes())
                     if on_progress:
                         on_progress(i + 1, len(paths))
-            np.savez(new_index, shapes=np.asarray(shapes, dtype=np.int64), offsets=np.asarray(offsets, dtype=np.int64))
-            new_file.replace(file)
-            new_index.replace(index)
+                with new_index.open("wb") as out_index:
+                    np.savez(
+                        out_index,
+                        shapes=np.asarray(shapes, dtype=np.int64),
+                        offsets=np.asarray(offsets, dtype=np.int64),
+                    )
         facts = np.load(index)
         return cls(np.memmap(file, dtype=np.uint8, mode="r"), facts["shapes"], facts["offsets"])
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lesion_core import files
 from lesion_core.config import check_amount
 from lesion_core.data.synthetic.dermoscopic_structures import KINDS, SKIN_TONES, Canvas
 from lesion_core.errors import ConfigError, DataError
@@ -224,10 +225,27 @@ def make_dataset(
             "Give 1 to 20 images, a share from 0 to 1 and a seed from 0.",
         )
     picture_shape(size)
-    if root.is_file() or (root.is_dir() and any(root.iterdir())):
+    if not root.is_file():
+        files.finish(root)
+    if root.is_file() or (root.is_dir() and any(path.name not in files.OWN for path in root.iterdir())):
         raise DataError(f"{root} is not an empty folder.", "Choose a new folder: nothing is overwritten.")
+    with files.rewritten(root) as new:
+        _fill(new, per_class, seed, size, artefact_share, images_per_lesion, on_progress)
+    return root
+
+
+def _fill(
+    root: Path,
+    per_class: int,
+    seed: int,
+    size: int | tuple[int, int],
+    artefact_share: float,
+    images_per_lesion: tuple[int, int],
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    least, most = images_per_lesion
     images, masks = root / "HAM10000_images", root / "HAM10000_segmentations"
-    images.mkdir(parents=True)
+    images.mkdir()
     masks.mkdir()
     rng, names = np.random.default_rng([seed, *b"dataset"]), tuple(ARTEFACTS)
     ham: list[list[str]] = []
@@ -261,4 +279,3 @@ def make_dataset(
     for name, rows in tables.items():
         with (root / name).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
-    return root

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lesion_core import files
 from lesion_core.config import check_amount
 from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.synthetic.lesions import make_skin, picture_shape
@@ -287,7 +288,8 @@ def write_ood_samples(root: Path, per_kind: int = 4, seed: int = 0) -> Path:
             bgr = np.ascontiguousarray(make_ood_image(kind, seed + n)[..., ::-1])
             data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
             name = f"{kind}/{kind}_{n}.jpg"
-            (root / name).write_bytes(data)
+            with files.written(root / name) as new:
+                new.write_bytes(data)
             rows.append(
                 [
                     name,
@@ -301,6 +303,6 @@ def write_ood_samples(root: Path, per_kind: int = 4, seed: int = 0) -> Path:
     if manifest.is_file():
         others = read_csv(manifest, header)
         rows += others[~others["kind"].isin(list(OOD_KINDS))][header].to_numpy().tolist()
-    with manifest.open("w", newline="", encoding="utf-8") as file:
+    with files.written(manifest) as new, new.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
     return manifest
