@@ -9,7 +9,6 @@ import contextlib
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from lesion_core import files
