@@ -22,12 +22,13 @@ from lesion_core.experiments import Finding, read_experiment, write_experiment
 from lesion_core.ood.policy import read_policy, save_policy, write_policy
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
-from lesion_core.runs.attribution import COLUMNS, read_attribution, write_attribution
+from lesion_core.runs.attribution import read_attribution, write_attribution
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.training.loop import WholeCheckpoints
 from lesion_core.training.masked_pictures import make_store
 from lesion_core.training.pictures import PictureStore
 from tests.disk_faults import FAULTS, Death, failing
+from tests.runs.tables import attributions
 from tests.writers import TINY
 
 
@@ -42,8 +43,7 @@ class Light:
 
 def writers(run: Run, data: Path) -> dict[str, Light]:
     policies = [tune(run, goal=TuningGoal(share)) for share in (0.9, 0.6)]
-    values = {"texts": "x", "numbers": 0.5, "truth values": True}
-    explained = pd.DataFrame({name: [values[kind]] for name, kind in COLUMNS.items()}).assign(run=run.fingerprint)
+    explained = attributions(run, 1)
     figures = dict.fromkeys(MEASURED, 1.0) | {"variant": "lesion", "view": "test", "class": ""}
     images = sorted((data / "synthetic" / "HAM10000_images").iterdir())[:2]
     masks = [data / "synthetic" / "HAM10000_segmentations" / f"{path.stem}_segmentation.png" for path in images]

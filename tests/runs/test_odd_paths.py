@@ -13,11 +13,12 @@ import pytest
 
 from lesion_core.files import read_parquet, write_parquet
 from lesion_core.models.checkpoints import load_tensors, save_weights
-from lesion_core.runs.attribution import COLUMNS, read_attribution, write_attribution
+from lesion_core.runs.attribution import read_attribution, write_attribution
 from lesion_core.runs.classifier import Run, list_runs, write_tables
 from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
 from lesion_core.serving.classifier import Engine
 from lesion_core.serving.segmenter import SegmenterEngine
+from tests.runs.tables import attributions
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 
@@ -37,8 +38,7 @@ def test_a_classifier_opens_and_is_written_again(odd: Path, small_run: Run) -> N
     assert run.features.keys() == small_run.features.keys() and len(run.history) == len(small_run.history)
     Engine(run)
     assert read_attribution(run) is None
-    values = {"texts": run.fingerprint, "numbers": 0.5, "truth values": True}
-    write_attribution(run, pd.DataFrame({name: [values[kind]] for name, kind in COLUMNS.items()}))
+    write_attribution(run, attributions(run))
     assert read_attribution(run) is not None
     before = {name: (run.folder / name).read_bytes() for name in ("ood.parquet", "golden.safetensors")}
     features = {name: tensor.astype(np.float16) for name, tensor in run.features.items()}

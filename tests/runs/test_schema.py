@@ -131,7 +131,7 @@ def test_attributions_of_other_values_are_named(column: str, small_run: Run, run
     table = attributions(small_run)
     table.to_parquet(run_copy / FILE)
     assert read_attribution(open_run(run_copy)) is not None
-    table.assign(**{column: [[1]]}).to_parquet(run_copy / FILE)
+    table.assign(**{column: [[1]] * len(table)}).to_parquet(run_copy / FILE)
     with pytest.raises(RunError, match=rf"{FILE} of small: column {column} does not hold {COLUMNS[column]}"):
         read_attribution(open_run(run_copy))
 
