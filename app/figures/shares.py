@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.figures.style import ACCENT, MUTED, PALE, SMALLEST, WRONG, lengths, styled
+from app.figures.style import ACCENT, AXIS, MUTED, PALE, SMALLEST, WRONG, layout_of, lengths, styled
 from app.foreign_text import chart_text
 from lesion_core.explain.faithfulness import Curve
 
@@ -28,38 +28,44 @@ def share_dots(
     names = [chart_text(group) for group in groups]
     value, low, high = (table[c].to_numpy(np.float64) for c in ("share", "low", "high"))
     n = table["n"].to_numpy(np.int64)
-    figure = go.Figure()
+    rows: dict[str, list[int]] = {}
     for i, group in enumerate(groups):
-        colour = PALE if n[i] < smallest else (colours or {}).get(group, ACCENT)
-        one = slice(i, i + 1)
-        figure.add_trace(
-            go.Scatter(
-                x=value[one],
-                y=[i],
-                mode="markers",
-                showlegend=False,
-                cliponaxis=False,
-                marker={"size": 10, "color": colour},
-                error_x={**lengths(low[one], value[one], high[one]), "color": colour},
-                customdata=[[names[i], n[i], low[i], high[i]]],
-                hovertemplate="%{customdata[0]}: %{x:.1%} (%{customdata[2]:.1%} to %{customdata[3]:.1%}), "
-                "n = %{customdata[1]}<extra></extra>",
-            )
-        )
-    styled(figure, 90 + 28 * max(len(groups), 1), margin={"l": 8, "r": 24, "t": 8, "b": 48})
-    figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title=title, fixedrange=True)
+        rows.setdefault(PALE if n[i] < smallest else (colours or {}).get(group, ACCENT), []).append(i)
+    traces = [
+        {
+            "type": "scatter",
+            "x": value[own],
+            "y": own,
+            "mode": "markers",
+            "showlegend": False,
+            "cliponaxis": False,
+            "marker": {"size": 10, "color": colour},
+            "error_x": {**lengths(low[own], value[own], high[own]), "color": colour},
+            "customdata": [[names[i], n[i], low[i], high[i]] for i in own],
+            "hovertemplate": "%{customdata[0]}: %{x:.1%} (%{customdata[2]:.1%} to %{customdata[3]:.1%}), "
+            "n = %{customdata[1]}<extra></extra>",
+        }
+        for colour, own in rows.items()  # Plotly gives all error bars of a trace one colour
+    ]
     labels = [
         f'<span style="color:{MUTED}">{name}, n {c:,}</span>' if c < smallest else f"{name}, n {c:,}"
         for name, c in zip(names, n, strict=True)
     ]
-    figure.update_yaxes(
-        tickvals=list(range(len(groups))),
-        ticktext=labels,
-        range=[len(groups) - 0.5, -0.5],
-        fixedrange=True,
-        automargin=True,
-    )
-    return figure
+    layout = layout_of(90 + 28 * max(len(groups), 1), margin={"l": 8, "r": 24, "t": 8, "b": 48})
+    layout["xaxis"] = AXIS | {
+        "range": [-0.01, 1.01],
+        "tickformat": ".0%",
+        "title": {"text": title},
+        "fixedrange": True,
+    }
+    layout["yaxis"] = AXIS | {
+        "tickvals": list(range(len(groups))),
+        "ticktext": labels,
+        "range": [len(groups) - 0.5, -0.5],
+        "fixedrange": True,
+        "automargin": True,
+    }
+    return go.Figure(traces, layout)  # at once: each later change is checked against all of Plotly's names again
 
 
 def answer_curves(curves: Mapping[str, Curve]) -> go.Figure:

@@ -42,6 +42,7 @@ CONFIRMATIONS: dict[str, tuple[str, str]] = {
 }
 """How a diagnosis was confirmed: name and colour, the surest first."""
 CODES = (*DIAGNOSES, AKIEC.code)
+AXIS: dict[str, Any] = {"gridcolor": GRID, "zeroline": False, "title": {"font": {"color": MUTED}}}
 MARGIN = {"l": 0, "r": 8, "t": 8, "b": 8}
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None, "traceorder": "normal"}
 
@@ -69,21 +70,24 @@ def swatch(code: str) -> str:
     return f'<span style="color:{colour_of(code)}">■</span> {code}'
 
 
+def layout_of(height: int, **layout: Any) -> dict[str, Any]:
+    """The layout of every figure here, without its axes: `AXIS`."""
+    return {
+        "height": height,
+        "margin": {"l": 56, "r": 16, "t": 32, "b": 48},
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": INK, "size": 13},
+        "hoverlabel": {"font": {"size": 13}},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None},
+        **layout,
+    }
+
+
 def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
-    figure.update_layout(
-        **{
-            "height": height,
-            "margin": {"l": 56, "r": 16, "t": 32, "b": 48},
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "font": {"color": INK, "size": 13},
-            "hoverlabel": {"font": {"size": 13}},
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None},
-            **layout,
-        }
-    )
-    figure.update_xaxes(gridcolor=GRID, zeroline=False, title_font_color=MUTED)
-    figure.update_yaxes(gridcolor=GRID, zeroline=False, title_font_color=MUTED)
+    figure.update_layout(layout_of(height, **layout))
+    figure.update_xaxes(AXIS)
+    figure.update_yaxes(AXIS)
     return figure
 
 

@@ -26,7 +26,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta, binomtest
+from scipy.special import betaincinv
 
 from lesion_core.analysis.predictions import Floats
 from lesion_core.analysis.ranking import Weights, ones
@@ -104,8 +104,14 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
         raise ConfigError(f"{k} of {n} is not a share.", "Count the cases among all of them.")
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"), 0, 0)
-    ends = binomtest(int(k), int(n)).proportion_ci(level, method="exact")
-    return Interval(k / n, float(ends.low), float(ends.high), int(n), int(n))
+    return Interval(k / n, *_beta_ends(k / n, int(n), level), int(n), int(n))
+
+
+def _beta_ends(p: float, n: float, level: float) -> tuple[float, float]:
+    """The interval of Clopper and Pearson (1934) as quantiles of beta distributions, for any n over 0."""
+    tail = (1 - level) / 2
+    low = float(betaincinv(p * n, n - p * n + 1, tail)) if p > 0 else 0.0
+    return low, float(betaincinv(p * n + 1, n - p * n, 1 - tail)) if p < 1 else 1.0
 
 
 @dataclass(frozen=True)
@@ -310,10 +316,7 @@ def _share(hits: NDArray[np.intp], asked: NDArray[np.intp], level: float) -> Int
         found = g / (g - 1) * float(((hits - p * asked) ** 2).sum()) / (n * p * (1 - p))
         rarer = min(int((hits > 0).sum()), int((hits < asked).sum())) * n / (g * most)
         effect = max(1.0, (rarer * found + _CAUTION * most) / (rarer + _CAUTION))
-    size, tail = n / effect, (1 - level) / 2
-    low = float(beta.ppf(tail, p * size, size - p * size + 1)) if p > 0 else 0.0
-    high = float(beta.ppf(1 - tail, p * size + 1, size - p * size)) if p < 1 else 1.0
-    return Interval(p, low, high, n, g)
+    return Interval(p, *_beta_ends(p, n / effect, level), n, g)
 
 
 def share_interval(part: Mask, among: Mask, groups: ArrayLike, level: float = 0.95) -> Interval:

@@ -52,7 +52,7 @@ class EvaluatedScore:
 
     def split(self, name: str) -> pd.DataFrame:
         """The dermoscopy of a split, without rows where there is none."""
-        return self._splits.get(name, self.dermoscopy.head(0))
+        return self._splits[name] if name in self._splits else self.dermoscopy.head(0)
 
     @cached_property
     def _splits(self) -> dict[str, pd.DataFrame]:
