@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from app.cache.runs import BOTH, BY_FINGERPRINT, predict, scorer
-from app.out_of_distribution.line import line_bins
-from app.widgets.threshold import Mark, ThresholdBins
+from app.out_of_distribution.line import line_bins, marks_of
+from app.widgets.threshold import ThresholdBins
 from lesion_core.analysis.conformal import Conformal, calibrate_sets, evaluate_sets
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.ood.benchmark import scoreboard
 from lesion_core.ood.evaluation import EvaluatedScore, TriedRule, evaluate_score, try_rules
+from lesion_core.ood.policy import Policy
 from lesion_core.ood.scores import SCORES
 from lesion_core.ood.threshold_rules import TuningGoal
+from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
 
 
@@ -28,29 +28,43 @@ def judged(run: Run, key: str) -> EvaluatedScore:
     return evaluate_score(run, scorer(run), key)
 
 
-@st.cache_data(show_spinner=False, max_entries=32, hash_funcs=BY_FINGERPRINT)
-def _threshold_bins(run: Run, key: str, split: str, marks: tuple[Mark, ...]) -> ThresholdBins:
-    return line_bins(judged(run, key), split, marks)
+@st.cache_resource(show_spinner="Scoring …", max_entries=64, hash_funcs=BY_FINGERPRINT)
+def bins(run: Run, key: str, split: str, own: float | None) -> ThresholdBins | None:
+    """What the threshold line of a score shows, for reading only.
+
+    Args:
+        run: The run.
+        key: A key of `SCORES`.
+        split: What is looked at.
+        own: The threshold of the run's own policy, as a score; None where it has none on this score.
+
+    Returns:
+        None where the run has no images in the split.
+    """
+    evaluated = judged(run, key)
+    return None if evaluated.split(split).empty else line_bins(evaluated, split, marks_of(evaluated, own))
 
 
-def bins(run: Run, key: str, split: str, marks: tuple[Mark, ...], own: tuple[float, ...] = ()) -> ThresholdBins:
-    """What the threshold line of a score shows, with a visitor's own values as ticks."""
-    return replace(_threshold_bins(run, key, split, marks), own=own)
-
-
-@st.cache_data(show_spinner="Trying every way to choose …", max_entries=32, hash_funcs=BY_FINGERPRINT)
+# Resources, for reading only: what is frozen needs no copy for each visitor.
+@st.cache_resource(show_spinner="Trying every way to choose …", max_entries=32, hash_funcs=BY_FINGERPRINT)
 def ways_to_choose(run: Run, key: str, goal: TuningGoal) -> list[TriedRule]:
     """Every way to choose a threshold on a score, and what each does on test."""
     return try_rules(run, scorer(run), key, goal)
 
 
-@st.cache_data(show_spinner="Comparing the scores …", max_entries=8, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner=False, max_entries=128, hash_funcs=BY_FINGERPRINT)
+def tuned(run: Run, key: str, how: str, threshold: float | None) -> Policy:
+    """A score's policy by a rule; `threshold`, as a score, is read by the rule *By eye* alone."""
+    return tune(run, key, how, TuningGoal(threshold=threshold), scorer=scorer(run))
+
+
+@st.cache_resource(show_spinner="Comparing the scores …", max_entries=8, hash_funcs=BY_FINGERPRINT)
 def all_scores(run: Run) -> pd.DataFrame:
     """Every score's figures on test, as `scoreboard` gives them."""
     return scoreboard(run, scorer(run), n=200)
 
 
-@st.cache_data(show_spinner="Learning sets …", max_entries=16, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner="Learning sets …", max_entries=16, hash_funcs=BY_FINGERPRINT)
 def conformal_sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
     """What sets of diagnoses do on test, as `evaluate_sets` gives it."""
     return evaluate_sets(run, level, by_class)

@@ -5,25 +5,37 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from app.cache import rejection as rejections
 from app.cache import results as cached_results
+from app.cache.drawn import drawn_once
 from app.compare.lessons import budget
 from app.figures import shares as share_figures
 from app.figures.style import percent
+from app.out_of_distribution.line import MOST_LINES
 from app.out_of_distribution.score_tables import score_table
 from lesion_core.experiments import EXPERIMENTS
 from lesion_core.imaging.corruptions import CORRUPTIONS
-from lesion_core.ood.evaluation import EvaluatedScore, corrupted_shares
+from lesion_core.ood.evaluation import corrupted_shares
 from lesion_core.ood.scores import SCORES
+from lesion_core.runs.classifier import Run
 
 
-def draw_corrupted(judged: EvaluatedScore, at: float) -> None:
+def draw_corrupted(run: Run, key: str, at: float) -> None:
     """Images near to what the model knows: corrupted test images, and unseen diagnoses."""
-    draw_corruptions(judged, at)
-    draw_unseen()
+    draw_corruptions(run, key, at)
+    draw_unseen(cached_results.finding_state("left_out"))
 
 
-def draw_corruptions(judged: EvaluatedScore, at: float) -> None:
-    """Test images that something was done to: rejected, or answered, and rightly?"""
+@drawn_once(most=MOST_LINES)
+def draw_corruptions(run: Run, key: str, at: float) -> None:
+    """Test images that something was done to: rejected, or answered, and rightly?
+
+    Args:
+        run: The run.
+        key: A key of `SCORES`.
+        at: The threshold, as a person reads it.
+    """
+    judged = rejections.judged(run, key)
     if judged.corrupted.empty:
         st.caption("This run was scored on no corrupted images; `evaluate --data` scores it on them.")
         return
@@ -61,8 +73,13 @@ def draw_corruptions(judged: EvaluatedScore, at: float) -> None:
         st.markdown("\n".join(f"- **{kind.replace('_', ' ')}**: {entry.plain}" for kind, entry in CORRUPTIONS.items()))
 
 
-def draw_unseen() -> None:
-    """The experiment on diagnoses that were never taught, where it was made."""
+@drawn_once()
+def draw_unseen(changed: int | None) -> None:  # noqa: ARG001  # the cache reads it
+    """The experiment on diagnoses that were never taught, where it was made.
+
+    Args:
+        changed: When its table was written, in ns.
+    """
     finding = cached_results.finding("left_out")
     if finding is None:
         return

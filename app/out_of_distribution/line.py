@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from app.widgets.threshold import Mark, ThresholdBins, threshold_bins
 from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.policy import Policy
-from lesion_core.ood.scores import PUBLISHED_CONFIDENCE, Score
+from lesion_core.ood.scores import PUBLISHED_CONFIDENCE, SCORES, Score
+from lesion_core.ood.thresholds import keep_share_threshold
+from lesion_core.runs.classifier import Run
 
 KEPT, PUBLISHED, OWN = "95 % of calibration kept", f"{PUBLISHED_CONFIDENCE:g}, as published", "the run's own"
 """The labels of the marks beside the line."""
+MOST_LINES = 512
+"""States that are kept of a part that moves with the line: about what a class drags it over, 20 kB each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,8 @@ class Line:
     """A threshold on a score.
 
     Attributes:
-        judged: The run's images under the score.
+        run: Whose images are judged.
+        key: The score, a key of `SCORES`.
         split: The role of the dermoscopic images that are looked at.
         at: The threshold, as a person reads it.
         moved_on: The role that was looked at when the threshold was moved.
@@ -31,7 +34,8 @@ class Line:
         own_policy: The run's own policy, where it has one that can be read.
     """
 
-    judged: EvaluatedScore
+    run: Run
+    key: str
     split: str
     at: float
     moved_on: str
@@ -41,27 +45,30 @@ class Line:
     @property
     def measure(self) -> Score:
         """The score."""
-        return self.judged.measure
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The dermoscopic images that are looked at, as in `EvaluatedScore.dermoscopy`."""
-        return self.judged.split(self.split)
-
-    @property
-    def rejected(self) -> NDArray[np.bool_]:
-        """(N,) whether each of `table` is rejected."""
-        return self.judged.rejected(self.table["shown"], self.at)
-
-    @property
-    def strange(self) -> NDArray[np.bool_]:
-        """(M,) whether each image without a lesion is rejected."""
-        return self.judged.rejected(self.judged.ood_images["shown"], self.at)
+        return SCORES[self.key]
 
     @property
     def honest(self) -> bool:
         """Whether it was chosen without looking at the test set."""
         return self.mark is not None or self.moved_on == "calibrate"
+
+
+def marks_of(judged: EvaluatedScore, own: float | None) -> tuple[Mark, ...]:
+    """Thresholds to compare with, as a person reads them: keeping 95 %, as published, the run's own.
+
+    Args:
+        judged: The run's images under a score.
+        own: The threshold of the run's own policy, as a score; None where it has none on this one.
+    """
+    measure, calibrate = judged.measure, judged.split("calibrate")
+    marks = []
+    if len(calibrate):
+        marks.append(Mark(measure.to_display(keep_share_threshold(calibrate["score"])), KEPT))
+    if measure.published is not None:
+        marks.append(Mark(measure.published, PUBLISHED))
+    if own is not None and not (len(calibrate) and np.isclose(measure.to_display(own), marks[0].value)):
+        marks.append(Mark(measure.to_display(own), OWN))
+    return tuple(marks)
 
 
 def line_bins(judged: EvaluatedScore, split: str, marks: Sequence[Mark]) -> ThresholdBins:

@@ -11,9 +11,11 @@ import streamlit as st
 from app import state
 from app.cache import rejection as rejections
 from app.cache import runs as cached_runs
+from app.cache.drawn import drawn_once
 from app.components import choose
 from app.figures.style import percent
 from app.foreign_text import literal
+from app.out_of_distribution.line import MOST_LINES
 from lesion_core.analysis.intervals import Interval, clopper_pearson, share_intervals
 from lesion_core.foreign_text import for_people
 from lesion_core.imaging.corruptions import CORRUPTIONS
@@ -89,6 +91,33 @@ def draw_rules(run: Run, key: str) -> None:
             "Guaranteed: at most … % errors", 1, 40, 10, key=state.MOST_ERRORS, bind="query-params", width=230
         )
         sure = st.slider("… with … % confidence", 50, 99, 90, key=state.SURE, bind="query-params", width=230)
+    possible = draw_tried(run, key, cost, error, sure)
+    for column, (name, file) in zip(st.columns(max(len(possible), 1)), possible, strict=False):
+        column.download_button(
+            f"policy.json: {name.lower()}",
+            file,
+            "policy.json",
+            "application/json",
+            on_click="ignore",
+            width="stretch",
+            icon=":material/download:",
+        )
+
+
+@drawn_once("Trying every way to choose …")
+def draw_tried(run: Run, key: str, cost: int, error: int, sure: int) -> list[tuple[str, str]]:
+    """Every way to choose, and what each does on the test set.
+
+    Args:
+        run: The run.
+        key: A key of `SCORES`.
+        cost: Referrals that one missed melanoma counts as.
+        error: Most errors that are guaranteed, in %.
+        sure: The guarantee's confidence, in %.
+
+    Returns:
+        Name and `policy.json` of each that was possible.
+    """
     goal = TuningGoal(cost=float(cost), error=error / 100, confidence=sure / 100)
     tried = rejections.ways_to_choose(run, key, goal)
     st.dataframe(
@@ -112,17 +141,7 @@ def draw_rules(run: Run, key: str) -> None:
     )
     for rule in tried:
         st.markdown(f"- **{rule.name}.** {literal(rule.description)}")
-    possible = [(rule.name, rule.policy) for rule in tried if rule.policy]
-    for column, (name, policy) in zip(st.columns(max(len(possible), 1)), possible, strict=False):
-        column.download_button(
-            f"policy.json: {name.lower()}",
-            policy_json(policy),
-            "policy.json",
-            "application/json",
-            on_click="ignore",
-            width="stretch",
-            icon=":material/download:",
-        )
+    return [(rule.name, policy_json(rule.policy)) for rule in tried if rule.policy]
 
 
 def draw_scores(run: Run, key: str, at: float) -> None:
@@ -133,12 +152,18 @@ def draw_scores(run: Run, key: str, at: float) -> None:
         key: A key of `SCORES`, of the page.
         at: The threshold of the page.
     """
-    names = [other.name for other in cached_runs.runs()[0]]
+    runs = {other.name: other for other in cached_runs.runs()[0]}
     name = run.name
-    if len(names) > 1:
-        name = choose("Run", {other: other for other in names}, state.SCORES_RUN, default=run.name)
-        draw_on_every_run(names, key, at)
-    board = rejections.all_scores(cached_runs.run(name))
+    if len(runs) > 1:
+        name = choose("Run", {other: other for other in runs}, state.SCORES_RUN, default=run.name)
+        draw_on_every_run(tuple(runs.values()), key, at)
+    draw_board(cached_runs.run(name), key)
+
+
+@drawn_once("Comparing the scores …")
+def draw_board(run: Run, key: str) -> None:
+    """Every score's figures on a run, the row of one of them marked."""
+    board = rejections.all_scores(run)
     whole = board[board["kind"].isin(["", "all"])]
     whole = whole[whole["measure"].isin(list(COLUMNS))].sort_values(
         "measure", key=lambda measures: measures.map({name: i for i, name in enumerate(COLUMNS)}), kind="stable"
@@ -154,8 +179,8 @@ def draw_scores(run: Run, key: str, at: float) -> None:
         marked=key,
     )
     st.caption(
-        f"Run {literal(name)}, thresholds that keep 95 % of the calibration set, shown on the test set. ▶ is the score "
-        "above. Positive is an image without a lesion. AURC and AUGRC (lower is better) ask whether "
+        f"Run {literal(run.name)}, thresholds that keep 95 % of the calibration set, shown on the test set. ▶ is the "
+        "score above. Positive is an image without a lesion. AURC and AUGRC (lower is better) ask whether "
         "mistakes score high. In brackets: 95 % confidence intervals."
     )
     kinds = board[~board["kind"].isin(["", "all", *CORRUPTIONS])]
@@ -177,11 +202,12 @@ def draw_scores(run: Run, key: str, at: float) -> None:
     )
 
 
-def draw_on_every_run(names: Sequence[str], key: str, at: float) -> None:
+@drawn_once("Scoring …", most=MOST_LINES)
+def draw_on_every_run(runs: tuple[Run, ...], key: str, at: float) -> None:
     """The threshold of the page on every run's test set."""
     rows = []
-    for name in names:
-        judged = rejections.judged(cached_runs.run(name), key)
+    for run in runs:
+        judged = rejections.judged(run, key)
         test = judged.split("test")
         kept = ~judged.rejected(test["shown"], at)
         strange = judged.rejected(judged.ood_images["shown"], at)
@@ -191,7 +217,7 @@ def draw_on_every_run(names: Sequence[str], key: str, at: float) -> None:
         )
         rows.append(
             {
-                "run": name,
+                "run": run.name,
                 "dermoscopy answered": share(found["answered"]),
                 "right when it answers": share(found["right"]),
                 "non-lesion images rejected": share(clopper_pearson(int(strange.sum()), len(strange))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -10,7 +12,7 @@ from app import state
 from app.cache import images as cached_images
 from app.cache import rejection as rejections
 from app.cache import results as cached_results
-from app.cache import runs as cached_runs
+from app.cache.drawn import drawn_once
 from app.components import link_to, problem
 from app.figures.style import percent
 from app.foreign_text import literal
@@ -23,13 +25,12 @@ from lesion_core.errors import LesionError
 from lesion_core.foreign_text import visible
 from lesion_core.ood.policy import Policy, save_policy
 from lesion_core.ood.scores import SCORES
-from lesion_core.ood.threshold_rules import TuningGoal
-from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
 
 BORDER = 6  # images on each side of the line
 
 
+@drawn_once()
 def draw_calibration(run: Run) -> None:
     """Whether a confidence means what it says."""
     data = cached_results.answers(run, "test")
@@ -37,13 +38,22 @@ def draw_calibration(run: Run) -> None:
         show_calibration(run, data, f"Test set, n = {len(data.truth):,} images")
 
 
-def draw_near(run: Run, line: Line) -> None:
-    """Images just on either side of the threshold."""
-    root = state.data_root()
-    with st.spinner("Looking for the images …", show_time=True):
-        here = cached_images.all_real_samples(root) if root else {}
+# Where images are is looked up once for all anyway: see `cached_images.all_real_samples`.
+@drawn_once("Looking for the images …", most=64)
+def draw_near(run: Run, key: str, split: str, at: float, root: Path | None) -> None:
+    """Images just on either side of the threshold.
+
+    Args:
+        run: The run.
+        key: A key of `SCORES`.
+        split: The role of the dermoscopic images.
+        at: The threshold, as a person reads it.
+        root: The data folder, if there is one.
+    """
+    here = cached_images.all_real_samples(root) if root else {}
     shipped = {s.id: s for s in cached_images.samples(run, root).values() if s.origin == "ood"}
-    table, ood_images = line.table, line.judged.ood_images
+    judged = rejections.judged(run, key)
+    table, ood_images = judged.split(split), judged.ood_images
     names = ood_images["image_id"].str.split("/")
     ood_images = ood_images.assign(
         id="stranger-" + names.str[-1].where(ood_images["source"] == "ood_samples", names.str.join("-")),
@@ -51,9 +61,9 @@ def draw_near(run: Run, line: Line) -> None:
     )
     table = table.assign(id=table["image_id"], description=table["diagnosis"] + ", answer " + table["answer"])
     for title, rows, known in (("Dermoscopy", table, here), ("Non-lesion images", ood_images, here | shipped)):
-        beyond = line.judged.rejected(rows["shown"], line.at)
+        beyond = judged.rejected(rows["shown"], at)
         for words, side in (("just rejected", beyond), ("just answered", ~beyond)):
-            near = rows[side].assign(distance=(rows["shown"][side] - line.at).abs()).nsmallest(BORDER, "distance")
+            near = rows[side].assign(distance=(rows["shown"][side] - at).abs()).nsmallest(BORDER, "distance")
             st.markdown(f"**{title}, {words}**")
             if near.empty:
                 st.caption("None.")
@@ -61,7 +71,7 @@ def draw_near(run: Run, line: Line) -> None:
                 with column:
                     draw_neighbour({str(name): value for name, value in row.items()}, known, run.name)
     st.caption(
-        f"The nearest to the threshold on each side, {ROLE_NAMES[line.split]}; the number is the quantity on its axis. "
+        f"The nearest to the threshold on each side, {ROLE_NAMES[split]}; the number is the quantity on its axis. "
         "Images show where they are on this machine."
     )
 
@@ -95,6 +105,18 @@ def draw_sets(run: Run) -> None:
             "The set holds the truth in … % of cases", 50, 99, 90, key=state.SETS_LEVEL, bind="query-params", width=300
         )
         by_class = st.toggle("… of each diagnosis by itself", key=state.SETS_BY_CLASS, bind="query-params")
+    draw_set_table(run, level, by_class)
+
+
+@drawn_once("Learning sets …")
+def draw_set_table(run: Run, level: int, by_class: bool) -> None:
+    """What conformal sets hold on the test set.
+
+    Args:
+        run: The run.
+        level: The chance that a set holds the truth, in %.
+        by_class: Whether it is that of each diagnosis by itself.
+    """
     table = rejections.conformal_sets(run, level / 100, by_class)
     shown = pd.DataFrame(
         {
@@ -120,16 +142,15 @@ def draw_sets(run: Run) -> None:
     )
 
 
-def policy_of_line(run: Run, line: Line) -> Policy:
+def policy_of_line(line: Line) -> Policy:
     """The threshold of the page as a policy: by the rule of the mark that it stands on, or set by hand."""
     if line.mark == OWN and line.own_policy:
         return line.own_policy
     how = {KEPT: "keep", PUBLISHED: "published"}.get(line.mark or "", "eye")
-    goal = TuningGoal(threshold=line.measure.from_display(line.at)) if how == "eye" else TuningGoal()
-    return tune(run, line.judged.key, how, goal, scorer=cached_runs.scorer(run))
+    return rejections.tuned(line.run, line.key, how, line.measure.from_display(line.at) if how == "eye" else None)
 
 
-def draw_save(run: Run, line: Line) -> None:
+def draw_save(line: Line) -> None:
     """Write the threshold down as a policy."""
     if not line.honest:
         st.error(
@@ -138,7 +159,7 @@ def draw_save(run: Run, line: Line) -> None:
             icon=":material/block:",
         )
         return
-    policy = policy_of_line(run, line)
+    policy = policy_of_line(line)
     st.markdown(literal(policy.chosen))
     st.dataframe(
         pd.DataFrame(
@@ -170,7 +191,7 @@ def draw_save(run: Run, line: Line) -> None:
         )
         if state.may_save_policies() and st.button("Save for this run", icon=":material/save:"):
             try:
-                save_policy(policy, run)
+                save_policy(policy, line.run)
             except LesionError as error:  # another one is writing the run
                 problem(error)
             else:

@@ -12,7 +12,6 @@ from app.components import problem
 from lesion_core.errors import LesionError
 from lesion_core.foreign_text import for_people, visible
 from lesion_core.imaging.formats import UPLOAD_TYPES
-from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.scores import SCORES
 from lesion_core.runs.classifier import Run
 
@@ -55,6 +54,8 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
                 )
             except LesionError as error:
                 problem(error)
+    if not kept:
+        return []
     scorer = cached_runs.scorer(run)
     return [
         (name, prediction.code, SCORES[key].to_display(float(scorer(key, prediction.outputs)[0])))
@@ -63,7 +64,7 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
     ]
 
 
-def draw_uploads(uploaded: list[tuple[str, str, float]], judged: EvaluatedScore, at: float) -> None:
+def draw_uploads(uploaded: list[tuple[str, str, float]], key: str, at: float) -> None:
     """Where a visitor drops images, and what became of them."""
     st.file_uploader(
         f"Your own images, up to {MOST_PICTURES} at a time: each is a mark on the axis of the non-lesion images",
@@ -72,18 +73,19 @@ def draw_uploads(uploaded: list[tuple[str, str, float]], judged: EvaluatedScore,
         type=UPLOAD_TYPES,
     )
     if uploaded:
-        beyond = judged.rejected(pd.Series([value for _, _, value in uploaded], dtype=float), at)
+        measure = SCORES[key]
+        under = measure.rejected_side == "under"
         st.dataframe(
             for_people(
                 pd.DataFrame(
                     [
                         {
                             "image": name,
-                            "answer": "UNKNOWN" if out else code,
+                            "answer": "UNKNOWN" if (value < at if under else value > at) else code,
                             "most probable": code,
-                            judged.measure.quantity.rstrip(","): round(value, 4),
+                            measure.quantity.rstrip(","): round(value, 4),
                         }
-                        for (name, code, value), out in zip(uploaded, beyond, strict=True)
+                        for name, code, value in uploaded
                     ]
                 )
             ),

@@ -7,15 +7,18 @@ import pandas as pd
 import streamlit as st
 
 from app import state
+from app.cache import rejection as rejections
+from app.cache.drawn import drawn_once
 from app.components import choose
 from app.figures import shares as share_figures
 from app.figures import style
-from app.out_of_distribution.line import Line
+from app.out_of_distribution.line import MOST_LINES, Line
 from lesion_core.analysis.intervals import shares_by
 from lesion_core.analysis.subgroups import AGE_NAMES, NOT_RECORDED
 from lesion_core.config import ROLE_NAMES
 from lesion_core.data.catalog import TITLES
 from lesion_core.labels import DIAGNOSES, diagnosis
+from lesion_core.runs.classifier import Run
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site", "dataset": "Data set"}
 ORDERS = {"diagnosis": (*DIAGNOSES, "AKIEC"), "age": (*AGE_NAMES, NOT_RECORDED)}
@@ -27,27 +30,23 @@ def draw_who(line: Line) -> None:
     """People and diagnoses left, kinds of non-lesion images right."""
     left, right = st.columns([3, 2], gap="large")
     with left:
-        draw_groups(line, choose("By", WHO, state.WHO, buttons=True))
+        draw_groups(line.run, line.key, line.split, line.at, choose("By", WHO, state.WHO, buttons=True))
     with right:
-        if not len(line.strange):
-            st.caption("This run was scored on no images without a lesion.")
-            return
-        st.plotly_chart(
-            share_figures.share_dots(shares_by(line.judged.ood_images["kind"].astype(str), line.strange), "rejected"),
-            config=PLAIN,
-            alt="Rejected share of each kind of non-lesion image",
-        )
-        st.caption("Here further right is better. Exact 95 % confidence intervals.")
+        draw_kinds(line.run, line.key, line.at)
 
 
-def draw_groups(line: Line, by: str) -> None:
+@drawn_once(most=MOST_LINES)
+def draw_groups(run: Run, key: str, split: str, at: float, by: str) -> None:
     """The rejected share of dermoscopy.
 
     Args:
-        line: The threshold and what it rejects.
+        run: The run.
+        key: A key of `SCORES`.
+        split: The role of the images that are looked at.
+        at: The threshold, as a person reads it.
         by: A key of `WHO`.
     """
-    found = rejected_by(line, by)
+    found = rejected_by(run, key, split, at, by)
     colours = {code: diagnosis(code).colour for code in found["group"]} if by == "diagnosis" else None
     st.plotly_chart(
         share_figures.share_dots(found, "dermoscopic images rejected", colours=colours),
@@ -56,7 +55,7 @@ def draw_groups(line: Line, by: str) -> None:
     )
     st.caption(
         f"Further right is sent to a person more often. Groups of under {style.SMALLEST} images are grey. "
-        f"95 % confidence intervals over lesions, {ROLE_NAMES[line.split]}."
+        f"95 % confidence intervals over lesions, {ROLE_NAMES[split]}."
         + (
             " The official ISIC 2018 test set and ISIC 2017 come from other clinics: what a score rejects there "
             "is unusual, not wrong."
@@ -66,15 +65,33 @@ def draw_groups(line: Line, by: str) -> None:
     )
 
 
-def rejected_by(line: Line, by: str) -> pd.DataFrame:
+@drawn_once(most=MOST_LINES)
+def draw_kinds(run: Run, key: str, at: float) -> None:
+    """The rejected share of each kind of non-lesion image, where there are some."""
+    judged = rejections.judged(run, key)
+    if judged.ood_images.empty:
+        st.caption("This run was scored on no images without a lesion.")
+        return
+    rejected = judged.rejected(judged.ood_images["shown"], at)
+    st.plotly_chart(
+        share_figures.share_dots(shares_by(judged.ood_images["kind"].astype(str), rejected), "rejected"),
+        config=PLAIN,
+        alt="Rejected share of each kind of non-lesion image",
+    )
+    st.caption("Here further right is better. Exact 95 % confidence intervals.")
+
+
+def rejected_by(run: Run, key: str, split: str, at: float, by: str) -> pd.DataFrame:
     """The rejected share of each group, as `shares_by` gives it; data sets with the official test set's."""
-    groups, lesions, rejected = line.table[by], line.table["lesion_id"], line.rejected
+    judged = rejections.judged(run, key)
+    table = judged.split(split)
+    groups, lesions, rejected = table[by], table["lesion_id"], judged.rejected(table["shown"], at)
     if by == "dataset":
-        if line.split == "test":
-            official = line.judged.official
+        if split == "test":
+            official = judged.official
             groups = pd.concat([groups, official["dataset"]], ignore_index=True)
             lesions = pd.concat([lesions, official["lesion_id"]], ignore_index=True)
-            rejected = np.concatenate([rejected, line.judged.rejected(official["shown"], line.at)])
+            rejected = np.concatenate([rejected, judged.rejected(official["shown"], at)])
         groups = groups.replace(TITLES)
     found = shares_by(groups, rejected, lesions.to_numpy(str))
     if by in ORDERS:

@@ -60,16 +60,17 @@ class ThresholdLine {
   // From the server, at each rerun that changes something.
   receive(data, setStateValue) {
     this.setStateValue = setStateValue;
-    const text = JSON.stringify(data.bins);
-    const fresh = text !== this.text;
+    const fresh = data.bins !== this.text;
+    const others = JSON.stringify(data.own) !== JSON.stringify(this.own);
+    this.own = data.own;
     if (fresh) {
       const before = this.at === null ? null : this.bins.edges[this.goal];
       cancelAnimationFrame(this.gliding);
-      this.text = text;
-      this.bins = data.bins;
-      for (const key of ['right', 'wrong', 'melanomaRight', 'melanomaWrong']) this[key] = series(data.bins[key]);
-      this.kinds = data.bins.ood_images.map(({ kind, counts }) => ({ kind, ...series(counts) }));
-      this.strange = series(data.bins.right.map((_, i) => this.kinds.reduce((sum, k) => sum + k.counts[i], 0)));
+      this.text = data.bins;
+      this.bins = JSON.parse(data.bins);
+      for (const key of ['right', 'wrong', 'melanomaRight', 'melanomaWrong']) this[key] = series(this.bins[key]);
+      this.kinds = this.bins.ood_images.map(({ kind, counts }) => ({ kind, ...series(counts) }));
+      this.strange = series(this.bins.right.map((_, i) => this.kinds.reduce((sum, k) => sum + k.counts[i], 0)));
       if (before !== null) this.at = this.goal = this.nearest(before);
     }
     // What the server says of an earlier release is old news.
@@ -80,7 +81,7 @@ class ThresholdLine {
     }
     const first = this.at === null;
     if (first) this.at = this.goal = this.nearest(this.given);
-    if (fresh) this.draw();
+    if (fresh || others) this.draw();
     const to = this.nearest(this.given);
     if (news && !this.held && to !== this.goal) this.glide(to);
   }
@@ -116,7 +117,7 @@ class ThresholdLine {
     this.drawPanel(svg, this.panels[0], [[this.right, 'fill-right'], [this.wrong, 'outline-wrong']]);
     this.drawPanel(svg, this.panels[1], [[this.strange, 'fill-strange']]);
     const bottom = this.panels[1][1];
-    for (const value of this.bins.own) {
+    for (const value of this.own) {
       const x = this.x(Math.min(Math.max(value, this.low), this.high));
       const tick = node(svg, 'path', { d: `M${x} ${bottom} l-6 -11 h12 z`, class: 'own' });
       node(tick, 'title', {}, `your image: ${this.shown(value)}`);

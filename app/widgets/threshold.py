@@ -6,9 +6,11 @@ stands on edges of bins only, so that every figure it shows is exact.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +67,6 @@ class ThresholdBins:
         quantity: What the axis shows, its title.
         decimals: That tell two neighbouring thresholds apart, marks aside.
         marks: Other thresholds.
-        own: Values of a visitor's own images: shown as ticks, counted nowhere.
     """
 
     edges: Floats
@@ -79,13 +80,37 @@ class ThresholdBins:
     quantity: str
     decimals: int
     marks: tuple[Mark, ...]
-    own: tuple[float, ...] = ()
 
     def snap(self, threshold: float) -> float:
         """The edge that is nearest to a threshold, the lower one of two."""
         after = int(np.clip(np.searchsorted(self.edges, threshold), 1, len(self.edges) - 1))
         low, high = self.edges[after - 1 : after + 1].tolist()
         return float(high if high - threshold < threshold - low else low)
+
+    @property
+    def dermoscopy(self) -> int:
+        """All dermoscopic images."""
+        return int(self.right.sum() + self.wrong.sum())
+
+    @property
+    def strange(self) -> int:
+        """All non-lesion images."""
+        return sum(int(counts.sum()) for counts in self.ood_images.values())
+
+    def kept(self, counts: Counts, threshold: float) -> int:
+        """How many of some counts are not rejected.
+
+        Args:
+            counts: (E + 1,) as `right` or one of `ood_images`.
+            threshold: One of the edges.
+        """
+        low_side = slice(int(np.searchsorted(self.edges, threshold)) + 1)
+        return int(counts.sum() - counts[low_side].sum() if self.reject == "under" else counts[low_side].sum())
+
+    @cached_property
+    def text(self) -> str:
+        """The payload as JSON, made once for all visitors."""
+        return json.dumps(self.payload())
 
     def payload(self) -> dict[str, Any]:
         """The same as JSON takes it, keys as `threshold.js` reads them."""
@@ -101,7 +126,6 @@ class ThresholdBins:
             "quantity": self.quantity,
             "decimals": self.decimals,
             "marks": [{"value": mark.value, "label": mark.label} for mark in self.marks],
-            "own": list(self.own),
         }
 
 
@@ -253,7 +277,14 @@ _COMPONENT = st.components.v2.component(
 )
 
 
-def threshold_line(bins: ThresholdBins, threshold: float, *, key: str, on_release: Callable[[float], None]) -> float:
+def threshold_line(
+    bins: ThresholdBins,
+    threshold: float,
+    *,
+    key: str,
+    on_release: Callable[[float], None],
+    own: Sequence[float] = (),
+) -> float:
     """Draw histograms with a line through them that is dragged; all figures move with it, without a rerun.
 
     The line also obeys the keyboard (arrows: one edge; with shift, or page up and down: one bar; home, end) and
@@ -266,6 +297,7 @@ def threshold_line(bins: ThresholdBins, threshold: float, *, key: str, on_releas
         key: The element's key.
         on_release: Called with the new threshold, before the rerun, when the line was moved. It is the place to
             write the threshold to the session or the link.
+        own: Values of a visitor's own images: shown as ticks, counted nowhere.
 
     Returns:
         The threshold on which the line stands, one of the edges: the figures below agree if they use this.
@@ -279,7 +311,7 @@ def threshold_line(bins: ThresholdBins, threshold: float, *, key: str, on_releas
     snapped = bins.snap(threshold)
     _COMPONENT(
         key=key,
-        data={"bins": bins.payload(), "threshold": snapped, "turn": last.get("turn", 0)},
+        data={"bins": bins.text, "own": list(own), "threshold": snapped, "turn": last.get("turn", 0)},
         on_released_change=released,
     )
     return snapped

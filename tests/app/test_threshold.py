@@ -76,6 +76,7 @@ def test_every_edge_keeps_what_numpy_keeps(reject: Reject) -> None:
     ):
         assert len(counts) == len(bins.edges) + 1
         assert kept(bins, counts).tolist() == kept_literally(bins, v[among])
+        assert [bins.kept(counts, edge) for edge in bins.edges] == kept_literally(bins, v[among])
     assert list(bins.ood_images)[-1] == OTHER_KINDS
     assert len(bins.ood_images) == KINDS
     told_apart = np.isin(p["kinds"], list(bins.ood_images))
