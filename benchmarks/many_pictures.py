@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from app.out_of_distribution.rejection import line
+from app.out_of_distribution.line import line_bins
 from safetensors.numpy import load_file, save_file
 
 from lesion_core.analysis.intervals import shares_by
@@ -56,7 +56,7 @@ def main() -> None:
         table = run.predictions
         read = time.perf_counter()
         judged = evaluate_score(run, Scorer.of(run), DEFAULT)
-        bins = line(judged, "test", ())
+        bins = line_bins(judged, "test", ())
         first = time.perf_counter()
         test = judged.split("test")
         rejected = judged.rejected(test["shown"], 0.95)

@@ -71,8 +71,9 @@ shown = bins(n, reject, "ood_images" not in query.get("no", ""), "melanomas" not
 def body():
     figure = st.container()
     threshold = st.number_input("Threshold", value=0.8, step=0.001, format="%.3f", key="threshold", bind="query-params")
+    own = [0.25, 0.75] if st.checkbox("own images") else []
     with figure:
-        at = threshold_line(shown, threshold, key="line", on_release=take)
+        at = threshold_line(shown, threshold, key="line", on_release=take, own=own)
     st.text(f"moves: {count('moves')}, releases: {st.session_state.get('releases', 0)}, at {at!r}")
 
 body()
@@ -306,6 +307,16 @@ def test_nobody_to_count_has_its_own_words(page: Page, server: str) -> None:
     drag(page, 300)
     expect(page.get_by_text("nothing is answered")).to_be_visible()
     page.mouse.up()
+
+
+def test_own_images_come_and_go_as_ticks_while_the_counts_stay(page: Page, server: str) -> None:
+    visit(page, server)
+    ticks, before = page.locator(".threshold path.own"), numbers(page)
+    expect(ticks).to_have_count(0)
+    for count in (2, 0):
+        page.get_by_text("own images").click()
+        expect(ticks).to_have_count(count)
+        assert numbers(page) == before
 
 
 @pytest.mark.parametrize("width", [1280, 1920])
