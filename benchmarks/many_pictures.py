@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from app.out_of_distribution.line import line_bins
 from safetensors.numpy import load_file, save_file
 
+from app.out_of_distribution.line import line_bins
 from lesion_core.analysis.intervals import shares_by
 from lesion_core.ood.evaluation import evaluate_score
 from lesion_core.ood.scores import DEFAULT, Scorer
