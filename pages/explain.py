@@ -2,102 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from app import state
-from app.analyse.report_view import UNUSABLE_POLICY
-from app.cache import explanation as explanations
 from app.cache import runs as cached_runs
-from app.components import (
-    badges,
-    choose,
-    current_run,
-    how_to_read,
-    origin_badge,
-    outline,
-    page_title,
-    pick_picture,
-    problem,
-)
-from app.explain import explanation
-from app.explain.evidence import Asked, StoppedError, lesion_mask, numbers, panels, resume
+from app.components import badges, choose, current_run, how_to_read, origin_badge, page_title, pick_picture, problem
+from app.explain import pictures
+from app.explain.dear import Dear, Work
+from app.explain.evidence import inside, numbers, panels
 from app.explain.map_tests import tests_of_the_map
+from app.explain.pictures import Look
+from app.explain.question import Asked, Lesion
 from app.foreign_text import literal
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
 from lesion_core.explain.layers import LAYERS
-from lesion_core.explain.maps import Attribution, energy_inside
+from lesion_core.explain.maps import Attribution
 from lesion_core.explain.methods import BASELINES, METHODS
 from lesion_core.foreign_text import visible
-from lesion_core.imaging.arrays import Mask, Pixels
+from lesion_core.imaging.decode import content_hash
 from lesion_core.labels import diagnosis
-from lesion_core.ood.policy import NO_POLICY
 from lesion_core.runs.classifier import Run
 
 QUESTION = "Where did the model look?"
 BESIDE = {"one": "One map", "models": "Models", "methods": "Methods", "classes": "Classes"}
-HAIR_LINE = (86, 180, 233)
 PREDICTED, NOTHING = "predicted", "nothing"
 
 
-@dataclass(frozen=True)
-class Look:
-    """How maps are drawn.
-
-    Attributes:
-        beside: A key of `BESIDE`.
-        opacity: In [0, 1].
-        signed: Show what counts against the answer too.
-        lines: Draws the outlines that were asked for over an image of the sample's size.
-    """
-
-    beside: str
-    opacity: float
-    signed: bool
-    lines: Callable[[Pixels], Pixels]
-
-
 def draw() -> None:
-    """The page."""
+    """The page: first all that is there at once, then what was asked for and takes time."""
     run = current_run()
-    title = st.container()
+    page_title(QUESTION)
+    said = st.empty()
     picture = pick_picture()
-    mask, whose = lesion_mask(picture)
+    lesion = Lesion.of(picture)
     asked = draw_question(run, picture)
-    look = draw_look(asked, mask, whose)
-    figure = st.container()
+    dear = Dear(asked.key)
+    beside, look = draw_look(asked, lesion)
     try:
-        attribution = asked.explain()
+        attribution = asked.known() if METHODS[asked.method].slow else asked.explain()
     except LesionError as error:
-        with title:
-            page_title(QUESTION)
         problem(error)
-        if isinstance(error, StoppedError):
-            st.button("Compute it", on_click=resume, key="resume")
         return
-    heat = asked.heat(attribution)
-    with title:
-        page_title(QUESTION, answer(asked, attribution, heat, mask, whose))
-        draw_decision(run, picture)
-    laid = explanation.lay(attribution, run, picture.image, explanation.peak(attribution, signed=look.signed))
-    pale = explanation.paled(picture.image, run)
-    shown = look.lines(explanation.painted(pale, laid, look.opacity, signed=look.signed))
-    with figure:
-        if look.beside == "one":
-            draw_map(asked, attribution, heat, mask, shown, look)
-        else:
-            panels(look.beside, asked, mask, look.lines, look.opacity, signed=look.signed)
+    if attribution is not None:
+        said.markdown(answer(asked, attribution, lesion))
+    if beside == "one":
+        draw_map(asked, attribution, lesion, look, dear)
+    else:
+        panels(beside, asked, lesion, look, dear)
+    if lesion.find is not None:
+        find = lesion.find
+        dear.offer(Work("lesion", "Looking for the lesion", 1, lambda _: find()), unasked=True)
     method = METHODS[asked.method]
     st.caption(
         f"**{method.name}.** {method.description} **Beware:** {method.pitfall[0].lower()}{method.pitfall[1:]} "
         f"{method.paper}; {method.cost}."
     )
-    tests_of_the_map(asked, attribution, heat, mask, shown)
+    tests_of_the_map(asked, attribution, lesion, look, dear)
     how_to_read(
         "A map says which parts of the image this model's answer rests on, by one definition of *rests on*. Other "
         "methods have other definitions, so look at several before you believe one.",
@@ -106,6 +67,7 @@ def draw() -> None:
         "A map on the lesion does not prove that the model is right, and a map beside it does not prove that the model "
         "is wrong: the published overlap of Grad-CAM with dermoscopic features is at most 0.143 (Jaccard).",
     )
+    dear.work()
 
 
 def draw_question(run: Run, picture: Picture) -> Asked:
@@ -132,11 +94,12 @@ def draw_question(run: Run, picture: Picture) -> Asked:
             )
         else:
             st.selectbox("Layer", ["the whole network"], disabled=True, key="no_layer")
-    return Asked(run, picture, target, None if against == NOTHING else against, by, layer, baseline)
+    content = content_hash(picture.image)
+    return Asked(run, picture, content, target, None if against == NOTHING else against, by, layer, baseline)
 
 
-def draw_look(asked: Asked, mask: Mask | None, whose: str) -> Look:
-    """How the map is drawn, and what over it."""
+def draw_look(asked: Asked, lesion: Lesion) -> tuple[str, Look]:
+    """What stands side by side, a key of `BESIDE`, and how maps are drawn."""
     columns = st.columns([6, 3, 2, 2, 2], vertical_alignment="bottom")
     with columns[0]:
         beside = choose("Side by side", BESIDE, state.BESIDE, buttons=True)
@@ -153,94 +116,73 @@ def draw_look(asked: Asked, mask: Mask | None, whose: str) -> Look:
     with columns[3]:
         outlined = st.toggle(
             "Outline",
-            value=mask is not None,
-            disabled=mask is None,
-            help=f"Outlines the lesion. {literal(whose)}" if whose else "No mask is known for this image.",
+            value=lesion.possible,
+            disabled=lesion.mask is None,
+            help=f"Outlines the lesion. {literal(lesion.whose)}"
+            if lesion.whose
+            else "No mask is known for this image.",
         )
     with columns[4]:
         haired = st.toggle(
             "Hair", key=state.HAIRED, bind="query-params", help="Outlines what the hair finder takes for hair."
         )
-
-    def lines(drawn_on: Pixels) -> Pixels:
-        if haired:
-            drawn_on = outline(drawn_on, explanations.hair(asked.picture.image), HAIR_LINE)
-        return outline(drawn_on, mask) if outlined and mask is not None else drawn_on
-
-    return Look(beside, opacity, signed and METHODS[asked.method].signed, lines)
+    signed = signed and METHODS[asked.method].signed
+    return beside, Look(opacity, signed, lesion if outlined else None, haired)
 
 
-def answer(asked: Asked, attribution: Attribution, heat: NDArray[np.float32], mask: Mask | None, whose: str) -> str:
+def answer(asked: Asked, attribution: Attribution, lesion: Lesion) -> str:
     """The map in one sentence."""
     question = diagnosis(asked.target).name
     if asked.against is not None:
         question += f" rather than {diagnosis(asked.against).name}"
     if attribution.maximum == 0:
         return f"Nothing in this image supports {question}: the map is empty."
-    if mask is None:
+    on_lesion = inside(asked, attribution, lesion)
+    if on_lesion is None:
         return f"This is the evidence for {question}; no mask says where the lesion is."
     return (
-        f"**{100 * energy_inside(heat, mask):.0f} %** of the evidence for {question} is inside the lesion, "
-        f"which covers {100 * asked.share_seen(mask):.0f} % of what the model was shown. {literal(whose)}"
+        f"**{100 * on_lesion.evidence:.0f} %** of the evidence for {question} is inside the lesion, "
+        f"which covers {100 * on_lesion.covers:.0f} % of what the model was shown. {literal(lesion.whose)}"
     )
 
 
-def draw_decision(run: Run, picture: Picture) -> None:
-    """Whether the model should answer at all, where it should not or where nobody knows."""
-    try:
-        found = cached_runs.decided(run, cached_runs.predict(run, picture.image))
-    except LesionError as error:
-        problem(error)
-        st.caption(f":material/warning: {UNUSABLE_POLICY}")
-        return
-    if found.decision is None:
-        st.caption(f":material/info: {NO_POLICY}")
-    elif found.decision.rejected:
-        st.caption(f":material/info: UNKNOWN: the model should not answer. {literal(found.decision.reason)}")
-
-
-def draw_map(
-    asked: Asked,
-    attribution: Attribution,
-    heat: NDArray[np.float32],
-    mask: Mask | None,
-    shown: Pixels,
-    look: Look,
-) -> None:
-    """The image, the map over it, and its numbers."""
-    picture = asked.picture
+def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look: Look, dear: Dear) -> None:
+    """The image, the map over it, and its numbers; a map that takes long is computed when it is asked for."""
+    picture, method = asked.picture, METHODS[asked.method]
     left, right, side = st.columns([5, 5, 3], gap="medium")
     with left:
         st.image(
-            look.lines(picture.image),
+            pictures.image(asked, look),
             width="stretch",
             alt=f"The image: {visible(picture.title)}",
             caption=literal(picture.title),
         )
+    labels = [origin_badge(picture)]
     with right:
-        method = METHODS[asked.method]
-        what = (
-            f"{method.name} for {asked.target}"
-            + (f" rather than {asked.against}" if asked.against is not None else "")
-            + (f", {asked.layer}" if method.layered else "")
-        )
-        colours = (
-            "blue counts against it, orange-red supports it" if look.signed else "violet is little, yellow is much"
-        )
-        st.image(
-            shown,
-            width="stretch",
-            alt=f"{what}, over the image",
-            caption=f"{what}: {colours}; the model was not shown what is pale",
-        )
+        if attribution is None:
+            dear.offer(asked.work, "Compute the map")
+            st.caption(f"{method.name} takes {method.cost} passes through the network.")
+        else:
+            rows, columns = attribution.raw.shape
+            labels.append((f"{rows} × {columns} cells", "gray"))
+            what = (
+                f"{method.name} for {asked.target}"
+                + (f" rather than {asked.against}" if asked.against is not None else "")
+                + (f", {asked.layer}" if method.layered else "")
+            )
+            colours = (
+                "blue counts against it, orange-red supports it" if look.signed else "violet is little, yellow is much"
+            )
+            st.image(
+                pictures.overlay(asked, attribution, look),
+                width="stretch",
+                alt=f"{what}, over the image",
+                caption=f"{what}: {colours}; the model was not shown what is pale",
+            )
     with side, st.container(gap="xxsmall"):
-        numbers(asked, attribution, heat, mask, cached_runs.predict(asked.run, picture.image))
-        rows, columns = attribution.raw.shape
-        badges(
-            origin_badge(picture),
-            (f"{rows} × {columns} cells", "gray"),
-            *([(f"true: {picture.truth}", "gray")] if picture.truth else []),
-        )
+        if attribution is not None:
+            numbers(asked, attribution, lesion)
+        badges(*labels, *([(f"true: {picture.truth}", "gray")] if picture.truth else []))
 
 
 draw()

@@ -206,3 +206,8 @@ def segment(run: SegmenterRun, image: Pixels) -> Segmentation:
     """What a segmenter finds on an image; for reading only."""
     model = segmenter_engine(run)
     return _segmentations().get((run.fingerprint, content_hash(image)), lambda: model.segment(image))
+
+
+def known_segmentation(run: SegmenterRun, image: Pixels) -> Segmentation | None:
+    """What `segment` has found before; the model is not loaded for it."""
+    return _segmentations().peek((run.fingerprint, content_hash(image)))

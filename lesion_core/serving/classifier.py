@@ -1,4 +1,4 @@
-"""One model, many users: predictions and explanations of single images behind one lock."""
+"""One model, many users: predictions and explanations of single images, in lanes that do not wait for each other."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lesion_core.errors import LesionError, RunError
 from lesion_core.explain.attribution import LAST, attribute, from_maps
 from lesion_core.explain.cam import class_maps
 from lesion_core.explain.maps import Attribution, Target
+from lesion_core.explain.methods import known_method
 from lesion_core.explain.sanity import STAGES, randomise
 from lesion_core.explain.target_function import OnPass
 from lesion_core.imaging.decode import content_hash
@@ -42,11 +43,11 @@ BESIDE_A_MAP = 1024
 
 
 class Engine:
-    """A run's model in memory. Every use of the model, predictions too, takes its one lock.
+    """A run's model in memory, as lanes: networks over the same weights, each with a lock of its own.
 
-    Captum registers hooks on the model: a prediction beside an explanation would run through them, and
-    two explanations would remove each other's. So what takes longer than a prediction is made on a second network
-    over the same weights, with a lock of its own, and nobody's prediction waits for it.
+    Captum registers hooks on a network: a prediction beside an explanation would run through them, and
+    two explanations would remove each other's. So one network predicts, one makes the maps of a few passes, one those
+    that take seconds: nobody's prediction waits for a map, and no Grad-CAM for superpixels.
 
     Args:
         run: The run.
@@ -65,8 +66,9 @@ class Engine:
         self._model.requires_grad_(False)
         self._backend = make_backend(backend, self._model, run.config.settings.preprocessing.resize.size)
         self._turns = BoundedLock(queue)
-        self._second = sharing_weights(self._model)
-        self._second_turns, self._sanity_turns = BoundedLock(queue), BoundedLock(queue)
+        self._quick, self._slow = sharing_weights(self._model), sharing_weights(self._model)
+        self._quick_turns, self._slow_turns = BoundedLock(queue), BoundedLock(queue)
+        self._sanity_turns = BoundedLock(queue)
         self._maps: SingleFlightCache[Attribution] = SingleFlightCache(
             lambda found: found.raw.nbytes + BESIDE_A_MAP, KEPT_MAPS
         )
@@ -199,10 +201,13 @@ class Engine:
         square = self._pipeline.apply(image)
         key = (content_hash(square), asked, method, layer, baseline)
 
+        slow = known_method(method).slow
+        network, turns = (self._slow, self._slow_turns) if slow else (self._quick, self._quick_turns)
+
         def make() -> Attribution:
-            with self._second_turns.take(on_wait):
+            with turns.take(on_wait):
                 return attribute(
-                    self._second,
+                    network,
                     square,
                     self._pipeline.settings,
                     asked,
@@ -232,8 +237,8 @@ class Engine:
         """
         asked = Target(self._class(target), None if against is None else self._class(against))
         x = torch.from_numpy(normalize(squares, self._pipeline.settings))
-        with self._second_turns.take(), torch.inference_mode():
-            logits = self._second(x).numpy().astype(np.float64)  # (N, K)
+        with self._quick_turns.take(), torch.inference_mode():
+            logits = self._quick(x).numpy().astype(np.float64)  # (N, K)
         if asked.against is not None:
             logits, asked = logits[:, [asked.index, asked.against]], Target(0)
         return softmax(logits, self.run.calibration.temperature)[:, asked.index]
@@ -266,7 +271,7 @@ class Engine:
                 # A network that nobody else hooks into, made anew: a copy could catch another's hooks. One at a
                 # time for all visitors, and gone when its map is there.
                 own = untrained(self.run.config.settings.model)
-                own.load_state_dict(self._second.state_dict())
+                own.load_state_dict(self._model.state_dict())
                 randomise(own, stage)
                 return attribute(
                     own.requires_grad_(False),
