@@ -308,3 +308,40 @@ def evaluation_summary(run: Run, method: str | None, by: str) -> pd.DataFrame:
         by: As in `attribution_summary`.
     """
     return _evaluation_summary(run, measured_at(run), method, by)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The test images of one method: how many, of how many lesions, and the maps that point away most."""
+
+    images: int
+    lesions: int
+    away: pd.DataFrame
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_FINGERPRINT)
+def measured(run: Run, changed: int, method: str) -> Measured:
+    """The test images on which a method was measured; for reading only.
+
+    Args:
+        run: A run that was evaluated.
+        changed: When, as `measured_at` gives it.
+        method: A key of `METHODS`.
+    """
+    table = _evaluation(run, changed)
+    assert table is not None
+    rows = table[table["method"] == method]
+    away = rows.assign(gain=rows["inside"] - rows["area"]).nsmallest(12, "gain")
+    return Measured(len(rows), rows["lesion_id"].nunique(), away)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_FINGERPRINT)
+def _methods(run: Run, changed: int) -> tuple[str, ...]:
+    table = _evaluation(run, changed)
+    return () if table is None else tuple(dict.fromkeys(table["method"]))
+
+
+def methods_of(run: Run) -> tuple[str, ...]:
+    """The methods that were measured on a run's test images; none where it was not evaluated."""
+    changed = measured_at(run)
+    return _methods(run, changed) if changed else ()

@@ -23,7 +23,6 @@ from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run, list_runs
 from lesion_core.runs.consistency import check_tables
-from lesion_core.runs.hashes import FileState
 from lesion_core.runs.listing import folder_state
 from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
 from lesion_core.serving.results import Prediction, Segmentation
@@ -47,11 +46,9 @@ KEPT_SEGMENTATIONS = 128 * 2**20
 BESIDE = 1024
 """Bytes that an answer takes beside its arrays."""
 
-State = tuple[tuple[str, FileState], ...]
-
 
 @st.cache_resource(show_spinner="Checking the runs …", max_entries=4)
-def _runs(root: Path, state: State) -> tuple[list[Run], dict[str, RunError]]:  # noqa: ARG001
+def _runs(root: Path, state: str) -> tuple[list[Run], dict[str, RunError]]:  # noqa: ARG001
     found, broken = list_runs(root)
     contradictions = {run.folder.name: error for run in found if (error := _contradiction(run))}
     return [run for run in found if run.folder.name not in contradictions], broken | contradictions
@@ -71,18 +68,18 @@ def runs() -> tuple[list[Run], dict[str, RunError]]:
     """All classifiers' runs, and the folders that cannot be opened with the reason. What changes on the disk is seen
     at once."""
     root = runs_root()
-    return _runs(root, folder_state(root))
+    return _runs(root, repr(folder_state(root)))  # one text: Streamlit hashes nested tuples part by part
 
 
 @st.cache_resource(show_spinner="Checking the runs …", max_entries=4)
-def _segmenters(root: Path, state: State) -> tuple[list[SegmenterRun], dict[str, RunError]]:  # noqa: ARG001
+def _segmenters(root: Path, state: str) -> tuple[list[SegmenterRun], dict[str, RunError]]:  # noqa: ARG001
     return list_segmenters(root)
 
 
 def segmenters() -> tuple[list[SegmenterRun], dict[str, RunError]]:
     """All segmenters, and the folders that cannot be opened with the reason."""
     root = runs_root()
-    return _segmenters(root, folder_state(root))
+    return _segmenters(root, repr(folder_state(root)))
 
 
 def run(name: str) -> Run:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import cv2
 import numpy as np
 import pandas as pd
@@ -11,14 +9,14 @@ import streamlit as st
 
 from app.cache import explanation as explanations
 from app.cache import runs as cached_runs
-from app.cache.encoded import encoded
+from app.cache.drawn import drawn_once
 from app.explain import explanation
 from app.explain.question import Asked
 from app.figures import style
 from app.widgets.brush import brush
 from lesion_core.config import HairRemoval
-from lesion_core.explain.maps import Attribution, energy_inside
-from lesion_core.imaging.arrays import Pixels
+from lesion_core.explain.maps import energy_inside
+from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.geometry import to_original
@@ -59,47 +57,59 @@ def ask_back(asked: Asked) -> None:
         else:
             strength = st.slider("How much", 0.1, 1.0, 0.6, 0.1, key="strength")
             changed, added = add_artefact(shown, change.removeprefix("add_"), seed=0, strength=strength)
-    before, after = cached_runs.predict(asked.run, shown), cached_runs.predict(asked.run, changed)
     with right:
-        columns = st.columns(3)
-        index = asked.run.classes.index(asked.target)
-        for column, picture, found, words in zip(
-            columns, (shown, changed), (before, after), ("before", "after"), strict=False
-        ):
-            map_of = explanations.explain(asked.run, picture, asked.target)
-            scale = max(
-                explanation.peak(explanations.explain(asked.run, p, asked.target), signed=False)
-                for p in (shown, changed)
-            )
-            said = f"{words}: {asked.target} {style.percent(float(found.probabilities[index]), 1)}, answer {found.code}"
-            if added is not None and added.any() and words == "after":
-                heat = to_original(
-                    map_of.heatmap, picture.shape, Pipeline(asked.run.config.settings.preprocessing).frame(picture)
-                )
-                said += (
-                    f"; {style.percent(energy_inside(heat, added))} of the evidence is on what was added, which "
-                    f"covers {style.percent(float(added.mean()))}"
-                )
-            with column:
-                st.image(
-                    encoded(
-                        ("changed", asked.run.fingerprint, content_hash(picture), asked.target, scale),
-                        functools.partial(_changed, asked.run, picture, map_of, scale),
-                    ),
-                    width="stretch",
-                    alt=f"Grad-CAM {words} the change",
-                    caption=said,
-                )
-        with columns[2]:
-            table = pd.DataFrame(
-                {"before": before.probabilities, "after": after.probabilities}, index=list(asked.run.classes)
-            )
-            st.dataframe(table.map(lambda p: style.percent(p, 1)), alt="Probabilities before and after the change")
+        draw_before_and_after(
+            asked.run, asked.target, content_hash(shown), content_hash(changed), shown, changed, added
+        )
     st.caption(
         "Grad-CAM of the same class before and after, on one scale; the model is given the middle square. If the "
         "answer depends on a hair or a ruler, the model learned the wrong thing."
     )
 
 
-def _changed(run: Run, picture: Pixels, attribution: Attribution, scale: float) -> Pixels:
-    return explanation.painted(picture, explanation.lay(attribution, run, picture, scale), 0.6)
+@drawn_once()
+def draw_before_and_after(
+    run: Run,
+    target: str,
+    before: str,  # noqa: ARG001
+    after: str,  # noqa: ARG001
+    _shown: Pixels,
+    _changed: Pixels,
+    _added: Mask | None,
+) -> None:
+    """Grad-CAM of a class before and after a change, and the probabilities.
+
+    Args:
+        run: The run.
+        target: Class code.
+        before: `content_hash` of the image as it is.
+        after: The same of the changed one.
+        _shown: The image as it is.
+        _changed: The changed one.
+        _added: What was laid on it, if anything.
+    """
+    squares = _shown, _changed
+    found = [cached_runs.predict(run, square) for square in squares]
+    maps = [explanations.explain(run, square, target) for square in squares]
+    scale = max(explanation.peak(each, signed=False) for each in maps)
+    columns = st.columns(3)
+    for column, square, prediction, attribution, words in zip(
+        columns, squares, found, maps, ("before", "after"), strict=False
+    ):
+        probability = float(prediction.probabilities[run.classes.index(target)])
+        said = f"{words}: {target} {style.percent(probability, 1)}, answer {prediction.code}"
+        if _added is not None and _added.any() and words == "after":
+            box = Pipeline(run.config.settings.preprocessing).frame(square)
+            heat = to_original(attribution.heatmap, square.shape, box)
+            said += (
+                f"; {style.percent(energy_inside(heat, _added))} of the evidence is on what was added, which "
+                f"covers {style.percent(float(_added.mean()))}"
+            )
+        column.image(
+            explanation.painted(square, explanation.lay(attribution, run, square, scale), 0.6),
+            width="stretch",
+            alt=f"Grad-CAM {words} the change",
+            caption=said,
+        )
+    table = pd.DataFrame({"before": found[0].probabilities, "after": found[1].probabilities}, index=list(run.classes))
+    columns[2].dataframe(table.map(lambda p: style.percent(p, 1)), alt="Probabilities before and after the change")

@@ -145,33 +145,30 @@ def sanity(asked: Asked, attribution: Attribution, dear: Dear) -> None:
 
 def test_set(asked: Asked) -> None:
     """Where the model looks on all test images with a mask."""
-    table = explanations.evaluation(asked.run)
-    if table is None:
+    methods, changed = explanations.methods_of(asked.run), explanations.measured_at(asked.run)
+    if not methods:
         st.caption("Not measured for this run yet. This command measures it, with the folder of the data for DATA:")
         st.code(f"python -m lesion_core explain checkpoints/{asked.run.name} --data DATA", language=None)
         return
-    methods = list(dict.fromkeys(table["method"]))
     key = asked.method if asked.method in methods else methods[0]
     if key != asked.method:
         st.caption(f"{METHODS[asked.method].name} was not measured on the test set; this is {METHODS[key].name}.")
-    draw_shares(asked.run, explanations.measured_at(asked.run), key)
-    measured = tuple((run, at) for run in cached_runs.runs()[0] if (at := explanations.measured_at(run)))
-    draw_of_all(measured)
-    rows = table[table["method"] == key]
+    draw_shares(asked.run, changed, key)
+    draw_of_all(tuple((run, at) for run in cached_runs.runs()[0] if (at := explanations.measured_at(run))))
+    found = explanations.measured(asked.run, changed, key)
     badges(
         ("real dermoscopy", "blue"),
         ("test set, with a mask", "green"),
-        (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"),
+        (f"n = {found.images:,} images, {found.lesions:,} lesions", "gray"),
     )
     st.markdown("**Maps that point away from the lesion, worst first**")
     root = state.data_root()
     here = cached_images.all_real_samples(root) if root else {}
-    elsewhere = rows.assign(gain=rows["inside"] - rows["area"]).nsmallest(12, "gain")
-    if not any(image_id in here for image_id in elsewhere["image_id"]):
-        draw_elsewhere(asked.run, explanations.measured_at(asked.run), key, elsewhere)
+    if not any(image_id in here for image_id in found.away["image_id"]):
+        draw_elsewhere(asked.run, changed, key)
         return
     columns = st.columns(6)
-    for i, row in enumerate(elsewhere.itertuples()):
+    for i, row in enumerate(found.away.itertuples()):
         sample = here.get(str(row.image_id))
         if sample is not None:
             with columns[i % 6]:
@@ -242,10 +239,11 @@ def draw_of_all(measured: tuple[tuple[Run, int], ...]) -> None:
 
 
 @drawn_once()
-def draw_elsewhere(run: Run, changed: int, key: str, _rows: pd.DataFrame) -> None:  # noqa: ARG001
+def draw_elsewhere(run: Run, changed: int, key: str) -> None:
     """The numbers of images that are not on this machine."""
     st.caption("The images are not on this machine (see *Dataset*); these are their numbers.")
-    st.dataframe(for_people(_rows[["image_id", "label", "answer", "inside", "area"]].round(2)), hide_index=True)
+    rows = explanations.measured(run, changed, key).away
+    st.dataframe(for_people(rows[["image_id", "label", "answer", "inside", "area"]].round(2)), hide_index=True)
 
 
 def download(asked: Asked, attribution: Attribution, lesion: Lesion, look: Look) -> None:

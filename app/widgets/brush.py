@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from app.widgets.comparison_slider import data_uri
+from app.cache.encoded import encoded
 
 GRID = 64
 """Cells per side of the mask that comes back from the browser."""
@@ -81,17 +82,18 @@ def brush(square: NDArray[np.uint8], *, label: str, name: str, key: str) -> NDAr
     Args:
         square: (S, S, 3) uint8 RGB.
         label: What it is for, for screen readers.
-        name: Of the image: another one starts unpainted.
+        name: Of the image, as its pixels decide it: another one starts unpainted.
         key: The element's key.
 
     Returns:
         (S, S) bool, what is painted.
     """
+    picture = encoded(("brush", name), lambda: square)
     found = _COMPONENT(
         key=key,
         on_painted_change=lambda: None,
         data={
-            "picture": data_uri(square),
+            "picture": "data:image/jpeg;base64," + base64.b64encode(picture).decode("ascii"),
             "id": name,
             "grid": GRID,
             "label": label,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from lesion_core.config import Clahe
 from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import BusyError, ConfigError, ImageError, LesionError, ModelError, RunError
 from lesion_core.explain.layers import LAYERS
+from lesion_core.explain.methods import METHODS
 from lesion_core.explain.sanity import STAGES
 from lesion_core.imaging.decode import decode
 from lesion_core.models.backends import BACKENDS
@@ -256,3 +259,61 @@ def test_a_failed_call_frees_its_place(small_run: Run, images: list[np.ndarray])
         with pytest.raises(ModelError):
             narrow.explain(images[0], "MEL", layer="none")
     assert narrow.predict(images[0]).code
+
+
+@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.slow])
+def test_a_slow_map_holds_up_nobody(method: str, small_run: Run, images: list[np.ndarray]) -> None:
+    """While one stands still in the middle, with its lock, all that takes a few passes is answered."""
+    own = Engine(small_run)
+    entered, leave = threading.Event(), threading.Event()
+
+    def stands_still(_: int) -> None:
+        entered.set()
+        assert leave.wait(120)
+
+    squares = np.stack([own.pipeline.apply(image) for image in images])
+    with ThreadPoolExecutor(16) as pool:
+        slow = pool.submit(own.explain, images[0], "MEL", method=method, on_pass=stands_still)
+        try:
+            assert entered.wait(60)
+            answers = [pool.submit(own.predict, images[i % 3]) for i in range(30)]
+            maps = [
+                pool.submit(own.explain, images[i % 3], own.run.classes[i % 8], layer=("layer3", "layer4")[i % 2])
+                for i in range(30)
+            ]
+            curves = pool.submit(own.answers, squares, "MEL")
+            assert all(answer.result(60).code for answer in answers)
+            assert all(np.isfinite(found.result(60).raw).all() for found in maps)
+            assert len(curves.result(60)) == 3
+            assert not slow.done()
+        finally:
+            leave.set()
+        assert slow.result(120).raw.any()
+
+
+def test_answers_beside_a_slow_map_take_not_much_longer_than_alone(small_run: Run, images: list[np.ndarray]) -> None:
+    """Superpixels again and again: 30 predictions and 30 maps share the processor with them, they do not queue."""
+    own = Engine(small_run)
+    seconds: dict[bool, float] = {}
+    for busy in (False, True):
+        stop = threading.Event()
+
+        def keep_busy(stop: threading.Event = stop) -> None:
+            for code in itertools.cycle(own.run.classes):
+                if stop.is_set():
+                    return
+                own._maps = SingleFlightCache(lambda _: 1, 1)
+                own.explain(images[0], code, method="superpixels")
+
+        beside = threading.Thread(target=keep_busy)
+        if busy:
+            beside.start()
+        began = time.perf_counter()
+        for i in range(30):
+            own.predict(images[i % 3])
+            own.explain(images[i % 3], own.run.classes[i % 8], layer=("layer2", "layer3")[i // 15])
+        seconds[busy] = time.perf_counter() - began
+        stop.set()
+        if busy:
+            beside.join()
+    assert seconds[True] < 10 * seconds[False] + 1, seconds

@@ -1,0 +1,216 @@
+"""The page Explain: the map at once, what is dear when it is asked for, and the same page for whoever comes later."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.testing.v1 import AppTest
+
+from app.cache import explanation as explanations
+from app.explain.dear import STATE, Progress
+from lesion_core.errors import BusyError
+from lesion_core.explain.methods import METHODS
+from lesion_core.serving.classifier import Engine
+from tests.app.test_drawn_once import shown
+from tests.literal import open_page, text
+
+pytestmark = pytest.mark.usefixtures("with_run")
+
+SLOW = [name for name, entry in METHODS.items() if entry.slow]
+DEAR: dict[str, tuple[dict[str, str], str]] = {
+    "curves": ({}, "ask curves"),
+    "sanity": ({"tab": "Sanity check"}, "ask sanity"),
+    "superpixels": ({"method": "superpixels"}, "ask "),
+    "methods": ({"beside": "methods"}, "ask for the others"),
+}
+
+
+def opened(**query: str) -> AppTest:
+    app = open_page("explain", image="synthetic-MEL-1", **query)
+    assert not app.exception
+    return app
+
+
+def offers(app: AppTest) -> list[str]:
+    """The keys of the buttons that ask for something."""
+    return [button.key for button in app.button if (button.key or "").startswith("ask")]
+
+
+def content(app: AppTest) -> list[tuple[str, str]]:
+    """What a page shows, without its controls, which also say what was clicked in this visit."""
+    kinds = ("heading", "title", "markdown", "caption", "imgs", "image", "plotly_chart", "arrow_data_frame", "metric")
+    return [(kind, proto) for kind, proto in shown(app) if kind in kinds]
+
+
+def ask(app: AppTest, key: str) -> AppTest:
+    next(button for button in app.button if (button.key or "").startswith(key)).click()
+    app.run()
+    assert not app.exception
+    return app
+
+
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What passes the slow lanes of engines, by method."""
+    seen: list[str] = []
+    for name in ("explain", "answers", "sanity"):
+        real = getattr(Engine, name)
+
+        def counted(self: Engine, *args: Any, _real: Any = real, _name: str = name, **more: Any) -> Any:
+            if _name != "explain" or METHODS[more.get("method", "gradcam")].slow:
+                seen.append(str(more.get("method", _name)))
+            return _real(self, *args, **more)
+
+        monkeypatch.setattr(Engine, name, counted)
+    yield seen
+
+
+@pytest.mark.parametrize("name", DEAR)
+def test_what_is_dear_waits_for_a_click_and_is_there_for_the_next_visitor(name: str, passed: list[str]) -> None:
+    query, button = DEAR[name]
+    first = opened(**query)
+    offered = next(key for key in offers(first) if key.startswith(button))
+    assert not passed, "nothing dear is computed unasked"
+    assert "How to read this" in [title.value for title in first.subheader], "the page is complete"
+    ask(first, offered)
+    assert passed and offered not in offers(first)
+    computed = len(passed)
+    second = opened(**query)
+    assert content(second) == content(first) and len(passed) == computed, "known to all"
+    assert len(content(second)) > 10
+
+
+@pytest.mark.slow
+def test_the_same_page_by_whatever_way_it_was_reached() -> None:
+    """States, in two orders, with what others have computed and without: one link, one page."""
+    states: list[dict[str, str]] = [
+        {},
+        {"tab": "Sanity check"},
+        {"method": "smoothgrad"},
+        {"beside": "classes", "signed": "true"},
+        {"opacity": "35", "hair": "true", "tab": "Numbers and download"},
+        {"beside": "methods", "target": "NV"},
+        {"tab": "Change the image"},
+    ]
+
+    def walk(order: list[int]) -> dict[int, Any]:
+        return {i: shown(opened(**states[i])) for i in order}
+
+    cold = walk(list(range(len(states))))
+    assert walk(list(reversed(range(len(states))))) == cold
+    for query, button in DEAR.values():
+        ask(opened(**query), button)
+    known = walk(list(range(len(states))))
+    assert known[5] == cold[5] and known[6] == cold[6], "what was computed for another class shows nothing here"
+    assert walk(list(reversed(range(len(states))))) == known
+
+
+def test_a_stop_ends_one_map_and_the_rest_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A click on Stop, as Streamlit takes it: the script ends in its next call, then runs with the click's effect."""
+    app = opened(beside="methods")
+    names = [METHODS[key].name for key in SLOW]
+    real, calls = Progress.__call__, itertools.count()
+
+    def stopping(self: Progress, done: int) -> None:
+        real(self, done)
+        if next(calls) == 1:
+            st.session_state[STATE][1][self._work.name] = "stopped"
+            st.rerun()
+
+    with monkeypatch.context() as once:
+        once.setattr(Progress, "__call__", stopping)
+        ask(app, "ask for the others")
+    captions = [image.proto.imgs[0].caption for image in app.get("image")]
+    assert sum(any(caption.startswith(name) for caption in captions) for name in names) == len(names) - 1
+    assert text(app).count("was stopped.") == 1
+    ask(app, "ask ")
+    captions = [image.proto.imgs[0].caption for image in app.get("image")]
+    assert all(any(caption.startswith(METHODS[key].name) for caption in captions) for key in METHODS)
+
+
+@pytest.mark.parametrize("name", ["curves", "superpixels"])
+def test_a_closed_tab_ends_what_only_it_waited_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Streamlit closes a session whose websocket is gone: it asks the script to stop."""
+    query, button = DEAR[name]
+    app, calls = opened(**query), 0
+    real = Progress.__call__
+
+    def closed(self: Progress, done: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            context = get_script_run_ctx()
+            assert context and context.script_requests
+            context.script_requests.request_stop()
+        real(self, done)
+
+    with monkeypatch.context() as until_it_is_closed:
+        until_it_is_closed.setattr(Progress, "__call__", closed)
+        ask(app, button)
+    assert calls == 2, "nothing passes the network afterwards"
+    next_visitor = opened(**query)
+    offered = next(key for key in offers(next_visitor) if key.startswith(button))
+    ask(next_visitor, offered)
+    assert offered not in offers(next_visitor), "the next one has it from the start"
+
+
+def test_another_question_takes_back_what_was_asked(passed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened()
+
+    def busy(*_: object) -> None:
+        raise BusyError("Busy.", "Try again.")
+
+    with monkeypatch.context() as for_a_while:
+        for_a_while.setattr(Progress, "__call__", busy)
+        ask(app, "ask curves")
+    assert "Busy." in text(app) and "ask curves" in offers(app)
+    passed.clear()
+    app.selectbox(key="image").set_value("synthetic-NV-1").run()
+    assert "Busy." not in text(app) and not app.exception
+    app.selectbox(key="image").set_value("synthetic-MEL-1").run()
+    assert "Busy." not in text(app) and "ask curves" in offers(app) and not passed
+
+
+@pytest.mark.parametrize("make", ["curves", "sanity"])
+def test_who_waits_for_an_answer_takes_it_over_from_one_who_left(make: str, small_run: Any) -> None:
+    """Two ask the same; the one who computes leaves in the middle; the other has the whole answer."""
+    from lesion_core.data.synthetic.lesions import make_lesion
+
+    image, entered, waits = make_lesion("MEL", 3, 64).image, threading.Event(), threading.Event()
+    true = explanations.explain(small_run, image, "MEL")
+    extra = () if make == "curves" else ("layer4", "skin")
+
+    class LeftError(BaseException):
+        pass
+
+    def asks(on_pass: Callable[[int], None]) -> Any:
+        key = ("run", "image", "MEL", None, "gradcam", "layer4", "")
+        return getattr(explanations, make)(key, small_run, image, "MEL", None, true, *extra, on_pass)
+
+    def leaves(_: int) -> None:
+        entered.set()
+        assert waits.wait(60)
+        raise LeftError
+
+    answers: list[Any] = []
+
+    def first() -> None:
+        with pytest.raises(LeftError):
+            asks(leaves)
+
+    def second() -> None:
+        assert entered.wait(60)
+        answers.append(asks(lambda done: waits.set() if done == 0 else None))
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(answers) == 1 and len(answers[0]) == (2 if make == "curves" else 7)
