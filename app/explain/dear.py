@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from app.components import problem
 from lesion_core.errors import LesionError
@@ -52,9 +51,9 @@ class Dear:
         if kept is None or kept[0] != question:
             kept = st.session_state[STATE] = question, {}
         self._status: dict[str, str | LesionError] = kept[1]
-        self._todo: list[tuple[Work, DeltaGenerator]] = []
+        self._todo: list[tuple[Work, Progress]] = []
 
-    def ask(self, names: list[str]) -> None:
+    def _ask(self, names: list[str]) -> None:
         """This visitor wants them."""
         self._status |= dict.fromkeys(names, ASKED)
 
@@ -74,44 +73,39 @@ class Dear:
             unasked: It is little and part of the page: it begins by itself.
         """
         status = self._status.get(work.name, ASKED if unasked else MADE)
-        if status == ASKED:
-            self._todo.append((work, st.empty()))
-            return
-        if isinstance(status, LesionError):
-            problem(status)
-            label = "Try again"
-        elif status == STOPPED:
-            st.caption(f"{work.text} was stopped.")
-            label = "Compute it"
-        if label:
-            st.button(
-                label,
-                key=f"ask {work.name}",
-                on_click=self.ask,
-                args=([work.name],),
-                icon=":material/play_circle:",
-            )
-        else:
-            st.caption(f"{work.text}: not computed yet.")
+        with st.container():
+            if isinstance(status, LesionError):
+                problem(status)
+                label = "Try again"
+            elif status == STOPPED:
+                st.caption(f"{work.text} was stopped.")
+                label = "Compute it"
+            elif status == MADE and not label:
+                st.caption(f"{work.text}: not computed yet.")
+            if label:
+                self._button(label, f"ask {work.name}", [work.name], disabled=status == ASKED)
+            if status == ASKED:
+                self._todo.append((work, Progress(work)))
+                key, arguments = f"stop {work.name}", (work.name,)
+                st.button("Stop", key=key, on_click=self._stop, args=arguments, icon=":material/stop_circle:")
+
+    def offer_all(self, label: str, names: list[str], help: str) -> None:
+        """One button for several answers that are not known yet."""
+        self._button(label, "ask for the others", self.open(names), disabled=not self.open(names), help=help)
+
+    def _button(self, label: str, key: str, names: list[str], *, disabled: bool, help: str | None = None) -> None:
+        # Kept while they are computed: what is left out Streamlit shows, grey, until the script has ended.
+        icon = ":material/play_circle:"
+        st.button(label, key=key, on_click=self._ask, args=(names,), icon=icon, disabled=disabled, help=help)
 
     def work(self) -> None:
         """Do what was asked for, the first one first; the page is drawn again as answers come.
 
         The last call of the page: a run of its script that is stopped here has drawn all that it has.
         """
-        for work, place in self._todo[1:]:
-            place.caption(f"{work.text} waits.")
         began = time.monotonic()
-        for work, place in self._todo:
-            with place.container():
-                progress = Progress(work)
-                st.button(
-                    "Stop",
-                    key=f"stop {work.name}",
-                    on_click=self._stop,
-                    args=(work.name,),
-                    icon=":material/stop_circle:",
-                )
+        for work, progress in self._todo:
+            progress.begin()
             try:
                 work.make(progress)
             except LesionError as error:
@@ -129,8 +123,12 @@ class Progress:
     """A bar that says how long it will take; a call of it raises if the visitor is gone."""
 
     def __init__(self, work: Work) -> None:
-        self._work, self._share, self._began = work, 0.0, time.monotonic()
-        self._bar = st.progress(0.0, f"{work.text} …")
+        self._work, self._share, self._began, self._first = work, 0.0, 0.0, 0.0
+        self._bar = st.progress(0.0, f"{work.text} waits.")
+
+    def begin(self) -> None:
+        """It is this one's turn."""
+        self._bar.progress(0.0, f"{self._work.text} …")
 
     def __call__(self, done: int) -> None:
         """Show it.
@@ -138,13 +136,14 @@ class Progress:
         Args:
             done: Images so far; 0 while others have their turn.
         """
+        now = time.monotonic()
         if done == 0:
-            self._bar.progress(self._share, f"{self._work.text}: waits for other visitors …")
-            self._began += 0 if self._share else time.monotonic() - self._began
+            self._bar.progress(self._share, f"{self._work.text} waits for its turn.")
             return
         self._share = min(1.0, done / self._work.steps)
-        spent = time.monotonic() - self._began
-        left = spent * (1 - self._share) / self._share
-        self._bar.progress(
-            self._share, f"{self._work.text} …" + (f" about {left:.0f} s to go" if spent > 1 and left >= 1 else "")
-        )
+        if not self._began:  # how long the first images took is not known: they may have waited
+            self._began, self._first = now, self._share
+        spent, made = now - self._began, self._share - self._first
+        left = spent * (1 - self._share) / made if made > 0 else 0.0
+        told = f" about {left:.0f} s to go" if spent > 1 and left >= 1 else ""
+        self._bar.progress(self._share, f"{self._work.text} …{told}")

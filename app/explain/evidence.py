@@ -113,16 +113,13 @@ def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, dear: Dear) ->
     wanted = _wanted(beside, asked)
     found = {one.key: known for _, one in wanted if (known := one.known()) is not None}
     slow = [one for _, one in wanted if one.key not in found and METHODS[one.method].slow]
-    unasked = dear.open([one.work.name for one in slow])
-    if unasked:
-        images = sum(one.work.steps for one in slow if one.work.name in unasked)
-        st.button(
-            f"Compute the other {len(unasked)} maps" if len(unasked) > 1 else "Compute the other map",
-            key="ask for the others",
-            on_click=dear.ask,
-            args=(unasked,),
-            icon=":material/play_circle:",
-            help=f"{images} images pass the network; the map that costs least comes first.",
+    if slow:
+        images = sum(one.work.steps for one in slow)
+        dear.offer_all(
+            "Compute the other maps",
+            [one.work.name for one in slow],
+            f"{len(slow)} maps, for which {images} images pass the network. Each is drawn when it is ready, the one "
+            "that costs least first.",
         )
     by_spread = beside == "methods"  # other methods have other units
     units = {key: explanation.spread(a, signed=look.signed) if by_spread else 1.0 for key, a in found.items()}

@@ -271,12 +271,10 @@ def download(asked: Asked, attribution: Attribution, lesion: Lesion, look: Look)
             "maximum inside": on_lesion.at_peak,
             "lesion's share of what is seen": on_lesion.covers,
         }
-    table = pd.DataFrame(
-        {"what": list(facts), "value": [f"{v:.4g}" if isinstance(v, float) else str(v) for v in facts.values()]}
-    )
+    rows = tuple((what, f"{v:.4g}" if isinstance(v, float) else str(v)) for what, v in facts.items())
     left, right = st.columns(2, gap="large")
     with left:
-        st.dataframe(for_people(table), hide_index=True, alt="The figures of this map")
+        figures = draw_figures_of_the_map(rows)
         png = pictures.overlay_file(asked, attribution, look)
         raw = BytesIO()
         np.save(raw, attribution.raw)
@@ -285,7 +283,7 @@ def download(asked: Asked, attribution: Attribution, lesion: Lesion, look: Look)
             for label, content, name, kind in (
                 ("Image", png, f"{stem}.png", "image/png"),
                 ("Array", raw.getvalue(), f"{stem}.npy", "application/octet-stream"),
-                ("Figures", people_csv(table), f"{stem}.csv", "text/csv"),
+                ("Figures", figures, f"{stem}.csv", "text/csv"),
             ):
                 st.download_button(label, content, name, kind, on_click="ignore", icon=":material/download:")
     with right:
@@ -294,6 +292,14 @@ def download(asked: Asked, attribution: Attribution, lesion: Lesion, look: Look)
             "Signed, at the method's own resolution (the first 64 rows and columns): positive values "
             "support the answer."
         )
+
+
+@drawn_once()
+def draw_figures_of_the_map(rows: tuple[tuple[str, str], ...]) -> bytes:
+    """A table of what is known of a map, by name; given back as a CSV file."""
+    table = pd.DataFrame({"what": [what for what, _ in rows], "value": [value for _, value in rows]})
+    st.dataframe(for_people(table), hide_index=True, alt="The figures of this map")
+    return people_csv(table)
 
 
 @drawn_once()

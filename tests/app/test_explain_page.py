@@ -38,8 +38,8 @@ def opened(**query: str) -> AppTest:
 
 
 def offers(app: AppTest) -> list[str]:
-    """The keys of the buttons that ask for something."""
-    return [button.key for button in app.button if (button.key or "").startswith("ask")]
+    """The keys of the buttons that can be pressed to ask for something."""
+    return [button.key for button in app.button if (button.key or "").startswith("ask") and not button.disabled]
 
 
 def content(app: AppTest) -> list[tuple[str, str]]:
