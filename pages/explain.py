@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import state
+from app.analyse.report_view import UNUSABLE_POLICY
 from app.cache import runs as cached_runs
 from app.components import badges, choose, current_run, how_to_read, origin_badge, page_title, pick_picture, problem
 from app.explain import pictures
@@ -22,6 +23,7 @@ from lesion_core.explain.methods import BASELINES, METHODS
 from lesion_core.foreign_text import visible
 from lesion_core.imaging.decode import content_hash
 from lesion_core.labels import diagnosis
+from lesion_core.ood.policy import NO_POLICY
 from lesion_core.runs.classifier import Run
 
 QUESTION = "Where did the model look?"
@@ -33,7 +35,7 @@ def draw() -> None:
     """The page: first all that is there at once, then what was asked for and takes time."""
     run = current_run()
     page_title(QUESTION)
-    said = st.empty()
+    said = st.container()
     picture = pick_picture()
     lesion = Lesion.of(picture)
     asked = draw_question(run, picture)
@@ -46,6 +48,8 @@ def draw() -> None:
         return
     if attribution is not None:
         said.markdown(answer(asked, attribution, lesion))
+    with said:
+        draw_decision(asked)
     if beside == "one":
         draw_map(asked, attribution, lesion, look, dear)
     else:
@@ -144,6 +148,20 @@ def answer(asked: Asked, attribution: Attribution, lesion: Lesion) -> str:
         f"**{100 * on_lesion.evidence:.0f} %** of the evidence for {question} is inside the lesion, "
         f"which covers {100 * on_lesion.covers:.0f} % of what the model was shown. {literal(lesion.whose)}"
     )
+
+
+def draw_decision(asked: Asked) -> None:
+    """Whether the model should answer at all, where it should not or where nobody knows."""
+    try:
+        found = cached_runs.decided(asked.run, asked.prediction)
+    except LesionError as error:
+        problem(error)
+        st.caption(f":material/warning: {UNUSABLE_POLICY}")
+        return
+    if found.decision is None:
+        st.caption(f":material/info: {NO_POLICY}")
+    elif found.decision.rejected:
+        st.caption(f":material/info: UNKNOWN: the model should not answer. {literal(found.decision.reason)}")
 
 
 def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look: Look, dear: Dear) -> None:
