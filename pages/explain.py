@@ -8,11 +8,11 @@ from app import state
 from app.analyse.report_view import UNUSABLE_POLICY
 from app.cache import runs as cached_runs
 from app.components import badges, choose, current_run, how_to_read, origin_badge, page_title, pick_picture, problem
-from app.explain import pictures
+from app.explain import overlays
 from app.explain.dear import Dear, Work
 from app.explain.evidence import inside, numbers, panels
 from app.explain.map_tests import tests_of_the_map
-from app.explain.pictures import Look
+from app.explain.overlays import Look
 from app.explain.question import Asked, Lesion
 from app.foreign_text import literal
 from lesion_core.data.samples import Picture
@@ -170,7 +170,7 @@ def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look
     left, right, side = st.columns([5, 5, 3], gap="medium")
     with left:
         st.image(
-            pictures.image(asked, look),
+            overlays.image(asked, look),
             width="stretch",
             alt=f"The image: {visible(picture.title)}",
             caption=literal(picture.title),
@@ -192,7 +192,7 @@ def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look
                 "blue counts against it, orange-red supports it" if look.signed else "violet is little, yellow is much"
             )
             st.image(
-                pictures.overlay(asked, attribution, look),
+                overlays.overlay(asked, attribution, look),
                 width="stretch",
                 alt=f"{what}, over the image",
                 caption=f"{what}: {colours}; the model was not shown what is pale",

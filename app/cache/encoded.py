@@ -1,4 +1,4 @@
-"""Pictures as a browser gets them, drawn and encoded once for all visitors: the same bytes have the same address, so
+"""Images as a browser gets them, drawn and encoded once for all visitors: the same bytes have the same address, so
 that browsers keep them too."""
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ QUALITY = 90
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
-def _pictures() -> SingleFlightCache[bytes]:
+def _files() -> SingleFlightCache[bytes]:
     return SingleFlightCache(len, KEPT)
 
 
 def encoded(key: Hashable, draw: Callable[[], Pixels]) -> bytes:
-    """A picture as a JPEG for `st.image`.
+    """An image as a JPEG for `st.image`.
 
     Args:
-        key: All that the picture depends on; what differs in it is another picture.
+        key: All that the image depends on; what differs in it is another image.
         draw: Makes it, (H, W, 3) uint8 RGB.
     """
 
@@ -40,12 +40,12 @@ def encoded(key: Hashable, draw: Callable[[], Pixels]) -> bytes:
             drawn = np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA), np.uint8)
         return bytes(_encode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]))
 
-    return _pictures().get((key, "jpg"), make)
+    return _files().get((key, "jpg"), make)
 
 
 def lossless(key: Hashable, draw: Callable[[], Pixels]) -> bytes:
     """The same as a PNG of its own size, to be downloaded."""
-    return _pictures().get((key, "png"), lambda: bytes(_encode(".png", draw(), [])))
+    return _files().get((key, "png"), lambda: bytes(_encode(".png", draw(), [])))
 
 
 def _encode(kind: str, drawn: Pixels, options: list[int]) -> bytes:

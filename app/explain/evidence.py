@@ -12,9 +12,9 @@ from app.cache import explanation as explanations
 from app.cache import runs as cached_runs
 from app.cache.drawn import drawn_once
 from app.cache.encoded import encoded
-from app.explain import explanation, pictures
+from app.explain import explanation, overlays
 from app.explain.dear import Dear
-from app.explain.pictures import Look
+from app.explain.overlays import Look
 from app.explain.question import Asked, Lesion
 from app.figures import style
 from app.foreign_text import literal
@@ -133,7 +133,7 @@ def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, dear: Dear) ->
                 if one.key in found:
                     _panel(name, one, found[one.key], lesion, look, top * units[one.key], probable=not by_spread)
                     continue
-                st.image(pictures.image(one, look), width="stretch", alt=f"The image, until there is a map: {name}")
+                st.image(overlays.image(one, look), width="stretch", alt=f"The image, until there is a map: {name}")
                 dear.offer(replace(one.work, text=name), unasked=not METHODS[one.method].slow)
     if not found:
         return
@@ -168,7 +168,7 @@ def _panel(
     if probable:
         said += f", probability {style.percent(one.probability)}"
     st.image(
-        pictures.overlay(one, attribution, look, scale),
+        overlays.overlay(one, attribution, look, scale),
         width="stretch",
         alt=f"{name} over the image",
         caption=literal(said),

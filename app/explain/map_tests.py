@@ -14,11 +14,11 @@ from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.cache.drawn import drawn_once
 from app.components import badges, link_to, open_tabs
-from app.explain import explanation, pictures
+from app.explain import explanation, overlays
 from app.explain.change import ask_back
 from app.explain.dear import Dear, OnPass, Work
 from app.explain.evidence import inside, on_artefacts
-from app.explain.pictures import Look
+from app.explain.overlays import Look
 from app.explain.question import Asked, Lesion
 from app.figures import shares as share_figures
 from app.figures import style
@@ -131,7 +131,7 @@ def sanity(asked: Asked, attribution: Attribution, dear: Dear) -> None:
         top = top or (explanation.peak(stage.found, signed=False) / mean if mean else 0.0)
         agrees = f"agreement {stage.agreement:.2f}" if np.isfinite(stage.agreement) else "no order to compare"
         column.image(
-            pictures.overlay(asked, stage.found, Look(0.7, signed=False), top * mean, stage.name),
+            overlays.overlay(asked, stage.found, Look(0.7, signed=False), top * mean, stage.name),
             width="stretch",
             alt=f"The map with {stage.lost} randomised",
             caption=f"{stage.name}: {agrees}, largest {stage.found.maximum:.2g}",
@@ -275,7 +275,7 @@ def download(asked: Asked, attribution: Attribution, lesion: Lesion, look: Look)
     left, right = st.columns(2, gap="large")
     with left:
         figures = draw_figures_of_the_map(rows)
-        png = pictures.overlay_file(asked, attribution, look)
+        png = overlays.overlay_file(asked, attribution, look)
         raw = BytesIO()
         np.save(raw, attribution.raw)
         stem = f"{file_stem(asked.picture.id)}_{asked.method}_{asked.target}"

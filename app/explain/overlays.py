@@ -1,4 +1,4 @@
-"""The pictures of the page Explain, drawn once for all visitors."""
+"""Maps over images on the page Explain, drawn once for all visitors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Look:
     hair: bool = False
 
     def lines(self, asked: Asked, drawn_on: Pixels) -> Pixels:
-        """Draw the outlines over a picture of the image's size."""
+        """Draw the outlines over an image of the same size."""
         if self.hair:
             drawn_on = outline(drawn_on, explanations.hair(asked.picture.image), HAIR_LINE)
         mask = self.outlined.mask if self.outlined else None
