@@ -9,9 +9,9 @@ from app.analyse.report_view import UNUSABLE_POLICY
 from app.cache import runs as cached_runs
 from app.components import badges, choose, current_run, how_to_read, origin_badge, page_title, pick_picture, problem
 from app.explain import overlays
-from app.explain.dear import Dear, Work
 from app.explain.evidence import inside, numbers, panels
 from app.explain.map_tests import tests_of_the_map
+from app.explain.on_demand import OnDemand, Work
 from app.explain.overlays import Look
 from app.explain.question import Asked, Lesion
 from app.foreign_text import literal
@@ -39,7 +39,7 @@ def draw() -> None:
     picture = pick_picture()
     lesion = Lesion.of(picture)
     asked = draw_question(run, picture)
-    dear = Dear(asked.key)
+    on_demand = OnDemand(asked.key)
     beside, look = draw_look(asked, lesion)
     try:
         attribution = asked.known() if METHODS[asked.method].slow else asked.explain()
@@ -51,18 +51,18 @@ def draw() -> None:
     with said:
         draw_decision(asked)
     if beside == "one":
-        draw_map(asked, attribution, lesion, look, dear)
+        draw_map(asked, attribution, lesion, look, on_demand)
     else:
-        panels(beside, asked, lesion, look, dear)
+        panels(beside, asked, lesion, look, on_demand)
     if lesion.find is not None:
         find = lesion.find
-        dear.offer(Work("lesion", "Looking for the lesion", 1, lambda _: find()), unasked=True)
+        on_demand.offer(Work("lesion", "Looking for the lesion", 1, lambda _: find()), unasked=True)
     method = METHODS[asked.method]
     st.caption(
         f"**{method.name}.** {method.description} **Beware:** {method.pitfall[0].lower()}{method.pitfall[1:]} "
         f"{method.paper}; {method.cost}."
     )
-    tests_of_the_map(asked, attribution, lesion, look, dear)
+    tests_of_the_map(asked, attribution, lesion, look, on_demand)
     how_to_read(
         "A map says which parts of the image this model's answer rests on, by one definition of *rests on*. Other "
         "methods have other definitions, so look at several before you believe one.",
@@ -71,7 +71,7 @@ def draw() -> None:
         "A map on the lesion does not prove that the model is right, and a map beside it does not prove that the model "
         "is wrong: the published overlap of Grad-CAM with dermoscopic features is at most 0.143 (Jaccard).",
     )
-    dear.work()
+    on_demand.work()
 
 
 def draw_question(run: Run, picture: Picture) -> Asked:
@@ -164,7 +164,7 @@ def draw_decision(asked: Asked) -> None:
         st.caption(f":material/info: UNKNOWN: the model should not answer. {literal(found.decision.reason)}")
 
 
-def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look: Look, dear: Dear) -> None:
+def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look: Look, on_demand: OnDemand) -> None:
     """The image, the map over it, and its numbers; a map that takes long is computed when it is asked for."""
     picture, method = asked.picture, METHODS[asked.method]
     left, right, side = st.columns([5, 5, 3], gap="medium")
@@ -178,7 +178,7 @@ def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look
     labels = [origin_badge(picture)]
     with right:
         if attribution is None:
-            dear.offer(asked.work, "Compute the map")
+            on_demand.offer(asked.work, "Compute the map")
             st.caption(f"{method.name} takes {method.cost} passes through the network.")
         else:
             rows, columns = attribution.raw.shape

@@ -13,7 +13,7 @@ from app.cache import runs as cached_runs
 from app.cache.drawn import drawn_once
 from app.cache.encoded import encoded
 from app.explain import explanation, overlays
-from app.explain.dear import Dear
+from app.explain.on_demand import OnDemand
 from app.explain.overlays import Look
 from app.explain.question import Asked, Lesion
 from app.figures import style
@@ -100,7 +100,7 @@ def _wanted(beside: str, asked: Asked) -> list[tuple[str, Asked]]:
     return [(METHODS[key].name, replace(asked, method=key)) for key in cheapest]
 
 
-def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, dear: Dear) -> None:
+def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, on_demand: OnDemand) -> None:
     """Several maps of one image on one colour scale, each with its raw maximum; those that are there already.
 
     Args:
@@ -108,14 +108,14 @@ def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, dear: Dear) ->
         asked: The question.
         lesion: Where the lesion is.
         look: How maps are drawn.
-        dear: Computes what is not known yet.
+        on_demand: Computes what is not known yet.
     """
     wanted = _wanted(beside, asked)
     found = {one.key: known for _, one in wanted if (known := one.known()) is not None}
     slow = [one for _, one in wanted if one.key not in found and METHODS[one.method].slow]
     if slow:
         images = sum(one.work.steps for one in slow)
-        dear.offer_all(
+        on_demand.offer_all(
             "Compute the other maps",
             [one.work.name for one in slow],
             f"{len(slow)} maps, for which {images} images pass the network. Each is drawn when it is ready, the one "
@@ -134,7 +134,7 @@ def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, dear: Dear) ->
                     _panel(name, one, found[one.key], lesion, look, top * units[one.key], probable=not by_spread)
                     continue
                 st.image(overlays.image(one, look), width="stretch", alt=f"The image, until there is a map: {name}")
-                dear.offer(replace(one.work, text=name), unasked=not METHODS[one.method].slow)
+                on_demand.offer(replace(one.work, text=name), unasked=not METHODS[one.method].slow)
     if not found:
         return
     what = (

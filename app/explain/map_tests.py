@@ -16,8 +16,8 @@ from app.cache.drawn import drawn_once
 from app.components import badges, link_to, open_tabs
 from app.explain import explanation, overlays
 from app.explain.change import ask_back
-from app.explain.dear import Dear, OnPass, Work
 from app.explain.evidence import inside, on_artefacts
+from app.explain.on_demand import OnDemand, OnPass, Work
 from app.explain.overlays import Look
 from app.explain.question import Asked, Lesion
 from app.figures import shares as share_figures
@@ -33,7 +33,9 @@ STAGES = 6
 """Of the sanity check, after the map as trained."""
 
 
-def tests_of_the_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look: Look, dear: Dear) -> None:
+def tests_of_the_map(
+    asked: Asked, attribution: Attribution | None, lesion: Lesion, look: Look, on_demand: OnDemand
+) -> None:
     """The tabs under the map.
 
     Args:
@@ -41,16 +43,16 @@ def tests_of_the_map(asked: Asked, attribution: Attribution | None, lesion: Lesi
         attribution: Its map, None where that is not known yet.
         lesion: Where the lesion is.
         look: How the map is drawn on the page.
-        dear: Computes what is not known yet.
+        on_demand: Computes what is not known yet.
     """
 
     def of_the_map(number: int) -> None:
         if attribution is None:
             st.caption("There is no map yet that could be tested: the button above computes it.")
         elif number == 0:
-            faithfulness(asked, attribution, dear)
+            faithfulness(asked, attribution, on_demand)
         elif number == 1:
-            sanity(asked, attribution, dear)
+            sanity(asked, attribution, on_demand)
         else:
             download(asked, attribution, lesion, look)
 
@@ -66,7 +68,7 @@ def tests_of_the_map(asked: Asked, attribution: Attribution | None, lesion: Lesi
     )
 
 
-def faithfulness(asked: Asked, attribution: Attribution, dear: Dear) -> None:
+def faithfulness(asked: Asked, attribution: Attribution, on_demand: OnDemand) -> None:
     """Deletion and insertion."""
     curves = explanations.known_curves(asked.key)
     if curves is not None:
@@ -78,7 +80,7 @@ def faithfulness(asked: Asked, attribution: Attribution, dear: Dear) -> None:
                 asked.key, asked.run, asked.picture.image, asked.target, asked.against, attribution, on_pass
             )
 
-        dear.offer(Work("curves", "Deletion and insertion", explanations.CURVE_IMAGES, measure), "Measure it")
+        on_demand.offer(Work("curves", "Deletion and insertion", explanations.CURVE_IMAGES, measure), "Measure it")
     st.caption(
         "Pixels are covered with the colour of the skin (deletion), or restored in a blurred image (insertion), the "
         "most important ones first. A map that is true to the model makes the first curve fall at once and the second "
@@ -99,7 +101,7 @@ def draw_curves(key: explanations.Key, _curves: explanations.Curves) -> None:  #
     side.metric("Area under insertion", f"{_curves['insertion'].area:.3f}", help="Higher is better.")
 
 
-def sanity(asked: Asked, attribution: Attribution, dear: Dear) -> None:
+def sanity(asked: Asked, attribution: Attribution, on_demand: OnDemand) -> None:
     """The map while the weights are lost, from the answer down."""
     stages = explanations.known_sanity(asked.key)
     if stages is None:
@@ -117,7 +119,9 @@ def sanity(asked: Asked, attribution: Attribution, dear: Dear) -> None:
                 on_pass,
             )
 
-        dear.offer(Work("sanity", "The sanity check", STAGES * METHODS[asked.method].forward, measure), "Measure it")
+        on_demand.offer(
+            Work("sanity", "The sanity check", STAGES * METHODS[asked.method].forward, measure), "Measure it"
+        )
         st.caption(
             "A map that stays the same when the model loses what it learned shows the image, not the model "
             "(Adebayo et al., NeurIPS 2018). A copy of the model is randomised, stage by stage; the model that answers "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.cache import explanation as explanations
 from app.cache import runs as cached_runs
-from app.explain.dear import OnPass, Work
+from app.explain.on_demand import OnPass, Work
 from lesion_core.data.samples import Picture
 from lesion_core.explain.maps import Attribution
 from lesion_core.explain.methods import METHODS

@@ -1,4 +1,4 @@
-"""The page Explain: the map at once, what is dear when it is asked for, and the same page for whoever comes later."""
+"""The page Explain: the map at once, what takes long when it is asked for, the same page for whoever comes later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest
 
 from app.cache import explanation as explanations
-from app.explain.dear import STATE, Progress
+from app.explain.on_demand import STATE, Progress
 from lesion_core.errors import BusyError
 from lesion_core.explain.methods import METHODS
 from lesion_core.serving.classifier import Engine
@@ -23,7 +23,7 @@ from tests.literal import open_page, text
 pytestmark = pytest.mark.usefixtures("with_run")
 
 SLOW = [name for name, entry in METHODS.items() if entry.slow]
-DEAR: dict[str, tuple[dict[str, str], str]] = {
+ON_DEMAND: dict[str, tuple[dict[str, str], str]] = {
     "curves": ({}, "ask curves"),
     "sanity": ({"tab": "Sanity check"}, "ask sanity"),
     "superpixels": ({"method": "superpixels"}, "ask "),
@@ -71,12 +71,12 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield seen
 
 
-@pytest.mark.parametrize("name", DEAR)
-def test_what_is_dear_waits_for_a_click_and_is_there_for_the_next_visitor(name: str, passed: list[str]) -> None:
-    query, button = DEAR[name]
+@pytest.mark.parametrize("name", ON_DEMAND)
+def test_what_is_expensive_waits_for_a_click_and_is_there_for_the_next_visitor(name: str, passed: list[str]) -> None:
+    query, button = ON_DEMAND[name]
     first = opened(**query)
     offered = next(key for key in offers(first) if key.startswith(button))
-    assert not passed, "nothing dear is computed unasked"
+    assert not passed, "nothing expensive is computed unasked"
     assert "How to read this" in [title.value for title in first.subheader], "the page is complete"
     ask(first, offered)
     assert passed and offered not in offers(first)
@@ -104,7 +104,7 @@ def test_the_same_page_by_whatever_way_it_was_reached() -> None:
 
     cold = walk(list(range(len(states))))
     assert walk(list(reversed(range(len(states))))) == cold
-    for query, button in DEAR.values():
+    for query, button in ON_DEMAND.values():
         ask(opened(**query), button)
     known = walk(list(range(len(states))))
     assert known[5] == cold[5] and known[6] == cold[6], "what was computed for another class shows nothing here"
@@ -137,7 +137,7 @@ def test_a_stop_ends_one_map_and_the_rest_follow(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("name", ["curves", "superpixels"])
 def test_a_closed_tab_ends_what_only_it_waited_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Streamlit closes a session whose websocket is gone: it asks the script to stop."""
-    query, button = DEAR[name]
+    query, button = ON_DEMAND[name]
     app, calls = opened(**query), 0
     real = Progress.__call__
 

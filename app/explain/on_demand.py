@@ -39,8 +39,8 @@ class Work:
     make: Callable[[OnPass], object]
 
 
-class Dear:
-    """The dear answers to one question. Another question starts anew: nothing of the one before is asked any more.
+class OnDemand:
+    """The expensive answers to one question. Another question starts anew: nothing of the one before is asked any more.
 
     Args:
         question: Tells it from others.
