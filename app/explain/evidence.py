@@ -118,8 +118,8 @@ def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, on_demand: OnD
         on_demand.offer_all(
             "Compute the other maps",
             [one.work.name for one in slow],
-            f"{len(slow)} maps, for which {images} images pass the network. Each is drawn when it is ready, the one "
-            "that costs least first.",
+            f"For what is missing, {images} images pass the network. Each map is drawn when it is ready, the one that "
+            "costs least first.",
         )
     by_spread = beside == "methods"  # other methods have other units
     units = {key: explanation.spread(a, signed=look.signed) if by_spread else 1.0 for key, a in found.items()}
