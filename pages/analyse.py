@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import state
-from app.analyse.history import Analysed, analysed, as_csv, as_table, malignant_share, remember
-from app.analyse.report_view import CAVEAT, FOUND, Analysis, black_and_white, report_of, words
-from app.analyse.requested import AppliedPolicy, analyse, applied_policy
+from app.analyse import drawn
+from app.analyse.history import Analysed, analysed, as_csv, as_table, remember
+from app.analyse.report_view import CAVEAT, Analysis, report_of, words
+from app.analyse.requested import AppliedPolicy, applied_policy, classify, outlined
 from app.cache import rejection as rejections
 from app.cache import results as cached_results
 from app.components import (
@@ -23,16 +23,12 @@ from app.components import (
     how_to_read,
     link_to,
     origin_badge,
-    outline,
     page_title,
     pick_picture,
-    probability_bars,
     problem,
 )
-from app.explain import explanation
 from app.foreign_text import literal
 from lesion_core.data.samples import Picture
-from lesion_core.errors import LesionError
 from lesion_core.foreign_text import for_people, visible
 from lesion_core.imaging.lesion import suggested_crop
 from lesion_core.labels import diagnosis
@@ -48,19 +44,25 @@ def draw() -> None:
     title = st.container()
     picture = pick_picture()
     policy = applied_policy(run)
-    found, notes = analyse(run, picture, policy)
+    found = classify(run, picture, policy)
     draw_title(title, found)
     draw_policy(policy)
-    for note in notes:
-        st.caption(f":material/info: {literal(note)}")
+    said = st.container()
     left, middle, right = st.columns(3, gap="medium")
-    opacity = float(st.session_state.get(state.OPACITY, 60)) / 100
     with left:
-        draw_lesion(picture, found)
+        place = st.empty()
+        with place.container():
+            drawn.draw_lesion(picture.image, picture.title, None, "contour")
     with middle:
-        draw_map(found, opacity)
+        draw_map(found)
     with right:
-        draw_probabilities(found)
+        drawn.draw_probabilities(run, picture.image)
+    found, notes = outlined(found)  # the second model: the answer does not wait for it
+    with said:
+        for note in notes:
+            st.caption(f":material/info: {literal(note)}")
+    with place.container():
+        draw_lesion(picture, found)
     meaning, crop, report = st.columns([6, 3, 4], gap="medium")
     with meaning:
         draw_meaning(picture, found)
@@ -111,64 +113,23 @@ def draw_policy(applied: AppliedPolicy) -> None:
 
 def draw_lesion(picture: Picture, found: Analysis) -> None:
     """The image with the contour that the segmenter found, or the mask alone."""
-    place = st.container()
-    shown, alt, caption = picture.image, "The image", ""
+    place, view = st.container(), "contour"
     if found.mask is not None:
         view = choose("Show the lesion as", {"contour": "Outline", "mask": "Mask"}, state.SHOW, buttons=True)
-        if view == "mask":
-            shown, alt = black_and_white(found.mask), "The mask of the image"
-            caption = ", the U-Net's mask, lesion in white"
-        else:
-            shown = outline(picture.image, found.mask, FOUND)
-            caption = ", the U-Net's contour in orange"
     with place:
-        st.image(
-            shown,
-            width="stretch",
-            alt=f"{alt}: {visible(picture.title)}",
-            caption=f"{literal(picture.title)}{caption}",
-        )
+        drawn.draw_lesion(picture.image, picture.title, found.mask, view)
         if found.mask is not None and words(found.prediction).rejected:
             st.caption(f":material/info: {CAVEAT}")
     truth = [(f"true diagnosis: {diagnosis(picture.truth).name}", "gray")] if picture.truth else []
     badges(origin_badge(picture), *truth)
 
 
-def draw_map(found: Analysis, opacity: float) -> None:
-    """Grad-CAM of the most probable diagnosis."""
-    top = diagnosis(found.prediction.code)
-    guess = ", the rejected best guess" if words(found.prediction).rejected else ""
-    st.image(
-        explanation.over(found.run, found.image, found.attribution, opacity),
-        width="stretch",
-        alt=f"Grad-CAM for {top.name} over the image",
-        caption=f"Grad-CAM for {top.code}{guess}, last block; violet is little evidence, yellow is much; largest "
-        f"evidence {found.attribution.maximum:.2f} (logit)",
-    )
-    st.slider("Opacity of the map, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params")
-
-
-def draw_probabilities(found: Analysis) -> None:
-    """The probability of each diagnosis, of the malignant ones together, and the set in place of one answer."""
-    prediction = found.prediction
-    st.plotly_chart(
-        probability_bars(pd.Series(prediction.probabilities, index=list(prediction.classes))),
-        width="stretch",
-        key="probabilities",
-        config={"displayModeBar": False},
-        alt="Bars: the probability of each diagnosis, the most probable first",
-    )
-    st.caption("How to read it: each bar is a diagnosis; together they make 100 %, whatever the image shows.")
-    st.metric("Malignant or premalignant, together", f"{100 * malignant_share(prediction):.0f} %")
-    try:
-        held = rejections.set_of(found.run, prediction.probabilities)
-    except LesionError:  # too few calibration images to guarantee anything
-        return
-    st.markdown(
-        f"**A set in place of one answer:** {literal(held)}",
-        help="It holds the true diagnosis in 90 % of the cases of each diagnosis, for images like those of the "
-        "calibration set; a diagnosis with too few of them there is always in it.",
-    )
+def draw_map(found: Analysis) -> None:
+    """Grad-CAM of the most probable diagnosis, and how strongly it covers the image."""
+    place = st.container()
+    opacity = st.slider("Opacity of the map, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params") / 100
+    with place:
+        drawn.draw_map(found.run, found.image, opacity, words(found.prediction).rejected)
 
 
 def draw_meaning(picture: Picture, found: Analysis) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
@@ -9,19 +11,18 @@ from app import state
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.components import badges, choose, how_to_read, open_tabs, outline, page_title
-from app.dataset.facts import Facts, codes, headline, lesions, roles_table
-from app.figures.data import age_histogram, diagnosis_bars, share_bars, site_bars
-from app.figures.style import CONFIRMATIONS, NOT_RECORDED, SEXES, axis_name
+from app.dataset import drawn
+from app.dataset.drawn import SYNTHETIC
+from app.figures.style import CODES, CONFIRMATIONS, NOT_RECORDED, axis_name
 from app.foreign_text import literal
 from lesion_core.data.catalog import LAYOUTS, TITLES
 from lesion_core.data.samples import Sample, real_samples
 from lesion_core.errors import ImageError, LesionError
 from lesion_core.foreign_text import visible
 from lesion_core.labels import diagnosis
+from lesion_core.runs.classifier import Run
 
-SYNTHETIC = "synthetic"
 A_PAGE, A_ROW = 24, 6
-PLAIN = {"displayModeBar": False}
 YOUNGEST, OLDEST = 0, 100
 ANY = "any"
 
@@ -31,15 +32,12 @@ def draw() -> None:
     sets = cached_images.data_sets()
     title = st.container()
     chosen = choose("Data set", {name: TITLES.get(name, name) for name in (*sets, SYNTHETIC)}, state.DATA, buttons=True)
-    if chosen == SYNTHETIC:
-        table, notes = cached_images.synthetic_table(), list[str]()
-    else:
-        catalog = cached_images.catalog(chosen)
-        table, notes = catalog.table, list(catalog.notes)
-    found = cached_images.facts(chosen, sets.get(chosen))
+    asked = drawn.Chosen(str(state.data_root() or ""), chosen)
+    found = asked.facts
+    notes = [] if chosen == SYNTHETIC else list(cached_images.catalog(chosen).notes)
     with title:
-        page_title("What is in the data, and who is missing?", headline(table, found))
-    draw_facts(found)
+        page_title("What is in the data, and who is missing?", drawn.answer(asked))
+    drawn.draw_facts(asked)
     if chosen == SYNTHETIC:
         badges(("synthetic images", "violet"), (f"n = {found.images:,}", "gray"))
     else:
@@ -52,91 +50,44 @@ def draw() -> None:
         )
     for note in (*notes, *cached_images.left_out()):
         st.caption(f":material/info: {literal(note)}")
-    draw_tabs(table, chosen)
+    draw_tabs(asked)
     with st.expander("Where to get the data", expanded=not sets):
-        draw_sources()
+        drawn.draw_sources()
 
 
-def draw_facts(found: Facts) -> None:
-    """Images by diagnosis, and the figures of the whole."""
-    left, right = st.columns([3, 1], gap="large")
-    with left:
-        said = zip(found.counts["code"].astype(str), found.counts["images"], found.counts["lesions"], strict=True)
-        chart(
-            diagnosis_bars(found.counts),
-            "Bars: the number of images of each diagnosis. "
-            + "; ".join(
-                f"{axis_name(code)}: {images:,} images of {lesions:,} lesions" for code, images, lesions in said
-            ),
-            "Each bar is a diagnosis in the colour that it has on every page. Several images can show one lesion"
-            + ("; the pale part is listed in the tables but has no file here." if found.missing else "."),
-        )
-    with right:
-        st.metric("Images listed", f"{found.images:,}")
-        st.metric(
-            "Lesions",
-            f"{found.lesions:,}",
-            help=None
-            if not found.without_lesion
-            else f"{found.without_lesion:,} images name no lesion; each counts as one.",
-        )
-        st.metric("Listed, file missing", f"{found.missing:,}")
-        share = found.malignant
-        if share.n_images:
-            st.metric(
-                "Malignant or premalignant",
-                f"{100 * share.value:.1f} %",
-                delta_color="off",
-                delta_arrow="off",
-                delta=f"{100 * share.low:.1f} to {100 * share.high:.1f}",
-                help="Share of the images with a diagnosis. In small type: 95 % confidence interval over lesions. "
-                "Actinic keratosis counts.",
-            )
-
-
-def draw_tabs(table: pd.DataFrame, chosen: str) -> None:
-    """The detail, of all diagnoses or of some.
-
-    Args:
-        table: A catalog's table.
-        chosen: Key of its layout, or `SYNTHETIC`.
-    """
-    here = codes(table)
-    chosen_codes = (
+def draw_tabs(whole: drawn.Chosen) -> None:
+    """The detail, of all diagnoses or of some."""
+    table, synthetic = whole.table, whole.layout == SYNTHETIC
+    listed = set(whole.facts.counts["code"])
+    here = [code for code in CODES if code in listed]
+    diagnoses = (
         st.multiselect("Diagnoses in the tabs below", here, key=state.DIAGNOSES, bind="query-params", placeholder="All")
         if here
         else []
     )
-    rows = table[table["diagnosis"].isin(chosen_codes)] if chosen_codes else table
-    n = f"n = {len(rows):,} images of {lesions(rows).nunique():,} lesions, {TITLES.get(chosen, chosen)}."
-    there = rows if chosen == SYNTHETIC else rows[rows["path"].notna()]
+    chosen = replace(whole, diagnoses=tuple(diagnoses))
+
+    def there() -> pd.DataFrame:
+        rows = chosen.rows
+        return rows if synthetic else rows[rows["path"].notna()]
+
     open_tabs(
         {
-            "Age": lambda: draw_age(rows, n),
-            "Sex": lambda: draw_sex(rows, n),
-            "Site": lambda: draw_site(rows, n),
-            "Confirmation": lambda: draw_confirmation(rows, n),
-            "Gallery": lambda: draw_gallery(there, table, chosen == SYNTHETIC),
-            "One lesion": lambda: draw_lesion(there, chosen == SYNTHETIC),
-            "Roles in the run": lambda: draw_roles(rows, st.session_state.get(state.RUN)),
+            "Age": lambda: drawn.draw_age(chosen),
+            "Sex": lambda: drawn.draw_sex(chosen),
+            "Site": lambda: drawn.draw_site(chosen),
+            "Confirmation": lambda: drawn.draw_confirmation(chosen),
+            "Gallery": lambda: draw_gallery(there(), table, synthetic),
+            "One lesion": lambda: draw_lesion(there(), synthetic),
+            "Roles in the run": lambda: drawn.draw_roles(chosen, chosen_run()),
         }
     )
 
 
-def draw_sources() -> None:
-    """Every layout that can be read, and where its data are officially got."""
-    st.markdown(
-        "\n".join(
-            f"- **{TITLES.get(name, name)}**: {layout.description} Licence: {layout.licence}. "
-            + (f"[Source]({layout.source})" if layout.source.startswith("http") else layout.source)
-            + "."
-            for name, layout in LAYOUTS.items()
-        )
-    )
-    st.caption(
-        "Put each data set in its own folder inside one parent folder, and set `LESION_DATA` to the parent, or name it "
-        "behind `--data`."
-    )
+def chosen_run() -> Run | None:
+    """The run that is chosen in the sidebar, if there is one."""
+    name = st.session_state.get(state.RUN)
+    return cached_runs.run(str(name)) if name else None
 
 
 def samples_of(rows: pd.DataFrame, synthetic: bool) -> list[Sample]:
@@ -156,56 +107,6 @@ def picture_link(sample: Sample, label: str) -> None:
         query[state.RUN] = str(run_name)
     st.page_link(
         state.ROOT / "pages" / "analyse.py", label=literal(label), query_params=query, help=literal(sample.title)
-    )
-
-
-def chart(figure: object, alt: str, description: str) -> None:
-    """A figure and the sentence on how to read it."""
-    st.plotly_chart(figure, width="stretch", config=PLAIN, alt=alt)
-    st.caption(description)
-
-
-def draw_age(rows: pd.DataFrame, n: str) -> None:
-    """Images by age."""
-    without = int(rows["age"].isna().sum())
-    if without == len(rows):
-        st.info("No age is recorded for these images.")
-        return
-    chart(
-        age_histogram(rows),
-        "Bars: images by age in steps of five years, women and men",
-        f"Each pair of bars is five years; low bars are ages that a model has hardly seen. {n}"
-        + (f" {without:,} without an age are not drawn." if without else ""),
-    )
-
-
-def draw_sex(rows: pd.DataFrame, n: str) -> None:
-    """Women and men in each diagnosis."""
-    chart(
-        share_bars(rows, "sex", {sex: (sex, colour) for sex, colour in SEXES.items()}),
-        "Bars of 100 %: the share of women and men in each diagnosis",
-        f"Each bar is one diagnosis, all its images together 100 %. {n}",
-    )
-
-
-def draw_site(rows: pd.DataFrame, n: str) -> None:
-    """Images by site of the body."""
-    if rows["site"].isna().all():
-        st.info("No site is recorded for these images.")
-        return
-    chart(
-        site_bars(rows),
-        "Bars: images by site of the body, divided by diagnosis",
-        f"Each bar is a site, divided by diagnosis; one that shows mostly one diagnosis gives the answer away. {n}",
-    )
-
-
-def draw_confirmation(rows: pd.DataFrame, n: str) -> None:
-    """How the diagnoses were confirmed."""
-    chart(
-        share_bars(rows, "dx_type", CONFIRMATIONS),
-        "Bars of 100 %: how the diagnoses were confirmed, for each diagnosis",
-        f"Histopathology, the dark end, is the surest. Where biopsies are rare, more labels may be wrong. {n}",
     )
 
 
@@ -316,24 +217,6 @@ def draw_lesion(rows: pd.DataFrame, synthetic: bool) -> None:
     st.caption(
         f"{len(samples)} image{plural} of this lesion, {masks} with a mask (white line). "
         "Images of one lesion belong in one role: a model that has seen one of them has seen them all."
-    )
-
-
-def draw_roles(rows: pd.DataFrame, run_name: str | None) -> None:
-    """The images that the run knows, by diagnosis and role."""
-    if not run_name:
-        st.info("No run is chosen, so no image has a role yet. Train one: `python -m lesion_core train --help`.")
-        return
-    run = cached_runs.run(str(run_name))
-    roles = roles_table(rows, run.predictions, run.classes)
-    if roles.empty:
-        st.info(f"Run {literal(run.name)} has none of these images. Choose another data set or run.")
-        return
-    st.dataframe(roles, hide_index=True, width="stretch", alt="Images by diagnosis and role in the run")
-    st.caption(
-        f"Images of this data set that run {literal(run.name)} knows, in its own {len(run.classes)} diagnoses. A model "
-        "learns from its training set; the validation set picks the epoch, the calibration set the temperature and the "
-        "thresholds; the test set is only shown. A lesion is in one role with all its images."
     )
 
 

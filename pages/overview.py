@@ -7,14 +7,12 @@ import streamlit as st
 from app.cache import images as cached_images
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
-from app.components import DISCLAIMER, badges, current_run, link_to, metric_with_interval, page_title, problem
+from app.components import DISCLAIMER, current_run, link_to, page_title, problem
 from app.foreign_text import literal
-from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
+from app.overview import drawn
 from lesion_core.data.catalog import TITLES
 from lesion_core.errors import LesionError
 from lesion_core.runs.classifier import Run
-
-A_ROW = 4  # synthetic images side by side
 
 
 def draw(run: Run | None) -> None:
@@ -22,10 +20,10 @@ def draw(run: Run | None) -> None:
     draw_title(run)
     left, right = st.columns([5, 4], gap="large")
     with left:
-        draw_gallery()
+        drawn.draw_gallery()
     with right:
         if run is not None:
-            draw_figures(run)
+            drawn.draw_figures(run)
         draw_links()
         draw_data()
     st.divider()
@@ -45,35 +43,6 @@ def draw_title(run: Run | None) -> None:
             "images of lesions that it never saw. Look at where it fails before you trust it."
         )
     page_title("How far can you trust a model that looks at skin?", answer)
-
-
-def draw_gallery() -> None:
-    """Lesions made by code: what may be shown anywhere."""
-    columns = st.columns(A_ROW)
-    for i, lesion in enumerate(cached_images.gallery_pictures(2 * A_ROW)):
-        with columns[i % A_ROW]:
-            st.image(lesion.image, width="stretch", alt=f"Synthetic {lesion.diagnosis}", caption=lesion.diagnosis)
-    badges(("synthetic images", "violet"))
-    st.caption(
-        "Patient images may not be redistributed, so these are computer-generated. Real ones appear where the data "
-        "sets are installed."
-    )
-
-
-def draw_figures(run: Run) -> None:
-    """The two figures that matter most, on each evaluation set of all classes."""
-    for key in ("test", "isic2018"):
-        summary = cached_results.view_summary(run, key)
-        if summary is None:
-            continue
-        st.markdown(f"**{EVALUATION_SETS[key].name}**, n = {summary.n_images:,}")
-        figures = summary.table.set_index("metric")
-        for column, metric, title in zip(
-            st.columns(2), ("balanced_accuracy", "macro_auroc"), ("Balanced accuracy", "Mean AUROC"), strict=True
-        ):
-            with column:
-                metric_with_interval(title, figures.T[metric])
-    st.caption("In small type: 95 % confidence interval (bootstrap over lesions).")
 
 
 def draw_links() -> None:

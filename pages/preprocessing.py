@@ -11,8 +11,7 @@ from app import state
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.components import badges, choose, how_to_read, open_tabs, origin_badge, page_title, pick_picture
-from app.figures.preprocessing import change_of_answer, rgb_histograms
-from app.foreign_text import literal
+from app.preprocessing import drawn
 from app.preprocessing.controls import controls, show_settings
 from app.preprocessing.steps import SHORT_NAMES, STEP_NAMES, findings, step_table
 from app.widgets.comparison_slider import in_one_frame, kept_box, wipe
@@ -23,8 +22,6 @@ from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.preprocess import Preprocessed
 from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
-
-PLAIN = {"displayModeBar": False}
 
 
 def draw(run: Run | None) -> None:
@@ -52,9 +49,9 @@ def draw(run: Run | None) -> None:
         draw_numbers(picture, result, run is not None, settings == own)
     open_tabs(
         {
-            "The answer": lambda: draw_answer(run, picture, result),
+            "The answer": lambda: drawn.draw_answer(run, picture.image, before_resize(picture, result)),
             "Hair mask": lambda: draw_hair(picture, result),
-            "Colours": lambda: draw_colours(picture, result),
+            "Colours": lambda: drawn.draw_colours(picture.image, result.image),
             "Steps and time": lambda: draw_times(table),
         }
     )
@@ -147,21 +144,6 @@ def draw_hair(picture: Picture, result: Preprocessed) -> None:
     st.caption("Look for white on the lesion itself: a network or streaks taken for hair are lost to the model.")
 
 
-def draw_colours(picture: Picture, result: Preprocessed) -> None:
-    """Histograms before and after."""
-    st.plotly_chart(
-        rgb_histograms(picture.image, result.image),
-        width="stretch",
-        config=PLAIN,
-        key="histograms",
-        alt="Three histograms: red, green and blue of the original and of the processed image",
-    )
-    st.caption(
-        "Each panel is a colour channel from dark to bright: the grey area is the original, the line the processed "
-        "image. Colour constancy moves whole curves, local contrast widens them."
-    )
-
-
 def draw_times(table: pd.DataFrame) -> None:
     """A row per step."""
     st.dataframe(
@@ -198,33 +180,6 @@ def draw_verdict(
     answer.markdown(f"{description} {found}")
     verdict.metric("As it is", f"{old.code} {then}", help=old.name)
     verdict.metric("After the steps", f"{new.code} {now}", help=new.name)
-
-
-def draw_answer(run: Run | None, picture: Picture, result: Preprocessed) -> None:
-    """The probabilities before and after the steps."""
-    if run is None:
-        st.info("There is no run to ask. Train one: `python -m lesion_core train --help`.")
-        return
-    found = (cached_runs.predict(run, image) for image in (picture.image, before_resize(picture, result)))
-    before, after = (pd.Series(one.probabilities, index=list(one.classes)) for one in found)
-    st.plotly_chart(
-        change_of_answer(before, after),
-        width="stretch",
-        config=PLAIN,
-        key="answers",
-        alt="The probabilities of the five most probable diagnoses, before and after the steps",
-    )
-    st.caption(
-        "Each row is a diagnosis: the open circle is the image as it is, the full one the image after the steps. "
-        "A long line is a large change; a single circle is none."
-    )
-    st.markdown(
-        f"Run **{literal(run.name)}** always applies its own preprocessing. The open circles are its answer to the "
-        "image as it is. For the full ones, the image after the chosen steps, all but the resize, was given to it as "
-        "a new image, and its own preprocessing came on top. A model is only as good as on images prepared like "
-        "those it learned from: a changed answer shows how much it depends on the preparation, not that the steps "
-        "are better or worse."
-    )
 
 
 run_name = st.session_state.get(state.RUN)

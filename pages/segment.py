@@ -13,33 +13,28 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import state
 from app.cache import images as cached_images
-from app.cache import results as cached_results
 from app.cache import runs as cached_runs
 from app.components import (
     badges,
     choose,
     how_to_read,
     link_to,
-    metric_with_interval,
     open_tabs,
     origin_badge,
-    outline,
     page_title,
     pick_picture,
 )
-from app.explain import explanation
-from app.figures import masks as mask_figures
 from app.figures import style
 from app.foreign_text import literal
+from app.segment import drawn
 from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD, count
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
 from lesion_core.foreign_text import for_people, visible
 from lesion_core.imaging.arrays import Mask
 from lesion_core.imaging.lesion import Shape, clean_up, shape_of
-from lesion_core.runs.segmenter import MEASURED_AT, VARIANTS, SegmenterRun
+from lesion_core.runs.segmenter import MEASURED_AT, SegmenterRun
 
-FOUND, EXPERT = (230, 159, 0), (255, 255, 255)  # orange of Okabe and Ito, and white
 QUESTION = "Where does the lesion end?"
 FAILURES = "The failures first"  # a tab, which links name
 UNSURE = 0.2, 0.8  # probabilities between which a pixel counts as uncertain
@@ -100,14 +95,16 @@ def draw() -> None:
     draw_title(title, picture, found)
     left, right, side = st.columns([5, 5, 3], gap="medium")
     with left:
-        draw_image(picture)
+        drawn.draw_image(picture.image, picture.title, picture.mask, whose_mask(picture))
     with right:
-        draw_mask(picture, found, controls)
+        opacity = 0.0 if controls.show == "contour" else controls.opacity
+        drawn.draw_mask(picture.image, picture.mask, found.heat, found.mask, controls.show, opacity)
     with side, st.container(gap="xxsmall"):
         draw_numbers(picture, found, controls)
+    own = found.figures["jaccard"] if found.figures else None
     open_tabs(
         {
-            "How good is it?": lambda: how_good(run, controls, found),
+            "How good is it?": lambda: drawn.draw_test_set(run, controls.variant, own),
             FAILURES: lambda: failures_first(run, controls),
             "What the mask says": lambda: what_it_says(found.shape, controls),
         }
@@ -189,37 +186,6 @@ def draw_title(place: DeltaGenerator, picture: Picture, found: Found) -> None:
         page_title(QUESTION, answer)
 
 
-def draw_image(picture: Picture) -> None:
-    """The image, with the true contour where it is known."""
-    known = picture.mask is not None
-    st.image(
-        outline(picture.image, picture.mask, EXPERT) if picture.mask is not None else picture.image,
-        width="stretch",
-        alt=f"The image: {visible(picture.title)}",
-        caption=literal(picture.title) + (f", {whose_mask(picture)} contour in white" if known else ""),
-    )
-
-
-def draw_mask(picture: Picture, found: Found, controls: Controls) -> None:
-    """What was found, laid over the image."""
-    if controls.show == "probability":
-        drawn = explanation.painted(picture.image, found.heat, controls.opacity)
-        caption = "the probability of lesion; violet is low, yellow is high"
-    elif controls.show == "mask":
-        drawn = explanation.painted(picture.image, found.mask.astype(np.float32), controls.opacity)
-        caption = "the mask, in yellow"
-    else:
-        drawn, caption = picture.image, "the contour that was found, in orange"
-        if picture.mask is not None:
-            drawn = outline(drawn, picture.mask, EXPERT)
-    st.image(
-        outline(drawn, found.mask, FOUND),
-        width="stretch",
-        alt=f"The mask over the image: {caption}",
-        caption=f"U-Net: {caption}",
-    )
-
-
 def draw_numbers(picture: Picture, found: Found, controls: Controls) -> None:
     """How well the mask fits, and how large and how certain it is."""
     if found.figures:
@@ -239,38 +205,6 @@ def draw_numbers(picture: Picture, found: Found, controls: Controls) -> None:
         help=f"Share of the image with a probability between {low} and {high}.",
     )
     badges(origin_badge(picture), *([] if controls.clean else [("as found", "orange")]))
-
-
-def how_good(run: SegmenterRun, controls: Controls, found: Found) -> None:
-    """The figures of the whole test set, and where this image is among them."""
-    rows, counts = run.counts("test", controls.variant)
-    table = cached_results.mask_figures(run, controls.variant).set_index("metric")
-    chart, numbers = st.columns([5, 4], gap="large")
-    with chart:
-        own = found.figures["jaccard"] if found.figures else None
-        st.plotly_chart(
-            mask_figures.jaccard_histogram(MASK_METRICS["jaccard"](counts), THRESHOLD, own),
-            width="stretch",
-            key="jaccards",
-            config={"displayModeBar": False},
-            alt="Histogram: the Jaccard of every test image, with the line of failure at 0.65",
-        )
-        st.caption("How to read it: each bar counts test images; dark bars left of the line are failures.")
-    with numbers:
-        columns = st.columns(2)
-        for i, key in enumerate(("dice", "jaccard", "threshold_jaccard", "accuracy", "sensitivity", "specificity")):
-            with columns[i % 2]:
-                metric_with_interval(MASK_METRICS[key].name, table.T[key])
-        st.caption(
-            f"At a threshold of {MEASURED_AT:g} and at the size of the expert's masks. In small type: 95 % confidence "
-            "interval (bootstrap over lesions)."
-        )
-    badges(
-        ("real dermoscopy", "blue"),
-        ("test set", "green"),
-        (f"n = {len(rows):,} images, {rows['lesion_id'].nunique():,} lesions", "gray"),
-        (f"masks: {VARIANTS[controls.variant]}", "gray"),
-    )
 
 
 def failures_first(run: SegmenterRun, controls: Controls) -> None:

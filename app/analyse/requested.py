@@ -1,8 +1,8 @@
-"""One call for all that the page Analyse shows of an image: prediction, decision, mask and map."""
+"""What the page Analyse asks of an image: first what the classifier says, then where the lesion is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from app.cache import explanation as explanations
 from app.cache import runs as cached_runs
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
-from lesion_core.imaging.arrays import Mask
+from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.ood.policy import NO_POLICY, Policy
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
@@ -50,33 +50,35 @@ def applied_policy(run: Run) -> AppliedPolicy:
     return AppliedPolicy(policy, own, elsewhere, None, f"{whose}: {policy.chosen}" if policy else NO_POLICY)
 
 
-def analyse(run: Run, picture: Picture, applied: AppliedPolicy) -> tuple[Analysis, list[str]]:
-    """What is found on an image, and notes on what could not be."""
+def classify(run: Run, picture: Picture, applied: AppliedPolicy) -> Analysis:
+    """What the classifier says of an image, the decision and the map; no mask yet."""
     prediction = cached_runs.predict(run, picture.image)
     if applied.policy is not None:
         prediction = cached_runs.decided(run, prediction)
-    segmenter, mask, notes = _mask(picture)
     attribution = explanations.explain(run, picture.image, prediction.code)
-    found = Analysis(
+    return Analysis(
         title=picture.title,
         image=picture.image,
         run=run,
         prediction=prediction,
         rejection=applied.description,
         attribution=attribution,
-        segmenter=segmenter,
-        mask=mask,
     )
-    return found, notes
 
 
-def _mask(picture: Picture) -> tuple[SegmenterRun | None, Mask | None, list[str]]:
-    """The first segmenter's mask; the diagnosis does not depend on it."""
+def outlined(found: Analysis) -> tuple[Analysis, list[str]]:
+    """An analysis with the first segmenter's mask, and notes on why there is none; the diagnosis does not depend on
+    it."""
+    segmenter, mask, notes = _mask(found.image)
+    return replace(found, segmenter=segmenter, mask=mask), notes
+
+
+def _mask(image: Pixels) -> tuple[SegmenterRun | None, Mask | None, list[str]]:
     segmenters = cached_runs.segmenters()[0]
     if not segmenters:
         return None, None, []
     try:
-        mask = cached_runs.segment(segmenters[0], picture.image).mask()
+        mask = cached_runs.segment(segmenters[0], image).mask()
     except LesionError as error:
         return segmenters[0], None, [f"There is no mask: {error}"]
     if not mask.any():

@@ -64,18 +64,21 @@ def _left_out(root: Path) -> tuple[str, ...]:
 
 
 def catalog(layout: str) -> Catalog:
-    """The table of a data set in `data_sets`. The challenges share images: those of the other sets count as found."""
+    """The table of a data set in `data_sets`, for reading only.
+
+    The challenges share images: those of the other sets count as found.
+    """
     found = data_sets()
     shares = layout in ("isic2018_task3", "isic2019")
     return _catalog(layout, found[layout], tuple(f for f in found.values() if f != found[layout]) if shares else ())
 
 
-@st.cache_data(show_spinner="Reading the tables …", max_entries=8)
+@st.cache_resource(show_spinner="Reading the tables …", max_entries=8)
 def _catalog(layout: str, root: Path, others: tuple[Path, ...]) -> Catalog:
     return read(layout, root, image_roots=(root, *others), mask_roots=(root, *others))
 
 
-@st.cache_data(show_spinner="Counting …", max_entries=8)
+@st.cache_resource(show_spinner="Counting …", max_entries=8)
 def facts(layout: str, root: Path | None) -> Facts:
     """A data set of `data_sets` in numbers; the synthetic one where it is in no folder."""
     if root is None:
@@ -84,7 +87,7 @@ def facts(layout: str, root: Path | None) -> Facts:
     return count(found.table, found.missing)
 
 
-@st.cache_data(show_spinner=False, max_entries=1)
+@st.cache_resource(show_spinner=False, max_entries=1)
 def _synthetic_lesions() -> dict[str, SyntheticLesion]:
     """The synthetic samples, small, with their made-up patients."""
     made = {}
@@ -94,9 +97,9 @@ def _synthetic_lesions() -> dict[str, SyntheticLesion]:
     return made
 
 
-@st.cache_data(show_spinner=False, max_entries=1)
+@st.cache_resource(show_spinner=False, max_entries=1)
 def synthetic_table() -> pd.DataFrame:
-    """The synthetic samples as a catalog's table; there are no files."""
+    """The synthetic samples as a catalog's table, for reading only; there are no files."""
     rows = [
         {
             "image_id": name,
@@ -139,15 +142,15 @@ def preprocess(settings: Preprocessing, image: Pixels) -> Preprocessed:
     return _preprocessed().get(key, lambda: Pipeline(settings).run(image))
 
 
-@st.cache_data(show_spinner="Reading the tables …", max_entries=2)
+@st.cache_resource(show_spinner="Reading the tables …", max_entries=2)
 def _training_table(root: Path) -> pd.DataFrame:
     return training_table(root).table
 
 
 # Of cached functions that call each other, the outermost one's spinner is shown, and no other.
-@st.cache_data(show_spinner="Reading the tables …", max_entries=8, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner="Reading the tables …", max_entries=8, hash_funcs=BY_FINGERPRINT)
 def samples(run: Run | None, root: Path | None) -> dict[str, Sample]:
-    """Samples by id: real ones of the run's test set where the data is, synthetic lesions, OOD images.
+    """Samples by id: real ones of the run's test set where the data is, synthetic lesions, OOD images. Read only.
 
     Args:
         run: Without a run there are no real samples.
@@ -198,7 +201,7 @@ def picture(sample: Sample) -> Picture:
     return _pictures().get(sample, lambda: load(sample))
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
+@st.cache_resource(show_spinner=False, max_entries=4)
 def gallery_pictures(n: int) -> list[SyntheticLesion]:
     """Synthetic lesions of every diagnosis and skin tone."""
     return gallery(n, seed=1, size=192)

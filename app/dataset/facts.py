@@ -12,11 +12,6 @@ from lesion_core.config import ROLE_NAMES
 from lesion_core.labels import diagnosis
 
 
-def codes(table: pd.DataFrame) -> list[str]:
-    """The diagnoses of a catalog's table, in the order of `labels`."""
-    return [code for code in CODES if (table["diagnosis"] == code).any()]
-
-
 def lesions(table: pd.DataFrame) -> pd.Series[str]:
     """The lesion of each image; an image whose lesion is not published counts as one of its own."""
     return table["lesion_id"].fillna(table["image_id"])
