@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import re
+import threading
 import webbrowser
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -78,9 +79,16 @@ class SecurityHeaders:
         await self._app(scope, receive, answer)
 
 
+def _prepare() -> None:
+    from app.cache.prepare import prepare  # with all that it imports: the server listens meanwhile
+
+    prepare()
+
+
 @asynccontextmanager
 async def started(_: object) -> AsyncIterator[None]:
-    """Around the server's life: uploads are received in memory, and a desktop's browser is opened.
+    """Around the server's life: uploads are received in memory, a desktop's browser is opened, and what the first
+    visitor needs is made meanwhile.
 
     Starlette would write an upload of over 1 MB to a temporary file while it arrives. Streamlit opens a browser for a
     bare script, and leaves it to the owner of an `App`.
@@ -92,6 +100,7 @@ async def started(_: object) -> AsyncIterator[None]:
         scheme = "https" if st.get_option("server.sslCertFile") else "http"
         # The port listens as soon as this start has ended.
         asyncio.get_running_loop().call_later(1, webbrowser.open, f"{scheme}://{place}")
+    threading.Thread(target=_prepare, name="prepare", daemon=True).start()
     yield
 
 

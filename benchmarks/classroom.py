@@ -1,20 +1,13 @@
-"""A class of scripted visitors for a Streamlit server: Streamlit's own websocket messages, no browser.
+"""A class of scripted visitors on the dashboard, and the same on a bare Streamlit page: python -m benchmarks.classroom
 
-Start the server from the product's folder, then the class, each in a process of its own, with one Python:
+    python -m benchmarks.classroom                                      # 30 visitors, every 2 s, both servers
+    python -m benchmarks.classroom --visitors 60 --every 4 --duration 600
+    python -m benchmarks.classroom --url http://127.0.0.1:8501 --pid 4711       # a server that runs already
+    python -m benchmarks.classroom --self-test                                  # what it counts, checked on a bare page
 
-    streamlit run app/Home.py --server.headless=true --server.address=127.0.0.1 --server.port=8501 \\
-        --browser.gatherUsageStats=false --server.fileWatcherType=none &
-    python classroom.py --url http://127.0.0.1:8501 --pid $! --visitors 30 --every 2 --duration 90 --warm
-
-    python classroom.py --bare --visitors 30                          # the peer: one Plotly figure, the same load
-    python classroom.py --bare --server-option runner.postScriptGC=false
-    python classroom.py --self-test                                   # what it counts, checked on that page
-    python classroom.py --pages compare "compare?view=isic2018" ...   # other links; default: all pages of Lesion Lab
-
-Needs the server's version of Streamlit, whose protobufs it speaks, and aiohttp: pip install streamlit aiohttp
-
-A visitor (visitor.py, beside this file) is one session. It waits, opens a link of the list (a page and its state) as
-the browser's Back does, so that the link decides the state, and waits for the end of the script: the time is from the
+The dashboard starts on what ships, without LESION_DATA. A visitor (`benchmarks.visitor`) is one session and speaks
+Streamlit's own WebSocket messages, without a browser. It waits, opens a link of the list (a page and its state) as the
+browser's Back does, so that the link decides the state, and waits for the end of the script: the time is from the
 message to `script_finished`, runs that `st.rerun` cuts short included, and for its first link the connection too;
 `--media` adds the images that it has not fetched yet. Like a browser it tells the server which large messages it
 still has. What stands in no link (buttons, a dragged line) is not pressed.
@@ -22,8 +15,10 @@ still has. What stands in no link (buttons, a dragged line) is not pressed.
 Closed loop (default): it waits --every seconds on average, acts, and waits again only when the page is there, so a slow
 server is asked less. --open: the times to act are fixed beforehand, a late answer delays what follows, and time counts
 from when the action was due. *failed*: an exception on the page, page not found, no answer within --patience,
-disconnected. *told*: a red box on the page, a page that refuses fast has not answered.
-Exit status 1 if any failed.
+disconnected. *told*: a red box on the page; a page that refuses fast has not answered.
+
+Visitors and server share the machine: the server's CPU an action hardly depends on what else runs there, times do.
+Exit status 1 if any action failed.
 """
 
 from __future__ import annotations
@@ -51,6 +46,7 @@ import streamlit
 
 from benchmarks.visitor import Action, Visitor
 
+HOME = Path(__file__).parents[1] / "app" / "Home.py"
 PAGES = (
     "",
     "?run=resnet101-isic2019",
@@ -251,37 +247,46 @@ async def warm_up(options: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def bare_server(settings: Sequence[str]) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A bare Streamlit page in a process of its own: its address and the process."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
-        (Path(folder) / "bare.py").write_text(BARE)
+def server(script: Path, settings: Sequence[str] = ()) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A Streamlit server in a process of its own, without LESION_DATA: its address and the process."""
+    with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-        free.close()
-        given = (
-            "server.headless=true",
-            "server.address=127.0.0.1",
-            f"server.port={port}",
-            "browser.gatherUsageStats=false",
-            "server.fileWatcherType=none",
-            *settings,
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "bare.py", *(f"--{s}" for s in given)],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            for _ in range(240):
-                with contextlib.suppress(OSError), urllib.request.urlopen(url + "/_stcore/health", timeout=1):
-                    break
-                time.sleep(0.25)
-            yield url, process
-        finally:
-            process.kill()
-            process.wait()
+    given = (
+        "server.headless=true",
+        "server.address=127.0.0.1",
+        f"server.port={port}",
+        "browser.gatherUsageStats=false",
+        "server.fileWatcherType=none",
+        *settings,
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(script), *(f"--{s}" for s in given)],
+        cwd=script.parent,
+        env={name: value for name, value in os.environ.items() if name != "LESION_DATA"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            with contextlib.suppress(OSError), urllib.request.urlopen(url + "/_stcore/health", timeout=1):
+                break
+            time.sleep(0.25)
+        yield url, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def bare_server(settings: Sequence[str] = ()) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A bare Streamlit page: its address and the process."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "bare.py"
+        script.write_text(BARE)
+        with server(script, settings) as found:
+            yield found
 
 
 def self_test() -> None:
@@ -291,12 +296,12 @@ def self_test() -> None:
         result = asyncio.run(attend(parse([*address, "--every", "0.05", "--actions", "6", *given])))
         return result, rows(result)[-1]
 
-    with bare_server([]) as (url, server):
-        address = ["--url", url, "--visitors", "3", "--pid", str(server.pid)]
+    with bare_server() as (url, process):
+        address = ["--url", url, "--visitors", "3", "--pid", str(process.pid)]
         result, total = run("--pages", *BARE_PAGES)
         assert total["actions"] == result.asked == 18 and not total["failed"] and not total["told"], total
         assert len({action.link for action in result.actions}) > 3 and total["kB"] > 1 and total["median"] < 5, total
-        assert sum(line["actions"] for line in rows(result)[:-1]) == 18 and usage(server.pid)["rss"] > 20
+        assert sum(line["actions"] for line in rows(result)[:-1]) == 18 and usage(process.pid)["rss"] > 20
         _, total = run("--pages", "?slow=1", "--fresh", "0.5", "--media")
         assert not total["failed"] and 0.5 <= total["median"] < 5, total
         _, total = run("--pages", "?wrong=1")
@@ -307,7 +312,7 @@ def self_test() -> None:
         assert total["failed"] == 18, total
         result, total = run("--open", "--pages", "?slow=1")  # due every 0.05 s, answered every 0.5 s: late ones count
         assert total["median"] > 1 and not total["failed"], total
-        server.kill()
+        process.kill()
         result, total = run("--pages", *BARE_PAGES)
         assert total["failed"] == 18 and all("disconnected" in action.failure for action in result.actions), total
     assert quantile([1.0, 2.0, 4.0], 0.5) == 2 and quantile([1.0, 2.0, 4.0], 0.75) == 3 and quantile([5.0], 0.95) == 5
@@ -316,7 +321,7 @@ def self_test() -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--url", default="http://127.0.0.1:8501", type=lambda url: url.rstrip("/"))
+    parser.add_argument("--url", type=lambda url: url.rstrip("/"), help="of a server that runs; default: start one")
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--every", type=float, default=2.0, help="seconds between a visitor's actions, on average")
     parser.add_argument("--jitter", choices=("exponential", "uniform"), default="exponential")
@@ -334,15 +339,24 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--warm", action="store_true", help="first one visitor opens every link once")
     parser.add_argument("--pid", type=int, nargs="+", default=[], help="of the servers, to watch what they use (Linux)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--bare", action="store_true", help="start a bare page and put the load on that")
-    parser.add_argument("--server-option", action="append", default=[], help="of the bare page: name=value")
+    parser.add_argument("--server-option", action="append", default=[], help="of both servers: name=value")
+    parser.add_argument("--no-peer", action="store_true", help="only the dashboard, not the bare page")
     parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args(arguments)
-    usual = [*PAGES, *(["upload:analyse"] if options.upload else [])]
-    options.pages = options.pages or (BARE_PAGES if options.bare else usual)
+    options.pages = options.pages or [*PAGES, *(["upload:analyse"] if options.upload else [])]
     if not options.upload and any(link.startswith("upload:") for link in options.pages):
         parser.error("upload:PAGE needs --upload FILE")
     return options
+
+
+def measured(options: argparse.Namespace, title: str) -> Result:
+    """One class; its table is printed."""
+    if options.warm:
+        asyncio.run(warm_up(options))
+    result = asyncio.run(attend(options))
+    print(f"\n{title}")
+    show(result, options)
+    return result
 
 
 def main() -> int:
@@ -350,28 +364,36 @@ def main() -> int:
     if options.self_test:
         self_test()
         return 0
-    with contextlib.ExitStack() as stack:
-        if options.bare:
-            options.url, server = stack.enter_context(bare_server(options.server_option))
-            options.pid = [server.pid]
-        if options.warm:
-            asyncio.run(warm_up(options))
-        result = asyncio.run(attend(options))
-    show(result, options)
+    if options.url:
+        results = {options.url: measured(options, options.url)}
+    else:
+        with server(HOME, options.server_option) as (options.url, process):
+            options.pid = [process.pid]
+            results = {"dashboard": measured(options, "The dashboard")}
+        if not options.no_peer:
+            options.pages, options.upload = BARE_PAGES, None
+            with bare_server(["runner.postScriptGC=false", *options.server_option]) as (options.url, process):
+                options.pid = [process.pid]
+                results["bare page"] = measured(options, "A bare page with one Plotly figure, the same load")
     if options.json:
         told = {
             "arguments": {k: str(v) for k, v in vars(options).items()},
             "streamlit": streamlit.__version__,
             "python": platform.python_version(),
-            "rows": rows(result),
-            "asked": result.asked,
-            "seconds": result.seconds,
-            "load": result.load,
-            "usage": result.usage,
-            "actions": [asdict(action) for action in result.actions],
+            "classes": {
+                name: {
+                    "rows": rows(result),
+                    "asked": result.asked,
+                    "seconds": result.seconds,
+                    "load": result.load,
+                    "usage": result.usage,
+                    "actions": [asdict(action) for action in result.actions],
+                }
+                for name, result in results.items()
+            },
         }
         options.json.write_text(json.dumps(told, indent=1))
-    return int(any(action.failure for action in result.actions))
+    return int(any(action.failure for result in results.values() for action in result.actions))
 
 
 if __name__ == "__main__":
