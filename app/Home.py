@@ -26,6 +26,6 @@ if __name__ == "__main__":
     except LesionError as error:
         problem(error)
 else:
-    from app.server import security, started
+    from app.server import middleware, started
 
-    served = st.App(__file__, middleware=security(), lifespan=started)
+    served = st.App(__file__, middleware=middleware(), lifespan=started)

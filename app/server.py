@@ -22,6 +22,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import state
+from app.delivery import CompressedFiles, FirstPaint
 from lesion_core.errors import ConfigError
 
 ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", re.IGNORECASE)
@@ -104,8 +105,8 @@ async def started(_: object) -> AsyncIterator[None]:
     yield
 
 
-def security() -> list[Middleware]:
-    """The headers of this server, from its command line.
+def middleware() -> list[Middleware]:
+    """The headers of this server, from its command line, and how it delivers its start page and scripts.
 
     Raises:
         SystemExit: The command line is wrong; the message says where.
@@ -116,4 +117,8 @@ def security() -> list[Middleware]:
     except ConfigError as error:
         raise SystemExit(str(error)) from None
     headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}
-    return [Middleware(SecurityHeaders, headers=headers)]
+    return [
+        Middleware(SecurityHeaders, headers=headers),
+        Middleware(CompressedFiles, base=st.get_option("server.baseUrlPath")),
+        Middleware(FirstPaint),
+    ]

@@ -34,7 +34,7 @@ def _own_arguments() -> Iterator[None]:
 def test_the_sites_that_are_named_may_show_it_in_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     sites = ["https://courses.example.org", "http://localhost:8080", "https://*.example.org"]
     monkeypatch.setattr(sys, "argv", ["Home.py", *(part for site in sites for part in ("--embed-in", site))])
-    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("x"))], middleware=server.security())
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("x"))], middleware=server.middleware())
     for path in ("/", "/not-there"):
         policy = TestClient(app).get(path).headers["Content-Security-Policy"]
         assert f"frame-ancestors 'self' {' '.join(sites)}" in policy.split("; ")
@@ -47,7 +47,7 @@ def test_the_sites_that_are_named_may_show_it_in_a_frame(monkeypatch: pytest.Mon
 def test_what_is_not_a_site_stops_the_start_in_a_sentence(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["Home.py", f"--embed-in={site}"])
     with pytest.raises(SystemExit, match="--embed-in, such as"):
-        server.security()
+        server.middleware()
 
 
 async def _length(request: Request) -> PlainTextResponse:

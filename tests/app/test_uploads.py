@@ -114,6 +114,6 @@ def test_the_limit_on_pixels_is_set_by_who_serves(monkeypatch: pytest.MonkeyPatc
             state._arguments.cache_clear()
             monkeypatch.setattr(sys, "argv", ["Home.py", f"--max-megapixels={given}"])
             with pytest.raises(SystemExit, match=r"--max-megapixels is .* from 1 to 150"):
-                server.security()
+                server.middleware()
     finally:
         state._arguments.cache_clear()
