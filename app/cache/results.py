@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.cache.runs import BY_FINGERPRINT
+from app.foreign_text import literal
 from app.state import EXPERIMENTS
 from lesion_core.analysis.curves import roc_by_class
 from lesion_core.analysis.evaluation_sets import EvaluationData, EvaluationSummary, paired_differences, view_data
@@ -90,4 +91,4 @@ def finding(key: str) -> Finding | None:
 @st.cache_data(show_spinner="Measuring, with intervals …", max_entries=16, hash_funcs=BY_FINGERPRINT)
 def card_of(run: Run) -> str:
     """What a run's `card.md` says while nobody has altered it."""
-    return card(run)
+    return card(run, literal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -10,24 +11,30 @@ from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_data, vie
 from lesion_core.analysis.metrics import METRIC_NAMES
 from lesion_core.analysis.subgroups import GROUPED_BY, subgroups
 from lesion_core.analysis.summaries import per_class_summary
+from lesion_core.foreign_text import visible
 from lesion_core.reports.card import SMALLEST, card_head, card_tail, interval
 from lesion_core.runs.classifier import Run
 
 
-def card(run: Run) -> str:
-    """The card as Markdown. Every figure is computed from the run's frozen predictions."""
+def card(run: Run, plain: Callable[[str], str] = visible) -> str:
+    """The card as Markdown. Every figure is computed from the run's frozen predictions.
+
+    Args:
+        run: The run.
+        plain: Writes text that is not ours (names, groups) so that it is shown as it is where the card is read.
+    """
     config = run.config
     settings = config.settings
     counts = config.counts
     lines = card_head(
-        run.name,
+        plain(run.name),
         f"{settings.model.architecture}, {len(run.classes)} diagnoses ({', '.join(run.classes)}). "
         f"{settings.preprocessing.sentence}",
         f"Trained on {counts.get('train', 0):,} dermoscopic images, chosen on {counts.get('select', 0):,}, calibrated "
         f"on {counts.get('calibrate', 0):,}, tested on {counts.get('test', 0):,}; no lesion is in two of these parts "
         f"(split {config.split_fingerprint}). HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for "
         "research and teaching too.",
-        f"Initial weights: {config.initial_weights}"
+        f"Initial weights: {plain(config.initial_weights)}"
         + (
             " It learned from the images as their files are; equal detail was switched on afterwards and holds for "
             "every figure here."
@@ -54,7 +61,7 @@ def card(run: Run) -> str:
             lines.append(f"| {METRIC_NAMES[metric]} | {row.value:.3f} | {interval(row)} |")
     for key in ("test", "isic2018"):
         lines += _recalls(run, key)
-    lines += _groups(run)
+    lines += _groups(run, plain)
     calibration = run.calibration
     lines += [
         "",
@@ -121,7 +128,7 @@ def _recalls(run: Run, key: str) -> list[str]:
     return lines
 
 
-def _groups(run: Run) -> list[str]:
+def _groups(run: Run, plain: Callable[[str], str]) -> list[str]:
     """Accuracy and melanomas found, by sex, age and site; groups under `SMALLEST` images are left out."""
     data = view_data(run, "test")
     if data is None:
@@ -141,7 +148,9 @@ def _groups(run: Run) -> list[str]:
         if accuracy["n_images"] < SMALLEST:
             continue
         found = f"{_words(melanomas)} ({melanomas['n_images']})" if melanomas["n_images"] >= SMALLEST else "too few"
-        lines.append(f"| {GROUPED_BY[str(by)]}: {group} | {accuracy['n_images']} | {_words(accuracy)} | {found} |")
+        lines.append(
+            f"| {GROUPED_BY[str(by)]}: {plain(str(group))} | {accuracy['n_images']} | {_words(accuracy)} | {found} |"
+        )
     return lines
 
 
