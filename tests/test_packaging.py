@@ -96,6 +96,7 @@ def test_the_wheel_holds_library_and_dashboard_and_little_else(wheel: Path) -> N
     shown = {f"lesion_lab/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "app").rglob("*") if path.is_file()}
     assert {name for name in shown if "__pycache__" not in name} <= names
     assert "lesion_core/reports/picture.html" in names, "what the report is drawn from"
+    assert "lesion_core/cli/nginx.conf" in names, "what `serve` writes for nginx"
     assert "lesion_core/py.typed" in names and "lesion_lab/app/.streamlit/config.toml" in names
     assert not any("__pycache__" in name or name.endswith(".safetensors") for name in names)
     assert wheel.stat().st_size < 5e6

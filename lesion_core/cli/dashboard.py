@@ -18,6 +18,19 @@ PLACES = (PACKAGE.parent, PACKAGE.parent / "lesion_lab")
 """Where `app/` and `pages/` may lie: beside the library in a checkout, in a folder of their own when installed, because
 top-level modules named `app` and `pages` would get in the way of others."""
 
+DataFolder = Annotated[Path | None, typer.Option(help="Folder with the data sets.", exists=True, file_okay=False)]
+RunsFolder = Annotated[Path | None, typer.Option(help="Folder of run folders.", exists=True, file_okay=False)]
+SavePolicies = Annotated[
+    bool, typer.Option("--save-policies", help="Visitors may write a policy into a run, for everybody.")
+]
+EmbedIn = Annotated[
+    list[str] | None,
+    typer.Option(help="A site whose pages may show the dashboard in a frame, as https://host; once for each."),
+]
+MaxMegapixels = Annotated[
+    float | None, typer.Option(min=1, max=150, help="Pixels of an upload, in millions; by default 50.3.")
+]
+
 
 def entrypoint() -> Path:
     """The script that Streamlit runs.
@@ -41,6 +54,7 @@ def dashboard_command(
     save_policies: bool,
     port: int | None,
     browser: bool,
+    address: str | None = None,
     embed_in: Sequence[str] = (),
     max_megapixels: float | None = None,
 ) -> list[str]:
@@ -50,6 +64,7 @@ def dashboard_command(
     folder that is named by ``--runs`` or the variable LESION_RUNS comes first.
     """
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
+    command += [f"--server.address={address}"] if address else []
     command += [f"--server.port={port}"] if port else []
     command += [] if browser else ["--server.headless=true"]
     if runs is None and "LESION_RUNS" not in os.environ and not (script.parents[1] / "checkpoints").is_dir():
@@ -63,18 +78,11 @@ def dashboard_command(
 
 
 def dashboard(
-    data: Annotated[Path | None, typer.Option(help="Folder with the data sets.", exists=True, file_okay=False)] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder of run folders.", exists=True, file_okay=False)] = None,
-    save_policies: Annotated[
-        bool, typer.Option("--save-policies", help="Visitors may write a policy into a run, for everybody.")
-    ] = False,
-    embed_in: Annotated[
-        list[str] | None,
-        typer.Option(help="A site whose pages may show the dashboard in a frame, as https://host; once for each."),
-    ] = None,
-    max_megapixels: Annotated[
-        float | None, typer.Option(min=1, max=150, help="Pixels of an upload, in millions; by default 50.3.")
-    ] = None,
+    data: DataFolder = None,
+    runs: RunsFolder = None,
+    save_policies: SavePolicies = False,
+    embed_in: EmbedIn = None,
+    max_megapixels: MaxMegapixels = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; the first free one from 8501.")] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:

@@ -1,5 +1,5 @@
 """The command line: python -m lesion_core synthesize | train | evaluate | predict | explain | segment | ood |
-experiment | runs."""
+experiment | dashboard | serve | runs."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from lesion_core.cli.options import (
     tell,
     tell_whether_rejected,
 )
+from lesion_core.cli.serve import serve
 from lesion_core.config import MOST, MOST_SEED
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.explain.methods import METHODS
@@ -64,6 +65,7 @@ app.command()(train.train)
 app.command()(train.experiment)
 app.command("study", hidden=True)(train.experiment)  # its former name
 app.command()(dashboard)
+app.command()(serve)
 app.command()(evaluate.evaluate)
 app.add_typer(segment.app, name="segment")
 app.add_typer(ood.app, name="ood")

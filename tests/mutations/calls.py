@@ -338,7 +338,9 @@ def commands_below(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[t
 
 
 COMMANDS = {
-    path: command for path, command in commands_below(typer.main.get_command(cli.app)) if path != ("dashboard",)
+    path: command
+    for path, command in commands_below(typer.main.get_command(cli.app))
+    if path not in (("dashboard",), ("serve",))  # they run until they are ended
 }
 TRAIN = (("train",), ("segment", "train"), ("experiment",), ("study",))
 OPTIONS = {path: [p for p in command.params if not getattr(p, "is_flag", False)] for path, command in COMMANDS.items()}
