@@ -37,6 +37,7 @@ from lesion_core.ood.known_answer import known_answer
 from lesion_core.ood.model_outputs import reduce
 from lesion_core.ood.policy import write_policy
 from lesion_core.ood.tuning import tune
+from lesion_core.runs.beside import rewriting
 from lesion_core.runs.classifier import (
     OOD_FACTS,
     STORED_FEATURES,
@@ -47,7 +48,6 @@ from lesion_core.runs.classifier import (
     write_config,
     write_tables,
 )
-from lesion_core.runs.folder import rewriting
 from lesion_core.runs.listing import POLICY
 
 COMPONENTS = 256

@@ -14,8 +14,8 @@ from pydantic import Field
 from lesion_core.config import Preprocessing, SegmenterSettings
 from lesion_core.errors import RunError
 from lesion_core.imaging.lesion import clean_up, mask_at
+from lesion_core.runs.beside import OfRun, read_of_run
 from lesion_core.runs.segmenter import MEASURED_AT, VARIANTS, SegmenterRun
-from lesion_core.runs.small_files import OfRun, read_of_run
 
 FILE = "known_answer.json"
 REMEDY = (

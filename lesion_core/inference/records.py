@@ -17,8 +17,8 @@ from lesion_core.models.backends import BACKENDS
 from lesion_core.models.classifiers import pool, stages, trained
 from lesion_core.ood.known_answer import FILE, known_answer, read_known_answer
 from lesion_core.ood.model_outputs import Outputs, reduce
+from lesion_core.runs.beside import rewriting
 from lesion_core.runs.classifier import FACTS, Run
-from lesion_core.runs.folder import rewriting
 
 OF_CATALOG = dict(
     zip(FACTS, ("image_id", "group", "dataset", "role", "diagnosis", "age", "sex", "site", "dx_type"), strict=True)

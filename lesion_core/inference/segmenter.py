@@ -32,7 +32,8 @@ from lesion_core.inference.records import known_image, stored_facts, versions
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.models.segmenters import trained_segmenter
-from lesion_core.runs.folder import GOLDEN, rewriting
+from lesion_core.runs.beside import rewriting
+from lesion_core.runs.folder import GOLDEN
 from lesion_core.runs.segmenter import (
     COUNTS,
     MEASURED,

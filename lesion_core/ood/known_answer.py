@@ -15,8 +15,8 @@ from lesion_core.config import Preprocessing
 from lesion_core.errors import RunError
 from lesion_core.ood.model_outputs import Outputs
 from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.runs.beside import OfRun, read_of_run
 from lesion_core.runs.classifier import Run
-from lesion_core.runs.small_files import OfRun, read_of_run
 
 FILE = "known_answer.json"
 REMEDY = "Take the whole folder from one source again; if you trust it, `evaluate RUN --known-answer` writes this anew."

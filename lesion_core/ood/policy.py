@@ -22,8 +22,8 @@ from lesion_core.foreign_text import shown
 from lesion_core.ood.scores import SCORES
 from lesion_core.ood.sentences import reason
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES
+from lesion_core.runs.beside import as_opened, rewriting
 from lesion_core.runs.classifier import Run
-from lesion_core.runs.folder import rewriting
 from lesion_core.runs.hashes import FileState, file_state
 from lesion_core.runs.listing import POLICY
 from lesion_core.runs.small_files import is_there, read_small
@@ -129,10 +129,15 @@ def read_policy(run: Run, path: Path | None = None) -> Policy | None:
     What is there and cannot be read is never as if there were none.
 
     Raises:
-        RunError: The policy was made for another run.
+        RunError: The policy was made for another run, or the folder holds another run by now.
         ConfigError: The file named is not there; or it, or the run's own, cannot be read, is damaged, altered by hand,
             or has unknown fields.
     """
+    with as_opened(run):
+        return _read_policy(run, path)
+
+
+def _read_policy(run: Run, path: Path | None) -> Policy | None:
     file = files.current(run.folder, POLICY) if path is None else path
     try:
         if path is None and not is_there(file):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -26,7 +25,7 @@ from safetensors.numpy import load
 
 from lesion_core.config import RunSettings, SegmenterRunSettings, Settings
 from lesion_core.errors import ConfigError, RunError
-from lesion_core.files import current, finish, read_parquet, rewritten
+from lesion_core.files import current, finish, read_parquet
 from lesion_core.foreign_text import shown
 from lesion_core.runs.hashes import check_hash, file_state, sha256
 from lesion_core.runs.listing import run_folders, states
@@ -170,7 +169,7 @@ class StoredRun(Generic[Config]):
             except (RunError, FileNotFoundError):
                 if current(self.folder, name) == path:
                     if fingerprint_of(self.folder) != self.fingerprint:
-                        raise _replaced(self) from None
+                        raise replaced(self) from None
                     raise
 
     def read(self, name: str, how: Callable[[Path], Read]) -> Read:
@@ -354,21 +353,9 @@ def _fingerprint(config: bytes) -> str:
     return hashlib.sha256(config).hexdigest()[:16]
 
 
-def _replaced(run: Named) -> RunError:
+def replaced(run: Named) -> RunError:
+    """What to tell where a run's folder holds another one by now."""
     return RunError(f"Run {run.name} was replaced by a newer one after it was opened.", "Open it again.")
-
-
-@contextmanager
-def rewriting(run: StoredRun[Config]) -> Iterator[Path]:
-    """`files.rewritten` for what is added to a run that was opened before, such as its policy.
-
-    Raises:
-        RunError: Its folder holds another run by now.
-    """
-    with rewritten(run.folder) as new:
-        if fingerprint_of(run.folder) != run.fingerprint:
-            raise _replaced(run)
-        yield new
 
 
 def kind_of(folder: Path) -> str:

@@ -10,12 +10,6 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Protocol, TypeVar
-
-from lesion_core.config import Settings
-from lesion_core.errors import ConfigError, RunError
-from lesion_core.files import current
-from lesion_core.foreign_text import shown
 
 MOST_BYTES = 16 * 2**20
 """Bytes of a settings file, a history or a card: a thousand times what the largest of them takes."""
@@ -52,46 +46,3 @@ def is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-class _Run(Protocol):
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def fingerprint(self) -> str: ...
-
-
-class OfRun(Settings):
-    """Settings in a file beside those that `config.json` lists: they name their run themselves."""
-
-    run: str
-
-
-AnyOfRun = TypeVar("AnyOfRun", bound=OfRun)
-
-
-def read_of_run(run: _Run, name: str, kind: type[AnyOfRun], remedy: str) -> AnyOfRun:
-    """A file beside those that `config.json` lists.
-
-    Args:
-        run: The run that has it.
-        name: The file.
-        kind: What it holds.
-        remedy: What to do where it cannot be used, one sentence.
-
-    Raises:
-        RunError: It is missing, cannot be read, is damaged, or another run's.
-    """
-    try:
-        found = kind.from_json(read_small(current(run.folder, name)), name)
-    except OSError as error:
-        raise RunError(f"{name} of run {run.name} cannot be read ({error.strerror}).", remedy) from None
-    except ConfigError as error:
-        raise RunError(f"Run {run.name}: {error.problem}", remedy) from None
-    if found.run != run.fingerprint:
-        raise RunError(
-            f"{name} was made for another run ({shown(found.run)}), not for {run.name} ({run.fingerprint}).", remedy
-        )
-    return found

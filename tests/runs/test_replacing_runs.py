@@ -13,6 +13,7 @@ import pytest
 
 from lesion_core import files
 from lesion_core.errors import BusyError, RunError
+from lesion_core.ood.known_answer import KnownAnswer, read_known_answer
 from lesion_core.ood.policy import read_policy, save_policy, write_policy
 from lesion_core.ood.tuning import tune
 from lesion_core.runs import folder as runs_folder
@@ -41,6 +42,8 @@ def another(run_copy: Path, small_run: Run) -> dict[str, Path]:
     config = small_run.config.model_copy(update={"detail_added": True})
     run = write_config(folder, config)
     write_policy(tune(run), folder / "policy.json")
+    known = KnownAnswer.from_json((folder / "known_answer.json").read_bytes(), "it")
+    (folder / "known_answer.json").write_text(known.model_copy(update={"run": run.fingerprint}).to_json())
     (folder / "card.md").write_text("detail: True")
     return {path.name: path for path in folder.iterdir()}
 
@@ -91,6 +94,8 @@ def test_a_run_that_was_replaced_while_it_was_open_says_so(another: dict[str, Pa
             shutil.copyfile(path, new / name)
     for late in (
         lambda: opened.history,
+        lambda: read_policy(opened),
+        lambda: read_known_answer(opened),
         lambda: save_policy(policy, opened),
         lambda: write_attribution(opened, attribution),
     ):
