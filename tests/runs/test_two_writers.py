@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lesion_core import files
+from lesion_core.errors import BusyError, RunError
+from lesion_core.ood.policy import read_policy, save_policy
+from lesion_core.ood.threshold_rules import TuningGoal
+from lesion_core.ood.tuning import tune
+from lesion_core.runs.classifier import open_run
 from tests.writers import TOLD, WRITERS, Made, whole_run
 from tests.writing_server import Server
 
@@ -41,3 +49,52 @@ def test_two_at_once_never_mix(pair: tuple[str, str], server: Server, made: Made
     for name in OF_ONE_RUN:
         WRITERS[name].read(made, run_copy)
     assert not [path.name for path in run_copy.iterdir() if path.name.startswith(".")]
+
+
+def test_policies_saved_while_the_run_is_rewritten_belong_to_it(server: Server, run_copy: Path) -> None:
+    """As a page does it: with a run that it opened before."""
+    draw, outcomes = random.Random(0), set()
+    server.write("evaluate --data", run_copy)
+    for _ in range(4):
+        opened = open_run(run_copy)
+        server.begin("evaluate --data", run_copy)
+        for _ in range(5):
+            policy = tune(opened, goal=TuningGoal(draw.uniform(0.5, 0.99)))
+            try:
+                save_policy(policy, opened)
+            except (BusyError, RunError) as error:
+                outcomes.add(type(error))
+            else:
+                outcomes.add(None)
+            assert read_policy(whole_run(run_copy)) is not None
+        server.end()
+        assert read_policy(whole_run(run_copy)) is not None
+    assert len(outcomes) >= 2
+
+
+def test_who_finds_a_run_busy_says_so_and_who_only_reads_does_not_care(
+    call: Any, data_root: Path, run_copy: Path
+) -> None:
+    link = run_copy.parent / "link"
+    link.symlink_to(run_copy)
+    before = {path.name: path.read_bytes() for path in run_copy.iterdir()}
+    image = next((data_root / "synthetic" / "HAM10000_images").iterdir())
+    with files.locked(run_copy):
+        for writes in (
+            ("evaluate", run_copy, "--data", data_root),
+            ("evaluate", run_copy, "--known-answer"),
+            ("explain", run_copy, "--data", data_root, "--most", 1),
+            ("ood", "tune", "--run", run_copy),
+            ("ood", "tune", "--run", run_copy, "--out", run_copy / "policy.json"),  # beside the run it is the run's
+            ("ood", "tune", "--run", run_copy, "--out", link / "policy.json"),
+        ):
+            code, _, err = call(*writes)
+            assert code == 1 and "small is being written by another process. Try again when it has finished." in err
+            assert "Traceback" not in err
+        for reads in (
+            ("evaluate", run_copy, "--resamples", 100),
+            ("ood", "fit", run_copy, "--resamples", 100),
+            ("predict", image, "--run", run_copy),
+        ):
+            assert call(*reads)[0] == 0
+    assert {path.name: path.read_bytes() for path in run_copy.iterdir()} == before
