@@ -365,23 +365,29 @@ WRITERS: dict[str, Writer] = {
 
 def _write_once(made: Made, name: str, place: Path, largest: int) -> None:
     """Write and end this process, in a process that was forked for it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    if largest:  # a file that gets larger than this meets a full disk
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    told, most = os.fdopen(os.dup(2), "w"), resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    if largest:  # a file that gets larger than this meets a full disk; so would the one that this process tells in
+        os.dup2(nothing, 2)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, most))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = 0
     try:
         WRITERS[name].write(made, place)
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)
-    except (LesionError, OSError) as error:
-        print(error, file=sys.stderr, flush=True)
-        os._exit(TOLD)
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(BROKEN)
-    os._exit(0)
+    except BaseException as error:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        if isinstance(error, LesionError | OSError):
+            status = TOLD
+            told.write(f"{error}\n")
+        else:
+            status = BROKEN
+            traceback.print_exc(file=told)
+        told.flush()
+    os._exit(status)
 
 
 def main() -> None:
