@@ -65,7 +65,7 @@ PAGES = (
     "segment?image=synthetic-SCC-2&cut=0.3&show=probability",
     "explain?image=synthetic-MEL-1",
     "explain?image=synthetic-MEL-1&target=NV&layer=layer3",
-    "explain?image=synthetic-BCC-1&tab=Ask+back",
+    "explain?image=synthetic-BCC-1&tab=Change+the+image",
     "explain?image=synthetic-AK-2&tab=The+whole+test+set",
     "out_of_distribution",
     "out_of_distribution?score=confidence&threshold=0.7",
