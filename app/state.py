@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+import streamlit as st
+
 from lesion_core.data.catalog import from_environment
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.foreign_text import shown
@@ -118,6 +120,11 @@ def link(stem: str, **query: str) -> str:
         'analyse?image=a%20b%26c'
     """
     return f"{stem}?{urlencode(query, quote_via=quote)}"
+
+
+def own_image() -> bool:
+    """Whether the image that this visitor looks at is their own: nothing that shows it is kept for others."""
+    return st.session_state.get(IMAGE) == "upload"
 
 
 def may_save_policies() -> bool:

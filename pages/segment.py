@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from app import state
@@ -27,60 +23,17 @@ from app.components import (
 from app.figures import style
 from app.foreign_text import literal
 from app.segment import drawn
-from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD, count
+from app.segment.found import Controls, Found, find
+from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
 from lesion_core.foreign_text import for_people, visible
-from lesion_core.imaging.arrays import Mask
-from lesion_core.imaging.lesion import Shape, clean_up, shape_of
+from lesion_core.imaging.lesion import Shape
 from lesion_core.runs.segmenter import MEASURED_AT, SegmenterRun
 
 QUESTION = "Where does the lesion end?"
 FAILURES = "The failures first"  # a tab, which links name
 UNSURE = 0.2, 0.8  # probabilities between which a pixel counts as uncertain
-
-
-@dataclass(frozen=True)
-class Controls:
-    """What the visitor set.
-
-    Attributes:
-        show: ``contour``, ``probability`` or ``mask``.
-        threshold: Probability from which a pixel is lesion, in (0, 1).
-        opacity: Of a map over the image, in [0, 1].
-        clean: Only the largest part, holes filled.
-    """
-
-    show: str
-    threshold: float
-    opacity: float
-    clean: bool
-
-    @property
-    def variant(self) -> str:
-        """The key of `VARIANTS` that the run's figures are taken from."""
-        return "clean" if self.clean else "raw"
-
-
-@dataclass(frozen=True)
-class Found:
-    """The mask of one image.
-
-    Attributes:
-        heat: (H, W) float32, the probability of lesion.
-        mask: (H, W) bool, as the visitor set it.
-        shape: Of the largest part with its holes filled; None where nothing was found.
-        figures: Key of `MASK_METRICS` to the figure against the true mask; None where none is known.
-        counted: Where these figures are from, a sentence.
-        milliseconds: In the model.
-    """
-
-    heat: NDArray[np.float32]
-    mask: Mask
-    shape: Shape | None
-    figures: dict[str, float] | None
-    counted: str
-    milliseconds: float
 
 
 def draw() -> None:
@@ -140,28 +93,6 @@ def draw_controls(known: list[str]) -> tuple[Controls, str]:
         clean = st.toggle("Largest part, holes filled", value=True, key=state.CLEAN, bind="query-params")
         name = choose("Segmenter", {n: n for n in known}, state.SEGMENTER) if len(known) > 1 else "".join(known)
     return Controls(show, threshold, percent / 100, clean), name
-
-
-def find(run: SegmenterRun, picture: Picture, controls: Controls) -> Found:
-    """The mask of an image, and how well it fits."""
-    answer = cached_runs.segment(run, picture.image)
-    heat = answer.heat()
-    raw = heat >= controls.threshold
-    whole = clean_up(raw)
-    mask = whole if controls.clean else raw
-    # An image of the run's own test set has one figure wherever it is shown: the one that the run measured.
-    measured = picture.origin == "real" and math.isclose(controls.threshold, MEASURED_AT)
-    counts = run.counts_of(picture.id, "test", controls.variant) if measured else None
-    counted = ""
-    if counts is not None:
-        counted = f"As the run measured it, on the {counts.sum():,} px of the expert's mask."
-    elif picture.mask is not None:
-        counts = np.array(count(mask, picture.mask))
-        counted = f"Measured here at {mask.shape[1]:,} × {mask.shape[0]:,} px."
-    figures = None
-    if counts is not None:
-        figures = {key: float(metric([counts])[0]) for key, metric in MASK_METRICS.items()}
-    return Found(heat, mask, shape_of(whole, picture.image), figures, counted, answer.milliseconds)
 
 
 def whose_mask(picture: Picture) -> str:

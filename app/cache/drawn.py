@@ -8,13 +8,16 @@ is decorated here lies in `app/`, not in `pages/`: a page's own functions are ne
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from plotly.basedatatypes import BaseFigure
 
 from app.cache.runs import BOTH
+from app.state import own_image
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,13 +29,25 @@ MOST_STATES = 128
 def drawn_once(spinner: str = "", most: int = MOST_STATES) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Keep what a function draws without widgets, or the figure that it makes, by its arguments.
 
-    These say all that it depends on; runs count by their files, arrays by all of their bytes.
+    These say all that it depends on; runs count by their files, arrays by all of their bytes. What shows a visitor's
+    own image is not kept: it goes with the visit.
 
     Args:
         spinner: What is told while it is made for the first time.
         most: States that are kept; the least recently used goes first.
     """
-    return st.cache_resource(show_spinner=spinner or False, max_entries=most, hash_funcs=BOTH)
+
+    def decorated(make: Callable[P, T]) -> Callable[P, T]:
+        kept = st.cache_resource(show_spinner=spinner or False, max_entries=most, hash_funcs=BOTH)(make)
+
+        @wraps(make)
+        def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+            shows_pixels = any(isinstance(given, np.ndarray) for given in (*args, *kwargs.values()))
+            return (make if shows_pixels and own_image() else kept)(*args, **kwargs)
+
+        return drawn
+
+    return decorated
 
 
 class FinishedFigure(BaseFigure):  # type: ignore[misc]

@@ -1,5 +1,5 @@
 """Images as a browser gets them, drawn and encoded once for all visitors: the same bytes have the same address, so
-that browsers keep them too."""
+that browsers keep them too. A visitor's own image is drawn for that visitor and not kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import streamlit as st
 
+from app.state import own_image
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.serving.single_flight import SingleFlightCache
 
@@ -40,12 +41,16 @@ def encoded(key: Hashable, draw: Callable[[], Pixels]) -> bytes:
             drawn = np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA), np.uint8)
         return bytes(_encode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]))
 
-    return _files().get((key, "jpg"), make)
+    return make() if own_image() else _files().get((key, "jpg"), make)
 
 
 def lossless(key: Hashable, draw: Callable[[], Pixels]) -> bytes:
     """The same as a PNG of its own size, to be downloaded."""
-    return _files().get((key, "png"), lambda: bytes(_encode(".png", draw(), [])))
+
+    def make() -> bytes:
+        return _encode(".png", draw(), [])
+
+    return make() if own_image() else _files().get((key, "png"), make)
 
 
 def _encode(kind: str, drawn: Pixels, options: list[int]) -> bytes:

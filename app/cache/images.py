@@ -14,7 +14,7 @@ import streamlit as st
 from app.cache.runs import BY_FINGERPRINT
 from app.dataset.facts import Facts
 from app.dataset.facts import facts as count
-from app.state import OOD_SAMPLES, data_root
+from app.state import OOD_SAMPLES, data_root, own_image
 from lesion_core.config import Preprocessing
 from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
 from lesion_core.data.catalog import left_out as left_out_of
@@ -137,7 +137,9 @@ def _preprocessed() -> SingleFlightCache[Preprocessed]:
 
 
 def preprocess(settings: Preprocessing, image: Pixels) -> Preprocessed:
-    """Every step of some settings on an image; for reading only."""
+    """Every step of some settings on an image; for reading only. Of a visitor's own image nothing is kept."""
+    if own_image():
+        return Pipeline(settings).run(image)
     key = settings.fingerprint(), content_hash(image)
     return _preprocessed().get(key, lambda: Pipeline(settings).run(image))
 
