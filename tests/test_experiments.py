@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
+from lesion_core.analysis.summaries import per_class_summary
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, SplitSettings, Training
 from lesion_core.data.collection import collect
 from lesion_core.data.tables import OFFICIAL_TEST
@@ -170,6 +171,20 @@ def test_a_table_is_read_back(found: tuple[pd.DataFrame, Path], tmp_path: Path) 
     write_experiment("leakage", Finding(table, SETTINGS), tmp_path)
     path.with_suffix(".json").unlink()
     with pytest.raises(ConfigError, match="no settings file"):
+        read_experiment("leakage", tmp_path)
+
+
+def test_a_class_without_test_images_has_no_figure_and_no_images(tmp_path: Path) -> None:
+    truth, probabilities = np.array([0, 0, 1, 1]), np.array([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1]] * 2)
+    figures = per_class_summary(truth, probabilities, np.arange(4), ("MEL", "NV", "DF"), n_boot=20)
+    assert (figures["n_images"] == 0).any()
+    table = figures.assign(variant="lesion", view="test")[list(COLUMNS)]
+    write_experiment("leakage", Finding(table, SETTINGS), tmp_path)
+    again = read_experiment("leakage", tmp_path)
+    assert again is not None
+    pd.testing.assert_frame_equal(again.table, table, check_dtype=False)
+    write_experiment("leakage", Finding(table.fillna({"value": 0.5}), SETTINGS), tmp_path)
+    with pytest.raises(DataError, match="a number of images is not a whole number from 1"):
         read_experiment("leakage", tmp_path)
 
 
