@@ -233,3 +233,66 @@ def test_many_writers_of_single_files_at_once_clear_up_nobody_s(tmp_path: Path) 
             done.result()
     found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert found == {f"{letter}{i % 3}": f"{letter}{i}".encode() * 1000 for letter in "abcdefgh" for i in range(57, 60)}
+
+
+def test_a_place_that_is_not_an_ordinary_file_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    before = sorted(tmp_path.iterdir())
+    for name, told in {
+        "folder": "is a folder, not an ordinary file",
+        "link": "is a folder, not an ordinary file",
+        "pipe": "is a pipe, not an ordinary file",
+        "loop": "is a loop of links, not an ordinary file",
+        "file/below": "cannot be written",
+        "n" * 300: "cannot be written",
+    }.items():
+        with pytest.raises(ConfigError, match=told), files.written(tmp_path / name):
+            raise AssertionError("nothing is written")
+    with pytest.raises(ConfigError, match="is a device, not an ordinary file"), files.written(Path(os.devnull)):
+        raise AssertionError("nothing is written")
+    with pytest.raises(ConfigError, match=r"file/below cannot be written to .* Name another one with --out"):
+        files.folder_to_write(tmp_path / "file" / "below", "--out")
+    assert sorted(tmp_path.iterdir()) == before and (tmp_path / "file").read_text() == "old"
+
+
+def test_what_is_not_rewritten_is_read_from_the_folder_that_it_stays_in(tmp_path: Path) -> None:
+    for name in ("kept", "replaced"):
+        (tmp_path / name).write_text("old")
+    with files.rewritten(tmp_path) as new:
+        (new / "replaced").write_text("new")
+        assert [files.current(new, name).read_text() for name in ("kept", "replaced")] == ["old", "new"]
+        assert files.current(tmp_path, "replaced").read_text() == "old"
+
+
+def test_a_lock_that_cannot_be_taken_leaves_no_handle_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed, close = [], os.close
+
+    def fail(*_: object) -> bool:
+        raise OSError("no locks here")
+
+    monkeypatch.setattr(files, "_taken", fail)
+    monkeypatch.setattr(os, "close", lambda handle: (closed.append(handle), close(handle)))
+    with pytest.raises(OSError, match="no locks here"), files.locked(tmp_path):
+        raise AssertionError("nobody holds it")
+    assert len(closed) == 1
+
+
+def test_a_lock_whose_file_was_deleted_before_it_was_taken_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, deletions = files._taken, [True, True]
+
+    def late(handle: int, wait: bool) -> bool:
+        if deletions:
+            deletions.pop()
+            (tmp_path / files.LOCK).unlink()
+        return taken(handle, wait)
+
+    monkeypatch.setattr(files, "_taken", late)
+    with files.locked(tmp_path), pytest.raises(BusyError), files.locked(tmp_path):
+        raise AssertionError("two hold it")
+    assert not deletions
