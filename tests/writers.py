@@ -200,7 +200,7 @@ def _read_masks(_: Made, place: Path) -> Hashable:
 
 def _write_table(_: Made, place: Path) -> None:
     number = any_number()
-    values = dict.fromkeys(COLUMNS, float(number)) | {"variant": "lesion", "view": "test", "class": "", "n_images": 9}
+    values = dict.fromkeys(COLUMNS, number / 10**6) | {"variant": "lesion", "view": "test", "class": "", "n_images": 9}
     table = pd.DataFrame([values | {"metric": f"m{i}"} for i in range(2000)])
     settings = TINY.model_copy(update={"split": SplitSettings(seed=number)})
     write_experiment("leakage", Finding(table, settings), place)
@@ -210,7 +210,7 @@ def _read_table(_: Made, place: Path) -> Hashable:
     found = read_experiment("leakage", place)
     if found is None:
         return None
-    assert len(found.table) == 2000 and set(found.table["value"]) == {float(found.settings.split.seed)}
+    assert len(found.table) == 2000 and set(found.table["value"]) == {found.settings.split.seed / 10**6}
     return found.settings.split.seed
 
 
