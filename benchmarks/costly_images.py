@@ -176,7 +176,7 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "JPEG, 4:2:0": Kind(jpeg),
     "JPEG, 4:4:4, 19 MiB": Kind(
-        lambda size: full(lambda spread: jpeg(size, subsampling=0, quality=90, spread=spread), (4, 8, 12, 16, 24))
+        lambda size: full(lambda spread: jpeg(size, subsampling=0, quality=90, spread=spread), (4, 8, 12, 14, 16, 24))
     ),
     "JPEG, turned": Kind(lambda size: turned(jpeg(size))),
     "JPEG, progressive 4:2:0, turned": Kind(lambda size: turned(jpeg(size, progressive=True))),
@@ -185,7 +185,7 @@ KINDS: dict[str, Kind] = {
         lambda size: jpeg(size, subsampling=0, quality=90, progressive=True, spread=12), 52
     ),
     "JPEG, CMYK": Kind(lambda size: jpeg(size, cmyk=True, subsampling=0, spread=6), 32),
-    "JPEG, progressive CMYK": Kind(lambda size: jpeg(size, cmyk=True, progressive=True, subsampling=0, spread=4), 70),
+    "JPEG, progressive CMYK": Kind(lambda size: jpeg(size, cmyk=True, progressive=True, subsampling=0, spread=4), 76),
     "JPEG, restarts": Kind(lambda size: jpeg(size, spread=4, quality=50, restart_marker_blocks=1)),
     "JPEG, 22 empty scans": Kind(lambda size: scans(size, 22)),
     "JPEG, 6 corrections": Kind(lambda size: scans(size, 6, refined=True)),

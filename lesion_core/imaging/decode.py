@@ -24,11 +24,18 @@ from lesion_core.errors import (
     TruncatedImageError,
 )
 from lesion_core.imaging.containers.dissect import opened, take_apart
-from lesion_core.imaging.containers.parts import CostlyError, DamagedError, EndsEarlyError, Parts
+from lesion_core.imaging.containers.parts import CostlyError, DamagedError, EndsEarlyError, NotReadError, Parts
 from lesion_core.imaging.formats import SIGNATURES, signature
 from lesion_core.imaging.geometry import reduced_size
-from lesion_core.imaging.pixels import to_rgb, upright
-from lesion_core.imaging.wholeness import can_be_decoded, checksums, filled_otherwise, share_until, share_written
+from lesion_core.imaging.pixels import WITHOUT_WHITE, to_rgb, upright
+from lesion_core.imaging.wholeness import (
+    can_be_decoded,
+    checksums,
+    filled_otherwise,
+    share_told,
+    share_until,
+    share_written,
+)
 
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF document"),
@@ -107,6 +114,8 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         picture = opened(parts, known)
     except CostlyError as error:
         raise _too_costly(name, error) from None
+    except NotReadError as error:
+        raise NotAnImageError(f"{name} {error}, which is not read.", _SAVE_AGAIN) from None
     except EndsEarlyError as error:
         raise _ends_early(name, known, error.share, error.how) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -124,10 +133,12 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
             found = (
                 f"{width} x {height} pixels {parts.because}, which cost as much as {_millions(counted)} ordinary ones"
             )
-            raise _too_many_pixels(name, found, limits, _SAVE_AGAIN)
+            raise _too_many_pixels(name, found, limits, f"Save it {parts.instead}, or scale it down.")
         check_side(width, height, name, limits)
         used = reduced_size(height, width)  # which counts, as a model is shown no more
         check_side(used[1], used[0], f"{name}, reduced from {width} x {height},", limits)
+        if picture.mode in WITHOUT_WHITE:
+            raise NotAnImageError(f"{name} has 32 bits for each colour, which have no agreed white.", _SAVE_AGAIN)
         try:
             parts.check()
             if parts.shorter and can_be_decoded(parts.shorter[0], known):
@@ -135,23 +146,18 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
             expected = filled_otherwise(parts, known)
             low = _low_bytes(parts, known, picture)
             picture.load()
-            if expected and checksums(picture) != expected:
-                raise EndsEarlyError(share_until(picture, parts, known))
+            if expected and (found_sums := checksums(picture)) != expected:
+                raise EndsEarlyError(share_until(picture, parts, known, (expected, found_sums)))
         except CostlyError as error:
             raise _too_costly(name, error) from None
         except EndsEarlyError as error:
-            raise _ends_early(name, known, error.share, error.how) from None
+            raise _ends_early(name, known, *share_told(error, known)) from None
         except DamagedError:
             raise _ends_early(name, known, None) from None
         except Exception:
             picture.close()
             raise _ends_early(name, known, share_written(parts, known)) from None
-        try:
-            return to_rgb(upright(picture), parts, upright(low) if low else None)
-        except (OSError, ValueError):
-            raise NotAnImageError(
-                f"{name} has colours of a kind that is not read ({picture.mode}).", _SAVE_AGAIN
-            ) from None
+        return to_rgb(upright(picture), parts, upright(low) if low else None)
 
 
 def check_side(width: int, height: int, name: str = "The image", limits: Limits = Limits()) -> None:

@@ -11,6 +11,8 @@ from PIL import Image, ImageOps
 
 from lesion_core.imaging.containers.parts import Parts
 
+WITHOUT_WHITE = ("I", "F")
+"""Modes of 32 bits for each colour, which have no agreed white."""
 BAND = 2**17
 """Pixels that are converted at a time: few enough that they stay in the processor's cache."""
 
@@ -32,14 +34,9 @@ def to_rgb(picture: Image.Image, parts: Parts, low: Image.Image | None = None) -
 
     Returns:
         (H, W, 3) uint8.
-
-    Raises:
-        ValueError: Numbers of 32 bits, which have no agreed white.
     """
     if picture.mode.startswith("I;16"):
         return _grey(picture, parts)
-    if picture.mode in ("I", "F"):
-        raise ValueError("32 bits per channel have no agreed white")
     if low is not None:
         picture = _rounded(picture, low, parts.key)
     elif len(parts.key) == 3:
@@ -95,6 +92,8 @@ def bands(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 
 def _on_white(picture: Image.Image) -> Image.Image:
     """RGB, with white where it is transparent."""
+    if picture.mode == "La":  # multiplied by its transparency, which Pillow converts to LA alone
+        picture = picture.convert("LA")
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         picture = Image.new("RGBA", layer.size, "white")

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lesion_core.imaging.containers.dissect import opened
-from lesion_core.imaging.containers.parts import Parts
+from lesion_core.imaging.containers.parts import EndsEarlyError, Parts
 from lesion_core.imaging.pixels import bands
 
 MOST_SHARE = 0.99
 """What is told of an image that is not whole, at most."""
+ENOUGH_BANDS = 50
+"""So many checksums tell a share to 2 %."""
 UNWRITTEN = (173, 91, 37, 201)
 """A colour that a decoder writes over."""
 
@@ -43,8 +45,32 @@ def can_be_decoded(data: bytes, known: str) -> bool:
     return True
 
 
-def share_until(picture: Image.Image, parts: Parts, known: str) -> float:
-    """How much of an image whose end was made up is there: up to the first pixel that depends on how it was filled."""
+def share_told(error: EndsEarlyError, known: str) -> tuple[float, str]:
+    """The share of an image that ends early, and what is said before it. Where it would be a bound far too high, the
+    rows that may be there are decoded."""
+    if error.begins is not None:
+        with suppress(Exception):
+            parts, share = error.begins()
+            with opened(parts, known) as picture:
+                picture.load()
+                return min(error.share, share * share_until(picture, parts, known)), ""
+    return error.share, error.how
+
+
+def share_until(
+    picture: Image.Image, parts: Parts, known: str, sums: tuple[list[int], list[int]] | None = None
+) -> float:
+    """How much of an image whose end was made up is there: up to the first pixel that depends on how it was filled.
+
+    Args:
+        picture: Decoded.
+        parts: Its file.
+        known: Its format.
+        sums: Its checksums with one filling and another, if known: where they tell the share well enough, nothing is
+            decoded again.
+    """
+    if sums and len(sums[0]) >= ENOUGH_BANDS:
+        return next((i for i, (one, other) in enumerate(zip(*sums, strict=True)) if one != other), 0) / len(sums[0])
     with opened(parts, known, other=True) as other:
         other.load()
         for (top, band), (_, filled) in zip(bands(picture), bands(other), strict=True):
@@ -53,7 +79,7 @@ def share_until(picture: Image.Image, parts: Parts, known: str) -> float:
                 rows, left = int(differs.any(axis=1).argmax()), int(differs.any(axis=0).argmax())
                 # Its block, of 16 rows at most, is the last that is there.
                 return min(MOST_SHARE, (top + rows + 16 * left / picture.width) / picture.height)
-    return 0.0
+    return MOST_SHARE
 
 
 def share_written(parts: Parts, known: str) -> float | None:

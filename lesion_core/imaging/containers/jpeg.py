@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from lesion_core.imaging.containers.parts import MOST_PIECES, CostlyError, DamagedError, EndsEarlyError, Parts
+from lesion_core.imaging.containers.parts import (
+    MOST_PIECES,
+    CostlyError,
+    DamagedError,
+    EndsEarlyError,
+    NotReadError,
+    Parts,
+)
 from lesion_core.imaging.containers.records import records
 
 MOST_SCANS = 64
@@ -23,7 +31,8 @@ Something is filled in before each."""
 MOST_LIKE_MARKERS = 2**22
 """Bytes of a file that look like the beginning of a marker, at each of which is looked."""
 SEQUENTIAL, PROGRESSIVE = (0xC0, 0xC1), 0xC2
-FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
+LOSSLESS, LAYERED, ARITHMETIC = {0xC3}, {*range(0xC5, 0xC8)}, {*range(0xC9, 0xCC), *range(0xCD, 0xD0)}
+FRAMES = {*SEQUENTIAL, PROGRESSIVE, *LOSSLESS, *LAYERED, *ARITHMETIC}
 SCAN, END, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 SCAN_ENDS = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")
 RESTARTS = re.compile(rb"\xff([\xd0-\xd7])")
@@ -59,10 +68,12 @@ def take_apart(data: bytes) -> Parts:
 
     Raises:
         DamagedError: There is no frame or no scan, or a second frame.
-        CostlyError: There are too many scans, restarts or segments, or the coding is one that is not read: of those
-            only the common two say so where pixels are missing.
+        CostlyError: There are too many scans, restarts or segments.
+        NotReadError: The coding is one that is not read: only the common two say so where pixels are missing.
     """
     file = _read(data)
+    scans = f"in {len(file.scans)} scans" if file.kind == PROGRESSIVE else ""
+    colours, instead = ("of four colours", "in RGB as JPEG or PNG") if file.frame[5] == 4 else ("", "as JPEG or PNG")
     return Parts(
         b"".join(file.kept),
         file.info,
@@ -70,7 +81,8 @@ def take_apart(data: bytes) -> Parts:
         other=partial(_filled, file),
         bits=8 * file.frame[5],
         area=_steps(file) // ORDINARY_COST,
-        because=f"in {len(file.scans)} scans" if file.kind == PROGRESSIVE else "of four colours",
+        because=f"{colours} {scans}".strip(),
+        instead=f"{instead}, not progressive" if scans else instead,
     )
 
 
@@ -104,8 +116,11 @@ def _read(data: bytes) -> _File:
                     raise CostlyError(f"has more than {MOST_SCANS} scans")
     if len(file.frame) < 6 or not file.scans:
         raise DamagedError
-    if file.kind not in (*SEQUENTIAL, PROGRESSIVE):
-        raise CostlyError("is a JPEG of a rare kind (arithmetic, lossless or in layers)")
+    for kinds, which in ((LOSSLESS, "without loss"), (LAYERED, "in layers"), (ARITHMETIC, "in arithmetic coding")):
+        if file.kind in kinds:
+            raise NotReadError(f"is a JPEG {which}")
+    if file.frame[0] == 12:
+        raise NotReadError("is a JPEG of 12 bits for each colour")
     file.kept.append(b"\xff\xd9")
     return file
 
@@ -164,13 +179,14 @@ def _without_blank_end(coded: bytes) -> bytes:
     return data + b"\0" if data.endswith(b"\xff") else data
 
 
-def _restarts(coded: bytes, units: int, interval: int) -> None:
-    """Refuse a scan that lacks some of the markers between its intervals, each of which a decoder would make up."""
+def _restarts(coded: bytes, units: int, interval: int) -> float:
+    """The share of a scan up to the first marker between its intervals that is missing: a decoder makes up the rest."""
     needed = -(-units // interval) - 1
     there = [marker[0] for marker in RESTARTS.findall(coded)]
     for i in range(needed):
         if i >= len(there) or there[i] != 0xD0 + i % 8:
-            raise EndsEarlyError((i + 1) / (needed + 1), "at most ")
+            return (i + 1) / (needed + 1)
+    return 1.0
 
 
 def _blocks(file: _File) -> tuple[int, int, dict[int, int]]:
@@ -192,15 +208,19 @@ def _blocks(file: _File) -> tuple[int, int, dict[int, int]]:
 
 
 def _check(file: _File) -> None:
-    """Refuse what cannot be whole: fewer bits than blocks, coefficients that no scan brings."""
+    """Refuse what cannot be whole: coefficients that no scan brings, fewer intervals than there must be, or fewer bits
+    than blocks."""
     across, down, blocks = _blocks(file)
     progressive = file.kind == PROGRESSIVE
     seen = dict.fromkeys(blocks, 0)  # a bit for each coefficient
-    bits, needed = 0, 0
+    before = seen  # the last scan, of which nobody knows how much is there
+    most, bits, needed = 1.0, 0, 0
     for header, coded, interval in file.scans:
         names = header[1 : 1 + 2 * header[0] : 2]
         if interval:
-            _restarts(coded, blocks.get(names[0], 0) if len(names) == 1 else across * down, interval)
+            units = blocks.get(names[0], 0) if len(names) == 1 else across * down
+            most = min(most, _restarts(coded, units, interval))
+        before = dict(seen)
         first, last, low = (header[-3], header[-2], header[-1] & 15) if progressive else (0, 63, 0)
         for name in names:
             if low == 0 and name in seen:
@@ -208,7 +228,19 @@ def _check(file: _File) -> None:
         if first == 0:  # else a run of blocks without anything may take one code
             bits += 8 * len(coded)
             needed += sum(blocks.get(name, 0) for name in names) * (1 if progressive else 2)
-    if bits < needed:
-        raise EndsEarlyError(bits / needed, "at most ")
     if any(found != 2**64 - 1 for found in seen.values()):
-        raise EndsEarlyError(sum(found.bit_count() for found in seen.values()) / (64 * len(seen)))
+        there = sum(blocks[name] * found.bit_count() for name, found in before.items())
+        raise EndsEarlyError(there / max(1, 64 * sum(blocks.values())), "at least ")
+    if (most := min(most, bits / max(1, needed))) < 1:
+        raise EndsEarlyError(most, "at most ", partial(_beginning, file, most))
+
+
+def _beginning(file: _File, most: float) -> tuple[Parts, float]:
+    """A file of the rows that may be there, of which some are not, and the share of the image that these are: it is
+    decoded in little time where the frame lies."""
+    height = struct.unpack_from(">H", file.frame, 1)[0]
+    rows = min(height, 32 + math.ceil(most * height))
+    frame = _segment(file.kind, file.frame)
+    lower = _segment(file.kind, file.frame[:1] + struct.pack(">H", rows) + file.frame[3:])
+    pixels = b"".join(lower if part == frame else part for part in file.kept)
+    return Parts(pixels, other=partial(filled, pixels)), rows / height

@@ -35,6 +35,7 @@ class Parts:
         bits: Of a pixel as its decoder handles them, of all times that it does so together.
         area: Pixels that are decoded, where these are more than the image shows.
         because: What makes either more than usual, as in 'of 64 bits'.
+        instead: How a person saves it so that it counts as usual, as in 'with 8 bits for each colour'.
         shorter: The same without some of the blanks that it ends in, and the share that is not blank: where it can be
             decoded all the same, the blanks are not pixels.
     """
@@ -50,11 +51,16 @@ class Parts:
     bits: int = ORDINARY_BITS
     area: int = 0
     because: str = ""
+    instead: str = "as JPEG or PNG"
     shorter: tuple[bytes, float] | None = None
 
     def counted(self, width: int, height: int) -> int:
         """Ordinary pixels, of `ORDINARY_BITS`, that cost as much to decode as an image of this size."""
         return max(width * height, self.area) * max(ORDINARY_BITS, self.bits) // ORDINARY_BITS
+
+
+class NotReadError(Exception):
+    """Of a kind that is not read; the text says which, as in 'is a JPEG in arithmetic coding'."""
 
 
 class DamagedError(Exception):
@@ -66,12 +72,14 @@ class EndsEarlyError(Exception):
 
     Attributes:
         share: Of the image that is there, 0 to 1.
-        how: What is to be said before the share: ``at most`` where it is a bound, found without decoding, ``about``
-            where it is that of the coded bytes; nothing where it is that of the pixels.
+        how: What is to be said before the share: ``at most`` or ``at least`` where it is a bound, found without
+            decoding, ``about`` where it is that of the coded bytes; nothing where it is that of the pixels.
+        begins: Makes a file of the rows that may be there, from which the share can be told, and the share of the image
+            that these are.
     """
 
-    def __init__(self, share: float, how: str = "") -> None:
-        self.share, self.how = share, how
+    def __init__(self, share: float, how: str = "", begins: Callable[[], tuple[Parts, float]] | None = None) -> None:
+        self.share, self.how, self.begins = share, how, begins
         super().__init__(share)
 
 

@@ -30,7 +30,7 @@ def take_apart(data: bytes) -> Parts:
     """Keep what the pixels need: the critical chunks and the transparency.
 
     Raises:
-        DamagedError: A checksum of what the pixels need does not fit.
+        DamagedError: A checksum of what the pixels need, other than the pixels themselves, does not fit.
         CostlyError: There are too many chunks.
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
@@ -39,6 +39,7 @@ def take_apart(data: bytes) -> Parts:
     texts = MOST_TEXT
     key: tuple[int, ...] = ()
     header: bytes | None = None
+    last = "sound"
     for kind, body, whole, sound in _chunks(data):
         if kind in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"):
             if sound and texts > 0 and len(body) <= 2 * MOST_TEXT:
@@ -47,12 +48,14 @@ def take_apart(data: bytes) -> Parts:
             continue
         if kind[0] & 0x20 and kind != b"tRNS":  # a small first letter: ancillary
             continue
+        if not sound and kind != b"IDAT":
+            raise DamagedError
         if kind == b"IDAT":
             packed.append(body)
-        if not sound:
-            if kind == b"IDAT" and len(whole) < len(body) + 12:
-                break  # cut off: how much is there is counted below
-            raise DamagedError
+            if not sound:  # an empty chunk in its place, so that the header can be read
+                last = "cut off" if len(whole) < len(body) + 12 else "damaged"
+                kept.append(b"\0\0\0\0IDAT" + zlib.crc32(b"IDAT").to_bytes(4, "big"))
+                break
         chunk: bytes | memoryview = whole
         if kind == b"tRNS" and header is not None:
             chunk, key = _key(header, bytes(body), whole)
@@ -68,10 +71,11 @@ def take_apart(data: bytes) -> Parts:
     return Parts(
         b"".join(kept),
         info,
-        partial(_count, header, packed),
+        partial(_count, header, packed, last),
         key=key,
         bits=bits * (2 if depth == 16 and colour in (2, 6) else 1),  # upper and lower bytes
         because=f"of {bits} bits",
+        instead="with 8 bits for each colour" if depth == 16 else "without transparency",
     )
 
 
@@ -132,8 +136,9 @@ def _key(header: bytes, body: bytes, whole: memoryview) -> tuple[bytes | memoryv
     return struct.pack(">I", len(scaled)) + b"tRNS" + scaled + zlib.crc32(b"tRNS" + scaled).to_bytes(4, "big"), ()
 
 
-def _count(header: bytes, packed: list[memoryview]) -> None:
-    """Refuse pixels that end early, whatever the end of the stream says: a decoder leaves the rest black."""
+def _count(header: bytes, packed: list[memoryview], last: str) -> None:
+    """Refuse pixels that end early, whatever the end of the stream says: a decoder leaves the rest black; and those
+    whose last chunk is cut off or damaged."""
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", header)
     bits = depth * CHANNELS.get(colour, 4)
     whole = sum(
@@ -143,6 +148,10 @@ def _count(header: bytes, packed: list[memoryview]) -> None:
     )
     if 1032 * sum(map(len, packed)) < whole:  # the most that deflate can pack
         raise EndsEarlyError(1032 * sum(map(len, packed)) / whole, "at most ")
+    if last == "damaged":
+        raise DamagedError
     there = inflated(packed, whole)
     if there < whole:
         raise EndsEarlyError(there / whole)
+    if last == "cut off":  # within the checksums
+        raise DamagedError

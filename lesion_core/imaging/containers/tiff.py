@@ -13,6 +13,7 @@ from lesion_core.imaging.containers.parts import (
     CostlyError,
     DamagedError,
     EndsEarlyError,
+    NotReadError,
     Parts,
     inflated,
 )
@@ -38,6 +39,11 @@ RAW, DEFLATE, FAX, GROUP_3, JPEG = 1, (8, 32946), (2, 3, 4), 3, 7
 LZW, PACKBITS, LZMA, ZSTANDARD = 5, 32773, 34925, 50000
 READ = frozenset((RAW, *DEFLATE, *FAX, JPEG, LZW, PACKBITS, LZMA, ZSTANDARD))
 """Ways of packing whose decoders say that something is missing, or are asked with another filling."""
+NOT_READ = {
+    6: "JPEG as TIFF 6.0 had it", 32809: "ThunderScan", 34661: "JBIG", 34676: "SGI Log", 34677: "SGI Log",
+    34712: "JPEG 2000", 34887: "LERC", 50001: "WebP", 50002: "JPEG XL",
+}  # fmt: skip
+"""Others that people may meet."""
 LINE_ENDS = b"\x00\x10\x01" * 16
 """Other filling for faxes of group 3, whose decoders pass over all bits up to the next end of a line (ITU-T T.4)."""
 BLANK = bytes(16)
@@ -78,7 +84,8 @@ def take_apart(data: bytes) -> Parts:
 
     Raises:
         DamagedError: The directory is not in the file.
-        CostlyError: It is far too long, strips lie upon each other, or the pixels are packed in a way that is not read.
+        CostlyError: It is far too long, or strips lie upon each other.
+        NotReadError: The pixels are packed in a way that is not read.
     """
     order = "<" if data.startswith(b"II") else ">"
     (at,) = struct.unpack_from(f"{order}I", data, 4)
@@ -98,7 +105,8 @@ def take_apart(data: bytes) -> Parts:
     if sum(count * SIZES[kind] for kind, count in held if kind < len(SIZES)) > MOST_TAGS:
         raise CostlyError(f"has more than {MOST_TAGS // 2**20} MiB of tags")
     if file.number(COMPRESSION, RAW) not in READ:
-        raise CostlyError("is packed in a way that is not read")
+        packing = file.number(COMPRESSION, RAW)
+        raise NotReadError(f"is a TIFF packed by {NOT_READ.get(packing, f'a way of its own (compression {packing})')}")
     for place, size in ((STRIPS, STRIP_SIZES), (TILES, TILE_SIZES)):
         pairs = zip(file.numbers(place), file.numbers(size), strict=False)
         if sum(max(0, min(length, len(data) - start)) for start, length in pairs) > 2 * len(data):
@@ -115,10 +123,12 @@ def take_apart(data: bytes) -> Parts:
     planes = ("L" if order == "<" else "B") if depth == 16 and file.number(PLANAR, 1) == 2 else ""
     samples = max(1, file.number(SAMPLES, 1))
     because, area = f"of {depth * samples} bits", 0
+    instead = "with 8 bits for each colour" if depth == 16 else "in RGB"
     if TILES in file.entries:
         grid = _grid(file)
         because += f" in tiles of {grid.across:,} x {grid.down:,} pixels"
         area = grid.rows * grid.columns * grid.across * grid.down
+        instead += " and without tiles"
     return Parts(
         pixels,
         check=partial(_check, file),
@@ -129,6 +139,7 @@ def take_apart(data: bytes) -> Parts:
         bits=depth * samples * (2 if depth == 16 and samples > 2 else 1),  # upper and lower bytes
         area=area,
         because=because,
+        instead=instead,
     )
 
 

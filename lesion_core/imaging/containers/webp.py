@@ -10,7 +10,8 @@ from lesion_core.imaging.containers.records import records
 
 BLANK = 32
 """Zeros at the end of the coded pixels from which on they may be what a copy that stopped has left."""
-FEWER = 8
+FEWER = {b"VP8 ": 8, b"VP8L": 1}
+"""Bytes without which a decoder lacks some where these were pixels: arithmetic coding reads ahead, codes do not."""
 BITS = 40
 """What a pixel counts, as the decoder holds four copies of 4 bytes."""
 IMAGE, FEATURES, FRAME = (b"VP8 ", b"VP8L"), b"VP8X", b"ANMF"
@@ -75,4 +76,4 @@ def _shorter(kind: bytes, body: bytes) -> tuple[bytes, float] | None:
     kept = len(body.rstrip(b"\0"))
     if len(body) - kept < BLANK:
         return None
-    return _file([(kind, body[: (len(body) - FEWER) // 2 * 2])]), kept / len(body)
+    return _file([(kind, body[: len(body) - FEWER[kind]])]), kept / len(body)
