@@ -56,6 +56,17 @@ def test_the_largest_photograph_of_a_phone_is_accepted() -> None:
     assert found.seconds < MOST_SECONDS and found.megabytes < MOST_MEGABYTES, found
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS if os.environ.get("LESION_ALL_COSTS") else IN_CI[:1])
+def test_what_is_found_missing_by_decoding_costs_no_more(name: str) -> None:
+    """The end of the file is cut off, so that nearly all of it is decoded."""
+    kind = KINDS[name]
+    whole = kind.make(size_of(Limits.max_pixels, kind.bits))
+    found = best_of_two(whole[: len(whole) * 97 // 100])
+    assert found.answer.startswith("TruncatedImageError"), found
+    assert found.seconds < MOST_SECONDS and found.megabytes < MOST_MEGABYTES, found
+
+
 # Refused before it costs ---------------------------------------------------------------------------------------------
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (64, 80, 3)).astype(np.uint8)
