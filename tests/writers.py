@@ -200,7 +200,8 @@ def _read_masks(_: Made, place: Path) -> Hashable:
 
 def _write_table(_: Made, place: Path) -> None:
     number = any_number()
-    values = dict.fromkeys(COLUMNS, number / 10**6) | {"variant": "lesion", "view": "test", "class": "", "n_images": 9}
+    fixed = {"variant": "lesion", "view": "test", "class": "", "n_images": 9, "n_groups": 9}
+    values = dict.fromkeys(COLUMNS, number / 10**6) | fixed
     table = pd.DataFrame([values | {"metric": f"m{i}"} for i in range(2000)])
     settings = TINY.model_copy(update={"split": SplitSettings(seed=number)})
     write_experiment("leakage", Finding(table, settings), place)
