@@ -1,8 +1,8 @@
-"""What opening each page costs the server: python -m benchmarks.page_costs [LINK ...]
+"""What opening each page costs the server: python -m benchmarks.page_costs [--OPTION=VALUE ...] [LINK ...]
 
 One visitor opens each link once, then some times more: seconds and CPU seconds of the first opening, and CPU ms of a
 warm one, which hardly depends on what else the machine does. Streamlit's own share, on the bare page of
-`benchmarks.classroom`, is printed last.
+`benchmarks.classroom`, is printed last. Options are Streamlit's: --runner.postScriptGC=true is its default.
 """
 
 from __future__ import annotations
@@ -43,14 +43,16 @@ async def costs(url: str, pid: int, links: Sequence[str]) -> None:
     print(f"{'mean':58}{'':18}{sum(warm_of_all) / len(links):9.0f}")
 
 
-def main(links: Sequence[str]) -> None:
+def main(given: Sequence[str]) -> None:
+    options = [option.removeprefix("--") for option in given if option.startswith("--")]
+    links = [link for link in given if not link.startswith("--")] or PAGES
     print(f"{'link':58}{'first s':>9}{'CPU s':>9}{'warm ms':>9}")
-    with server(HOME) as (url, process):
+    with server(HOME, options) as (url, process):
         asyncio.run(costs(url, process.pid, links))
-    with bare_server(["runner.postScriptGC=false"]) as (url, process):
+    with bare_server(["runner.postScriptGC=false", *options]) as (url, process):
         print("a bare page with one figure")
         asyncio.run(costs(url, process.pid, BARE_PAGES[:3]))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or PAGES)
+    main(sys.argv[1:])
