@@ -1,4 +1,5 @@
-"""What the server adds to Streamlit's own answers: headers that say what a page may load and who may show it.
+"""What the server changes in Streamlit's own answers: headers say what a page may load and who may show it, and no
+path of this machine leaves it.
 
 `streamlit run app/Home.py` serves the `streamlit.App` that it finds in that file, made with what is here.
 """
@@ -20,6 +21,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from app import state
 from app.delivery import CompressedFiles, FirstPaint
@@ -80,6 +82,28 @@ class SecurityHeaders:
         await self._app(scope, receive, answer)
 
 
+class NoPaths:
+    """ASGI middleware that keeps the place of the script on the server's disk from the browser.
+
+    Streamlit begins each run of a script with it; the browser makes an id of it and needs the name alone.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            data = message.get("bytes")
+            if message["type"] == "websocket.send" and data and b"Home.py" in data:  # few are taken apart
+                said = ForwardMsg.FromString(data)
+                if said.WhichOneof("type") == "new_session":
+                    said.new_session.main_script_path = Path(said.new_session.main_script_path).name
+                    message = {**message, "bytes": said.SerializeToString()}
+            await send(message)
+
+        await self._app(scope, receive, tell if scope["type"] == "websocket" else send)
+
+
 def _prepare() -> None:
     from app.cache.prepare import prepare  # with all that it imports: the server listens meanwhile
 
@@ -106,7 +130,8 @@ async def started(_: object) -> AsyncIterator[None]:
 
 
 def middleware() -> list[Middleware]:
-    """The headers of this server, from its command line, and how it delivers its start page and scripts.
+    """The headers of this server, from its command line, how it delivers its start page and scripts, and what it keeps to
+    itself.
 
     Raises:
         SystemExit: The command line is wrong; the message says where.
@@ -121,4 +146,5 @@ def middleware() -> list[Middleware]:
         Middleware(SecurityHeaders, headers=headers),
         Middleware(CompressedFiles, base=st.get_option("server.baseUrlPath")),
         Middleware(FirstPaint),
+        Middleware(NoPaths),
     ]

@@ -25,28 +25,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import platform
 import random
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit
 
+from benchmarks.served import HOME, bare_server, server, usage
 from benchmarks.visitor import Action, Visitor
 
-HOME = Path(__file__).parents[1] / "app" / "Home.py"
 PAGES = (
     "",
     "?run=resnet101-isic2019",
@@ -75,39 +70,7 @@ PAGES = (
 )
 """What a class opens on Lesion Lab: a page's path and its state, as in the address of a browser."""
 
-BARE = """
-import time
-import plotly.graph_objects as go
-import streamlit as st
-
-st.title("A bare page")
-state = int(st.query_params.get("state", 1))
-st.plotly_chart(go.Figure(go.Scatter(y=[(i * state) % 97 for i in range(200)])))
-if "slow" in st.query_params:
-    time.sleep(0.5)
-if "wrong" in st.query_params:
-    raise ValueError("asked for")
-if "red" in st.query_params:
-    st.error("asked for")
-"""
 BARE_PAGES = tuple(f"?state={state}" for state in range(1, 9))
-
-
-def usage(pid: int) -> dict[str, float]:
-    """What Linux says of a process: memory in MB, CPU seconds, threads, open files; empty where it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        if fields[0] == "Z":
-            return {}
-        ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-        return {
-            "rss": int(fields[21]) * page / 1e6,
-            "cpu": (int(fields[11]) + int(fields[12])) / ticks,
-            "threads": int(fields[17]),
-            "files": len(list(Path(f"/proc/{pid}/fd").iterdir())),
-        }
-    except OSError:
-        return {}
 
 
 @dataclass
@@ -244,49 +207,6 @@ async def warm_up(options: argparse.Namespace) -> None:
         f"first opening of {len(found)} links: {sum(a.took for a in found):.1f} s, the slowest {slowest}; "
         f"failed {sum(bool(a.failure) for a in found)}"
     )
-
-
-@contextlib.contextmanager
-def server(script: Path, settings: Sequence[str] = ()) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Streamlit server in a process of its own, without LESION_DATA: its address and the process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    given = (
-        "server.headless=true",
-        "server.address=127.0.0.1",
-        f"server.port={port}",
-        "browser.gatherUsageStats=false",
-        "server.fileWatcherType=none",
-        *settings,
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(script), *(f"--{s}" for s in given)],
-        cwd=script.parent,
-        env={name: value for name, value in os.environ.items() if name != "LESION_DATA"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            with contextlib.suppress(OSError), urllib.request.urlopen(url + "/_stcore/health", timeout=1):
-                break
-            time.sleep(0.25)
-        yield url, process
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextlib.contextmanager
-def bare_server(settings: Sequence[str] = ()) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A bare Streamlit page: its address and the process."""
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "bare.py"
-        script.write_text(BARE)
-        with server(script, settings) as found:
-            yield found
 
 
 def self_test() -> None:

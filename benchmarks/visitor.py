@@ -14,6 +14,8 @@ from pathlib import Path
 import aiohttp
 from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import UploadedFileInfo
+from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 
@@ -58,6 +60,10 @@ class Visitor:
     _uploader: str = ""
     _seen: set[str] = field(default_factory=set)
 
+    @property
+    def connected(self) -> bool:
+        return self._socket is not None and not self._socket.closed
+
     async def connect(self) -> None:
         """As a browser opens a page: the document, health (which sets the XSRF cookie), settings, the websocket."""
         if self._http is None:
@@ -98,7 +104,7 @@ class Visitor:
         """Open a link and wait for the end of the script; what happens is written into `action`."""
         try:
             async with asyncio.timeout(self.patience):
-                if self._socket is None or self._socket.closed:
+                if not self.connected:
                     await self.connect()
                 path, _, query = link.removeprefix("upload:").partition("?")
                 await self._run(path, query, action)
@@ -139,22 +145,25 @@ class Visitor:
             elif kind == "page_not_found":
                 action.failure = "page not found"
             elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
-                element = answer.delta.new_element
-                if element.WhichOneof("type") == "exception" and not element.exception.is_warning:
-                    action.failure = f"exception: {element.exception.type or 'not told'}"
-                action.told |= element.WhichOneof("type") == "alert" and element.alert.format == Alert.ERROR
-                self._uploader = element.file_uploader.id or self._uploader
-                images += [image.url for image in element.imgs.imgs]
+                self._see(answer.delta.new_element, answer.delta.fragment_id, action)
+                images += [image.url for image in answer.delta.new_element.imgs.imgs]
             elif kind == "session_event" and answer.session_event.WhichOneof("type") == "script_compilation_exception":
                 action.failure = "exception: script does not compile"
             elif kind == "script_finished":
                 if answer.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
                     action.failure = "exception: script does not compile"
                     break
-                if answer.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:  # not: early, a rerun follows
+                if answer.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                     break
         if self.media:
             await self._fetch([url for url in images if url.startswith("/media/")], action)
+
+    def _see(self, element: Element, fragment: str, action: Action) -> None:  # noqa: ARG002
+        """What a person would notice of one element; `fragment` is the part of the page that it runs again with."""
+        if element.WhichOneof("type") == "exception" and not element.exception.is_warning:
+            action.failure = f"exception: {element.exception.type or 'not told'}"
+        action.told |= element.WhichOneof("type") == "alert" and element.alert.format == Alert.ERROR
+        self._uploader = element.file_uploader.id or self._uploader
 
     async def _next(self, action: Action) -> ForwardMsg:
         data = await self._inbox.get()
@@ -176,25 +185,33 @@ class Visitor:
 
     async def _put_file(self, path: str, query: str, action: Action) -> None:
         """Upload the file into the page's uploader, as its three steps are: ask where to, put, run."""
-        assert self._http is not None and self._socket is not None and self.upload is not None
+        assert self.upload is not None
+        if file := await self._send(self.upload.name, self.upload.read_bytes(), action):
+            message = self._message(path, query)
+            state = message.rerun_script.widget_states.widgets.add()
+            state.id = self._uploader
+            state.file_uploader_state_value.uploaded_file_info.append(file)
+            await self._run(path, query, action, message)
+
+    def _token(self) -> dict[str, str]:
+        """The header that the server compares with its cookie."""
+        assert self._http is not None
+        return {"X-Xsrftoken": {c.key: c.value for c in self._http.cookie_jar}.get("_streamlit_xsrf", "")}
+
+    async def _send(self, name: str, content: bytes, action: Action) -> UploadedFileInfo | None:
+        """Ask the server where a file goes to, and put it there; None where it is refused."""
+        assert self._http is not None and self._socket is not None
         ask = BackMsg()
         ask.file_urls_request.request_id, ask.file_urls_request.session_id = uuid.uuid4().hex, self._session
-        ask.file_urls_request.file_names.append(self.upload.name)
+        ask.file_urls_request.file_names.append(name)
         await self._socket.send_bytes(ask.SerializeToString())
         while (answer := await self._next(action)).WhichOneof("type") != "file_urls_response":
             pass
-        where, content = answer.file_urls_response.file_urls[0], self.upload.read_bytes()
-        token = {cookie.key: cookie.value for cookie in self._http.cookie_jar}.get("_streamlit_xsrf", "")
+        where = answer.file_urls_response.file_urls[0]
         form = aiohttp.FormData()
-        form.add_field("file", content, filename=self.upload.name)
-        async with self._http.put(self.url + where.upload_url, data=form, headers={"X-Xsrftoken": token}) as put:
+        form.add_field("file", content, filename=name)
+        async with self._http.put(self.url + where.upload_url, data=form, headers=self._token()) as put:
             if not put.ok:
                 action.failure = f"upload: {put.status}"
-                return
-        message = self._message(path, query)
-        state = message.rerun_script.widget_states.widgets.add()
-        state.id = self._uploader
-        file = state.file_uploader_state_value.uploaded_file_info.add()
-        file.file_id, file.name, file.size = where.file_id, self.upload.name, len(content)
-        file.file_urls.CopyFrom(where)
-        await self._run(path, query, action, message)
+                return None
+        return UploadedFileInfo(file_id=where.file_id, name=name, size=len(content), file_urls=where)

@@ -59,6 +59,7 @@ class Input:
         note: What was done to it.
         cheap: Whether refusing it may cost hardly anything (`MOST_REFUSAL_S`, `MOST_REFUSAL_BYTES`).
         most_rss: Bytes that the process may take.
+        data: The file itself, where it is one image.
     """
 
     act: Callable[[], Any]
@@ -67,6 +68,7 @@ class Input:
     note: str = ""
     cheap: bool = False
     most_rss: int = 2**40
+    data: bytes = b""
 
 
 Make = Callable[[np.random.Generator, Path], Input]

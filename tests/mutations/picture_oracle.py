@@ -35,4 +35,5 @@ def harmless(answer: Any) -> str | None:
 
 
 def read(data: bytes, note: str, **oracle: Any) -> Input:
-    return Input(lambda: decode(data), note=f"{note}, {len(data):,} bytes", cheap=True, most_rss=MOST_RSS, **oracle)
+    return Input(lambda: decode(data), note=f"{note}, {len(data):,} bytes", cheap=True, most_rss=MOST_RSS, data=data,
+                 **oracle)  # fmt: skip

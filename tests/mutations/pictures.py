@@ -267,7 +267,7 @@ def flat_and_large(rng: Rng, _: Path) -> Input:
 
     counts = max(24, channels * depth * (2 if depth == 16 and channels > 2 else 1)) / 24
     refused = share < 1 or side * side * counts > Limits.max_pixels
-    return Input(lambda: decode(data), wrong if share == 1 else Input.wrong, refused, most_rss=MOST_RSS,
+    return Input(lambda: decode(data), wrong if share == 1 else Input.wrong, refused, most_rss=MOST_RSS, data=data,
                  note=f"png of {side} x {side}, {depth} bits, colour {colour}, {share:.2f} kept")  # fmt: skip
 
 
