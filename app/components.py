@@ -214,11 +214,13 @@ def pick_picture() -> Picture:
                 problem(error)
             except ImageError as error:
                 st.session_state["upload_seen"] = file.file_id
+                cached_uploads.let_go(file)
                 problem(error)
             else:
                 st.session_state["upload_seen"] = file.file_id
                 st.session_state[state.UPLOAD] = Picture("upload", visible(file.name), "upload", image, frame=frame)
                 st.session_state[state.IMAGE] = "upload"
+                cached_uploads.let_go(file)
                 st.rerun()
     with left:
         chosen = choose("Image", titles, state.IMAGE, help="Type to search. The link names the image.")

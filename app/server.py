@@ -25,6 +25,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from app import state
 from app.delivery import CompressedFiles, FirstPaint
+from app.memory import keep_giving_back
 from lesion_core.errors import ConfigError
 
 ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", re.IGNORECASE)
@@ -108,6 +109,7 @@ def _prepare() -> None:
     from app.cache.prepare import prepare  # with all that it imports: the server listens meanwhile
 
     prepare()
+    keep_giving_back()
 
 
 @asynccontextmanager
@@ -130,8 +132,7 @@ async def started(_: object) -> AsyncIterator[None]:
 
 
 def middleware() -> list[Middleware]:
-    """The headers of this server, from its command line, how it delivers its start page and scripts, and what it keeps to
-    itself.
+    """The headers of this server, from its command line, how it delivers its start page, and what it keeps to itself.
 
     Raises:
         SystemExit: The command line is wrong; the message says where.

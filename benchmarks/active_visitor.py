@@ -165,7 +165,7 @@ class ActiveVisitor(Visitor):
         turn = 0
 
         def released(drawn: Any, state: WidgetState) -> None:
-            threshold = draw.choice(json.loads(drawn.json)["bins"]["edges"])
+            threshold = draw.choice(json.loads(json.loads(drawn.json)["bins"])["edges"])
             state.json_value = json.dumps({"released": {"threshold": threshold, "turn": turn}})
 
         def typed(drawn: Any, state: WidgetState) -> None:

@@ -125,6 +125,10 @@ class Soak:
     visitors: list[ActiveVisitor] = field(default_factory=list)
     samples: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        return (*SECRETS, *([str(self.options.runs.resolve()).encode()] if self.options.runs else []))
+
     def sample(self) -> dict[str, float]:
         """What the server uses now, kept."""
         pid = self.options.pid
@@ -137,7 +141,7 @@ class Soak:
     def visitor(self) -> ActiveVisitor:
         """One more."""
         number = len(self.visitors)
-        self.visitors.append(ActiveVisitor(self.options.url, number, self.options.patience, secrets=SECRETS))
+        self.visitors.append(ActiveVisitor(self.options.url, number, self.options.patience, secrets=self.secrets))
         return self.visitors[-1]
 
     async def act(self, visitor: ActiveVisitor, deed: Deed, draw: random.Random) -> None:

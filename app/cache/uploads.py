@@ -5,6 +5,8 @@ from __future__ import annotations
 from io import BytesIO
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state
 from lesion_core.data.samples import reduced
@@ -35,3 +37,13 @@ def pixels(file: BytesIO) -> tuple[Pixels, tuple[int, int] | None]:
             return reduced(decode(file.getvalue(), limits=state.limits()))
     finally:
         place.empty()
+
+
+def let_go(file: UploadedFile) -> None:
+    """Drop the bytes of an upload that has become pixels or was refused: else up to 20 MB stay as long as the visit.
+
+    The page remembers the file by its id. The uploader's own value is empty from the next run on.
+    """
+    if ctx := get_script_run_ctx():
+        # Streamlit's interface leaves it out, as only its manager in memory can; its own chat box does the same.
+        ctx.uploaded_file_mgr.remove_file(ctx.session_id, file.file_id)  # type: ignore[attr-defined]

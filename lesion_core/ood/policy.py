@@ -109,12 +109,18 @@ def save_policy(policy: Policy, run: Run) -> Path:
         The file's path.
 
     Raises:
-        RunError: The policy is another run's, or the folder holds another run by now.
+        RunError: The policy is another run's, the folder holds another run by now, or the disk did not take it.
         BusyError: Another process is writing the run.
     """
     check_run(policy, run)
-    with rewriting(run) as new:
-        write_policy(policy, new / POLICY)
+    try:
+        with rewriting(run) as new:
+            write_policy(policy, new / POLICY)
+    except OSError as error:  # on a page there is nobody else to tell it
+        raise RunError(
+            f"The policy could not be written: {error.strerror or 'the disk refused it'}.",
+            "Make room on the server's disk, or save the file policy.json on your own.",
+        ) from error
     return run.folder / POLICY
 
 
