@@ -26,6 +26,8 @@ from benchmarks.visitor import Action, Visitor
 
 OWNER = re.compile(rb"ownedby(\d{4})")
 """Stands in the names of all files that are uploaded: whose they are."""
+NAME = re.compile(r"ownedby\d{4}n\d{5}x")
+"""Such a name, without its ending."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class ActiveVisitor(Visitor):
     Attributes:
         secrets: What no message may contain.
         sentences: Every warning and error that was told, with how often.
-        pictures: Addresses of images that were received; those with an own file's name beside them are `own`.
+        pictures: Addresses of images that were received; those with the name of a file beside them that nobody else
+            has are `own`.
     """
 
     secrets: Sequence[bytes] = ()
@@ -57,6 +60,7 @@ class ActiveVisitor(Visitor):
     _uploads: int = 0
     _said: list[str] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
+    _unlike: set[str] = field(default_factory=set)
 
     async def _next(self, action: Action) -> ForwardMsg:
         before = action.received
@@ -96,7 +100,7 @@ class ActiveVisitor(Visitor):
             self.sentences[element.alert.body] = self.sentences.get(element.alert.body, 0) + 1
         for image in element.imgs.imgs:
             self.pictures.add(image.url)
-            if OWNER.search(f"{image.caption} {image.alt}".encode()):
+            if self._unlike.intersection(NAME.findall(f"{image.caption} {image.alt}")):
                 self.own.add(image.url)
 
     async def hang_up(self, *, forget: bool) -> None:
@@ -208,13 +212,16 @@ class ActiveVisitor(Visitor):
 
         await self._attempt(action, deed)
 
-    async def give(self, link: str, files: Sequence[tuple[str, bytes]], action: Action) -> list[str]:
+    async def give(
+        self, link: str, files: Sequence[tuple[str, bytes]], action: Action, *, unlike: bool = True
+    ) -> list[str]:
         """Open a link and put files into its uploader: each must be taken or be refused in a sentence.
 
         Args:
             link: The page; its uploader takes several where more than one is given.
             files: Ending and content.
             action: What happens is written there.
+            unlike: Whether nobody else has such pixels.
 
         Returns:
             The sentences that were told.
@@ -240,6 +247,8 @@ class ActiveVisitor(Visitor):
             def put(_: Any, state: WidgetState) -> None:
                 state.file_uploader_state_value.uploaded_file_info.extend(self._files[name])
 
+            if unlike:
+                self._unlike |= {info.name.partition(".")[0] for info in sent}
             self._said, self._names = [], {info.name.partition(".")[0] for info in sent}
             await self.touch(name, put, action)
             if len(self._names) > len(self._said) and not action.failure:

@@ -77,7 +77,7 @@ async def upload_good(visitor: ActiveVisitor, draw: random.Random, action: Actio
 
 async def upload_odd(visitor: ActiveVisitor, draw: random.Random, action: Action) -> None:
     ending, content, refusable = odd_pictures.fuzzed(draw.getrandbits(32))
-    said = await visitor.give(draw.choice(UPLOAD_PAGES), [(ending, content)], action)
+    said = await visitor.give(draw.choice(UPLOAD_PAGES), [(ending, content)], action, unlike=False)
     if said and not refusable:
         action.failure = action.failure or f"upload: a healthy file was refused: {said[0]}"
 

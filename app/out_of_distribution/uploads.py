@@ -9,7 +9,7 @@ from app import state
 from app.cache import runs as cached_runs
 from app.cache import uploads as cached_uploads
 from app.components import problem
-from lesion_core.errors import LesionError
+from lesion_core.errors import ImageError, LesionError
 from lesion_core.foreign_text import for_people, visible
 from lesion_core.imaging.formats import UPLOAD_TYPES
 from lesion_core.ood.scores import SCORES
@@ -53,6 +53,8 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
                     cached_runs.predict(run, cached_uploads.pixels(file)[0]),
                 )
             except LesionError as error:
+                if isinstance(error, ImageError):  # said once: it is not decoded again in each run of the page
+                    cached_uploads.let_go(file)
                 problem(error)
     if not kept:
         return []
