@@ -16,10 +16,13 @@ import pytest
 import streamlit as st
 from starlette.applications import Starlette
 from starlette.formparsers import MultiPartParser
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocket
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from app import server, state
 
@@ -87,3 +90,22 @@ def test_the_inline_script_of_the_start_page_is_allowed_and_no_other() -> None:
     hashes = {f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in inline}
     allowed = re.search(r"script-src ([^;]*)", server.content_security_policy())
     assert allowed and set(allowed[1].split()) == {"'self'", "blob:", *hashes}
+
+
+def test_the_place_of_the_script_stays_here_and_all_else_is_sent_as_it_is() -> None:
+    begin, other = ForwardMsg(), ForwardMsg(hash="x")
+    begin.new_session.main_script_path, begin.new_session.name = "/srv/lab/app/Home.py", "Home"
+    other.delta.new_element.markdown.body = "app/Home.py"
+
+    async def stream(socket: WebSocket) -> None:
+        await socket.accept()
+        for message in (begin, other):
+            await socket.send_bytes(message.SerializeToString())
+        await socket.close()
+
+    app = Starlette(routes=[WebSocketRoute("/", stream)], middleware=[Middleware(server.NoPaths)])
+    with TestClient(app).websocket_connect("/") as socket:
+        first, second = socket.receive_bytes(), socket.receive_bytes()
+    assert b"/srv" not in first and ForwardMsg.FromString(first).new_session.name == "Home"
+    assert ForwardMsg.FromString(first).new_session.main_script_path == "Home.py"
+    assert second == other.SerializeToString()
