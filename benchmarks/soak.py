@@ -11,7 +11,7 @@ without LESION_DATA, and without a policy that could be saved. Every five second
 and PSS, which counts shared pages once), threads, open files, actions, failures, sentences told.
 
 *Failed*: an exception, an action without an answer, a file that was neither taken nor refused in a sentence, a healthy
-file that was refused, and in any message: a path of this machine, a traceback, a file or a picture of another visitor;
+file that was refused, and in any message: a path of this machine, a traceback, a file or an image of another visitor;
 and a traceback in the server's log. *Growth*: memory at the end of the class against two minutes (or a quarter of the
 actions) after its beginning. What a visitor takes: memory at the end of the class minus memory once all have left and
 Streamlit has forgotten them; it does so when a visitor comes or goes, so one more is sent. It keeps sessions for two
@@ -27,6 +27,7 @@ import argparse
 import asyncio
 import csv
 import random
+import re
 import sys
 import tempfile
 import time
@@ -199,7 +200,7 @@ class Soak:
             await last.leave()
 
     async def uploads(self, mutated: int) -> tuple[dict[str, float], ...]:
-        """All at once a file as large as may be, a vast picture, a mutated one; then mutated ones one after another."""
+        """All at once a file as large as may be, a vast image, a mutated one; then mutated ones one after another."""
         guests = [self.visitor() for _ in range(self.options.visitors)]
         await self.act(guests[0], upload_good, random.Random(0))  # what the first upload loads
         before = self.sample()
@@ -210,7 +211,7 @@ class Soak:
 
         async def vast(visitor: ActiveVisitor, _: random.Random, action: Action) -> None:
             if not await visitor.give("analyse", [odd_pictures.vast()], action):
-                action.failure = action.failure or "upload: a picture of 40,000 pixels a side was not refused"
+                action.failure = action.failure or "upload: an image of 40,000 pixels per side was not refused"
 
         samples = [before]
         for deed in (large, vast):
@@ -228,10 +229,10 @@ class Soak:
         return (*samples, self.sample())
 
     def leaks(self) -> list[str]:
-        """Pictures with an own file's name that reached somebody else too."""
+        """Images with an own file's name that reached somebody else too."""
         owned = Counter(url for visitor in self.visitors for url in visitor.own)
         return [
-            f"leak: a picture of visitor {visitor.number}"
+            f"leak: an image of visitor {visitor.number}"
             for visitor in self.visitors
             for other in self.visitors
             if visitor is not other and visitor.own & other.pictures
@@ -253,7 +254,7 @@ def verdicts(soak: Soak, log: str, before: dict[str, float], early: dict[str, fl
         print(f"{name:16}{times:7}{failed[name]:8}")
     for failure, times in soak.failures().most_common():
         wrong.append(f"{times} x {failure}")
-    if tracebacks := log.count("Traceback (most recent call last)"):
+    if tracebacks := len(re.findall(r"Traceback.{0,40}\(most", log)):  # with colours in it
         wrong.append(f"{tracebacks} tracebacks in the server's log")
     told: Counter[str] = Counter()
     for visitor in soak.visitors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state
 from app.cache import runs as cached_runs
@@ -33,7 +34,8 @@ def forget_pictures() -> None:
 def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
     """Title, answer and value of the visitor's own images, which stay for the visit whatever tab is open."""
     kept = st.session_state.setdefault(state.OWN_PICTURES, {})
-    files = st.session_state.get(uploader()) or []
+    here = st.session_state.get(uploader()) or []
+    files = [file for file in here if isinstance(file, UploadedFile)]  # not: let go, which only has an id
     if len(files) > MOST_PICTURES:
         st.info(
             f"The first {MOST_PICTURES} of {len(files):,} images are looked at; drop the others after them.",
