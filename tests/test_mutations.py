@@ -21,6 +21,8 @@ FOUND = (
     *(("pictures", "flat_and_large", seed) for seed in range(4)),
     # Zeros at the end of a GIF's last block, which are codes of the first colour.
     *(("pictures", "blank_tail_of_gif", seed) for seed in range(24)),
+    # Ones at the end of a WebP's pixels, and blanks at the end of the first of several.
+    *(("pictures", "blank_tail_of_webp", seed) for seed in range(16)),
     # The header again, as a row of the ISIC Archive.
     *(("tables", "must_be_refused", seed) for seed in range(60)),
     # A field with two values, of which the last was taken.

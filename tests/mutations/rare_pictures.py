@@ -67,6 +67,16 @@ def blank_tail_of_gif(rng: Rng, _: Path) -> Input:
     return judged(data[:at] + bytes(len(data) - at), f"gif, zeros from {at} of {len(data)}", pixels, whole=False)
 
 
+def blank_tail_of_webp(rng: Rng, _: Path) -> Input:
+    """A copy that stopped and left zeros or ones: of one image, or of the first of several."""
+    pixels, options = scene(rng), {"lossless": bool(rng.integers(2))}
+    data = several(rng, pixels, "WEBP", **options) if rng.integers(2) else saved(pixels, "WEBP", **options)
+    at, blank = int(len(data) * rng.uniform(0.1, 0.45)), (0, 255)[rng.integers(2)]
+    tail = bytes((blank,)) * (len(data) - at)
+    note = f"webp {options}, {blank} from {at} of {len(data)}"
+    return judged(data[:at] + tail, note, opened(data), whole=False)
+
+
 def rare_tiff(rng: Rng, _: Path) -> Input:
     """Planes, 16 bits, predictors and every way of packing, by hand and by Pillow."""
     pixels = scene(rng)
@@ -171,7 +181,7 @@ def packed_to_more(rng: Rng, _: Path) -> Input:
 RARE: dict[str, Make] = {
     make.__name__: make
     for make in (
-        animation, gif_of_frames, blank_tail_of_gif, rare_tiff, rare_bmp, rare_webp, rare_jpeg, checksums_lie,
+        animation, gif_of_frames, blank_tail_of_gif, blank_tail_of_webp, rare_tiff, rare_bmp, rare_webp, rare_jpeg, checksums_lie,
         packed_to_more,
     )
 }  # fmt: skip

@@ -9,7 +9,8 @@ from lesion_core.imaging.containers.parts import MOST_PIECES, CostlyError, EndsE
 from lesion_core.imaging.containers.records import records
 
 BLANK = 32
-"""Zeros at the end of the coded pixels from which on they may be what a copy that stopped has left."""
+"""Equal bytes, `BLANKS`, at the end of the coded pixels from which on a copy that stopped may have left them."""
+BLANKS = (b"\0", b"\xff")
 FEWER = {b"VP8 ": 8, b"VP8L": 1}
 """Bytes without which a decoder lacks some where these were pixels: arithmetic coding reads ahead, codes do not."""
 BITS = 40
@@ -24,7 +25,7 @@ FRAME_HEAD = 16
 def take_apart(data: bytes) -> Parts:
     """Keep the first image and its transparency.
 
-    If its pixels end in zeros, it is also given with fewer of them: coded pixels use all of their bytes, so that a
+    If its pixels end in blanks, it is also given with fewer of them: coded pixels use all of their bytes, so that a
     decoder that can do without read none of the last.
 
     Raises:
@@ -45,7 +46,7 @@ def take_apart(data: bytes) -> Parts:
             raise EndsEarlyError(_part(kind, body) / size, "about ")
         if kind == FEATURES and body:
             body = bytes((body[0] & ~BESIDE, *body[1:]))
-        if kind in IMAGE:
+        if kind in (*IMAGE, FRAME):
             shorter = _shorter(kind, body)
         kept.append((kind, body))
     return Parts(_file(kept), info, shorter=shorter, bits=BITS, because="in a WebP file")
@@ -73,7 +74,10 @@ def _part(kind: bytes, body: bytes) -> int:
 
 
 def _shorter(kind: bytes, body: bytes) -> tuple[bytes, float] | None:
-    kept = len(body.rstrip(b"\0"))
+    if kind == FRAME:  # its colours alone: a layer of transparency is before them
+        inside = (chunk for chunk in _chunks(body, FRAME_HEAD) if chunk[0] in IMAGE)
+        kind, body, _ = next(inside, (FRAME, b"", 0))
+    kept = min(len(body.rstrip(blank)) for blank in BLANKS)
     if len(body) - kept < BLANK:
         return None
     return _file([(kind, body[: len(body) - FEWER[kind]])]), kept / len(body)
