@@ -181,7 +181,8 @@ def packed_to_more(rng: Rng, _: Path) -> Input:
 RARE: dict[str, Make] = {
     make.__name__: make
     for make in (
-        animation, gif_of_frames, blank_tail_of_gif, blank_tail_of_webp, rare_tiff, rare_bmp, rare_webp, rare_jpeg, checksums_lie,
+        animation, gif_of_frames, blank_tail_of_gif, blank_tail_of_webp, rare_tiff, rare_bmp, rare_webp, rare_jpeg,
+        checksums_lie,
         packed_to_more,
     )
 }  # fmt: skip
