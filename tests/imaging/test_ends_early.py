@@ -166,3 +166,13 @@ def test_healthy_odd_ends(extra: bytes) -> None:
             expected = decode(data)
             np.testing.assert_array_equal(decode(data + extra), expected)
             np.testing.assert_array_equal(decode(data[:-2]), expected)  # no end marker
+
+
+@pytest.mark.parametrize("shade", [0, 77, 255])
+def test_a_flat_webp_is_whole_though_its_codes_end_in_equal_bytes(shade: int) -> None:
+    """Of such a file the encoder's last byte may hold no code."""
+    pixels = np.full((1200, 1500, 3), shade, np.uint8)
+    pixels[:120] = np.random.default_rng(0).integers(0, 256, (120, 1500, 3), np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "WEBP", lossless=True, quality=0, method=0)
+    assert (decode(out.getvalue()) == pixels).all()

@@ -20,6 +20,8 @@ Rng = np.random.Generator
 Pixels = NDArray[np.uint8]
 LOSSLESS = ("png", "tiff", "bmp", "gif")
 FORMATS = (*LOSSLESS, "jpeg", "webp")
+TOLD = 128
+"""Blanks at the end of a WebP from which on they are told from pixels: it has no checksum, a few may be either."""
 
 
 def scene(rng: Rng) -> Pixels:

@@ -13,14 +13,23 @@ from PIL import Image
 
 from tests.imaging import handmade
 from tests.mutations.oracle import Input, Make
-from tests.mutations.picture_files import Pixels, Rng, healthy, opened, png_chunks, png_of, saved, scene
+from tests.mutations.picture_files import TOLD, Pixels, Rng, healthy, opened, png_chunks, png_of, saved, scene
 from tests.mutations.picture_oracle import differs, read
 
 
-def shortened(rng: Rng, data: bytes, *, packed: bool = True) -> tuple[bytes, str]:
-    """Whole, cut off, or, where it is packed and zeros and ones are not colours, blank from somewhere on."""
+def shortened(rng: Rng, data: bytes, *, packed: bool = True, fewest: int = 1) -> tuple[bytes, str]:
+    """Whole, cut off, or, where it is packed and zeros and ones are not colours, blank from somewhere on.
+
+    Args:
+        rng: Draws how and where.
+        data: The file.
+        packed: Whether its pixels are coded.
+        fewest: Blanks, where there are some.
+    """
     at = int(rng.integers(1, len(data)))
     how = ("whole", "cut", "zeros", "ones")[rng.integers(4 if packed else 2)]
+    if how in ("zeros", "ones"):
+        at = max(1, min(at, len(data) - fewest))
     tail = {"whole": data[at:], "cut": b"", "zeros": bytes(len(data) - at), "ones": b"\xff" * (len(data) - at)}[how]
     return data[:at] + tail, how if how == "whole" else f"{how} from {at} of {len(data)}"
 
@@ -44,7 +53,7 @@ def animation(rng: Rng, _: Path) -> Input:
     pixels = scene(rng)
     options = {"lossless": True} if name == "WEBP" else {}
     expected = opened(saved(pixels, "JPEG")) if name == "MPO" else pixels
-    data, how = shortened(rng, several(rng, pixels, name, **options), packed=name != "TIFF")
+    data, how = shortened(rng, several(rng, pixels, name, **options), packed=name not in ("TIFF", "WEBP"))
     return judged(data, f"several in one {name}, {how}", expected, whole=how == "whole")
 
 
@@ -70,8 +79,10 @@ def blank_tail_of_gif(rng: Rng, _: Path) -> Input:
 def blank_tail_of_webp(rng: Rng, _: Path) -> Input:
     """A copy that stopped and left zeros or ones: of one image, or of the first of several."""
     pixels, options = scene(rng), {"lossless": bool(rng.integers(2))}
-    data = several(rng, pixels, "WEBP", **options) if rng.integers(2) else saved(pixels, "WEBP", **options)
-    at, blank = int(len(data) * rng.uniform(0.1, 0.45)), (0, 255)[rng.integers(2)]
+    more = bool(rng.integers(2))  # at most three, so that a fifth of the file is within the first
+    data = several(rng, pixels, "WEBP", **options) if more else saved(pixels, "WEBP", **options)
+    at, blank = int(len(data) * rng.uniform(0.1, 0.2 if more else 0.9)), (0, 255)[rng.integers(2)]
+    at = min(at, len(data) - TOLD)
     tail = bytes((blank,)) * (len(data) - at)
     note = f"webp {options}, {blank} from {at} of {len(data)}"
     return judged(data[:at] + tail, note, opened(data), whole=False)
@@ -140,7 +151,7 @@ def rare_webp(rng: Rng, _: Path) -> Input:
     with Image.open(io.BytesIO(plain)) as picture:
         shown = np.asarray(picture.convert("RGBA"))
     expected = np.where(shown[:, :, 3:] == 0, 255, shown[:, :, :3]).astype(np.uint8)
-    data, how = shortened(rng, plain)
+    data, how = shortened(rng, plain, fewest=TOLD)
     return judged(data, f"webp {sorted(options)}, {layered.shape[2]} channels, {how}", expected, whole=how == "whole")
 
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from lesion_core.imaging.containers.parts import MOST_PIECES, CostlyError, EndsEarlyError, Parts
 from lesion_core.imaging.containers.records import records
 
-BLANK = 32
+BLANK = 8
 """Equal bytes, `BLANKS`, at the end of the coded pixels from which on a copy that stopped may have left them."""
 BLANKS = (b"\0", b"\xff")
-FEWER = {b"VP8 ": 8, b"VP8L": 1}
-"""Bytes without which a decoder lacks some where these were pixels: arithmetic coding reads ahead, codes do not."""
+FEWER = {b"VP8 ": 8, b"VP8L": 2}
+"""Bytes without which a decoder lacks some where these were pixels: arithmetic coding reads ahead, and of codes the
+last byte may hold none. WebP has no checksum: where few blanks took the place of pixels, under 100, nothing tells."""
 BITS = 40
 """What a pixel counts, as the decoder holds four copies of 4 bytes."""
 IMAGE, FEATURES, FRAME = (b"VP8 ", b"VP8L"), b"VP8X", b"ANMF"
