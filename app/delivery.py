@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import mimetypes
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +24,7 @@ COMPRESSED = {".js", ".css", ".svg"}
 A_YEAR = "public, immutable, max-age=31536000"
 ROOT = b'<div id="root"></div>'
 """Where Streamlit's scripts draw the page; what stands in it goes then."""
+SHEET = re.compile(rb'<link rel="stylesheet"[^>]*>')
 SKELETON = b"""<div id="root"><style>
 .first{font-family:"Source Sans",sans-serif;color:#1C2B2D;background:#FCFCFA;min-height:100vh;display:flex}
 .first nav{width:16rem;background:#F1F3F1;padding:1.5rem 1.25rem;box-sizing:border-box}
@@ -79,8 +81,16 @@ class CompressedFiles:
         await self._app(scope, receive, send)
 
 
+def with_skeleton(page: bytes) -> bytes:
+    """The start page with `SKELETON` in it, and its style sheet after that: in the head a browser paints nothing before
+    the sheet is there, and asks for it after all scripts."""
+    sheets = b"".join(SHEET.findall(page))
+    page = SHEET.sub(b"", page).replace(b"</body>", sheets + b"</body>")
+    return page.replace(ROOT, SKELETON).replace(b"<title>Streamlit<", b"<title>Lesion Lab<")
+
+
 class FirstPaint:
-    """ASGI middleware that puts `SKELETON` into the start page, so that it is never blank."""
+    """ASGI middleware that makes the start page one that is never blank: `with_skeleton`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -99,7 +109,7 @@ class FirstPaint:
                 parts.append(message.get("body", b""))
                 if message.get("more_body", False):
                     return
-                body = b"".join(parts).replace(ROOT, SKELETON).replace(b"<title>Streamlit<", b"<title>Lesion Lab<")
+                body = with_skeleton(b"".join(parts))
                 headers = MutableHeaders(scope=start)
                 del headers["accept-ranges"]
                 headers["content-length"] = str(len(body))

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.delivery import FILES, ROOT, SKELETON, CompressedFiles, FirstPaint
+from app.delivery import FILES, ROOT, SHEET, SKELETON, CompressedFiles, FirstPaint
 
 SCRIPTS = sorted((FILES / "static" / "js").glob("*.js"), key=lambda path: path.stat().st_size)[-60:-50]
 START = (Path(st.__file__).parent / "static" / "index.html").read_text()
@@ -40,7 +40,11 @@ def test_the_start_page_shows_something_before_its_scripts_are_there(path: str) 
     assert answer.content.count(SKELETON) == 1 and ROOT not in answer.content
     assert "<title>Lesion Lab</title>" in answer.text
     assert int(answer.headers["content-length"]) == len(answer.content)
-    assert answer.content.replace(SKELETON, ROOT).replace(b"Lesion Lab<", b"Streamlit<") == START.encode()
+    sheets = SHEET.findall(START.encode())
+    assert len(sheets) == 1 and answer.content.count(sheets[0]) == 1
+    assert answer.content.index(SKELETON) < answer.content.index(sheets[0]) < answer.content.index(b"</body>")
+    plain = answer.content.replace(SKELETON, ROOT).replace(b"<title>Lesion Lab<", b"<title>Streamlit<")
+    assert plain.replace(sheets[0], b"") == START.encode().replace(sheets[0], b"")
 
 
 def test_streamlit_still_has_the_place_that_the_skeleton_stands_in() -> None:
