@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +16,17 @@ ROOT = Path(__file__).parent.parent
 HOME = str(ROOT / "app" / "Home.py")
 
 Mask = NDArray[np.bool_]
+T = TypeVar("T")
 Place = tuple[int, int]
 
 FOUR = [(-1, 0), (1, 0), (0, -1), (0, 1)]
 EIGHT = [*FOUR, (-1, -1), (-1, 1), (1, -1), (1, 1)]
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns, in a thread of its own: a browser that another test drives has a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def flood(free: Mask, start: Place, steps: list[Place]) -> set[Place]:

@@ -18,6 +18,7 @@ from benchmarks.served import HOME, server
 from benchmarks.visitor import Action
 from lesion_core.ood.policy import read_policy
 from lesion_core.runs.classifier import open_run
+from tests.literal import finished
 
 pytestmark = pytest.mark.slow
 SAVING = "out_of_distribution?on=calibrate&tab=Save"
@@ -70,12 +71,12 @@ def started(runs: Path, tmp_path: Path) -> Iterator[Callable[[], Any]]:
 def test_a_server_that_is_killed_while_it_saves_leaves_a_whole_policy(runs: Path, started: Callable[[], Any]) -> None:
     for seed in range(2):
         with started() as (url, process):
-            asyncio.run(saved(url, seed, process.kill))
+            finished(saved(url, seed, process.kill))
         run = open_run(runs / "small")
         assert run.fingerprint
         read_policy(run)  # a half one is refused
     with started() as (url, _):
-        action, visitor = asyncio.run(saved(url, 9))
+        action, visitor = finished(saved(url, 9))
     assert not action.failure and not visitor.sentences
     assert read_policy(open_run(runs / "small")) is not None
     left = {path.name for path in runs.iterdir()} - {"small", "small-unet"}
@@ -89,10 +90,10 @@ def test_a_full_disk_is_told_in_a_sentence(runs: Path, started: Callable[[], Any
         def full() -> None:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
-        asyncio.run(saved(url, 1))  # a model and tables are read before
+        finished(saved(url, 1))  # a model and tables are read before
         before = (runs / "small" / "policy.json").read_bytes()
         full()
-        action, visitor = asyncio.run(saved(url, 2))
+        action, visitor = finished(saved(url, 2))
     assert not action.failure, action.failure
     assert any("could not be written" in text for text in visitor.sentences), visitor.sentences
     assert (runs / "small" / "policy.json").read_bytes() == before

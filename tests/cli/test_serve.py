@@ -24,6 +24,7 @@ from benchmarks.visitor import Action, Visitor
 from lesion_core.cli import proxy as proxies
 from lesion_core.cli.proxy import Proxy, free_ports
 from lesion_core.errors import ConfigError
+from tests.literal import finished
 
 ROOT = Path(__file__).parents[2]
 try:
@@ -221,7 +222,7 @@ def test_each_visitor_keeps_a_worker_for_page_websocket_image_and_upload(pages: 
         finally:
             await asyncio.gather(*(visitor.leave() for visitor in visitors))
 
-    seen = asyncio.run(class_of(6))
+    seen = finished(class_of(6))
     assert all(len(workers) == 1 for workers in seen)
     assert len(set().union(*seen)) == 2, "both workers have visitors"
 
@@ -256,7 +257,7 @@ def test_visitors_of_a_killed_worker_go_on_with_their_link_and_the_worker_return
         finally:
             await visitor.leave()
 
-    asyncio.run(visit())
+    finished(visit())
     assert "SIGKILL" in pages.said()
 
 
@@ -312,7 +313,7 @@ def test_a_signal_ends_all_and_leaves_neither_process_nor_file(tmp_path: Path, s
         started = below(served.process.pid)
         assert len(started) == 4, "two workers, nginx's two processes"
         assert any((tmp_path / "tmp").iterdir()), "where its files would be left"
-        asyncio.run(visit())
+        finished(visit())
     assert served.process.returncode == 0, served.said()
     assert not any(map(running, started))
     assert not any((tmp_path / "tmp").iterdir())
@@ -357,7 +358,7 @@ def test_the_dashboard_itself_answers_behind_nginx(tmp_path: Path) -> None:
                 assert action.failure == "" and not action.told, link
             await visitor.leave()
 
-        asyncio.run(visit())
+        finished(visit())
         headers = ask(port, "/").headers
         assert len(headers.get_all("Content-Security-Policy", [])) == 1 and "script-src" in str(headers)
 
