@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,10 +23,15 @@ FOUR = [(-1, 0), (1, 0), (0, -1), (0, 1)]
 EIGHT = [*FOUR, (-1, -1), (-1, 1), (1, -1), (1, 1)]
 
 
-def finished(work: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns, in a thread of its own: a browser that another test drives has a loop in this one."""
+def aside(work: Callable[[], T]) -> T:
+    """What a function returns, in a thread of its own: a browser that another test drives has a loop in this one."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+        return pool.submit(work).result()
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns, `aside`."""
+    return aside(lambda: asyncio.run(work))
 
 
 def flood(free: Mask, start: Place, steps: list[Place]) -> set[Place]:

@@ -18,7 +18,7 @@ from benchmarks.served import HOME, server
 from benchmarks.visitor import Action
 from lesion_core.ood.policy import read_policy
 from lesion_core.runs.classifier import open_run
-from tests.literal import finished
+from tests.literal import aside, finished
 
 pytestmark = pytest.mark.slow
 SAVING = "out_of_distribution?on=calibrate&tab=Save"
@@ -35,14 +35,16 @@ def test_nothing_breaks_and_memory_comes_back(runs: Path, tmp_path: Path, capsys
     """An allowance for what is loaded when it is first asked for; the long form measures with everything open."""
     few = ["--visitors", "4", "--every", "0.1", "--forget-after", "2", "--cold", "--runs", str(runs)]
     few += ["--patience", str(PATIENCE), "--log", str(tmp_path / "log")]
-    assert not soak.main([*few, "--actions", "10", "--allowance", "300", "--share", "75"]), capsys.readouterr().out
+    given = [*few, "--actions", "10", "--allowance", "300", "--share", "75"]
+    assert not aside(lambda: soak.main(given)), capsys.readouterr().out
     told = capsys.readouterr().out
     assert "growth" in told and "wrong" not in told
 
 
 def test_uploads_of_all_at_once_end_in_a_sentence(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = ["--visitors", "3", "--forget-after", "2", "--runs", str(runs), "--patience", str(PATIENCE)]
-    assert not soak.main([*few, "--uploads", "24", "--allowance", "300", "--share", "75"]), capsys.readouterr().out
+    given = [*few, "--uploads", "24", "--allowance", "300", "--share", "75"]
+    assert not aside(lambda: soak.main(given)), capsys.readouterr().out
 
 
 async def saved(url: str, seed: int, meanwhile: Callable[[], None] = lambda: None) -> tuple[Action, ActiveVisitor]:
