@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Common_pb2 import UploadedFileInfo
@@ -109,19 +108,8 @@ class ActiveVisitor(Visitor):
             self._widgets, self._elements, self._files = {}, {}, {}
 
     async def _attempt(self, action: Action, deed: Callable[[], Any]) -> None:
-        """Do it; what happens is written into `action`."""
         self._said = []
-        try:
-            async with asyncio.timeout(self.patience):
-                if not self.connected:
-                    await self.connect()
-                await deed()
-        except TimeoutError:
-            action.failure = "no answer"
-            await self.hang_up(forget=True)
-        except (aiohttp.ClientError, OSError) as error:
-            action.failure = f"disconnected: {type(error).__name__}"
-            await self.hang_up(forget=False)
+        await super()._attempt(action, deed)
 
     async def _go(self, link: str, action: Action) -> None:
         path, _, query = link.partition("?")

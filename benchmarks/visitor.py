@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from streamlit.proto.Alert_pb2 import Alert
@@ -102,14 +104,22 @@ class Visitor:
 
     async def act(self, link: str, action: Action) -> None:
         """Open a link and wait for the end of the script; what happens is written into `action`."""
+
+        async def opened() -> None:
+            path, _, query = link.removeprefix("upload:").partition("?")
+            await self._run(path, query, action)
+            if link.startswith("upload:") and not action.failure:
+                await self._put_file(path, query, action)
+
+        await self._attempt(action, opened)
+
+    async def _attempt(self, action: Action, deed: Callable[[], Any]) -> None:
+        """Do it; what happens is written into `action`."""
         try:
             async with asyncio.timeout(self.patience):
                 if not self.connected:
                     await self.connect()
-                path, _, query = link.removeprefix("upload:").partition("?")
-                await self._run(path, query, action)
-                if link.startswith("upload:") and not action.failure:
-                    await self._put_file(path, query, action)
+                await deed()
         except TimeoutError:
             action.failure = "no answer"
             await self.hang_up(forget=True)

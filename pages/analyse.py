@@ -12,7 +12,7 @@ from app import state
 from app.analyse import drawn
 from app.analyse.history import Analysed, analysed, as_csv, as_table, remember
 from app.analyse.report_view import CAVEAT, Analysis, report_of, words
-from app.analyse.requested import AppliedPolicy, applied_policy, classify, outlined
+from app.analyse.requested import AppliedPolicy, applied_policy, classify, mask_is_known, outlined
 from app.cache import rejection as rejections
 from app.cache import results as cached_results
 from app.components import (
@@ -51,8 +51,9 @@ def draw() -> None:
     left, middle, right = st.columns(3, gap="medium")
     with left:
         place = st.empty()
-        with place.container():
-            drawn.draw_lesion(picture.image, picture.title, None, "contour")
+        if not mask_is_known(picture.image):
+            with place.container():
+                drawn.draw_lesion(picture.image, picture.title, None, "contour")
     with middle:
         draw_map(found)
     with right:

@@ -73,6 +73,12 @@ def outlined(found: Analysis) -> tuple[Analysis, list[str]]:
     return replace(found, segmenter=segmenter, mask=mask), notes
 
 
+def mask_is_known(image: Pixels) -> bool:
+    """Whether `outlined` takes no time: the segmenter was asked before, or there is none."""
+    segmenters = cached_runs.segmenters()[0]
+    return not segmenters or cached_runs.known_segmentation(segmenters[0], image) is not None
+
+
 def _mask(image: Pixels) -> tuple[SegmenterRun | None, Mask | None, list[str]]:
     segmenters = cached_runs.segmenters()[0]
     if not segmenters:

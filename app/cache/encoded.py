@@ -39,7 +39,7 @@ def encoded(key: Hashable, draw: Callable[[], Pixels]) -> bytes:
         if width > WIDEST:
             size = WIDEST, max(1, round(height * WIDEST / width))
             drawn = np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return bytes(_encode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]))
+        return _encode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
 
     return make() if own_image() else _files().get((key, "jpg"), make)
 

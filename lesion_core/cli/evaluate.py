@@ -11,6 +11,7 @@ from rich.table import Table
 from lesion_core.cli.options import (
     DevicesOption,
     JsonOption,
+    KnownAnswerOption,
     NodesOption,
     ResamplesOption,
     StrategyOption,
@@ -38,13 +39,7 @@ def evaluate(
         bool,
         typer.Option("--detail", help="With --data: bring every image to one sharpness and compression from now on."),
     ] = False,
-    known_answer: Annotated[
-        bool,
-        typer.Option(
-            "--known-answer",
-            help="Write known_answer.json anew from the folder as it is, which you trust; the rest of the run stays.",
-        ),
-    ] = False,
+    known_answer: KnownAnswerOption = False,
     devices: DevicesOption = "auto",
     nodes: NodesOption = 1,
     strategy: StrategyOption = "auto",

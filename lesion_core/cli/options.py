@@ -53,6 +53,13 @@ WorkOption = Annotated[
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start over instead of going on.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of run folders.", parser=named_path)]
+KnownAnswerOption = Annotated[
+    bool,
+    typer.Option(
+        "--known-answer",
+        help="Write known_answer.json anew from the folder as it is, which you trust; the rest of the run stays.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
 
 

@@ -15,6 +15,7 @@ from lesion_core.cli.options import (
     DevicesOption,
     FreshOption,
     JsonOption,
+    KnownAnswerOption,
     NameOption,
     NodesOption,
     ResamplesOption,
@@ -142,13 +143,7 @@ def evaluate(
             min=1, max=MOST["images"], help="With --changed: how many, whole lesions drawn with a fixed seed."
         ),
     ] = 200,
-    known_answer: Annotated[
-        bool,
-        typer.Option(
-            "--known-answer",
-            help="Write known_answer.json anew from the folder as it is, which you trust; the rest of the run stays.",
-        ),
-    ] = False,
+    known_answer: KnownAnswerOption = False,
     as_json: JsonOption = False,
     resamples: ResamplesOption = 1000,
 ) -> None:
