@@ -109,8 +109,10 @@ class FirstPaint:
                 parts.append(message.get("body", b""))
                 if message.get("more_body", False):
                     return
-                body = with_skeleton(b"".join(parts))
-                headers = MutableHeaders(scope=start)
+                headers, body = MutableHeaders(scope=start), b"".join(parts)
+                compressed = headers.get("content-encoding") == "gzip"  # at every address but that of the start page
+                body = with_skeleton(gzip.decompress(body) if compressed else body)
+                body = gzip.compress(body, mtime=0) if compressed else body
                 del headers["accept-ranges"]
                 headers["content-length"] = str(len(body))
                 await send(start)

@@ -85,6 +85,8 @@ def share_until(
 def share_written(parts: Parts, known: str) -> float | None:
     """How much a decoder had written when it gave up: it is run again over an image of one colour, and the rows that it
     leaves are counted. None where that cannot be told."""
+    if known == "WEBP":  # whose decoder gives all or nothing
+        return None
     with suppress(Exception), opened(parts, known) as picture:
         if picture.mode == "1":  # where every row may look as if it were left
             return None

@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -17,6 +17,7 @@ from app.delivery import FILES, ROOT, SHEET, SKELETON, CompressedFiles, FirstPai
 
 SCRIPTS = sorted((FILES / "static" / "js").glob("*.js"), key=lambda path: path.stat().st_size)[-60:-50]
 START = (Path(st.__file__).parent / "static" / "index.html").read_text()
+PACKED = {"Content-Encoding": "gzip"}
 
 
 async def in_pieces() -> object:
@@ -27,6 +28,7 @@ async def in_pieces() -> object:
 def client(base: str = "") -> TestClient:
     routes = [
         Route("/", lambda _: HTMLResponse(START)),
+        Route("/packed", lambda _: Response(gzip.compress(START.encode()), headers=PACKED, media_type="text/html")),
         Route("/pieces", lambda _: StreamingResponse(in_pieces(), media_type="text/html")),
         Route("/text", lambda _: PlainTextResponse(ROOT.decode())),
         Route("/{rest:path}", lambda _: PlainTextResponse("Streamlit's own", status_code=404)),
@@ -34,12 +36,12 @@ def client(base: str = "") -> TestClient:
     return TestClient(Starlette(routes=routes, middleware=[Middleware(CompressedFiles, base), Middleware(FirstPaint)]))
 
 
-@pytest.mark.parametrize("path", ["/", "/pieces"])
+@pytest.mark.parametrize("path", ["/", "/pieces", "/packed"])
 def test_the_start_page_shows_something_before_its_scripts_are_there(path: str) -> None:
     answer = client().get(path)
     assert answer.content.count(SKELETON) == 1 and ROOT not in answer.content
     assert "<title>Lesion Lab</title>" in answer.text
-    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert int(answer.headers["content-length"]) == answer.num_bytes_downloaded
     sheets = SHEET.findall(START.encode())
     assert len(sheets) == 1 and answer.content.count(sheets[0]) == 1
     assert answer.content.index(SKELETON) < answer.content.index(sheets[0]) < answer.content.index(b"</body>")

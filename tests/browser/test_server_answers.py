@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from app.delivery import SKELETON
+from app.navigation import GROUPS
 from tests.browser.served import ROOT, serving
 
 ODD = [
@@ -47,11 +50,11 @@ def server(runs_root: Path, data_root: Path, tmp_path_factory: pytest.TempPathFa
         yield address
 
 
-def ask(server: str, path: str, method: str = "GET") -> tuple[int, http.client.HTTPMessage, bytes]:
+def ask(server: str, path: str, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
     """Status, headers and body; the path goes out as it stands, dots and all."""
     connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=60)
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
     finally:
@@ -72,6 +75,14 @@ def test_every_answer_is_protected_and_tells_nothing_of_the_machine(server: str,
             assert secret not in said, (method, status)
         assert b"root:" not in body and b"set_page_config" not in body
         assert "a=b" not in str(headers.get("Set-Cookie"))
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip, deflate, br"])
+@pytest.mark.parametrize("path", ["/", *(f"/{stem}?run=a" for entries in GROUPS.values() for stem, _, _ in entries)])
+def test_every_page_shows_something_before_its_scripts_are_there(server: str, path: str, encoding: str) -> None:
+    status, headers, body = ask(server, path, **{"Accept-Encoding": encoding})
+    assert status == 200 and headers["Content-Length"] == str(len(body))
+    assert SKELETON in (gzip.decompress(body) if headers["Content-Encoding"] == "gzip" else body)
 
 
 def test_what_listens_sets_the_headers_on_scripts_and_styles_too(server: str) -> None:
