@@ -17,6 +17,7 @@ from app import state
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.cache import uploads as cached_uploads
+from app.figures.style import styled
 from app.foreign_text import literal
 from lesion_core.data.samples import Picture
 from lesion_core.errors import BusyError, ImageError, LesionError
@@ -251,14 +252,14 @@ def probability_bars(probabilities: pd.Series) -> go.Figure:
             hovertemplate="%{customdata}: %{x:.3f}<extra></extra>",
         )
     )
-    figure.update_layout(
-        height=300,
+    return styled(
+        figure,
+        300,
         margin={"l": 0, "r": 48, "t": 8, "b": 24},
         bargap=0.35,
         xaxis={"range": [0, 1], "tickformat": ".0%", "title": None, "showgrid": True},
         yaxis={"title": None},
     )
-    return figure
 
 
 def outline(image: Pixels, mask: NDArray[np.bool_], colour: tuple[int, int, int] = (255, 255, 255)) -> Pixels:

@@ -32,6 +32,8 @@ SKELETON = b"""<div id="root"><style>
 .first b{font-size:1.35rem}.first p{color:#4A5A5C;max-width:46rem}
 .first i{display:block;background:#E3E8E6;border-radius:.3rem;height:1rem;margin:1rem 0}
 .first .large{height:22rem;margin-top:2rem}
+@media(prefers-color-scheme:dark){.first{color:#F2F6F5;background:#0E1517}.first nav{background:#151E20}
+.first p{color:#A9B8B8}.first i{background:#2A373A}}
 @media(max-width:760px){.first nav{display:none}.first main{padding:3rem 1.25rem}}
 </style><div class="first" role="status"><nav><b>Lesion Lab</b><i></i><i></i><i></i><i></i></nav><main>
 <b>Lesion Lab</b><p>How far can you trust a model that looks at skin? The page opens as soon as its scripts are here: on

@@ -86,7 +86,7 @@ DIAGNOSES: dict[str, Diagnosis] = {
             code="VASC",
             name="vascular lesion",
             malignancy="benign",
-            colour="#5A5A5A",
+            colour="#6E6E6E",
             plain="A harmless growth of blood vessels: angioma, angiokeratoma or a small haemorrhage.",
         ),
         Diagnosis(

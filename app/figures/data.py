@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.figures.style import CODES, LEGEND, MARGIN, NOT_RECORDED, SEXES, axis_colour, axis_name
+from app.figures.style import CODES, MARGIN, NOT_RECORDED, PALE, SEXES, axis_colour, axis_name, styled
 from app.foreign_text import chart_text
 
 
@@ -43,8 +43,9 @@ def diagnosis_bars(counts: pd.DataFrame, height: int = 340) -> go.Figure:
         )
     figure = go.Figure(bars)
     figure.data[-1].update(textposition="outside", cliponaxis=False)
-    figure.update_layout(
-        height=height,
+    styled(
+        figure,
+        height,
         margin=MARGIN,
         bargap=0.3,
         barmode="stack",
@@ -74,11 +75,11 @@ def age_histogram(table: pd.DataFrame, height: int = 320) -> go.Figure:
             if ((sex := rows["sex"].fillna(NOT_RECORDED)) == value).any()
         ]
     )
-    figure.update_layout(
-        height=height,
+    styled(
+        figure,
+        height,
         margin=MARGIN,
         bargap=0.25,
-        legend=LEGEND,
         barmode="group",
         xaxis={"title": "age, years", "dtick": 10},
         yaxis={"title": "images", "tickformat": ",", "dtick": 1 if len(rows) < 20 else None},
@@ -109,19 +110,19 @@ def share_bars(table: pd.DataFrame, column: str, names: Mapping[str, tuple[str, 
                 y=axis,
                 orientation="h",
                 name=chart_text(names.get(value, (value, ""))[0]),
-                marker_color=names.get(value, ("", "#8A9496"))[1],
+                marker_color=names.get(value, ("", PALE))[1],
                 customdata=counts[value],
                 hovertemplate="%{y}<br>%{fullData.name}: %{x:.1%} (%{customdata:,})<extra></extra>",
             )
             for value in order
         ]
     )
-    figure.update_layout(
-        height=height,
+    styled(
+        figure,
+        height,
         margin=MARGIN,
         bargap=0.3,
         barmode="stack",
-        legend=LEGEND,
         xaxis={"title": None, "tickformat": ".0%", "range": [0, 1.02]},
         yaxis={"title": None},
     )
@@ -150,12 +151,12 @@ def site_bars(table: pd.DataFrame) -> go.Figure:
             if code in rows
         ]
     )
-    figure.update_layout(
-        height=max(220, 26 * len(rows) + 70),
+    styled(
+        figure,
+        max(220, 26 * len(rows) + 70),
         margin=MARGIN,
         bargap=0.25,
         barmode="stack",
-        legend=LEGEND,
         xaxis={"title": "images", "tickformat": ","},
         yaxis={"title": None, "tickvals": places, "ticktext": names},
     )

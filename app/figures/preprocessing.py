@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.style import MARGIN, axis_name
+from app.figures.style import MARGIN, PALE, axis_name, styled
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.labels import diagnosis
 
@@ -23,7 +23,7 @@ def rgb_histograms(before: Pixels, after: Pixels, height: int = 260) -> go.Figur
                 x=levels,
                 y=shares[0],
                 name="original",
-                line={"color": "#9AA5A6", "width": 1},
+                line={"color": PALE, "width": 1},
                 fill="tozeroy",
                 fillcolor="rgba(154,165,166,0.35)",
                 showlegend=c == 0,
@@ -44,9 +44,7 @@ def rgb_histograms(before: Pixels, after: Pixels, height: int = 260) -> go.Figur
             1,
             c + 1,
         )
-    figure.update_layout(
-        height=height, margin={**MARGIN, "t": 30}, legend={"orientation": "h", "y": -0.15, "title": None}
-    )
+    styled(figure, height, margin={**MARGIN, "t": 30}, legend={"y": -0.15, "yanchor": "top"})
     figure.update_yaxes(tickformat=".0%", title=None)
     figure.update_xaxes(range=[0, 255], dtick=64, title=None)
     return figure
@@ -71,14 +69,20 @@ def change_of_answer(before: pd.Series[float], after: pd.Series[float], top: int
                 y=[axis_name(entry.code)] * 2,
                 mode="lines+markers",
                 line={"color": entry.colour, "width": 3},
-                marker={"size": 15, "color": ["#FFFFFF", entry.colour], "line": {"color": entry.colour, "width": 3}},
+                marker={
+                    "size": 15,
+                    "symbol": ["circle-open", "circle"],
+                    "color": entry.colour,
+                    "line": {"color": entry.colour, "width": 3},
+                },
                 customdata=["as it is", "after the steps"],
                 showlegend=False,
                 hovertemplate="%{y}, %{customdata}: %{x:.1%}<extra></extra>",
             )
         )
-    figure.update_layout(
-        height=height,
+    styled(
+        figure,
+        height,
         margin={**MARGIN, "r": 20},
         xaxis={"range": [-0.02, 1.02], "tickformat": ".0%", "title": None},
         yaxis={"title": None},

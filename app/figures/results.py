@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,17 @@ from plotly.subplots import make_subplots
 
 from app.figures.style import (
     ACCENT,
+    BLACK,
     GRID,
     INK,
+    MARKS,
     MUTED,
     PALE,
     SHARES,
+    SMALL_TYPE,
+    WHITE,
+    WHITE_FROM,
+    WORDS,
     colour_of,
     lengths,
     name_of,
@@ -52,14 +59,14 @@ def confusion_matrix(
         for c, s in zip(cells.ravel(), values, strict=True)
     ]
     framed = [chosen == (classes[i], classes[j]) for i, j in places]
-    ink = ["#FFFFFF" if s > 0.55 else INK for s in values]
+    ink = [WHITE if s > WHITE_FROM else BLACK for s in values]
     figure = go.Figure(
         go.Scatter(
             x=[j for _, j in places],
             y=[i for i, _ in places],
             mode="markers+text",
             text=text,
-            textfont={"size": 12 if k > 2 else 18, "color": ink},
+            textfont={"size": SMALL_TYPE if k > 2 else 18, "color": ink},
             customdata=[[classes[i], classes[j], int(cells[i, j])] for i, j in places],
             marker={
                 "symbol": "square",
@@ -213,7 +220,7 @@ def runs_side_by_side(
 
 
 def roc_by_class(curves: pd.DataFrame, auroc: Mapping[str, float]) -> go.Figure:
-    """ROC curves, one per class in its colour, with the area in the legend.
+    """ROC curves, one per class in its colour and with a mark of its own, with the area in the legend.
 
     Args:
         curves: class, fpr, tpr.
@@ -229,19 +236,30 @@ def roc_by_class(curves: pd.DataFrame, auroc: Mapping[str, float]) -> go.Figure:
             line={"color": PALE, "dash": "dot", "width": 1.5},
         )
     )
-    for code, rows in curves.groupby("class", sort=False):
+    for (code, rows), mark in zip(curves.groupby("class", sort=False), cycle(MARKS)):
         area = auroc.get(str(code), float("nan"))
         figure.add_trace(
             go.Scatter(
                 x=rows["fpr"],
                 y=rows["tpr"],
-                mode="lines",
+                mode="lines+markers",
                 name=f"{code}, {area:.3f}",
                 line={"color": colour_of(str(code)), "width": 2},
+                marker={"symbol": mark, "size": 9, "maxdisplayed": 12},
                 hovertemplate=f"{name_of(str(code))}: finds %{{y:.1%}}, false alarms %{{x:.1%}}<extra></extra>",
             )
         )
-    styled(figure, 460, legend={"orientation": "v", "x": 1.02, "y": 1, "title": "class, AUROC"})
+    styled(
+        figure,
+        460,
+        legend={
+            "orientation": "v",
+            "x": 1.02,
+            "y": 1,
+            "yanchor": "auto",
+            "title": {"text": "class, AUROC", "font": WORDS},
+        },
+    )
     figure.update_xaxes(title="false alarms (1 - specificity)", range=[-0.01, 1.01], tickformat=".0%")
     figure.update_yaxes(title="found (sensitivity)", range=[-0.01, 1.01], tickformat=".0%")
     return figure

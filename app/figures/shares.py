@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.figures.style import ACCENT, AXIS, MUTED, PALE, SMALLEST, WRONG, layout_of, lengths, styled
+from app.figures.style import ACCENT, AXIS, MUTED, PALE, SMALLEST, WORDS, WRONG, layout_of, lengths, styled
 from app.foreign_text import chart_text
 from lesion_core.explain.faithfulness import Curve
 
@@ -55,7 +55,7 @@ def share_dots(
     layout["xaxis"] = AXIS | {
         "range": [-0.01, 1.01],
         "tickformat": ".0%",
-        "title": {"text": title},
+        "title": {"text": title, "font": WORDS},
         "fixedrange": True,
     }
     layout["yaxis"] = AXIS | {

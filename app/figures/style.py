@@ -17,19 +17,34 @@ from numpy.typing import NDArray
 
 from lesion_core.labels import AKIEC, DIAGNOSES, diagnosis
 
-INK, MUTED, GRID, PALE = "#1C2B2D", "#6B7A7C", "#E3E8E6", "#B9C4C3"
-ACCENT = "#0B6E75"
-RIGHT, WRONG, STRANGE = "#8CC0C2", "#1C2B2D", "#8561A8"
-"""Images with a correct answer, with a wrong one, and images that show no lesion."""
+PALETTE = {
+    "accent": ("#0B6E75", "#5CC2C8"),
+    "muted": ("#52625F", "#A9B8B8"),
+    "soft": ("#A9C6C4", "#3F7478"),
+    "pale": ("#A7B3B2", "#66777A"),
+    "right": ("#8CC0C2", "#3E8B90"),
+    "wrong": ("#1C2B2D", "#F2F6F5"),
+    "strange": ("#8561A8", "#B594D6"),
+    "nothing": ("#D9DFDD", "#4A585B"),
+    "grid": ("#E3E8E6", "#2A373A"),
+    "ink": ("#1C2B2D", "#F2F6F5"),
+}
+"""Name to colour in the light theme and in the dark one. Right, wrong and strange: images with a correct answer, with a
+wrong one, and images that show no lesion."""
+ACCENT, MUTED, SOFT, PALE, RIGHT, WRONG, STRANGE, NOTHING, GRID, INK = (
+    f"#0000{i + 1:02d}" for i in range(len(PALETTE))
+)
+"""What a figure holds in place of a colour of `PALETTE`: Streamlit's client puts that of the visitor's theme in, by the
+place in ``chartCategoricalColors`` of `app/.streamlit/config.toml`. The server is not told the theme in time."""
 SHARES = [[0.0, "#F4F7F6"], [0.25, "#BFDCDD"], [0.5, "#74B3B6"], [0.75, "#2F868B"], [1.0, "#064A50"]]
-"""Shares from 0 to 1 in one hue, light to dark."""
-SIDES = {"benign": "#2C6E9B", "malignant": "#9C3D00"}
+"""Shares from 0 to 1 in one hue, light to dark, in both themes."""
+BLACK, WHITE, WHITE_FROM = "#000000", "#FFFFFF", 0.77
+"""Words on such a colour, and the share from which they are white: 4.5:1 on each."""
+SIDES = {"benign": "#2C6E9B", "malignant": "#B84A00"}
 
 SMALLEST = 20
 """Images of a group under which its share says little."""
 NOT_RECORDED = "not recorded"
-SOFT = "#A9C6C4"
-NOTHING = "#D9DFDD"
 SEXES = {"female": ACCENT, "male": SOFT, NOT_RECORDED: NOTHING}
 CONFIRMATIONS: dict[str, tuple[str, str]] = {
     "histo": ("histopathology", "#0B6E75"),
@@ -41,10 +56,23 @@ CONFIRMATIONS: dict[str, tuple[str, str]] = {
     NOT_RECORDED: (NOT_RECORDED, NOTHING),
 }
 """How a diagnosis was confirmed: name and colour, the surest first."""
+MARKS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "triangle-down", "star")
+"""Of lines that stand for classes, so that these are told apart without their colours."""
 CODES = (*DIAGNOSES, AKIEC.code)
-AXIS: dict[str, Any] = {"gridcolor": GRID, "zeroline": False, "title": {"font": {"color": MUTED}}}
+SMALL_TYPE = 13
+"""Pixels of the smallest words in a chart."""
+WORDS: dict[str, Any] = {"color": MUTED, "size": SMALL_TYPE}
+AXIS: dict[str, Any] = {"gridcolor": GRID, "zeroline": False, "tickfont": WORDS, "title": {"font": WORDS}}
 MARGIN = {"l": 0, "r": 8, "t": 8, "b": 8}
-LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None, "traceorder": "normal"}
+LEGEND: dict[str, Any] = {
+    "orientation": "h",
+    "y": 1.02,
+    "yanchor": "bottom",
+    "x": 0,
+    "traceorder": "normal",
+    "font": {"color": INK, "size": SMALL_TYPE},
+    "title": {"font": WORDS},
+}
 
 
 def colour_of(code: str) -> str:
@@ -77,10 +105,10 @@ def layout_of(height: int, **layout: Any) -> dict[str, Any]:
         "margin": {"l": 56, "r": 16, "t": 32, "b": 48},
         "plot_bgcolor": "rgba(0,0,0,0)",
         "paper_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": INK, "size": 13},
-        "hoverlabel": {"font": {"size": 13}},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None},
+        "font": {"color": INK, "size": SMALL_TYPE},
+        "hoverlabel": {"font": {"size": SMALL_TYPE}},
         **layout,
+        "legend": LEGEND | layout.get("legend", {}),
     }
 
 

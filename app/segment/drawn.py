@@ -90,7 +90,7 @@ def draw_test_set(run: SegmenterRun, variant: str, own: float | None) -> None:
             config={"displayModeBar": False},
             alt="Histogram: the Jaccard of every test image, with the line of failure at 0.65",
         )
-        st.caption("How to read it: each bar counts test images; dark bars left of the line are failures.")
+        st.caption("How to read it: each bar counts test images; those left of the line are failures.")
     with numbers:
         columns = st.columns(2)
         for i, key in enumerate(("dice", "jaccard", "threshold_jaccard", "accuracy", "sensitivity", "specificity")):

@@ -19,7 +19,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 
-from app.figures.style import ACCENT, GRID, INK, PALE, RIGHT, STRANGE, WRONG
+from app.figures.style import PALETTE
 from lesion_core.errors import ConfigError, DataError
 
 Counts = NDArray[np.int64]
@@ -260,20 +260,15 @@ def _source(suffix: str) -> str:
     return Path(__file__).with_suffix(suffix).read_text(encoding="utf-8")
 
 
-_COLOURS = {
-    "right": RIGHT,
-    "wrong": WRONG,
-    "strange": STRANGE,
-    "accent": ACCENT,
-    "ink": INK,
-    "grid": GRID,
-    "pale": PALE,
-}
 _COMPONENT = st.components.v2.component(
     "threshold",
     html=_source(".html"),
     js=_source(".js"),
-    css=":host {" + "".join(f" --{name}: {colour};" for name, colour in _COLOURS.items()) + " }\n" + _source(".css"),
+    # Streamlit sets the colour scheme of the visitor's theme, which goes through to here.
+    css=":host {"
+    + "".join(f" --{name}: light-dark({', '.join(pair)});" for name, pair in PALETTE.items())
+    + " }\n"
+    + _source(".css"),
 )
 
 

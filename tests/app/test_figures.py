@@ -63,7 +63,7 @@ class TestConfusionMatrix:
 
     def test_text_is_light_on_dark_cells_and_dark_on_light_ones(self) -> None:
         (trace,) = result_figures.confusion_matrix(self.counts, CLASSES, [10, 90, 0]).data
-        assert trace.textfont.color[4] == "#FFFFFF" and trace.textfont.color[5] == style.INK
+        assert trace.textfont.color[4] == "#FFFFFF" and trace.textfont.color[5] == style.BLACK
 
     def test_the_first_class_is_on_top(self) -> None:
         low, high = result_figures.confusion_matrix(self.counts, CLASSES, [10, 90, 0]).layout.yaxis.range
