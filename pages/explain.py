@@ -14,6 +14,7 @@ from app.explain.map_tests import tests_of_the_map
 from app.explain.on_demand import OnDemand, Work
 from app.explain.overlays import Look
 from app.explain.question import Asked, Lesion
+from app.explain.scale import scale_under
 from app.foreign_text import literal
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
@@ -66,8 +67,8 @@ def draw() -> None:
     how_to_read(
         "A map says which parts of the image this model's answer rests on, by one definition of *rests on*. Other "
         "methods have other definitions, so look at several before you believe one.",
-        "Each map is stretched to its own maximum, so even an empty one looks full: read the largest evidence. Maps "
-        "side by side share one scale.",
+        "Each map is stretched to its own maximum, so even an empty one looks full: read the numbers under it. *One "
+        "scale for all* shows which of several maps is stronger.",
         "A map on the lesion does not prove that the model is right, and a map beside it does not prove that the model "
         "is wrong: the published overlap of Grad-CAM with dermoscopic features is at most 0.143 (Jaccard).",
     )
@@ -197,6 +198,7 @@ def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look
                 alt=f"{what}, over the image",
                 caption=f"{what}: {colours}; the model was not shown what is pale",
             )
+            scale_under(attribution, look)
     with side, st.container(gap="xxsmall"):
         if attribution is not None:
             numbers(asked, attribution, lesion)

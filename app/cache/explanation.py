@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.cache import runs
 from app.cache.runs import BY_FINGERPRINT
-from lesion_core.analysis.attribution import attribution_summary
+from lesion_core.analysis.attribution import attribution_summary, looked_elsewhere
 from lesion_core.config import HairRemoval
 from lesion_core.explain.faithfulness import Curve, perturbed_curve, rank_agreement
 from lesion_core.explain.maps import Attribution, energy_inside, peak_inside
@@ -312,7 +312,7 @@ def evaluation_summary(run: Run, method: str | None, by: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Measured:
-    """The test images of one method: how many, of how many lesions, and the maps that point away most."""
+    """The test images of one method: how many, of how many lesions, and those with a map that points away."""
 
     images: int
     lesions: int
@@ -331,8 +331,7 @@ def measured(run: Run, changed: int, method: str) -> Measured:
     table = _evaluation(run, changed)
     assert table is not None
     rows = table[table["method"] == method]
-    away = rows.assign(gain=rows["inside"] - rows["area"]).nsmallest(12, "gain")
-    return Measured(len(rows), rows["lesion_id"].nunique(), away)
+    return Measured(len(rows), rows["lesion_id"].nunique(), looked_elsewhere(rows))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_FINGERPRINT)

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app import state
 from app.cache import explanation as explanations
 from app.cache import runs as cached_runs
 from app.cache.drawn import drawn_once
-from app.cache.encoded import encoded
 from app.explain import explanation, overlays
 from app.explain.on_demand import OnDemand
 from app.explain.overlays import Look
 from app.explain.question import Asked, Lesion
+from app.explain.scale import scale_under
 from app.figures import style
 from app.foreign_text import literal
 from lesion_core.config import DarkCorner
@@ -101,7 +102,7 @@ def _wanted(beside: str, asked: Asked) -> list[tuple[str, Asked]]:
 
 
 def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, on_demand: OnDemand) -> None:
-    """Several maps of one image on one colour scale, each with its raw maximum; those that are there already.
+    """Several maps of one image, each with its own scale and its largest value; those that are there already.
 
     Args:
         beside: What stands side by side: models, methods or classes.
@@ -122,32 +123,26 @@ def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, on_demand: OnD
             "costs least first.",
         )
     by_spread = beside == "methods"  # other methods have other units
-    units = {key: explanation.spread(a, signed=look.signed) if by_spread else 1.0 for key, a in found.items()}
-    peaks = [explanation.peak(a, signed=look.signed) / units[key] if units[key] else 0.0 for key, a in found.items()]
-    # Single pixels stand out further than cells: on the largest peak's scale a coarse map would look empty.
-    top = (float(np.median(peaks)) if by_spread else max(peaks)) if peaks else 0.0
+    top = _common_end(list(found.values()), by_spread, look) if _one_scale(by_spread) else None
     width = min(LARGE + 1, max(2, len(wanted)))
     for start in range(0, len(wanted), width):
         for column, (name, one) in zip(st.columns(width), wanted[start : start + width], strict=False):
             with column:
                 if one.key in found:
-                    _panel(name, one, found[one.key], lesion, look, top * units[one.key], probable=not by_spread)
+                    _panel(name, one, found[one.key], lesion, look, top, methods=by_spread)
                     continue
                 st.image(overlays.image(one, look), width="stretch", alt=f"The image, until there is a map: {name}")
                 on_demand.offer(replace(one.work, text=name), unasked=not METHODS[one.method].slow)
     if not found:
         return
-    what = (
-        "in multiples of each map's mean, as their units differ; larger values look like the end of the scale"
-        if by_spread
-        else "of the raw maps"
-    )
-    st.image(
-        encoded(("scale bar", look.signed), lambda: explanation.scale_bar(look.signed)), width=256, alt="Colour scale"
-    )
     st.caption(
-        f"One scale for all, {what}: the right end is {top:.3g}"
-        + (", the left end minus that." if look.signed else ", the left end 0.")
+        (
+            "Each map has its own scale, so a nearly empty one looks full: read its largest value."
+            if top is None
+            else f"One scale for all: each ends at {top:.3g} times the map's mean, as the units differ."
+            if by_spread
+            else f"One scale for all: it ends at {top:.3g}."
+        )
         + (f" {UNSIGNED} show nothing that counts against the answer." if look.signed and by_spread else "")
         + (" Each class is shown alone, without the comparison." if beside == "classes" and asked.against else "")
     )
@@ -157,22 +152,57 @@ def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, on_demand: OnD
         )
 
 
+def _one_scale(by_spread: bool) -> bool:
+    return st.toggle(
+        "One scale for all",
+        key=state.ONE_SCALE,
+        bind="query-params",
+        help="The maps then show which is stronger"
+        + (", each in multiples of its mean" if by_spread else "")
+        + "; weak ones look empty. Otherwise each shows where its own evidence is.",
+    )
+
+
+def _common_end(found: list[Attribution], by_spread: bool, look: Look) -> float:
+    """Where one scale for several maps ends: in their unit, or in multiples of each map's mean."""
+    peaks = [explanation.peak(one, signed=look.signed) for one in found]
+    if not by_spread:
+        return max(peaks, default=0.0)
+    means = [explanation.spread(one, signed=look.signed) for one in found]
+    # Single pixels stand out further than cells: on the largest peak's scale a coarse map would look empty.
+    return float(np.median([p / m if m else 0.0 for p, m in zip(peaks, means, strict=True)])) if found else 0.0
+
+
 def _panel(
-    name: str, one: Asked, attribution: Attribution, lesion: Lesion, look: Look, scale: float, *, probable: bool
+    name: str, one: Asked, attribution: Attribution, lesion: Lesion, look: Look, top: float | None, *, methods: bool
 ) -> None:
-    """One map of several."""
+    """One map of several.
+
+    Args:
+        name: Its title.
+        one: Its question.
+        attribution: The map.
+        lesion: Where the lesion is.
+        look: How it is drawn.
+        top: Where the common scale ends, as `_common_end` gives it; None for a scale of its own.
+        methods: The maps are of several methods.
+    """
     said = f"{name}: largest {attribution.maximum:.3g}"
+    if methods:
+        said += f" ({METHODS[one.method].unit})"
     on_lesion = inside(one, attribution, lesion)
     if on_lesion is not None:
         said += f", {style.percent(on_lesion.evidence)} inside"
-    if probable:
+    if not methods:
         said += f", probability {style.percent(one.probability)}"
+    scale = top if top is None or not methods else top * explanation.spread(attribution, signed=look.signed)
     st.image(
         overlays.overlay(one, attribution, look, scale),
         width="stretch",
         alt=f"{name} over the image",
         caption=literal(said),
     )
+    scale_under(attribution, look, scale)
 
 
 @drawn_once()

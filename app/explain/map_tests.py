@@ -14,12 +14,13 @@ from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.cache.drawn import drawn_once
 from app.components import badges, link_to, open_tabs
-from app.explain import explanation, overlays
+from app.explain import overlays
 from app.explain.change import ask_back
 from app.explain.evidence import inside, on_artefacts
 from app.explain.on_demand import OnDemand, OnPass, Work
 from app.explain.overlays import Look
 from app.explain.question import Asked, Lesion
+from app.explain.sanity_check import sanity
 from app.figures import shares as share_figures
 from app.figures import style
 from app.foreign_text import file_stem
@@ -29,8 +30,8 @@ from lesion_core.foreign_text import for_people, people_csv, visible
 from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
 
-STAGES = 6
-"""Of the sanity check, after the map as trained."""
+SHOWN = 12
+"""Maps that point away, at once."""
 
 
 def tests_of_the_map(
@@ -101,52 +102,6 @@ def draw_curves(key: explanations.Key, _curves: explanations.Curves) -> None:  #
     side.metric("Area under insertion", f"{_curves['insertion'].area:.3f}", help="Higher is better.")
 
 
-def sanity(asked: Asked, attribution: Attribution, on_demand: OnDemand) -> None:
-    """The map while the weights are lost, from the answer down."""
-    stages = explanations.known_sanity(asked.key)
-    if stages is None:
-
-        def measure(on_pass: OnPass) -> None:
-            explanations.sanity(
-                asked.key,
-                asked.run,
-                asked.picture.image,
-                asked.target,
-                asked.against,
-                attribution,
-                asked.layer,
-                asked.baseline,
-                on_pass,
-            )
-
-        on_demand.offer(
-            Work("sanity", "The sanity check", STAGES * METHODS[asked.method].forward, measure), "Measure it"
-        )
-        st.caption(
-            "A map that stays the same when the model loses what it learned shows the image, not the model "
-            "(Adebayo et al., NeurIPS 2018). A copy of the model is randomised, stage by stage; the model that answers "
-            "is not changed."
-        )
-        return
-    top = 0.0
-    for column, stage in zip(st.columns(len(stages)), stages, strict=True):
-        mean = explanation.spread(stage.found, signed=False)
-        # Of the true map, the first.
-        top = top or (explanation.peak(stage.found, signed=False) / mean if mean else 0.0)
-        agrees = f"agreement {stage.agreement:.2f}" if np.isfinite(stage.agreement) else "no order to compare"
-        column.image(
-            overlays.overlay(asked, stage.found, Look(0.7, signed=False), top * mean, stage.name),
-            width="stretch",
-            alt=f"The map with {stage.lost} randomised",
-            caption=f"{stage.name}: {agrees}, largest {stage.found.maximum:.2g}",
-        )
-    st.caption(
-        "From left to right the model loses the last linear layer, then layer4, layer3 and so on. One scale for "
-        "all, in multiples of each map's mean, as the units change with the weights. The agreement is the rank "
-        "correlation with the true map: it should fall towards 0."
-    )
-
-
 def test_set(asked: Asked) -> None:
     """Where the model looks on all test images with a mask."""
     methods, changed = explanations.methods_of(asked.run), explanations.measured_at(asked.run)
@@ -165,14 +120,21 @@ def test_set(asked: Asked) -> None:
         ("test set, with a mask", "green"),
         (f"n = {found.images:,} images, {found.lesions:,} lesions", "gray"),
     )
-    st.markdown("**Maps that point away from the lesion, worst first**")
+    st.markdown(
+        f"**Where it looked elsewhere: {len(found.away):,} of {found.images:,} maps**",
+        help="Their strongest point is outside of the lesion, and so is more than half of their evidence. First those "
+        "with the least evidence inside for the size of the lesion.",
+    )
+    if found.away.empty:
+        st.caption("None: each map has its strongest point or half of its evidence on the lesion.")
+        return
     root = state.data_root()
     here = cached_images.all_real_samples(root) if root else {}
     if not any(image_id in here for image_id in found.away["image_id"]):
         draw_elsewhere(asked.run, changed, key)
         return
     columns = st.columns(6)
-    for i, row in enumerate(found.away.itertuples()):
+    for i, row in enumerate(found.away[found.away["image_id"].isin(here)].head(SHOWN).itertuples()):
         sample = here.get(str(row.image_id))
         if sample is not None:
             with columns[i % 6]:
@@ -246,7 +208,7 @@ def draw_of_all(measured: tuple[tuple[Run, int], ...]) -> None:
 def draw_elsewhere(run: Run, changed: int, key: str) -> None:
     """The numbers of images that are not on this machine."""
     st.caption("The images are not on this machine (see *Dataset*); these are their numbers.")
-    rows = explanations.measured(run, changed, key).away
+    rows = explanations.measured(run, changed, key).away.head(SHOWN)
     st.dataframe(for_people(rows[["image_id", "label", "answer", "inside", "area"]].round(2)), hide_index=True)
 
 

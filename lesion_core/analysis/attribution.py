@@ -34,3 +34,19 @@ def attribution_summary(table: pd.DataFrame, by: str, n: int = 1000, seed: int =
         found = bootstrap(_mean_of(own["inside"].to_numpy(np.float64)), own["lesion_id"].to_numpy(str), n, seed)
         rows.append((str(group), len(own), found.value, found.low, found.high, own["area"].mean(), own["peak"].mean()))
     return pd.DataFrame(rows, columns=["group", "n", "share", "low", "high", "area", "peak"])
+
+
+def looked_elsewhere(table: pd.DataFrame) -> pd.DataFrame:
+    """The maps that point away from the lesion: their strongest point is outside of it, and so is more than half of
+    their evidence.
+
+    Args:
+        table: Rows of `runs.attribution.COLUMNS`, of one method.
+
+    Returns:
+        Those rows, the one with the least evidence inside for its lesion's size first: a map that points nowhere in
+        particular has inside what the lesion covers.
+    """
+    away = table[~table["peak"].astype(bool) & (table["inside"] < 0.5)]
+    order = (away["inside"] / away["area"]).to_numpy(np.float64).argsort(kind="stable")
+    return away.iloc[order]

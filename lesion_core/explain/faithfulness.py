@@ -102,3 +102,47 @@ def rank_agreement(first: ArrayLike, second: ArrayLike) -> float:
     if a.shape != b.shape:
         raise DataError(f"Maps of {a.shape} and {b.shape} do not show the same frame.", "Bring both to one size.")
     return float(spearmanr(a.ravel(), b.ravel()).statistic) if np.ptp(a) and np.ptp(b) else float("nan")
+
+
+SAME = 0.5**0.5
+"""The rank correlation over which two maps share more than half of the variance of their ranks."""
+
+
+@dataclass(frozen=True)
+class SanityVerdict:
+    """Whether a map depends on what the model has learned.
+
+    Attributes:
+        outcome: "failed" where the map of a model that has learned nothing is still the same one, by `SAME`.
+        low: Lower end of the 95 % confidence interval of their rank correlation; NaN where there is none.
+        high: Its upper end.
+    """
+
+    outcome: Literal["passed", "failed", "cannot be told"]
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+def sanity_verdict(agreement: float, cells: int) -> SanityVerdict:
+    """The outcome of the randomisation test (Adebayo et al., NeurIPS 2018), with room for chance: a map of few cells
+    can be like another one by accident.
+
+    The interval is Fisher's, with the variance for ranks of Fieller, Hartley and Pearson (Biometrika 44, 1957): 1.06 /
+    (n - 3). Neighbouring pixels are alike, so that of a fine map is too narrow.
+
+    Args:
+        agreement: Rank correlation of the true map and that of a model without what it has learned, in [-1, 1]; NaN
+            where one of them has no order.
+        cells: Of each map.
+
+    Example:
+        >>> sanity_verdict(0.1, 16).outcome, sanity_verdict(0.9, 225).outcome, sanity_verdict(0.6, 16).outcome
+        ('passed', 'failed', 'cannot be told')
+    """
+    if cells < 4 or not np.isfinite(agreement):
+        return SanityVerdict("cannot be told")
+    half = 1.96 * np.sqrt(1.06 / (cells - 3))
+    with np.errstate(divide="ignore"):
+        middle = np.arctanh(agreement)
+    low, high = float(np.tanh(middle - half)), float(np.tanh(middle + half))
+    return SanityVerdict("passed" if high < SAME else "failed" if low > SAME else "cannot be told", low, high)

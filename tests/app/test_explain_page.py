@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -14,7 +16,9 @@ from streamlit.testing.v1 import AppTest
 
 from app.cache import explanation as explanations
 from app.explain.on_demand import STATE, Progress
+from app.explain.sanity_check import verdict
 from lesion_core.errors import BusyError
+from lesion_core.explain.maps import Attribution, Target
 from lesion_core.explain.methods import METHODS
 from lesion_core.serving.classifier import Engine
 from tests.app.test_drawn_once import shown
@@ -215,3 +219,50 @@ def test_who_waits_for_an_answer_takes_it_over_from_one_who_left(make: str, smal
     for thread in threads:
         thread.join(120)
     assert len(answers) == 1 and len(answers[0]) == (2 if make == "curves" else 7)
+
+
+def scales(app: AppTest) -> list[list[float]]:
+    """The numbers under each map."""
+    found = [re.findall(r"<span>([^<]*)</span>", element.proto.body) for element in app.get("html")]
+    numbers = [[said.removesuffix(" and more").replace("\N{MINUS SIGN}", "-") for said in row] for row in found if row]
+    return [[float(said) for said in row] for row in numbers]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_each_map_has_its_own_scale_and_the_switch_in_the_link_has_one_for_all(signed: bool) -> None:
+    query = {"beside": "classes"} | ({"signed": "true"} if signed else {})
+    own = scales(opened(**query))
+    runs_map = [image.proto.imgs[0].caption for image in opened(**query).get("image")]
+    largest = [float(found[1]) for said in runs_map if (found := re.search(r"largest ([\d.e+-]+)", said))]
+    assert len(own) == len(largest) > 1
+    for numbers, most in zip(own, largest, strict=True):
+        assert numbers[0] == (-numbers[-1] if signed else 0)
+        assert numbers[-1] >= 0.94 * most, "a coarse map ends at its largest evidence"
+    common = scales(opened(**query, one_scale="true"))
+    assert {tuple(numbers) for numbers in common} == {max((tuple(numbers) for numbers in own), key=lambda n: n[-1])}
+
+
+def stage(values: Any, agreement: float) -> explanations.Stage:
+    raw = np.asarray(values, np.float32)
+    return explanations.Stage("conv1", "all", Attribution(raw, Target(0), "gradcam", "layer4", 64), agreement)
+
+
+def test_the_sanity_check_says_what_it_found_and_why() -> None:
+    some, empty = np.arange(16).reshape(4, 4), np.zeros((4, 4))
+    said = {
+        "Passed": verdict([stage(some, 1), stage(some, -0.43)]),
+        "Failed": verdict([stage(some, 1), stage(some, 0.97)]),
+        "Cannot be told": verdict([stage(some, 1), stage(some, 0.6)]),
+    }
+    for outcome, sentence in said.items():
+        assert f"**{outcome}**: " in sentence and "16 cells" in sentence and sentence.count(".\n") == 0
+    assert "is empty" in verdict([stage(empty, 1), stage(some, float("nan"))])
+    assert "nothing is left" in verdict([stage(some, 1), stage(empty, float("nan"))])
+    for without_order in ([stage(empty, 1), stage(some, 0.1)], [stage(some, 1), stage(empty + 1, float("nan"))]):
+        assert "**Cannot be told**" in verdict(without_order)
+
+
+def test_the_sanity_check_of_the_page_ends_in_a_verdict() -> None:
+    app = ask(opened(tab="Sanity check"), "ask sanity")
+    assert re.search(r"\*\*(Passed|Failed|Cannot be told)\*\*: ", text(app))
+    assert len(scales(app)) == 8, "the page's map and seven of the check"

@@ -13,7 +13,14 @@ from sklearn.metrics import auc
 
 from lesion_core.config import ModelSettings
 from lesion_core.errors import DataError
-from lesion_core.explain.faithfulness import Curve, perturbed_curve, pixel_order, rank_agreement
+from lesion_core.explain.faithfulness import (
+    SAME,
+    Curve,
+    perturbed_curve,
+    pixel_order,
+    rank_agreement,
+    sanity_verdict,
+)
 from lesion_core.explain.sanity import STAGES, randomise
 from lesion_core.models.classifiers import build
 
@@ -91,3 +98,38 @@ def test_a_model_loses_its_weights_from_the_answer_down() -> None:
     assert lost == [set(list(STAGES)[: i + 1]) for i in range(len(STAGES))]
     randomise(model, "fc", seed=3)
     assert torch.equal(model.fc.weight, other.fc.weight), "what was lost first stays lost in the same way"
+
+
+class TestSanityVerdict:
+    def test_unrelated_maps_pass_and_one_map_fails_whatever_its_size(self) -> None:
+        rng = np.random.default_rng(0)
+        for side in (4, 7, 15, 64):
+            outcomes = []
+            for _ in range(40):
+                true, lost = rng.normal(size=(2, side, side))
+                outcomes.append(sanity_verdict(rank_agreement(true, lost), side * side).outcome)
+                same = np.exp(true)  # another unit, one order
+                assert sanity_verdict(rank_agreement(true, same), side * side).outcome == "failed"
+            assert "failed" not in outcomes and outcomes.count("passed") > 20
+
+    @pytest.mark.parametrize("cells", [16, 225])
+    def test_the_interval_holds_the_true_correlation_as_often_as_it_says(self, cells: int) -> None:
+        rng, pearson = np.random.default_rng(1), 0.6
+        true = 6 / np.pi * np.arcsin(pearson / 2)  # Spearman's, of two normal variables
+        held = 0
+        for _ in range(600):
+            a, b = rng.multivariate_normal([0, 0], [[1, pearson], [pearson, 1]], cells).T
+            found = sanity_verdict(spearmanr(a, b).statistic, cells)
+            held += found.low <= true <= found.high
+        assert 0.92 < held / 600 < 0.98
+
+    def test_more_agreement_is_never_a_better_outcome(self) -> None:
+        order = ["passed", "cannot be told", "failed"]
+        for cells in (4, 16, 49, 16384):
+            found = [order.index(sanity_verdict(float(a), cells).outcome) for a in np.linspace(-1, 1, 201)]
+            assert found == sorted(found)
+            assert found[0] == 0 and found[-1] == 2
+
+    def test_few_cells_or_no_order_tell_nothing(self) -> None:
+        for verdict in (sanity_verdict(float("nan"), 225), sanity_verdict(0.0, 3), sanity_verdict(SAME, 10_000)):
+            assert verdict.outcome == "cannot be told"
