@@ -187,11 +187,11 @@ def _panel(
         top: Where the common scale ends, as `_common_end` gives it; None for a scale of its own.
         methods: The maps are of several methods.
     """
-    said = f"{name}: largest {attribution.maximum:.3g}"
+    said = f"{name}: largest {attribution.maximum:.3g}" if attribution.maximum > 0 else f"{name}: empty"
     if methods:
         said += f" ({METHODS[one.method].unit})"
     on_lesion = inside(one, attribution, lesion)
-    if on_lesion is not None:
+    if on_lesion is not None and attribution.maximum > 0:
         said += f", {style.percent(on_lesion.evidence)} inside"
     if not methods:
         said += f", probability {style.percent(one.probability)}"

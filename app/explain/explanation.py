@@ -22,9 +22,8 @@ ROBUST = 99.5
 
 def peak(attribution: Attribution, *, signed: bool) -> float:
     """What one end of the colour scale stands for if the map has a scale of its own; 0 for an empty map."""
-    values = np.abs(attribution.upsampled) if signed else np.maximum(attribution.upsampled, 0)
-    pixelwise = attribution.raw.shape == values.shape
-    robust = float(np.percentile(values, ROBUST)) if pixelwise else 0.0
+    values = np.abs(attribution.raw) if signed else np.maximum(attribution.raw, 0)
+    robust = float(np.percentile(values, ROBUST)) if max(values.shape) == attribution.size else 0.0
     return robust or float(values.max())  # evidence on less than the rest of the percentile is not an empty map
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from app.cache import explanation as explanations
@@ -16,7 +17,7 @@ from lesion_core.explain.methods import METHODS
 
 STAGES = 6
 """After the map as trained."""
-LOOK = Look(0.7, signed=False)
+OPACITY = 0.7
 ICONS = {"passed": ":material/check_circle:", "failed": ":material/cancel:", "cannot be told": ":material/help:"}
 
 
@@ -48,18 +49,21 @@ def sanity(asked: Asked, attribution: Attribution, on_demand: OnDemand) -> None:
         )
         return
     st.markdown(verdict(stages))
+    look = Look(OPACITY, METHODS[asked.method].signed)  # a map of lost weights may hold only what counts against
     for column, stage in zip(st.columns(len(stages)), stages, strict=True):
         with column:
             st.image(
-                overlays.overlay(asked, stage.found, LOOK, stage=stage.name),
+                overlays.overlay(asked, stage.found, look, stage=stage.name),
                 width="stretch",
                 alt=f"The map with {stage.lost} randomised",
-                caption=f"{stage.name}: largest {stage.found.maximum:.2g}, {agreement_of(stage)}",
+                caption=f"{stage.name}: largest {np.abs(stage.found.raw).max():.2g}, {agreement_of(stage)}",
             )
-            scale_under(stage.found, LOOK)
+            scale_under(stage.found, look)
     st.caption(
         "From left to right the model loses the last linear layer, then layer4, layer3 and so on. Each map has its own "
-        "scale, as the units change with the weights, so a nearly empty one looks full: read its largest value. The "
+        "scale, as the units change with the weights, so a nearly empty one looks full: read its largest value"
+        + (" (orange-red supports the answer, blue counts against it)" if look.signed else "")
+        + ". The "
         "agreement is the rank correlation with the true map: what chance leaves of it is around 0, on either side."
     )
 
@@ -77,12 +81,12 @@ def verdict(stages: list[explanations.Stage]) -> str:
     """
     true, lost = stages[0].found, stages[-1].found
     found = sanity_verdict(stages[-1].agreement, true.raw.size)
-    if true.maximum == 0:
+    if not true.raw.any():
         why = "the map of the trained model is empty, so there is nothing that could be lost."
     elif found.low != found.low:
         why = (
             "nothing is left in the map of a model that has learned nothing, so there is no order to compare."
-            if lost.maximum == 0
+            if not lost.raw.any()
             else "one of the two maps has the same value everywhere, so there is no order to compare."
         )
     else:
@@ -98,5 +102,5 @@ def verdict(stages: list[explanations.Stage]) -> str:
                 "cannot be told": f"on both sides of {SAME:.2f}: so few cells can be alike by accident.",
             }[found.outcome]
         )
-    outcome = "cannot be told" if true.maximum == 0 else found.outcome
+    outcome = "cannot be told" if not true.raw.any() else found.outcome
     return f"{ICONS[outcome]} **{outcome.capitalize()}**: {why}"

@@ -38,7 +38,7 @@ def scale_under(attribution: Attribution, look: Look, end: float | None = None) 
 
 
 def _number(value: float) -> str:
-    return f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 @cache

@@ -56,6 +56,6 @@ def jaccard_histogram(jaccard: ArrayLike, threshold: float, mine: float | None =
             xanchor="right" if mine > 0.5 else "left",
             font={"color": MUTED},
         )
-    figure.update_xaxes(title="Jaccard with the expert's mask", range=[0, 1], fixedrange=True)
-    figure.update_yaxes(title="images", rangemode="tozero", fixedrange=True)
+    figure.update_xaxes(title_text="Jaccard with the expert's mask", range=[0, 1], fixedrange=True)
+    figure.update_yaxes(title_text="images", rangemode="tozero", fixedrange=True)
     return figure

@@ -45,8 +45,8 @@ def rgb_histograms(before: Pixels, after: Pixels, height: int = 260) -> go.Figur
             c + 1,
         )
     styled(figure, height, margin={**MARGIN, "t": 30}, legend={"y": -0.15, "yanchor": "top"})
-    figure.update_yaxes(tickformat=".0%", title=None)
-    figure.update_xaxes(range=[0, 255], dtick=64, title=None)
+    figure.update_yaxes(tickformat=".0%", title_text=None)
+    figure.update_xaxes(range=[0, 255], dtick=64, title_text=None)
     return figure
 
 

@@ -100,7 +100,7 @@ def confusion_matrix(
         side="top",
         range=[-0.5, k - 0.5],
         showgrid=False,
-        title="the model says",
+        title_text="the model says",
         constrain="domain",
         fixedrange=True,
     )
@@ -108,7 +108,7 @@ def confusion_matrix(
         tickvals=ticks,
         range=[k - 0.5, -0.5],
         showgrid=False,
-        title="the truth is",
+        title_text="the truth is",
         scaleanchor="x",
         ticktext=[f"{swatch(c)}, n {int(t):,}" for c, t in zip(classes, totals, strict=True)],
         constrain="domain",
@@ -260,8 +260,8 @@ def roc_by_class(curves: pd.DataFrame, auroc: Mapping[str, float]) -> go.Figure:
             "title": {"text": "class, AUROC", "font": WORDS},
         },
     )
-    figure.update_xaxes(title="false alarms (1 - specificity)", range=[-0.01, 1.01], tickformat=".0%")
-    figure.update_yaxes(title="found (sensitivity)", range=[-0.01, 1.01], tickformat=".0%")
+    figure.update_xaxes(title_text="false alarms (1 - specificity)", range=[-0.01, 1.01], tickformat=".0%")
+    figure.update_yaxes(title_text="found (sensitivity)", range=[-0.01, 1.01], tickformat=".0%")
     return figure
 
 
@@ -301,8 +301,8 @@ def reliability_diagram(before: pd.DataFrame, after: pd.DataFrame) -> go.Figure:
             )
         )
     styled(figure, 440)
-    figure.update_xaxes(title="the model's confidence (mean of a bin)", range=[0, 1.02], tickformat=".0%")
-    figure.update_yaxes(title="share that is right", range=[0, 1.02], tickformat=".0%")
+    figure.update_xaxes(title_text="the model's confidence (mean of a bin)", range=[0, 1.02], tickformat=".0%")
+    figure.update_yaxes(title_text="share that is right", range=[0, 1.02], tickformat=".0%")
     return figure
 
 
@@ -336,5 +336,5 @@ def training_history(history: pd.DataFrame, best_epoch: int | None) -> go.Figure
     if best_epoch is not None:
         figure.add_vline(x=best_epoch + 1, line={"color": INK, "dash": "dot", "width": 1})
     styled(figure, 380, legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0})
-    figure.update_xaxes(title="epoch", dtick=1 if history["epoch"].nunique() <= 20 else None)
+    figure.update_xaxes(title_text="epoch", dtick=1 if history["epoch"].nunique() <= 20 else None)
     return figure

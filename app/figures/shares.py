@@ -90,6 +90,6 @@ def answer_curves(curves: Mapping[str, Curve]) -> go.Figure:
             )
         )
     styled(figure, 320)
-    figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title="pixels changed, the most important first")
-    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", title="probability of the class")
+    figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%", title_text="pixels changed, the most important first")
+    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%", title_text="probability of the class")
     return figure
