@@ -104,6 +104,8 @@ which vanish into ink and ground, are a dark grey and a deeper yellow here."""
 ISIC2019: tuple[str, ...] = tuple(DIAGNOSES)
 HAM10000: tuple[str, ...] = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 BINARY: tuple[str, ...] = ("benign", "malignant")
+LABELS: tuple[str, ...] = (*DIAGNOSES, "AKIEC")
+"""Codes of diagnoses that a data set or a run may know."""
 
 AKIEC = Diagnosis(
     code="AKIEC",
@@ -118,37 +120,116 @@ PREMALIGNANT_COUNTS_AS: Literal["malignant", "benign"] = "malignant"
 """The side of AK in the binary view. HAM10000's AKIEC cannot be split, and it holds carcinomas, so the
 side that a patient is safe on is the only one that both label sets can share."""
 
+WORDS: dict[str, dict[str, str]] = {
+    "HAM10000 and ISIC 2018 (Tschandl et al., Sci. Data 5:180161, 2018)": {
+        "akiec": "AKIEC",
+        "actinic keratoses": "AK",
+        "benign keratosis-like lesions": "BKL",
+        "seborrheic keratosis": "BKL",
+        "solar lentigo": "BKL",
+        "lichen planus like keratosis": "BKL",
+        "lichen planus-like keratosis": "BKL",
+        "bowen's disease": "SCC",
+        "bowen disease": "SCC",
+        "nevus": "NV",
+        "angioma": "VASC",
+        "angiokeratoma": "VASC",
+        "pyogenic granuloma": "VASC",
+        "vascular": "VASC",
+    },
+    "ISIC Archive, levels 2 to 5 (https://www.isic-archive.com)": {
+        "malignant melanocytic proliferations (melanoma)": "MEL",
+        "melanoma, nos": "MEL",
+        "melanoma in situ": "MEL",
+        "melanoma in situ, lentigo maligna type": "MEL",
+        "melanoma invasive": "MEL",
+        "melanoma invasive, superficial spreading": "MEL",
+        "melanoma invasive, nodular": "MEL",
+        "melanoma invasive, on chronically sun-exposed skin or lentigo maligna melanoma": "MEL",
+        "melanoma metastasis": "MEL",
+        "nevus, nos": "NV",
+        "nevus, nos, compound": "NV",
+        "nevus, nos, dermal": "NV",
+        "nevus, nos, junctional": "NV",
+        "nevus, acral": "NV",
+        "nevus, atypical, dysplastic, or clark": "NV",
+        "nevus, balloon cell": "NV",
+        "nevus, combined": "NV",
+        "nevus, congenital": "NV",
+        "nevus, deep penetrating": "NV",
+        "nevus, recurrent or persistent": "NV",
+        "nevus, reed": "NV",
+        "nevus, spitz": "NV",
+        "blue nevus": "NV",
+        "basal cell carcinoma, nos": "BCC",
+        "solar or actinic keratosis": "AK",
+        "pigmented benign keratosis": "BKL",
+        "lentigo simplex": "BKL",
+        "squamous cell carcinoma, nos": "SCC",
+        "squamous cell carcinoma, invasive": "SCC",
+        "squamous cell carcinoma in situ": "SCC",
+        "squamous cell carcinoma in situ, bowens disease": "SCC",
+        "hemangioma": "VASC",
+        "hemangioma, hobnail": "VASC",
+        "benign soft tissue proliferations - vascular": "VASC",
+    },
+    "PH2 (Mendonça et al., EMBC 2013)": {"common nevus": "NV", "atypical nevus": "NV"},
+    "PAD-UFES-20 (Pacheco et al., Data in Brief 32:106221, 2020)": {"ack": "AK", "nev": "NV", "sek": "BKL"},
+    "MILK10k (Tschandl et al., J. Invest. Dermatol. 2025)": {"sccka": "SCC", "keratoacanthoma": "SCC"},
+    "Derm7pt (Kawahara et al., IEEE J. Biomed. Health Inform. 23:538, 2019)": {
+        "clark nevus": "NV",
+        "combined nevus": "NV",
+        "congenital nevus": "NV",
+        "dermal nevus": "NV",
+        "recurrent nevus": "NV",
+        "reed or spitz nevus": "NV",
+        "melanoma (in situ)": "MEL",
+        "melanoma (less than 0.76 mm)": "MEL",
+        "melanoma (0.76 to 1.5 mm)": "MEL",
+        "melanoma (more than 1.5 mm)": "MEL",
+    },
+    "WHO Classification of Skin Tumours, 4th ed., 2018": {
+        "mole": "NV",
+        "dysplastic nevus": "NV",
+        "junctional nevus": "NV",
+        "compound nevus": "NV",
+        "intradermal nevus": "NV",
+        "acral nevus": "NV",
+        "spitz nevus": "NV",
+        "reed nevus": "NV",
+        "lentigo maligna": "MEL",
+        "lentigo maligna melanoma": "MEL",
+        "superficial spreading melanoma": "MEL",
+        "nodular melanoma": "MEL",
+        "acral lentiginous melanoma": "MEL",
+        "malignant melanoma": "MEL",
+        "metastatic melanoma": "MEL",
+        "basalioma": "BCC",
+        "senile lentigo": "BKL",
+        "cherry angioma": "VASC",
+    },
+}
+"""How data sets write our diagnoses, in their small letters, by where that is published; beside codes and names.
+
+Only words whose meaning is one of the eight stand here. What is another diagnosis (a lichen planus, a scar) or may be
+several (*lentigo*, *benign*, *other*) keeps its own word: see `Catalog.table`, column `other_diagnosis`."""
+
+_BRITISH = (("naev", "nev"), ("seborrhoeic", "seborrheic"), ("haemangioma", "hemangioma"))
+"""Spellings that differ by country, each with the one in `WORDS`."""
+
+
+def _spelled(text: str) -> str:
+    """A diagnosis without regard to capitals, country, and what stands between its words."""
+    word = " ".join(text.lower().replace("_", " ").replace("-", " ").split())
+    for british, american in _BRITISH:
+        word = word.replace(british, american)
+    return word
+
+
 _SPELLINGS: dict[str, str] = {
     **{code.lower(): code for code in DIAGNOSES},
-    **{d.name: d.code for d in DIAGNOSES.values()},
-    "akiec": "AKIEC",
-    "actinic keratoses": "AK",
-    "solar or actinic keratosis": "AK",
-    "nevus": "NV",
-    "naevus": "NV",
-    "melanoma, nos": "MEL",
-    "melanoma in situ": "MEL",
-    "melanoma invasive": "MEL",
-    "melanoma metastasis": "MEL",
-    "seborrheic keratosis": "BKL",
-    "solar lentigo": "BKL",
-    "lentigo simplex": "BKL",
-    "pigmented benign keratosis": "BKL",
-    "lichen planus like keratosis": "BKL",
-    "lichen planus-like keratosis": "BKL",
-    "squamous cell carcinoma, nos": "SCC",
-    "squamous cell carcinoma in situ": "SCC",
-    "bowen's disease": "SCC",
-    "squamous cell carcinoma, invasive": "SCC",
-    "hemangioma": "VASC",
-    "angioma": "VASC",
-    "angiokeratoma": "VASC",
-    "pyogenic granuloma": "VASC",
-    "vascular": "VASC",
-    "benign keratosis-like lesions": "BKL",
-    "basal cell carcinoma, nos": "BCC",
-    "malignant melanocytic proliferations (melanoma)": "MEL",
-    "benign soft tissue proliferations - vascular": "VASC",
+    **{_spelled(d.name): d.code for d in DIAGNOSES.values()},
+    **{_spelled(word): code for words in WORDS.values() for word, code in words.items()},
 }
 
 
@@ -166,8 +247,15 @@ def diagnosis(code: str) -> Diagnosis:
 
 
 def parse_diagnosis(text: str) -> str | None:
-    """The code for a spelling as data sets write it ('nv', 'Melanoma Invasive'), or None where there is none."""
-    return _SPELLINGS.get(" ".join(str(text).strip().lower().split()))
+    """The code for a diagnosis as data sets write it, or None where it is none of `WORDS`.
+
+    Capitals, blanks, underscores and hyphens between words, and British spelling do not matter.
+
+    Example:
+        >>> [parse_diagnosis(text) for text in ("nv", "Melanoma Invasive", "Atypical_Naevus", "lichen planus")]
+        ['NV', 'MEL', 'NV', None]
+    """
+    return _SPELLINGS.get(_spelled(str(text)))
 
 
 def _groups(source: tuple[str, ...], target: tuple[str, ...]) -> list[list[int]]:
@@ -233,6 +321,38 @@ def convert_codes(codes: ArrayLike, target: tuple[str, ...]) -> NDArray[np.str_]
         else {code: code for code in source}
     )
     return np.asarray([renamed[code] for code in source], dtype=np.str_)[inverse].reshape(found.shape)
+
+
+def mergeable(labels: Iterable[object], classes: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+    """The label set in which a model's answers and given diagnoses can be compared: its own classes, or the seven of
+    HAM10000 where only these hold all of the diagnoses.
+
+    Args:
+        labels: N codes; one may be missing.
+        classes: The model's.
+
+    Returns:
+        The label set, and (N,) whether a diagnosis is in it.
+
+    Example:
+        >>> mergeable(["AKIEC", "NV"], ISIC2019)[0]  # AKIEC cannot be split into AK and SCC
+        ('MEL', 'NV', 'BCC', 'AKIEC', 'BKL', 'DF', 'VASC')
+    """
+    codes, own = list(labels), tuple(classes)
+    among = {
+        target: np.array([code in LABELS and _merges((str(code),), target) for code in codes], dtype=bool)
+        for target in (own, HAM10000)
+        if _merges(own, target)
+    }
+    best = max(among, key=lambda target: int(among[target].sum()))  # the first of equals: the model's own
+    return best, among[best]
+
+
+def _merges(source: tuple[str, ...], target: tuple[str, ...]) -> bool:
+    try:
+        return bool(_groups(source, target))
+    except ConfigError:
+        return False
 
 
 UNKNOWN_LABEL = -2

@@ -18,9 +18,12 @@ from lesion_core.labels import (
     DIAGNOSES,
     HAM10000,
     ISIC2019,
+    LABELS,
+    WORDS,
     convert_codes,
     convert_probabilities,
     diagnosis,
+    mergeable,
     parse_diagnosis,
 )
 
@@ -137,3 +140,42 @@ def test_unknown_and_unfitting_codes_are_told_apart() -> None:
         convert_codes(["NV", "UNK"], HAM10000)
     with pytest.raises(ConfigError, match="do not map onto"):
         convert_codes(["AKIEC"], ISIC2019)
+
+
+ALL_WORDS = [(word, code) for words in WORDS.values() for word, code in words.items()]
+
+
+def test_the_words_of_data_sets_are_of_one_meaning_and_name_their_source() -> None:
+    meaning = dict(ALL_WORDS)
+    assert all(meaning[word] == code and code in LABELS for word, code in ALL_WORDS), "one word, two diagnoses"
+    assert all(word == " ".join(word.lower().split()) and "naev" not in word for word in meaning)
+    assert all(re.search(r"\d{4}\)?|https://", source) for source in WORDS), "a source has its year or its address"
+
+
+@pytest.mark.parametrize(("word", "code"), ALL_WORDS)
+def test_words_are_read_as_people_write_them(word: str, code: str) -> None:
+    british = word.replace("nev", "naev").replace("seborrheic", "seborrhoeic").replace("hemangioma", "haemangioma")
+    for text in (word.upper(), word.title(), word.replace(" ", "_"), word.replace(" ", "  "), british, f" {word}\t"):
+        assert parse_diagnosis(text) == code
+
+
+@pytest.mark.parametrize(
+    "word", ["lichen planus", "lentigo", "other", "benign", "malignant", "Inflammatory or infectious diseases", "scar"]
+)
+def test_what_is_another_diagnosis_or_may_be_several_is_none_of_ours(word: str) -> None:
+    assert parse_diagnosis(word) is None
+
+
+@given(st.lists(st.sampled_from((*LABELS, None, "wart"))), st.sampled_from((ISIC2019, HAM10000, ("MEL", "NV"))))
+def test_answers_and_diagnoses_meet_in_a_label_set_that_holds_both(
+    labels: list[str | None], classes: tuple[str, ...]
+) -> None:
+    target, usable = mergeable(labels, classes)
+    inside = [label for label, is_usable in zip(labels, usable, strict=True) if is_usable]
+    assert set(convert_codes(inside, target)) <= set(target)
+    assert np.allclose(convert_probabilities(np.eye(len(classes)), classes, target).sum(axis=1), 1)
+    assert target == classes or sum(usable) > sum(label in classes for label in labels), (
+        "its own unless others lose less"
+    )
+    if classes == ISIC2019 and "AKIEC" not in labels:
+        assert target == classes and sum(usable) == sum(label in LABELS for label in labels)

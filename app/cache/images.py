@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from lesion_core.data.catalog import left_out as left_out_of
 from lesion_core.data.samples import (
     Picture,
     Sample,
+    evenly,
     folder_ood_samples,
     load,
     ood_samples,
@@ -39,6 +39,10 @@ THUMBNAIL = 200
 """Pixels of the longer side of a small image."""
 KEPT_PIXELS = 256 * 2**20
 """Bytes of samples' pixels and masks that are kept: about 300 images of 600x450, or 20 of 2,048x2,048."""
+
+
+PER_DIAGNOSIS, OWN_PER_DIAGNOSIS = 6, 30
+"""Real samples of each diagnosis in the list: of a run's test set, and of data sets that it does not know."""
 
 
 def data_sets() -> dict[str, Path]:
@@ -152,26 +156,35 @@ def _training_table(root: Path) -> pd.DataFrame:
 # Of cached functions that call each other, the outermost one's spinner is shown, and no other.
 @st.cache_resource(show_spinner="Reading the tables …", max_entries=8, hash_funcs=BY_FINGERPRINT)
 def samples(run: Run | None, root: Path | None) -> dict[str, Sample]:
-    """Samples by id: real ones of the run's test set where the data is, synthetic lesions, OOD images. Read only.
+    """Samples by id: real ones where the data is, synthetic lesions, OOD images. Read only.
 
     Args:
-        run: Without a run there are no real samples.
+        run: The real samples are of its test set, and of data sets that it does not know.
         root: The data folder, if there is one.
     """
     found: list[Sample] = []
     if run and root:
         everything = all_real_samples(root)
-        test = [everything[name] for name in run.part("test")["image_id"] if name in everything]
-        test.sort(key=lambda sample: (sample.mask_path is None, sample.id))
-        # As many of each diagnosis, those with a mask first, so that a list of real images is not a list of nevi.
-        taken: Counter[str | None] = Counter()
-        for sample in test:
-            taken[sample.truth] += 1
-            if taken[sample.truth] <= 6:
-                found.append(sample)
+        found += evenly(
+            [everything[name] for name in run.part("test")["image_id"] if name in everything], PER_DIAGNOSIS
+        )
+    if root:
+        found += evenly(_own_samples(run), OWN_PER_DIAGNOSIS)
     found += synthetic_samples()
     found += ood_samples(OOD_SAMPLES)
     return {sample.id: sample for sample in found}
+
+
+def _own_samples(run: Run | None) -> list[Sample]:
+    """The images of the data sets that a run has nothing to do with: those of whose images it lists under half."""
+    listed = set() if run is None else set(run.predictions["image_id"])
+    found = {}
+    for layout in data_sets():
+        with suppress(LesionError):
+            table = catalog(layout).present
+            if table["image_id"].isin(listed).mean() < 0.5:
+                found |= {sample.id: sample for sample in real_samples(table) if sample.id not in listed}
+    return list(found.values())
 
 
 @st.cache_resource(show_spinner="Reading the tables …", max_entries=2)

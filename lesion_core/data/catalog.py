@@ -15,6 +15,7 @@ from lesion_core.data.pictures import is_hidden, is_picture, listing, ood_pictur
 from lesion_core.data.readers import ham10000, isic_archive, isic_challenges
 from lesion_core.data.readers.ham10000 import read_ham10000
 from lesion_core.data.readers.image_folder import folder_diagnosis, read_image_folder
+from lesion_core.data.readers.image_table import is_image_table, read_image_table
 from lesion_core.data.readers.isic_archive import read_isic_archive
 from lesion_core.data.readers.isic_challenges import (
     read_isic2017,
@@ -124,6 +125,14 @@ LAYOUTS: dict[str, Layout] = {
             source="https://github.com/ImageMarkup/isic-cli",
             reader=read_isic_archive,
             markers=isic_archive.TABLES,
+        ),
+        Layout(
+            name="image_table",
+            title="Own table",
+            description="Images beside a CSV table with a column image and a column diagnosis.",
+            licence="That of its images",
+            source="Your own images",
+            reader=read_image_table,
         ),
         Layout(
             name="image_folder",
@@ -266,9 +275,15 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _layouts_in(folder: Path) -> list[str]:
-    """The layouts whose markers are in a folder."""
-    names = [path.name for path in folder.iterdir()]
-    return [layout.name for layout in LAYOUTS.values() if any(fits(name, layout.markers) for name in names)]
+    """The layouts whose markers are in a folder; where there are none, a table of images and diagnoses is one."""
+    paths = sorted(folder.iterdir())
+    found = [layout.name for layout in LAYOUTS.values() if any(fits(path.name, layout.markers) for path in paths)]
+    if found not in ([], ["isic_archive"]):
+        return found
+    tables = [path for path in paths if is_image_table(path)]
+    # metadata.csv is a name that others give their tables too.
+    archives = [path for path in paths if fits(path.name, isic_archive.TABLES) and isic_archive.is_archive(path)]
+    return ["image_table"] if tables and not archives else found
 
 
 def _image_folder(folder: Path, deeper: int = 2) -> Path | None:

@@ -20,6 +20,8 @@ SEPARATORS = (",", ";", "\t", "|")
 MOST_BYTES = 2**28
 MOST_CELLS = 2**25
 """What a table may have; all of the ISIC Archive (550,000 images) has half of it."""
+FIRST_BYTES = 2**16
+"""What is read of a table to see its columns."""
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 """The first line by which a spreadsheet is told the separator."""
@@ -126,6 +128,20 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
     if not rows:
         raise DataError(f"{name} has a header but no rows.", "Download it again.")
     return pd.DataFrame({column: pd.Series([row[i] for row in rows], dtype="str") for i, column in columns.items()})
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns that the first line of a table names, of which only the first `FIRST_BYTES` are read; none where it
+    is not a table."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(FIRST_BYTES)
+        text = _text(start if len(start) < FIRST_BYTES else start[: start.rfind(b"\n") + 1], path.name)
+        line = _SEPARATOR_LINE.match(text)
+        text, separator = (text[line.end() :], line[1]) if line else (text, _separator(text, set()))
+        return next((cells for _, cells in _rows(text, separator, path.name, 0)), [])
+    except (DataError, OSError):
+        return []
 
 
 def renamed(frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:

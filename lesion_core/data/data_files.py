@@ -21,7 +21,8 @@ from lesion_core.imaging.formats import ENDINGS
 
 DOWNSAMPLED_ENDING = "_downsampled"
 
-_MASK_ENDINGS = re.compile(r"[_-](segmentation|seg|mask|gt|groundtruth|annotation)$", re.IGNORECASE)
+_MASK_ENDINGS = re.compile(r"[_-](segmentation|seg|mask|gt|groundtruth|annotation|lesion)$", re.IGNORECASE)
+"""How the names of masks end; the last as PH2 has it, where an image of the lesion may have it too."""
 _LOOKED_AT = 4
 """Of a folder's JPEGs so many first, last and smallest are looked at (a mask's file is smaller than a photograph's);
 where one is a mask, all of the folder are."""
@@ -144,7 +145,8 @@ def masked_id(path: str) -> str:
 def scan(roots: Sequence[Path], image_roots: Sequence[Path] = (), mask_roots: Sequence[Path] = ()) -> Files:
     """List the files of a data set, each folder once. Where an id is found twice, the first file wins.
 
-    What is a mask by its pixels, or by its name beside an image (``<id>_mask``), is never taken for an image. So as not
+    What is a mask by its pixels, or by its name beside an image (``<id>_mask``), is never taken for an image; only
+    ``<id>_lesion`` is one where it is not black and white. So as not
     to decode whole data sets, JPEGs are looked at where their id is found twice, and else a few of each folder.
 
     Args:
@@ -213,7 +215,8 @@ def _masks_among(pictures: Sequence[str]) -> tuple[dict[str, None], set[str]]:
         if masks & set(jpegs):
             masks |= {path for path in rest if looks_like_mask(Path(path))}
         found |= dict.fromkeys(path for path in inside if path in masks)
-    return found, named - found.keys()
+    misnamed = {path for path in named - found.keys() if not _stem(path).casefold().endswith("lesion")}
+    return found, misnamed
 
 
 def _by_id(found: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:

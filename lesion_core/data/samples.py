@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from lesion_core.data.masks import read_mask
 from lesion_core.data.pictures import ood_pictures
 from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import ConfigError, DataError
+from lesion_core.foreign_text import shown
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import reduce_large
 from lesion_core.labels import DIAGNOSES, diagnosis
@@ -106,12 +109,23 @@ def folder_ood_samples(root: Path) -> list[Sample]:
 
 
 def real_samples(table: pd.DataFrame) -> list[Sample]:
-    """Samples for catalog rows whose image is there, in the table's order."""
+    """Samples for catalog rows whose image is there, in the table's order; a diagnosis that is none of ours is told in
+    the data set's own word."""
     there = table[table["path"].notna()]
+
+    def title(row: Any) -> str:
+        if isinstance(row.diagnosis, str):
+            return f"{row.image_id}, {diagnosis(row.diagnosis).name}"
+        return (
+            f"{row.image_id}, {shown(row.other_diagnosis)}"
+            if isinstance(row.other_diagnosis, str)
+            else str(row.image_id)
+        )
+
     return [
         Sample(
             str(row.image_id),
-            f"{row.image_id}, {diagnosis(row.diagnosis).name}" if isinstance(row.diagnosis, str) else str(row.image_id),
+            title(row),
             "real",
             row.diagnosis if isinstance(row.diagnosis, str) else None,
             Path(str(row.path)),
@@ -119,6 +133,19 @@ def real_samples(table: pd.DataFrame) -> list[Sample]:
         )
         for row in there.itertuples()
     ]
+
+
+def evenly(samples: Iterable[Sample], most: int) -> list[Sample]:
+    """At most so many samples of each diagnosis, those with a mask first, so that a list of real images is not a list
+    of nevi; what is none of ours counts by its own word."""
+    taken: Counter[str] = Counter()
+    found = []
+    for sample in sorted(samples, key=lambda sample: (sample.mask_path is None, sample.id)):
+        kind = sample.truth or sample.title.removeprefix(sample.id)
+        taken[kind] += 1
+        if taken[kind] <= most:
+            found.append(sample)
+    return found
 
 
 def load(sample: Sample) -> Picture:

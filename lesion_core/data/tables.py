@@ -27,6 +27,7 @@ COLUMNS: tuple[str, ...] = (
     "sex",
     "site",
     "mask_path",
+    "other_diagnosis",
 )
 """The columns of a catalog: text, but for `age` (years, float64)."""
 
@@ -61,7 +62,8 @@ class Catalog:
 
     Attributes:
         table: One row per image, the columns of `COLUMNS`, sorted by image_id, which is unique. `diagnosis`
-            is a code of `lesion_core.labels`; `path` and `mask_path` are absolute. What is unknown is NA.
+            is a code of `lesion_core.labels`; `path` and `mask_path` are absolute; `other_diagnosis` is the data set's
+            own word where that is none of these codes. What is unknown is NA.
         missing: The ids that the tables list and no file was found for.
         notes: A sentence on each thing that was skipped or repaired.
     """
@@ -91,6 +93,28 @@ def parse_diagnoses(text: pd.Series[str], classes: Sequence[str], source: str) -
             f"Choose one of {', '.join(code.lower() for code in classes)}.",
         )
     return codes
+
+
+def named_diagnoses(text: pd.Series[str], name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Diagnoses in words, of which some may be none of ours: those keep their word.
+
+    Args:
+        text: A word for each image; one that `is_missing` is unknown.
+        name: The data set, for the sentence.
+
+    Returns:
+        The columns `diagnosis` (a code) and `other_diagnosis` (a word), at most one of them known in each row, and a
+        sentence on the words that are none of ours.
+    """
+    codes, words = text.map(parse_diagnosis), known(text)
+    other = words.where(codes.isna())
+    said = []
+    if n := int(other.notna().sum()):
+        said.append(
+            f"{name}: {n:,} of the {len(text):,} images have a diagnosis that is none of the eight of ISIC 2019, and "
+            f"keep its name: {counted(other.dropna())}."
+        )
+    return pd.DataFrame({"diagnosis": codes, "other_diagnosis": other}), said
 
 
 def truth_from_one_hot(frame: pd.DataFrame, classes: Sequence[str], source: str) -> pd.Series[str]:
@@ -145,7 +169,7 @@ def assemble(
         raise DataError(
             f"{name} lists {len(twice):,} image ids more than once ({some(twice)}).", "Keep one row for each image."
         )
-    for column in ("lesion_id", "dx_type", "sex", "site"):
+    for column in ("lesion_id", "dx_type", "sex", "site", "other_diagnosis"):
         frame[column] = known(frame[column]) if column in frame else pd.Series(pd.NA, frame.index, dtype="str")
     frame["dataset"] = frame.get("dataset", name)
     if "diagnosis" not in frame:

@@ -13,9 +13,10 @@ from lesion_core.data.csv_tables import some
 from lesion_core.errors import RunError
 from lesion_core.files import current, read_parquet, write_parquet
 from lesion_core.foreign_text import shown
+from lesion_core.labels import LABELS
 from lesion_core.runs.beside import rewriting
 from lesion_core.runs.classifier import Run
-from lesion_core.runs.schema import LABELS, Kind, check_among, check_rows, check_table, check_values
+from lesion_core.runs.schema import Kind, check_among, check_rows, check_table, check_values
 from lesion_core.runs.small_files import is_there
 
 FILE = "explanations.parquet"

@@ -28,9 +28,9 @@ from lesion_core.config import RunSettings, Settings
 from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import write_parquet
-from lesion_core.labels import class_indices
+from lesion_core.labels import LABELS, class_indices
 from lesion_core.runs.folder import DAMAGED, GOLDEN, INCOMPLETE, RunKind, StoredConfig, StoredRun
-from lesion_core.runs.schema import FACT_KINDS, LABELS, Kind, check_counts, check_facts, check_rows, check_tensors
+from lesion_core.runs.schema import FACT_KINDS, Kind, check_counts, check_facts, check_rows, check_tensors
 from lesion_core.runs.small_files import read_small
 
 HASHED = (

@@ -14,7 +14,7 @@ from lesion_core.data.csv_tables import some
 from lesion_core.data.tables import OLDEST
 from lesion_core.errors import RunError
 from lesion_core.foreign_text import shown
-from lesion_core.labels import HAM10000, ISIC2019
+from lesion_core.labels import LABELS
 
 Kind = Literal["texts", "numbers", "whole numbers", "truth values"]
 
@@ -33,8 +33,6 @@ FACT_KINDS: dict[str, Kind] = {
 HISTORY: dict[str, Kind] = {"epoch": "whole numbers", "phase": "texts", "metric": "texts", "value": "numbers"}
 PHASES = ("train", "select")
 NEVER_MISSING = ("image_id", "dataset", "split")
-LABELS = tuple(dict.fromkeys((*ISIC2019, *HAM10000)))
-"""Codes of diagnoses that a run may know."""
 
 
 def check_table(

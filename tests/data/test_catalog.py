@@ -365,10 +365,10 @@ def test_unknown_diagnoses_are_listed_with_their_rows(tmp_path: Path) -> None:
     refuse("isic_archive", tmp_path, "2 of 2", "'wart' (2)")
 
 
-def test_unknown_folder_names_are_listed(tmp_path: Path) -> None:
-    pictures(tmp_path / "nv", ["a.jpg"])
+def test_folders_of_which_none_is_a_diagnosis_are_listed(tmp_path: Path) -> None:
+    pictures(tmp_path / "beach", ["a.jpg"])
     pictures(tmp_path / "holiday", ["b.jpg", "c.jpg"])
-    refuse("image_folder", tmp_path, "2 of 3 images", "'holiday' (2)")
+    refuse("image_folder", tmp_path, "3 images", "'holiday' (2)", "'beach' (1)")
 
 
 def test_duplicate_ids_are_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lesion_core.data.csv_tables import counted
 from lesion_core.data.data_files import Files
-from lesion_core.data.tables import Catalog, assemble
+from lesion_core.data.tables import Catalog, assemble, named_diagnoses
 from lesion_core.errors import DataError
 from lesion_core.labels import parse_diagnosis
 
@@ -18,17 +18,18 @@ _BESIDE = frozenset((".txt", ".md", ".csv", ".tsv", ".tab", ".json", ".xml", ".h
 
 def folder_diagnosis(name: str) -> str | None:
     """The diagnosis that a folder's name stands for ('nv', 'Basal_Cell-Carcinoma'), or None."""
-    return parse_diagnosis(name) or parse_diagnosis(name.replace("_", " ").replace("-", " "))
+    return parse_diagnosis(name)
 
 
 def read_image_folder(files: Files) -> Catalog:
     """Read images that lie, at whatever depth, in a folder named by their diagnosis.
 
     An image's id is the stem of its file. What the folders of the diagnoses lie in, such as ``Train`` and ``Test``, is
-    the `dataset`. Images in other places are left out and counted, but for those in a folder beside the diagnoses.
+    the `dataset`. A folder beside those of diagnoses is taken for another diagnosis, by its name; images in other
+    places are left out and counted.
 
     Raises:
-        DataError: There is no image, or a folder beside those of diagnoses is not named by one.
+        DataError: There is no image, or none in a folder that is named by a diagnosis.
     """
     if not files.image_paths:
         raise DataError("There are no images.", "Choose the folder that holds one folder for each diagnosis.")
@@ -36,14 +37,14 @@ def read_image_folder(files: Files) -> Catalog:
     inside = paths.map(lambda path: _diagnosis_folder(path, files))
     folders, outside = paths.map(lambda path: path.parent), inside.isna()
     among = {folder.parent for folder in inside.dropna().unique()}
-    beside = outside & folders.map(lambda folder: folder.parent in among)
-    if outside.all() or beside.any():
-        unknown = folders[outside if outside.all() else beside].map(lambda folder: folder.name).astype("str")
+    if outside.all():
         raise DataError(
-            f"The names of folders are not known diagnoses for {len(unknown):,} of {len(paths):,} images: "
-            f"{counted(unknown)}.",
+            f"None of the folders of {len(paths):,} images is named by a known diagnosis: "
+            f"{counted(folders.map(lambda folder: folder.name).astype('str'))}.",
             "Name each folder by a diagnosis, such as NV or melanoma.",
         )
+    beside = outside & folders.map(lambda folder: folder.parent in among)
+    inside, outside = inside.mask(beside, folders), outside & ~beside
     notes = []
     if outside.any():
         where = counted(folders[outside].map(files.below_roots).astype("str"), 4)
@@ -63,15 +64,15 @@ def read_image_folder(files: Files) -> Catalog:
     longer = paths.map(lambda path: _relative(path.with_suffix(""), files)).astype("str")
     whole = paths.map(lambda path: _relative(path, files)).astype("str")  # such as a.jpg and a.png in one folder
     ids = stems.mask(twice, longer.mask(longer.str.casefold().duplicated(keep=False), whole))
-    facts = pd.DataFrame(
-        {
+    diagnoses, said = named_diagnoses(inside.map(lambda folder: folder.name).astype("str"), "image_folder")
+    facts = diagnoses.assign(
+        **{
             "image_id": ids,
-            "diagnosis": inside.map(lambda folder: folder_diagnosis(folder.name)),
             "dataset": datasets.replace(".", "image_folder"),
             "path": paths.astype("str"),
         }
     )
-    return assemble(facts, files, "image_folder", notes=notes)
+    return assemble(facts, files, "image_folder", notes=[*notes, *said])
 
 
 def _unread(files: Files) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
-from lesion_core.data.csv_tables import counted, known, read_csv, renamed
+from lesion_core.data.csv_tables import column_names, counted, known, read_csv, renamed
 from lesion_core.data.data_files import Files
 from lesion_core.data.tables import Catalog, assemble, without_lesion
 from lesion_core.errors import DataError
@@ -24,11 +26,16 @@ _COLUMNS = {
 }
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a table has the archive's column of ids; only its first lines are read."""
+    return "isic_id" in map(str.casefold, column_names(path))
+
+
 def read_isic_archive(files: Files) -> Catalog:
     """Read the metadata of an ISIC Archive download.
 
     The diagnosis is the deepest level that is one of the known; an image whose levels are all outside
-    the eight diagnoses has none. Clinical photographs and total-body tiles are left out.
+    the eight diagnoses keeps the deepest one's name. Clinical photographs and total-body tiles are left out.
 
     Raises:
         DataError: The metadata is missing or damaged, no diagnosis is known, or no image was found.
@@ -67,8 +74,9 @@ def read_isic_archive(files: Files) -> Catalog:
                 "At least one must be one of the eight of ISIC 2019.",
             )
         notes.append(
-            f"{int(unknown.sum()):,} images have a diagnosis outside the eight of ISIC 2019, and none here: "
-            f"{counted(deepest[unknown])}."
+            f"{int(unknown.sum()):,} images have a diagnosis that is none of the eight of ISIC 2019, and keep its "
+            f"name: {counted(deepest[unknown])}."
         )
+        facts = facts.assign(other_diagnosis=deepest.where(unknown))
     notes += without_lesion(facts, "isic_archive")
     return assemble(facts, files, "isic_archive", notes=notes)
