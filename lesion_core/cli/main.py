@@ -16,6 +16,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from lesion_core.cli import evaluate, ood, segment, train
+from lesion_core.cli.answers import DetailsOption, answer_row, wanted_details
 from lesion_core.cli.dashboard import dashboard
 from lesion_core.cli.options import (
     DataOption,
@@ -153,13 +154,14 @@ def predict(
         str, typer.Option("--backend", "--trunk", help="How the network is computed: eager, compiled or openvino.")
     ] = "eager",
     as_json: JsonOption = False,
+    details: DetailsOption = None,
 ) -> None:
     """Classify images. An image that cannot be read is reported and the others go on; the exit code is then 1."""
     from lesion_core.data.pictures import picture_files
-    from lesion_core.ood.policy import NO_POLICY
     from lesion_core.ood.rejector import Rejector
     from lesion_core.serving.classifier import Engine
 
+    wanted = wanted_details(details, as_json)
     engine = Engine.open(run, backend)
     rejector = Rejector.open(engine.run, policy)
     tell_whether_rejected(rejector)
@@ -174,19 +176,9 @@ def predict(
         if isinstance(p, LesionError):
             rows.append({"picture": str(path), "error": str(p)})
             continue
+        probabilities = {c: round(float(v), 4) for c, v in zip(p.classes, p.probabilities, strict=True)}
         decision = rejector.decide(p.outputs)[0] if rejector else None
-        rejected = decision is not None and decision.rejected
-        rows.append(
-            {
-                "picture": str(path),
-                "answer": "UNKNOWN" if rejected else p.code,
-                "diagnosis": p.code,
-                "confidence": round(p.confidence, 4),
-                "rejected": rejected if decision else None,
-                "reason": decision.reason if decision else NO_POLICY,
-                "probabilities": {c: round(float(v), 4) for c, v in zip(p.classes, p.probabilities, strict=True)},
-            }
-        )
+        rows.append(answer_row(path, p, decision, wanted) | {"probabilities": probabilities})
     if as_json:
         print_json(rows)
     else:

@@ -11,7 +11,17 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from lesion_core.cli.options import ResamplesOption, as_it_is, bar, named_path, out, print_json, tell_whether_rejected
+from lesion_core.cli.answers import DetailsOption, answer_row, wanted_details
+from lesion_core.cli.options import (
+    JsonOption,
+    ResamplesOption,
+    as_it_is,
+    bar,
+    named_path,
+    out,
+    print_json,
+    tell_whether_rejected,
+)
 from lesion_core.data.pictures import picture_files
 from lesion_core.errors import LesionError
 from lesion_core.files import file_to_write
@@ -25,13 +35,12 @@ MOST_COST = 1_000_000
 MOST_SCORE = 1e9
 """A threshold beyond it is not one on any score."""
 RunOption = Annotated[Path, typer.Option("--run", help="A run folder.")]
-OutputOption = Annotated[bool, typer.Option("--json/--table", help="For programs, or for people.")]
 
 
 @app.command()
 def fit(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    as_json: OutputOption = True,
+    as_json: JsonOption = False,
     share: Annotated[
         float, typer.Option(min=0, max=1, help="Of calibrate that the thresholds of the report keep.")
     ] = 0.95,
@@ -81,15 +90,16 @@ def score_pictures(
     pictures: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
     run: RunOption,
     policy: Annotated[Path | None, typer.Option(help="Decide by this policy file, not by the run's own.")] = None,
-    as_json: OutputOption = True,
+    as_json: JsonOption = False,
+    details: DetailsOption = None,
 ) -> None:
     """All scores of images, higher = more out of distribution. One that cannot be read is reported; exit code 1."""
     from lesion_core.imaging.decode import decode
-    from lesion_core.ood.policy import NO_POLICY
     from lesion_core.ood.rejector import Rejector
     from lesion_core.ood.scores import SCORES, Scorer
     from lesion_core.serving.classifier import Engine
 
+    wanted = wanted_details(details, as_json)
     engine = Engine.open(run)
     rejector = Rejector.open(engine.run, policy)
     tell_whether_rejected(rejector)
@@ -104,15 +114,8 @@ def score_pictures(
                 rows.append({"picture": str(path), "error": str(error)})
             else:
                 decision = rejector.decide(found.outputs)[0] if rejector else None
-                rows.append(
-                    {
-                        "picture": str(path),
-                        "diagnosis": found.code,
-                        "rejected": decision.rejected if decision else None,
-                        "reason": decision.reason if decision else NO_POLICY,
-                        "scores": {key: float(s[0]) for key, s in scorer.all(found.outputs).items()},
-                    }
-                )
+                scores = {key: float(s[0]) for key, s in scorer.all(found.outputs).items()}
+                rows.append(answer_row(path, found, decision, wanted) | {"scores": scores})
             progress(done, len(files))
     if as_json:
         print_json(rows)

@@ -60,7 +60,18 @@ KnownAnswerOption = Annotated[
         help="Write known_answer.json anew from the folder as it is, which you trust; the rest of the run stays.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output on standard output.")]
+AsOption = Annotated[
+    str, typer.Option("--as", help="With --data: score labelled images that the run never saw, as a set of this name.")
+]
+EvaluationsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="With --as: folder for what is found; the run's own, evaluations, if none.", parser=named_path
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json/--table", help="JSON for programs on standard output, or tables for people.")
+]
 
 
 def some_devices(text: str) -> str:

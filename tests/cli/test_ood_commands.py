@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_main import refused
 
@@ -35,7 +36,7 @@ def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path
     shutil.copy(next((data_root / "synthetic" / "HAM10000_images").iterdir()), folder / "lesion.jpg")
     shutil.copy(data_root / "ood" / "noise" / "noise_1.png", folder / "noise.png")
     (folder / "bad.jpg").write_bytes(b"no picture")
-    code, out, _ = call("ood", "score", folder, "--run", run_copy, "--policy", mine)
+    code, out, _ = call("ood", "score", folder, "--run", run_copy, "--policy", mine, "--json")
     bad, lesion, noise = json.loads(out)
     assert code == 1 and "error" in bad and "scores" not in bad
     for row in (lesion, noise):
@@ -84,8 +85,8 @@ def test_a_policy_that_is_there_and_cannot_be_read_is_never_none(
     picture, policy = data_root / "ood" / "noise" / "noise_1.png", run_copy / "policy.json"
     policy.unlink()
     nothing = policy_state(open_run(run_copy))
-    for command in (("predict", picture, "--run", run_copy, "--json"), ("ood", "score", picture, "--run", run_copy)):
-        code, out, err = call(*command)
+    for command in (("predict",), ("ood", "score")):
+        code, out, err = call(*command, picture, "--run", run_copy, "--json")
         row = json.loads(out)[0]
         assert code == 0 and row["rejected"] is None and "has no policy: nothing is rejected" in err
         assert row["reason"] == NO_POLICY, "where standard error is thrown away too"
@@ -161,7 +162,7 @@ def test_a_link_is_followed_and_its_target_replaced_whole(call: Any, run_copy: P
 
 
 def test_fit_measures_every_score(call: Any, small_run: Run) -> None:
-    code, out, _ = call("ood", "fit", small_run.folder, "--resamples", 100)
+    code, out, _ = call("ood", "fit", small_run.folder, "--resamples", 100, "--json")
     found = json.loads(out)
     assert code == 0 and found["fingerprint"] == small_run.fingerprint and found["shown_on"] == "test"
     assert set(found["scores"]) == set(found["fit_seconds"]) == set(SCORES)
@@ -177,6 +178,45 @@ def test_fit_measures_every_score(call: Any, small_run: Run) -> None:
             "rejected",
         }
         assert measures["", "coverage"]["n"] == len(test) == len(scorer(key, test))
+
+
+ON_IMAGES = (("predict",), ("ood", "score"))
+
+
+@pytest.mark.parametrize("command", ON_IMAGES)
+def test_people_get_tables_and_programs_json_of_the_same_answers(
+    command: tuple[str, ...], call: Any, small_run: Run, data_root: Path
+) -> None:
+    ask = (*command, data_root / "ood" / "noise" / "noise_1.png", "--run", small_run.folder)
+    code, shown, _ = call(*ask)
+    assert code == 0 and "noise_1.png" in shown and not shown.lstrip().startswith("[")
+    assert call(*ask, "--table")[1] == shown
+    row = json.loads(call(*ask, "--json")[1])[0]
+    other = json.loads(call(*ON_IMAGES[1 - ON_IMAGES.index(command)], *ask[len(command) :], "--json")[1])[0]
+    both = row.keys() & other.keys()
+    assert both == {"picture", "answer", "diagnosis", "confidence", "rejected", "reason"}
+    assert {key: row[key] for key in both} == {key: other[key] for key in both}
+
+
+@pytest.mark.parametrize("command", ON_IMAGES)
+def test_logits_and_features_are_told_on_demand(
+    command: tuple[str, ...], call: Any, run_copy: Path, data_root: Path
+) -> None:
+    run = open_run(run_copy)
+    row = run.part("test").iloc[0]
+    picture = data_root / "synthetic" / "HAM10000_images" / f"{row['image_id']}.jpg"
+    ask = (*command, picture, "--run", run_copy)
+    found = json.loads(call(*ask, "--json", "--with", "logits", "--with", "features")[1])[0]
+    # What the run stored of its own image, through another way of reading it.
+    assert list(found["logits"]) == list(run.classes)
+    assert np.allclose(list(found["logits"].values()), run.logits(run.part("test"))[0], atol=1e-3)
+    stored = outputs_of(run, run.part("test"))
+    assert np.allclose(found["features"]["reduced"], stored.reduced[0], atol=1e-2)
+    assert found["features"]["residual"] == pytest.approx(stored.residual[0], rel=1e-2)
+    assert found["features"]["layer3_residual"] == pytest.approx(stored.layer3[0], rel=1e-2)
+    assert "logits" not in json.loads(call(*ask, "--json")[1])[0]
+    refused(call(*ask, "--with", "logits"), "Give --json too")
+    refused(call(*ask, "--json", "--with", "magic"), "Choose one of logits, features")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["tune", "--help"]])
