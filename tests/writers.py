@@ -36,9 +36,11 @@ from lesion_core.ood.known_answer import KnownAnswer
 from lesion_core.ood.policy import read_policy
 from lesion_core.runs.attribution import read_attribution
 from lesion_core.runs.classifier import Run, open_run
+from lesion_core.runs.evaluations import read_evaluation
 from lesion_core.runs.folder import StoredRun, fingerprint_of
 from lesion_core.runs.hashes import file_state
 from lesion_core.runs.segmenter import open_segmenter
+from tests.own_set import own_set
 
 TOLD, BROKEN, INTERRUPTED = 1, 3, 130
 """Statuses of a process that failed: in a sentence, or the disk's own error; with anything else; by Ctrl-C."""
@@ -159,6 +161,29 @@ def _explain(made: Made, place: Path) -> None:
 def _read_explanations(_: Made, place: Path) -> Hashable:
     found = read_attribution(open_run(place))
     return None if found is None else (len(found), file_state(files.current(place, "explanations.parquet")))
+
+
+def _evaluate_unseen(run: Path, place: Path) -> None:
+    command(
+        "evaluate",
+        run,
+        "--data",
+        place / "data",
+        "--as",
+        "mine",
+        "--out",
+        place,
+        "--resamples",
+        100 + any_number() % 50,
+    )
+
+
+def _read_unseen(run: StoredRun[Any], kind: str, place: Path) -> Hashable:
+    if not files.current(place / "mine", "evaluation.json").exists():
+        return None
+    found = read_evaluation(run, kind, place / "mine")
+    assert len(found.table) == 3 and found.left_out.empty
+    return file_state(files.current(place / "mine", "evaluation.json"))
 
 
 def _write_segmenter(made: Made, place: Path) -> None:
@@ -351,6 +376,16 @@ WRITERS: dict[str, Writer] = {
         lambda made, place: (
             (place / "mine.json").exists() and str(read_policy(open_run(made.run), place / "mine.json"))
         ),
+    ),
+    "evaluate --as": Writer(
+        lambda made, place: _evaluate_unseen(made.run, place),
+        lambda made, place: _read_unseen(open_run(made.run), "classifier", place),
+        lambda _, place: own_set(place / "data", 3),
+    ),
+    "evaluate --as, masks": Writer(
+        lambda made, place: _evaluate_unseen(made.segmenter, place),
+        lambda made, place: _read_unseen(open_segmenter(made.segmenter), "segmenter", place),
+        lambda _, place: own_set(place / "data", 3),
     ),
     "explain": Writer(_explain, _read_explanations, copy_run),
     "segment train, the run": Writer(_write_segmenter, _read_segmenter, copy_segmenter, last_files_are_written),

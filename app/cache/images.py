@@ -178,7 +178,7 @@ def samples(run: Run | None, root: Path | None) -> dict[str, Sample]:
 def _own_samples(run: Run | None) -> list[Sample]:
     """The images of the data sets that a run has nothing to do with: those of whose images it lists under half."""
     listed = set() if run is None else set(run.predictions["image_id"])
-    found = {}
+    found: dict[str, Sample] = {}
     for layout in data_sets():
         with suppress(LesionError):
             table = catalog(layout).present

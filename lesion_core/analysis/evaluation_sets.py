@@ -136,9 +136,17 @@ def view_data(run: Run, key: str) -> EvaluationData | None:
         raise ConfigError(f"There is no view '{key}'.", f"Choose one of {', '.join(EVALUATION_SETS)}.")
     view = EVALUATION_SETS[key]
     table = run.part(view.split, view.dataset)
-    if table.empty:
-        return None
-    classes = view.classes or run.classes
+    return None if table.empty else evaluation_data(run, table, view.classes or run.classes)
+
+
+def evaluation_data(run: Run, table: pd.DataFrame, classes: tuple[str, ...]) -> EvaluationData | None:
+    """Images in a label set; None where the run's classes or the images' diagnoses do not map onto it.
+
+    Args:
+        run: The run, for its temperature.
+        table: Rows such as those of `Run.predictions`, all with a label.
+        classes: The label set.
+    """
     probabilities = softmax(run.logits(table), run.calibration.temperature)
     try:
         merged = convert_probabilities(probabilities, run.classes, classes)
@@ -156,8 +164,11 @@ def view_summary(run: Run, key: str, n_boot: int = 1000) -> EvaluationSummary | 
         ConfigError: The key is unknown.
     """
     data = view_data(run, key)
-    if data is None:
-        return None
+    return None if data is None else evaluation_summary(data, n_boot)
+
+
+def evaluation_summary(data: EvaluationData, n_boot: int = 1000) -> EvaluationSummary:
+    """The metrics of images with 95 % intervals, resampled by lesion."""
     compute: Callable[[], pd.DataFrame]
     if data.classes == BINARY:
         compute = partial(binary_summary, data.truth == 1, data.probabilities[:, 1], data.groups, n_boot=n_boot)

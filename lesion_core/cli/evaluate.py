@@ -9,7 +9,9 @@ import typer
 from rich.table import Table
 
 from lesion_core.cli.options import (
+    AsOption,
     DevicesOption,
+    EvaluationsOption,
     JsonOption,
     KnownAnswerOption,
     NodesOption,
@@ -20,6 +22,7 @@ from lesion_core.cli.options import (
     print_json,
     tell,
 )
+from lesion_core.cli.unseen import evaluate_unseen
 from lesion_core.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -45,16 +48,32 @@ def evaluate(
     strategy: StrategyOption = "auto",
     as_json: JsonOption = False,
     resamples: ResamplesOption = 1000,
+    as_name: AsOption = "",
+    to: EvaluationsOption = None,
 ) -> None:
     """Print a run's metrics with 95 % intervals, on its test sets and, last, on the splits that it was chosen on; with
-    --data, score the images again first.
+    --data, score the images again first. With --as, score labelled images that the run never saw.
 
     Roles are those of the run's own table, whatever folder is given: new images of its lesions take these lesions'
     roles, and images of lesions that it never saw are counted and left out. Where all of the run's images are there
-    the run is rewritten; where some are missing, the test images that are there are measured and the run stays."""
+    the run is rewritten; where some are missing, the test images that are there are measured and the run stays.
+
+    --as is for your own images: images whose id, lesion or pixels the run learned from or was chosen on are told and
+    left out; the others are scored, and logits, truth and figures are written into a folder of that name. A segmenter
+    is measured on those with a mask."""
     from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_summary
     from lesion_core.runs.consistency import open_consistent
 
+    if as_name or to is not None:
+        if not as_name or flips or detail or known_answer:
+            raise ConfigError(
+                "--as scores other images, and --flips, --detail and --known-answer are of the run's own.",
+                "Give --as with --data, and nothing of these.",
+            )
+        evaluate_unseen(
+            run, data, as_name, to, workplaces=(devices, nodes, strategy), resamples=resamples, as_json=as_json
+        )
+        return
     if flips and detail:
         raise ConfigError("--flips changes nothing, --detail changes the run.", "Give one after the other.")
     if known_answer and data is not None:

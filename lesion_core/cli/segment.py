@@ -11,8 +11,10 @@ import typer
 from rich.table import Table
 
 from lesion_core.cli.options import (
+    AsOption,
     DataOption,
     DevicesOption,
+    EvaluationsOption,
     FreshOption,
     JsonOption,
     KnownAnswerOption,
@@ -38,6 +40,7 @@ from lesion_core.cli.options import (
     say,
     tell,
 )
+from lesion_core.cli.unseen import evaluate_unseen
 from lesion_core.config import MOST, SegmenterRunSettings
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.files import folder_to_write, written
@@ -124,7 +127,9 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A segmenter's run folder.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="With --changed: images with masks, some of the run's test lesions among them."),
+        typer.Option(
+            help="With --changed: images with masks, some of the run's test lesions among them; with --as, yours."
+        ),
     ] = None,
     changed: Annotated[
         bool,
@@ -146,19 +151,38 @@ def evaluate(
     known_answer: KnownAnswerOption = False,
     as_json: JsonOption = False,
     resamples: ResamplesOption = 1000,
+    as_name: AsOption = "",
+    to: EvaluationsOption = None,
+    split_of: Annotated[
+        Path | None,
+        typer.Option(
+            "--split-of",
+            help="With --as: the classifier's run folder, or the split.csv of a training, that tells what the "
+            "segmenter was trained on; a classifier of the same split beside it is found by itself.",
+        ),
+    ] = None,
 ) -> None:
     """Print a segmenter's figures on its test set with 95 % intervals, cleaned up and as found; with --changed, on
-    test images that something was done to.
+    test images that something was done to; with --as, on images with masks that it never saw.
 
     Test images are those of the run's own test lesions, whatever folder is given; images of other lesions, which it
     learned from or never saw, are counted and left out."""
     from lesion_core.analysis.segmentation import mask_summary
     from lesion_core.runs.segmenter import VARIANTS, open_segmenter
 
+    if as_name or to is not None or split_of is not None:
+        if not as_name or changed or known_answer:
+            raise ConfigError(
+                "--out and --split-of belong to --as, which scores images that the run never saw and goes with neither "
+                "--changed nor --known-answer.",
+                "Give --as with --data.",
+            )
+        evaluate_unseen(run, data, as_name, to, split_of=split_of, resamples=resamples, as_json=as_json)
+        return
     if changed != (data is not None):
         raise ConfigError(
             "--changed reads the images again, and nothing else does.",
-            "Say where they are with --data, or leave both out.",
+            "Say where they are with --data, or leave both out; --as scores other images.",
         )
     opened = open_segmenter(run)
     if known_answer:
