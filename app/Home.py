@@ -5,6 +5,7 @@ The server imports this file once, for its `streamlit.App`, and then runs it as 
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,17 +15,22 @@ if str(ROOT) not in sys.path:
 import streamlit as st  # noqa: E402
 
 if __name__ == "__main__":
-    from app.components import problem, sidebar
-    from app.navigation import pages
+    from app import sidebar, tried_policy, visit
+    from app.components import problem
+    from app.navigation import alias, pages
     from lesion_core.errors import LesionError
 
     st.set_page_config(page_title="Lesion Lab", page_icon=str(ROOT / "app" / "icon.svg"), layout="wide")
-    page = st.navigation(pages(ROOT), expanded=True)
-    sidebar()
+    groups, start = pages(ROOT), alias(ROOT)
+    page = st.navigation([*chain(*groups.values()), start], position="hidden")
+    visit.begin()
+    sidebar.draw(groups, start, page)
+    tried_policy.take()
     try:
         page.run()
     except LesionError as error:
         problem(error)
+    visit.end(visit.stem(page))
 else:
     from app.server import middleware, started
 

@@ -1,9 +1,10 @@
-"""Pieces that several pages draw the same way: the sidebar, the image picker, badges, overlays, problems."""
+"""Pieces that several pages draw the same way: the image picker, badges, overlays, problems."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -13,20 +14,22 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from app import state
+from app import state, visit
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.cache import uploads as cached_uploads
 from app.figures.style import styled
 from app.foreign_text import literal
-from lesion_core.data.samples import Picture
-from lesion_core.errors import BusyError, ImageError, LesionError
-from lesion_core.foreign_text import visible
+from lesion_core.config import ROLE_NAMES
+from lesion_core.data.samples import Picture, Sample, without_truth
+from lesion_core.errors import BusyError, DataError, ImageError, LesionError
+from lesion_core.foreign_text import shown, visible
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.formats import UPLOAD_TYPES
 from lesion_core.labels import diagnosis
 from lesion_core.reports.disclaimer import DISCLAIMER as DISCLAIMER
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.segmenter import SegmenterRun
 
 ORIGIN_BADGES = {
     "real": ("real dermoscopy", "blue"),
@@ -45,31 +48,18 @@ def problem(error: LesionError) -> None:
     st.warning(f"**{literal(error.problem.strip())}** {literal(error.remedy)}", icon=":material/info:")
 
 
-def sidebar() -> None:
-    """What lasts over pages: the run, and what this is not."""
-    with st.sidebar:
-        found, broken = cached_runs.runs()
-        names = [run.name for run in found]
-        if names:
-            st.selectbox(
-                "Run", names, key=state.RUN, bind="query-params", help="A trained model with its stored results."
-            )
-        else:
-            st.info("No run is here yet. Train one: `python -m lesion_core train --help`.", icon=":material/info:")
-        for name, error in broken.items():
-            st.caption(f":material/warning: Run {literal(name)} cannot be opened. {literal(error.problem)}")
-        for name, error in cached_runs.segmenters()[1].items():
-            st.caption(f":material/warning: Segmenter {literal(name)} cannot be opened. {literal(error.problem)}")
-        st.caption(DISCLAIMER)
-
-
 def current_run() -> Run:
-    """The run that is chosen in the sidebar.
+    """The run that the visitor looks at.
 
     Raises:
-        RunError: There is none.
+        RunError: There is none, or not the one that was asked for.
     """
-    return cached_runs.run(str(st.session_state.get(state.RUN) or ""))
+    return cached_runs.run(visit.named(state.RUN) or "")
+
+
+def run_if_any() -> Run | None:
+    """As `current_run`, None where no run is here."""
+    return current_run() if any(cached_runs.runs()) else None
 
 
 def page_title(question: str, answer: str = "") -> None:
@@ -80,8 +70,8 @@ def page_title(question: str, answer: str = "") -> None:
 
 
 def link_to(stem: str, label: str, icon: str, **query: str) -> None:
-    """A link to another page, with a state in it; the label is plain text."""
-    st.page_link(f"../pages/{stem}.py", label=literal(label), icon=icon, query_params=query or None)
+    """A link to another page with the run, the image and what else is given; the label is plain text."""
+    st.page_link(f"../pages/{stem}.py", label=literal(label), icon=icon, query_params=visit.carried(**query))
 
 
 def badges(*labels: tuple[str, str]) -> None:
@@ -160,19 +150,23 @@ def choose(
         options: Passed to `st.selectbox` or `st.segmented_control`.
     """
     default = default or next(iter(titles))
-    wanted, written = st.query_params.get(key), st.session_state.get(f"{key}_in_link")
-    if wanted in titles and wanted != written:
+    wanted, written, back = st.query_params.get(key), st.session_state.get(f"{key}_in_link"), visit.went_back()
+    if wanted in titles and (back or wanted != written):
         st.session_state[key] = wanted  # a link that was opened or followed
-    elif st.session_state.get(key) not in titles:
+    elif st.session_state.get(key) not in titles or (back and wanted is None):
         st.session_state[key] = default
-    shown = literal if buttons else visible  # a list reads no markdown, buttons do
-    options |= {"format_func": lambda name: shown(titles[name]), "key": key, "persist_state": "session"}
+    told = literal if buttons else visible  # a list reads no markdown, buttons do
+    options |= {"format_func": lambda name: told(titles[name]), "key": key, "persist_state": "session"}
     chosen = str(
         st.segmented_control(label, list(titles), required=True, **options)
         if buttons
         else st.selectbox(label, list(titles), **options)
     )
-    if chosen != default:
+    if wanted and wanted not in titles and chosen == default:
+        st.caption(
+            f":material/info: {literal(f'The link asks for {wanted}, which is not here. This is {titles[chosen]}.')}"
+        )
+    elif chosen != default:
         st.query_params[key] = chosen
     elif wanted is not None:
         del st.query_params[key]
@@ -184,59 +178,125 @@ def pick_picture() -> Picture:
     """The picker that every page on one image shares: a sample from the list, or an upload.
 
     The sample's id is in the link; an upload stays in this visitor's memory and is never written to disk.
+
+    Raises:
+        DataError: The link names an image that is not here; the list to choose another stands on the page.
     """
-    run_name = st.session_state.get(state.RUN)
-    run = cached_runs.run(run_name) if run_name else None
-    root = state.data_root()
+    run, root = run_if_any(), state.data_root()
     options = dict(cached_images.samples(run, root))
-    wanted = st.query_params.get(state.IMAGE)
+    hidden = visit.truth_is_hidden()
+    wanted = visit.named(state.IMAGE)
     if wanted and wanted not in options and root and wanted in (everything := cached_images.all_real_samples(root)):
         options[wanted] = everything[wanted]
-    titles = {name: sample.title for name, sample in options.items()}
+    options, titles = named_samples(options, hidden)
     uploaded: Picture | None = st.session_state.get(state.UPLOAD)
     if uploaded is not None:
-        titles = {"upload": f"Your image: {uploaded.title}", **titles}
+        titles = {visit.UPLOADED: f"Your image: {uploaded.title}", **titles}
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     # An upload replaces the chosen image before the list is drawn.
     with right, st.popover("Use your own image", icon=":material/upload:", width="stretch"):
-        file = st.file_uploader(
-            "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 20 MB",
-            key="upload_file",
-            type=UPLOAD_TYPES,
-        )
-        st.caption(
-            "It is kept in memory for this visit and never written to disk. First remove whatever identifies a person."
-        )
-        if file is not None and st.session_state.get("upload_seen") != file.file_id:
-            try:
-                # What a pipeline does first: 50 megapixels would be drawn anew at each move of a slider.
-                image, frame = cached_uploads.pixels(file)
-            except BusyError as error:  # not seen: the next run of the page tries again, as after one that was left
-                problem(error)
-            except ImageError as error:
-                st.session_state["upload_seen"] = file.file_id
-                cached_uploads.let_go(file)
-                problem(error)
-            else:
-                st.session_state["upload_seen"] = file.file_id
-                st.session_state[state.UPLOAD] = Picture("upload", visible(file.name), "upload", image, frame=frame)
-                st.session_state[state.IMAGE] = "upload"
-                cached_uploads.let_go(file)
-                st.rerun()
+        take_upload()
+    known = list(titles)
     with left:
-        chosen = choose("Image", titles, state.IMAGE, help="Type to search. The link names the image.")
-    if chosen == "upload" and uploaded is not None:
+        visit.offer(state.IMAGE, known)
+        chosen = st.selectbox(
+            "Image",
+            known,
+            index=None if visit.absent(state.IMAGE) else 0,
+            key=state.IMAGE,
+            format_func=lambda name: visible(titles[name]),
+            persist_state="session",
+            placeholder="Choose an image",
+            help="Type to search. The link names the image.",
+        )
+    visit.into_link(state.IMAGE, next(iter(options), None))
+    if chosen is None:
+        raise not_here(visit.absent(state.IMAGE) or "", run)
+    if chosen == visit.UPLOADED and uploaded is not None:
         return uploaded
-    return cached_images.picture(options[chosen])
+    picture = cached_images.picture(options[chosen])
+    return replace(picture, id=chosen, title=titles[chosen], truth=None) if hidden else picture
+
+
+def named_samples(options: Mapping[str, Sample], hidden: bool) -> tuple[dict[str, Sample], dict[str, str]]:
+    """Samples and what they are called by their ids, which tell the truth or hide it, as do the link and the visit."""
+    others = {without_truth(name): name for name in options}
+    wanted = visit.named(state.IMAGE)
+    if wanted is not None:
+        here = without_truth(wanted) if hidden else others.get(wanted, wanted)
+        if here != wanted:
+            st.session_state[state.IMAGE] = here
+    if not hidden:
+        return dict(options), {name: sample.title for name, sample in options.items()}
+    samples = {other: options[name] for other, name in sorted(others.items())}
+    return samples, {name: name.replace("case-", "Case ") for name in samples}
+
+
+def take_upload() -> None:
+    """Take a visitor's own file; with it the page begins anew."""
+    file = st.file_uploader(
+        "JPEG, PNG, TIFF, BMP, GIF or WebP, up to 20 MB",
+        key="upload_file",
+        type=UPLOAD_TYPES,
+    )
+    st.caption(
+        "It is kept in memory for this visit and never written to disk. First remove whatever identifies a person."
+    )
+    if file is None or st.session_state.get("upload_seen") == file.file_id:
+        return
+    try:
+        # What a pipeline does first: 50 megapixels would be drawn anew at each move of a slider.
+        image, frame = cached_uploads.pixels(file)
+    except BusyError as error:  # not seen: the next run of the page tries again, as after one that was left
+        problem(error)
+    except ImageError as error:
+        st.session_state["upload_seen"] = file.file_id
+        cached_uploads.let_go(file)
+        problem(error)
+    else:
+        st.session_state["upload_seen"] = file.file_id
+        st.session_state[state.UPLOAD] = Picture(visit.UPLOADED, visible(file.name), "upload", image, frame=frame)
+        st.session_state[state.IMAGE] = visit.UPLOADED
+        cached_uploads.let_go(file)
+        st.rerun()
+
+
+def not_here(image_id: str, run: Run | None) -> DataError:
+    """Why an image that a link names cannot be shown, and what to do."""
+    if image_id == visit.UPLOADED:
+        return DataError(
+            "This link was to somebody's own image, which is kept only in the visit that it was given in.",
+            "Use the file again with *Use your own image*, or choose another image above.",
+        )
+    known = run is not None and image_id in set(run.predictions["image_id"].astype(str))
+    return DataError(
+        f"There is no image {shown(image_id)} here"
+        + (": the run knows it, but its file is not on this machine." if known else "."),
+        "Choose another image above"
+        + (", or start the dashboard with `LESION_DATA` set to the folder of the images." if known else "."),
+    )
 
 
 def origin_badge(picture: Picture) -> tuple[str, str]:
     """The badge that says where an image is from."""
+    if picture.origin == "ood" and visit.truth_is_hidden():
+        return "image", "gray"
     return ORIGIN_BADGES[picture.origin]
 
 
-def probability_bars(probabilities: pd.Series) -> go.Figure:
-    """Horizontal bars of class probabilities, the most probable first, each diagnosis in its own colour."""
+def role_badge(run: Run | SegmenterRun, picture: Picture) -> list[tuple[str, str]]:
+    """The badge that says what an image was to a run: one that it learned from proves nothing. None where it was not
+    one of its own."""
+    role = cached_runs.roles(run).get(picture.id)
+    if role is None:
+        return []
+    if role == "test":
+        return [(ROLE_NAMES[role], "green")]
+    return [(f"{ROLE_NAMES.get(role, role)}: the model knows it", "orange")]
+
+
+def probability_bars(probabilities: pd.Series, muted: bool = False) -> go.Figure:
+    """Horizontal bars of class probabilities, the most probable first, each diagnosis in its own colour, or grey."""
     ordered = probabilities.sort_values()
     names = [diagnosis(code) for code in ordered.index]
     figure = go.Figure(
@@ -244,7 +304,7 @@ def probability_bars(probabilities: pd.Series) -> go.Figure:
             x=ordered.to_numpy(),
             y=[d.code for d in names],
             orientation="h",
-            marker_color=[d.colour for d in names],
+            marker_color=["#9AA5A8" if muted else d.colour for d in names],
             text=[f"{100 * p:.1f} %" for p in ordered],
             textposition="outside",
             cliponaxis=False,

@@ -26,14 +26,27 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
 }
 """Group to pages: file stem, title, icon."""
+START = "start"
+"""What the default page reserves: it is served without a name, and under its own by `alias`."""
 
 
 def pages(root: Path) -> dict[str, list[Page]]:
     """The pages as `st.navigation` takes them; the first one is the default."""
     return {
         group: [
-            st.Page(root / "pages" / f"{stem}.py", title=title, icon=icon, default=stem == "overview")
+            st.Page(
+                root / "pages" / f"{stem}.py",
+                title=title,
+                icon=icon,
+                url_path=START if stem == "overview" else stem,
+                default=stem == "overview",
+            )
             for stem, title, icon in entries
         ]
         for group, entries in GROUPS.items()
     }
+
+
+def alias(root: Path) -> Page:
+    """The default page under its own name, which its link does not have."""
+    return st.Page(root / "pages" / "overview.py", title="Overview", url_path="overview")

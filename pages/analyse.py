@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from app import state
+from app import state, tried_policy, verdict, visit
 from app.analyse import drawn
 from app.analyse.history import Analysed, analysed, as_csv, as_table, remember
-from app.analyse.report_view import CAVEAT, Analysis, report_of, words
+from app.analyse.report_view import Analysis, report_of, words
 from app.analyse.requested import AppliedPolicy, applied_policy, classify, mask_is_known, outlined
 from app.cache import rejection as rejections
 from app.cache import results as cached_results
@@ -25,7 +24,7 @@ from app.components import (
     origin_badge,
     page_title,
     pick_picture,
-    problem,
+    role_badge,
 )
 from app.foreign_text import literal
 from lesion_core.data.samples import Picture
@@ -39,13 +38,16 @@ A_ROW = 6  # thumbnails of the history side by side
 
 
 def draw() -> None:
-    """The page. The title is filled last of what stands above the fold: it holds the answer."""
+    """The page. The verdict stands above the image that it is about."""
+    page_title("What does the model say about this image?")
     run = current_run()
-    title = st.container()
+    strip = st.container()
     picture = pick_picture()
+    judged = verdict.verdict_of(run, picture, not visit.truth_is_hidden())
+    with strip:
+        verdict.draw(judged)
     policy = applied_policy(run)
-    found = classify(run, picture, policy)
-    draw_title(title, found)
+    found = classify(run, picture, judged.prediction, policy)
     draw_policy(policy)
     said = st.container()
     left, middle, right = st.columns(3, gap="medium")
@@ -57,7 +59,7 @@ def draw() -> None:
     with middle:
         draw_map(found)
     with right:
-        drawn.draw_probabilities(run, picture.image)
+        drawn.draw_probabilities(run, picture.image, judged.rejected)
     found, notes = outlined(found)  # the second model: the answer does not wait for it
     with said:
         for note in notes:
@@ -66,7 +68,7 @@ def draw() -> None:
         draw_lesion(picture, found)
     meaning, crop, report = st.columns([6, 3, 4], gap="medium")
     with meaning:
-        draw_meaning(picture, found)
+        draw_meaning(found)
     with crop:
         draw_crop(found)
     draw_history(remembered(picture, found))
@@ -84,16 +86,6 @@ def draw() -> None:
         draw_report(run, found)
 
 
-def draw_title(place: DeltaGenerator, found: Analysis) -> None:
-    """The question and the model's answer."""
-    said = words(found.prediction, found.rejection)
-    with place:
-        page_title(
-            "What does the model say about this image?",
-            f"**{literal(said.answer)}**{literal(said.verdict)} {literal(said.reason)}",
-        )
-
-
 def draw_policy(applied: AppliedPolicy) -> None:
     """Whose policy holds, where that is not simply the run's."""
     if applied.own is not None:
@@ -101,15 +93,12 @@ def draw_policy(applied: AppliedPolicy) -> None:
             badges(("your own policy", "orange"))
             st.caption(literal(applied.own.chosen))
             if st.button("Back to the run's policy"):
-                del st.session_state[state.POLICY]
+                tried_policy.let_go()
                 st.rerun()
     elif applied.of_another_run:
         st.caption(
             ":material/info: Your own policy was made for another run, so it is not used here; the run's own policy is."
         )
-    if applied.error is not None:
-        problem(applied.error)
-        st.caption(f":material/warning: {literal(applied.description)}")
 
 
 def draw_lesion(picture: Picture, found: Analysis) -> None:
@@ -120,28 +109,28 @@ def draw_lesion(picture: Picture, found: Analysis) -> None:
     with place:
         drawn.draw_lesion(picture.image, picture.title, found.mask, view)
         if found.mask is not None and words(found.prediction).rejected:
-            st.caption(f":material/info: {CAVEAT}")
+            st.caption(f":material/info: {verdict.CAVEAT}")
     truth = [(f"true diagnosis: {diagnosis(picture.truth).name}", "gray")] if picture.truth else []
-    badges(origin_badge(picture), *truth)
+    badges(origin_badge(picture), *role_badge(found.run, picture), *truth)
 
 
 def draw_map(found: Analysis) -> None:
     """Grad-CAM of the most probable diagnosis, and how strongly it covers the image."""
     place = st.container()
-    opacity = st.slider("Opacity of the map, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params") / 100
+    opacity = st.slider("Opacity of the map, %", 0, 100, 60, 5, key=state.CAM_OPACITY, bind="query-params") / 100
     with place:
         drawn.draw_map(found.run, found.image, opacity, words(found.prediction).rejected)
 
 
-def draw_meaning(picture: Picture, found: Analysis) -> None:
+def draw_meaning(found: Analysis) -> None:
     """The diagnosis in plain words, and where to go on."""
     said = words(found.prediction)
     st.subheader("What the words mean", anchor=False)
-    st.markdown(f"**{said.term}** ({diagnosis(found.prediction.code).malignancy}): {said.plain}")
-    query = {state.IMAGE: picture.id, state.RUN: found.run.name}
-    link_to("explain", "Look at other classes and layers", ":material/visibility:", **query)
+    told = f"**{said.term}** ({diagnosis(found.prediction.code).malignancy}): {said.plain}"
+    st.markdown(verdict.muted(told, said.rejected))
+    link_to("explain", "Look at other classes and layers", ":material/visibility:")
     if found.segmenter is not None:
-        link_to("segment", "Look at the mask", ":material/polyline:", **query)
+        link_to("segment", "Look at the mask", ":material/polyline:")
 
 
 def draw_crop(found: Analysis) -> None:

@@ -7,10 +7,9 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from app import state
+from app import state, visit
 from app.cache import images as cached_images
-from app.cache import runs as cached_runs
-from app.components import badges, choose, how_to_read, open_tabs, outline, page_title
+from app.components import badges, choose, how_to_read, open_tabs, outline, page_title, run_if_any
 from app.dataset import drawn
 from app.dataset.drawn import SYNTHETIC
 from app.figures.style import CODES, CONFIRMATIONS, NOT_RECORDED, axis_name
@@ -20,7 +19,6 @@ from lesion_core.data.samples import Sample, real_samples
 from lesion_core.errors import ImageError, LesionError
 from lesion_core.foreign_text import visible
 from lesion_core.labels import diagnosis
-from lesion_core.runs.classifier import Run
 
 A_PAGE, A_ROW = 24, 6
 YOUNGEST, OLDEST = 0, 100
@@ -79,15 +77,9 @@ def draw_tabs(whole: drawn.Chosen) -> None:
             "Confirmation": lambda: drawn.draw_confirmation(chosen),
             "Gallery": lambda: draw_gallery(there(), table, synthetic),
             "One lesion": lambda: draw_lesion(there(), synthetic),
-            "Roles in the run": lambda: drawn.draw_roles(chosen, chosen_run()),
+            "Roles in the run": lambda: drawn.draw_roles(chosen, run_if_any()),
         }
     )
-
-
-def chosen_run() -> Run | None:
-    """The run that is chosen in the sidebar, if there is one."""
-    name = st.session_state.get(state.RUN)
-    return cached_runs.run(str(name)) if name else None
 
 
 def samples_of(rows: pd.DataFrame, synthetic: bool) -> list[Sample]:
@@ -102,11 +94,11 @@ def samples_of(rows: pd.DataFrame, synthetic: bool) -> list[Sample]:
 
 def picture_link(sample: Sample, label: str) -> None:
     """A link to the image on the page *Analyse*."""
-    query = {state.IMAGE: sample.id}
-    if run_name := st.session_state.get(state.RUN):
-        query[state.RUN] = str(run_name)
     st.page_link(
-        state.ROOT / "pages" / "analyse.py", label=literal(label), query_params=query, help=literal(sample.title)
+        state.ROOT / "pages" / "analyse.py",
+        label=literal(label),
+        query_params=visit.carried(**{state.IMAGE: sample.id}),
+        help=literal(sample.title),
     )
 
 

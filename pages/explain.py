@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import state
-from app.analyse.report_view import UNUSABLE_POLICY
+from app import state, verdict, visit
 from app.cache import runs as cached_runs
-from app.components import badges, choose, current_run, how_to_read, origin_badge, page_title, pick_picture, problem
+from app.components import (
+    badges,
+    choose,
+    current_run,
+    how_to_read,
+    origin_badge,
+    page_title,
+    pick_picture,
+    problem,
+    role_badge,
+)
 from app.explain import overlays
 from app.explain.evidence import inside, numbers, panels
 from app.explain.map_tests import tests_of_the_map
@@ -24,7 +33,6 @@ from lesion_core.explain.methods import BASELINES, METHODS
 from lesion_core.foreign_text import visible
 from lesion_core.imaging.decode import content_hash
 from lesion_core.labels import diagnosis
-from lesion_core.ood.policy import NO_POLICY
 from lesion_core.runs.classifier import Run
 
 QUESTION = "Where did the model look?"
@@ -36,8 +44,11 @@ def draw() -> None:
     """The page: first all that is there at once, then what was asked for and takes time."""
     run = current_run()
     page_title(QUESTION)
-    said = st.container()
+    strip, said = st.container(), st.container()
     picture = pick_picture()
+    found = verdict.verdict_of(run, picture, not visit.truth_is_hidden())
+    with strip:
+        verdict.draw(found)
     lesion = Lesion.of(picture)
     asked = draw_question(run, picture)
     on_demand = OnDemand(asked.key)
@@ -48,9 +59,7 @@ def draw() -> None:
         problem(error)
         return
     if attribution is not None:
-        said.markdown(answer(asked, attribution, lesion))
-    with said:
-        draw_decision(asked)
+        said.markdown(verdict.muted(answer(asked, attribution, lesion), found.rejected))
     if beside == "one":
         draw_map(asked, attribution, lesion, look, on_demand)
     else:
@@ -151,20 +160,6 @@ def answer(asked: Asked, attribution: Attribution, lesion: Lesion) -> str:
     )
 
 
-def draw_decision(asked: Asked) -> None:
-    """Whether the model should answer at all, where it should not or where nobody knows."""
-    try:
-        found = cached_runs.decided(asked.run, asked.prediction)
-    except LesionError as error:
-        problem(error)
-        st.caption(f":material/warning: {UNUSABLE_POLICY}")
-        return
-    if found.decision is None:
-        st.caption(f":material/info: {NO_POLICY}")
-    elif found.decision.rejected:
-        st.caption(f":material/info: UNKNOWN: the model should not answer. {literal(found.decision.reason)}")
-
-
 def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look: Look, on_demand: OnDemand) -> None:
     """The image, the map over it, and its numbers; a map that takes long is computed when it is asked for."""
     picture, method = asked.picture, METHODS[asked.method]
@@ -202,7 +197,9 @@ def draw_map(asked: Asked, attribution: Attribution | None, lesion: Lesion, look
     with side, st.container(gap="xxsmall"):
         if attribution is not None:
             numbers(asked, attribution, lesion)
-        badges(*labels, *([(f"true: {picture.truth}", "gray")] if picture.truth else []))
+        badges(
+            *labels, *role_badge(asked.run, picture), *([(f"true: {picture.truth}", "gray")] if picture.truth else [])
+        )
 
 
 draw()

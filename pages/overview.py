@@ -6,8 +6,7 @@ import streamlit as st
 
 from app.cache import images as cached_images
 from app.cache import results as cached_results
-from app.cache import runs as cached_runs
-from app.components import DISCLAIMER, current_run, link_to, page_title, problem
+from app.components import DISCLAIMER, link_to, page_title, problem, run_if_any
 from app.foreign_text import literal
 from app.overview import drawn
 from lesion_core.data.catalog import TITLES
@@ -71,4 +70,4 @@ def draw_data() -> None:
         )
 
 
-draw(current_run() if cached_runs.runs()[0] else None)
+draw(run_if_any())

@@ -7,13 +7,24 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import state
+from app import state, verdict, visit
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
-from app.components import badges, choose, how_to_read, open_tabs, origin_badge, page_title, pick_picture
+from app.components import (
+    badges,
+    choose,
+    how_to_read,
+    open_tabs,
+    origin_badge,
+    page_title,
+    pick_picture,
+    role_badge,
+    run_if_any,
+)
 from app.preprocessing import drawn
 from app.preprocessing.controls import controls, show_settings
 from app.preprocessing.steps import SHORT_NAMES, STEP_NAMES, findings, step_table
+from app.verdict import Verdict
 from app.widgets.comparison_slider import in_one_frame, kept_box, wipe
 from lesion_core.config import ColorConstancy, HairRemoval, Preprocessing
 from lesion_core.data.samples import Picture
@@ -31,7 +42,7 @@ def draw(run: Run | None) -> None:
         run: Whose settings the controls stand on, and who is asked; without one, some steps are shown switched on.
     """
     page_title("What does each step change, and does it change the answer?")
-    answer = st.container()
+    strip, answer = st.container(), st.container()
     picture = pick_picture()
     own = (
         run.config.settings.preprocessing
@@ -45,8 +56,8 @@ def draw(run: Run | None) -> None:
     with left:
         draw_wipe(picture, result, own, settings, "The run's own settings" if run else "Default settings")
     with right:
-        verdict = st.container()
-        draw_numbers(picture, result, run is not None, settings == own)
+        figures = st.container()
+        draw_numbers(picture, result, run, settings == own)
     open_tabs(
         {
             "The answer": lambda: drawn.draw_answer(run, picture.image, before_resize(picture, result)),
@@ -59,7 +70,10 @@ def draw(run: Run | None) -> None:
     if run is None:
         answer.markdown(f"{found} There is no run to ask, so nothing is known of the answer.")
     else:  # last: it may have to load a model
-        draw_verdict(run, picture, result, answer, verdict, found)
+        judged = verdict.verdict_of(run, picture, not visit.truth_is_hidden())
+        with strip:
+            verdict.draw(judged)
+        draw_answers(run, before_resize(picture, result), judged, answer, figures, found)
 
 
 def before_resize(picture: Picture, result: Preprocessed) -> Pixels:
@@ -104,7 +118,7 @@ def draw_wipe(
     )
 
 
-def draw_numbers(picture: Picture, result: Preprocessed, has_run: bool, as_the_run: bool) -> None:
+def draw_numbers(picture: Picture, result: Preprocessed, run: Run | None, as_the_run: bool) -> None:
     """Time, hair, and the badges."""
     milliseconds = sum(step.milliseconds for step in result.steps)
     st.metric("Preprocessing", f"{milliseconds:.0f} ms", help="When first computed on this image.")
@@ -115,7 +129,8 @@ def draw_numbers(picture: Picture, result: Preprocessed, has_run: bool, as_the_r
     if picture.frame:
         height, width = picture.frame
         labels.append((f"reduced from {width} × {height} px before the first step", "gray"))
-    if has_run:
+    if run is not None:
+        labels += role_badge(run, picture)
         labels.append(("the run's own settings", "gray") if as_the_run else ("not the run's settings", "orange"))
     badges(*labels, ("n = 1 image", "gray"))
 
@@ -165,25 +180,24 @@ def draw_times(table: pd.DataFrame) -> None:
     st.caption("One row per step, in the order in which they are applied. Times are of the first computation here.")
 
 
-def draw_verdict(
-    run: Run, picture: Picture, result: Preprocessed, answer: DeltaGenerator, verdict: DeltaGenerator, found: str
+def draw_answers(
+    run: Run, processed: Pixels, judged: Verdict, answer: DeltaGenerator, figures: DeltaGenerator, found: str
 ) -> None:
-    """Whether the answer changes: a sentence under the title, two figures beside the image."""
-    as_it_is = cached_runs.predict(run, picture.image)
-    after_steps = cached_runs.predict(run, before_resize(picture, result))
+    """Whether the answer changes: a sentence under the verdict, two figures beside the image."""
+    as_it_is, after_steps = judged.prediction, cached_runs.predict(run, processed)
     old, new = diagnosis(as_it_is.code), diagnosis(after_steps.code)
     then, now = f"{100 * as_it_is.confidence:.0f} %", f"{100 * after_steps.confidence:.0f} %"
+    guess = "best guess" if judged.rejected else "answer"
     if old.code == new.code:
-        description = f"The answer stays **{old.name}** ({then} before the steps, {now} after them)."
+        description = f"The {guess} stays **{old.name}** ({then} before the steps, {now} after them)."
     else:
-        description = f"**The answer changes** from {old.name} ({then}) to **{new.name}** ({now})."
-    answer.markdown(f"{description} {found}")
-    verdict.metric("As it is", f"{old.code} {then}", help=old.name)
-    verdict.metric("After the steps", f"{new.code} {now}", help=new.name)
+        description = f"**The {guess} changes** from {old.name} ({then}) to **{new.name}** ({now})."
+    answer.markdown(f"{verdict.muted(description, judged.rejected)} {found}")
+    figures.metric("As it is", f"{old.code} {then}", help=old.name)
+    figures.metric("After the steps", f"{new.code} {now}", help=new.name)
 
 
-run_name = st.session_state.get(state.RUN)
-draw(cached_runs.run(str(run_name)) if run_name else None)
+draw(run_if_any())
 how_to_read(
     "The steps are applied from left to right; what one takes away, no later one brings back.",
     "A step can look better to you and be worse for the model, which learned from images prepared in its own way.",

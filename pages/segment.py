@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import state
+from app import state, verdict, visit
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.components import (
@@ -19,6 +19,8 @@ from app.components import (
     origin_badge,
     page_title,
     pick_picture,
+    role_badge,
+    run_if_any,
 )
 from app.figures import style
 from app.foreign_text import literal
@@ -41,6 +43,7 @@ def draw() -> None:
     title = st.empty()
     with title.container():
         page_title(QUESTION)  # also where no segmenter answers it
+    strip = st.container()
     picture = pick_picture()
     controls, name = draw_controls([run.name for run in cached_runs.segmenters()[0]])
     run = cached_runs.segmenter(name)
@@ -53,7 +56,13 @@ def draw() -> None:
         opacity = 0.0 if controls.show == "contour" else controls.opacity
         drawn.draw_mask(picture.image, picture.mask, found.heat, found.mask, controls.show, opacity)
     with side, st.container(gap="xxsmall"):
-        draw_numbers(picture, found, controls)
+        draw_numbers(run, picture, found, controls)
+    if (classifier := run_if_any()) is not None:  # after the mask, which does not wait for it
+        judged = verdict.verdict_of(classifier, picture, not visit.truth_is_hidden())
+        with strip:
+            verdict.draw(judged)
+            if judged.rejected:
+                st.caption(f":material/info: {verdict.CAVEAT}")
     own = found.figures["jaccard"] if found.figures else None
     open_tabs(
         {
@@ -87,7 +96,7 @@ def draw_controls(known: list[str]) -> tuple[Controls, str]:
         )
     with columns[2]:
         percent = st.slider(
-            "Opacity, %", 0, 100, 60, 5, key=state.OPACITY, bind="query-params", disabled=show == "contour"
+            "Opacity, %", 0, 100, 60, 5, key=state.MASK_OPACITY, bind="query-params", disabled=show == "contour"
         )
     with columns[3]:
         clean = st.toggle("Largest part, holes filled", value=True, key=state.CLEAN, bind="query-params")
@@ -117,7 +126,7 @@ def draw_title(place: DeltaGenerator, picture: Picture, found: Found) -> None:
         page_title(QUESTION, answer)
 
 
-def draw_numbers(picture: Picture, found: Found, controls: Controls) -> None:
+def draw_numbers(run: SegmenterRun, picture: Picture, found: Found, controls: Controls) -> None:
     """How well the mask fits, and how large and how certain it is."""
     if found.figures:
         for key, label in (("jaccard", "Jaccard"), ("dice", "Dice")):
@@ -135,7 +144,7 @@ def draw_numbers(picture: Picture, found: Found, controls: Controls) -> None:
         style.percent(float(((found.heat > low) & (found.heat < high)).mean()), 1),
         help=f"Share of the image with a probability between {low} and {high}.",
     )
-    badges(origin_badge(picture), *([] if controls.clean else [("as found", "orange")]))
+    badges(origin_badge(picture), *role_badge(run, picture), *([] if controls.clean else [("as found", "orange")]))
 
 
 def failures_first(run: SegmenterRun, controls: Controls) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app import verdict
 from app.analyse.history import malignant_share
 from app.analyse.report_view import FOUND, black_and_white
 from app.cache import explanation as explanations
@@ -57,17 +58,21 @@ def draw_map(run: Run, image: Pixels, opacity: float, rejected: bool) -> None:
 
 
 @drawn_once()
-def draw_probabilities(run: Run, image: Pixels) -> None:
-    """The probability of each diagnosis, of the malignant ones together, and the set in place of one answer."""
+def draw_probabilities(run: Run, image: Pixels, rejected: bool) -> None:
+    """The probability of each diagnosis, of the malignant ones together, and the set in place of one answer; grey
+    where the model was not allowed to answer."""
     prediction = cached_runs.predict(run, image)
     st.plotly_chart(
-        probability_bars(pd.Series(prediction.probabilities, index=list(prediction.classes))),
+        probability_bars(pd.Series(prediction.probabilities, index=list(prediction.classes)), rejected),
         width="stretch",
         key="probabilities",
         config={"displayModeBar": False},
         alt="Bars: the probability of each diagnosis, the most probable first",
     )
     st.caption("How to read it: each bar is a diagnosis; together they make 100 %, whatever the image shows.")
+    if rejected:
+        st.markdown(verdict.muted("The bars are what it would have said.", rejected))
+        return
     st.metric("Malignant or premalignant, together", f"{100 * malignant_share(prediction):.0f} %")
     try:
         held = rejections.set_of(run, prediction.probabilities)

@@ -12,6 +12,7 @@ import numpy as np
 from app.analyse.history import malignant_share
 from app.components import outline
 from app.explain import explanation
+from app.verdict import CAVEAT
 from lesion_core.analysis.evaluation_sets import EvaluationSummary
 from lesion_core.data.catalog import TITLES
 from lesion_core.explain.maps import Attribution
@@ -24,11 +25,6 @@ from lesion_core.serving.results import UNASKED, Prediction
 
 FOUND = (230, 159, 0)
 """The contour's orange, as on the page Segment."""
-UNUSABLE_POLICY = (
-    "The run's rejection policy cannot be read, so nothing was rejected: no answer here was checked for images that "
-    "the model does not know."
-)
-CAVEAT = "An outline is meaningful only on a dermoscopic image of a lesion, and this image was rejected."
 TRAINED_ON_ISIC_2019 = {"ham10000", "isic2017", "bcn20000", "msk"}
 """The parts of ISIC 2019 by the name in a run's table."""
 

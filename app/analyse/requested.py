@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from app import state
-from app.analyse.report_view import UNUSABLE_POLICY, Analysis
+from app.analyse.report_view import Analysis
 from app.cache import explanation as explanations
 from app.cache import runs as cached_runs
+from app.verdict import UNUSABLE_POLICY
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
 from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.ood.policy import NO_POLICY, Policy
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.segmenter import SegmenterRun
+from lesion_core.serving.results import Prediction
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,8 @@ def applied_policy(run: Run) -> AppliedPolicy:
     return AppliedPolicy(policy, own, elsewhere, None, f"{whose}: {policy.chosen}" if policy else NO_POLICY)
 
 
-def classify(run: Run, picture: Picture, applied: AppliedPolicy) -> Analysis:
-    """What the classifier says of an image, the decision and the map; no mask yet."""
-    prediction = cached_runs.predict(run, picture.image)
-    if applied.policy is not None:
-        prediction = cached_runs.decided(run, prediction)
+def classify(run: Run, picture: Picture, prediction: Prediction, applied: AppliedPolicy) -> Analysis:
+    """What the classifier says of an image, with the map; no mask yet."""
     attribution = explanations.explain(run, picture.image, prediction.code)
     return Analysis(
         title=picture.title,

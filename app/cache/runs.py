@@ -6,7 +6,7 @@ its `config.json` is told, and the other runs go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +113,13 @@ def segmenter(name: str) -> SegmenterRun:
         f"There is no segmenter '{name}'." if name else "There is no segmenter yet.",
         "Train one: `python -m lesion_core segment train --help`.",
     )
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_FINGERPRINT)
+def roles(run: Run | SegmenterRun) -> Mapping[str, str]:
+    """What each image that a run knows was to it: image id to a key of `ROLE_NAMES`."""
+    table = run.masks if isinstance(run, SegmenterRun) else run.predictions
+    return dict(zip(table["image_id"].astype(str), table["split"].astype(str), strict=True))
 
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4, hash_funcs=BY_FINGERPRINT)

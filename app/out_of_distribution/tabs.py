@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import state
+from app import state, tried_policy
 from app.cache import images as cached_images
 from app.cache import rejection as rejections
 from app.cache import results as cached_results
@@ -142,12 +142,14 @@ def draw_set_table(run: Run, level: int, by_class: bool) -> None:
     )
 
 
-def policy_of_line(line: Line) -> Policy:
-    """The threshold of the page as a policy: by the rule of the mark that it stands on, or set by hand."""
-    if line.mark == OWN and line.own_policy:
-        return line.own_policy
+def policy_of_line(line: Line) -> tuple[Policy, str, float | None]:
+    """The threshold of the page as a policy: by the rule of the mark that it stands on, or set by hand; the rule, and
+    the threshold on the score where a hand set it."""
     how = {KEPT: "keep", PUBLISHED: "published"}.get(line.mark or "", "eye")
-    return rejections.tuned(line.run, line.key, how, line.measure.from_display(line.at) if how == "eye" else None)
+    threshold = line.measure.from_display(line.at) if how == "eye" else None
+    if line.mark == OWN and line.own_policy:
+        return line.own_policy, how, threshold
+    return rejections.tuned(line.run, line.key, how, threshold), how, threshold
 
 
 def draw_save(line: Line) -> None:
@@ -159,7 +161,7 @@ def draw_save(line: Line) -> None:
             icon=":material/block:",
         )
         return
-    policy = policy_of_line(line)
+    policy, how, threshold = policy_of_line(line)
     st.markdown(literal(policy.chosen))
     st.dataframe(
         pd.DataFrame(
@@ -178,9 +180,9 @@ def draw_save(line: Line) -> None:
         alt="The limits of the policy",
     )
     with st.container(horizontal=True):
-        if st.button("Use it on the page Analyse", icon=":material/check:", help="For this visit, on your screen."):
-            st.session_state[state.POLICY] = policy
-            st.toast("Analyse obeys it until you close this page.")
+        if st.button("Try it out", icon=":material/check:", help="In this visit, and for whoever opens its links."):
+            tried_policy.try_out(policy, how, threshold)
+            st.toast("Every page obeys it until you close this one; the link keeps it.")
         st.download_button(
             "policy.json",
             policy_json(policy),

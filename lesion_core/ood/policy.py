@@ -20,7 +20,7 @@ from lesion_core.config import Settings
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.foreign_text import shown
 from lesion_core.ood.scores import SCORES
-from lesion_core.ood.sentences import reason
+from lesion_core.ood.sentences import plain_reason, reason
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES
 from lesion_core.runs.beside import as_opened, rewriting
 from lesion_core.runs.classifier import Run
@@ -185,12 +185,14 @@ class Decision:
     Attributes:
         rejected: The model should not answer.
         scores: The scores that it looked at, by key; higher = more OOD.
-        reason: Plain words: a sentence for each limit that is passed, or for each that is kept.
+        reason: A sentence with figures for each limit that is passed, or for each that is kept.
+        plain: The same without figures, in one sentence.
     """
 
     rejected: bool
     scores: dict[str, float]
     reason: str
+    plain: str = ""
 
 
 def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
@@ -224,7 +226,9 @@ def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
             for limit, value, is_over in zip(policy.limits, row, over, strict=True)
             if is_over or not any(over)
         ]
-        decisions.append(Decision(any(over), dict(zip(policy.parts, row, strict=True)), " ".join(said)))
+        passed = [limit.score for limit, is_over in zip(policy.limits, over, strict=True) if is_over]
+        plain = plain_reason(passed, policy.parts)
+        decisions.append(Decision(any(over), dict(zip(policy.parts, row, strict=True)), " ".join(said), plain))
     return decisions
 
 

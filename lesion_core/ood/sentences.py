@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lesion_core.ood.scores import SCORES
@@ -38,3 +40,22 @@ def reason(key: str, value: float, threshold: float, kept_share: float | None) -
             f"This image looks {likeness} the dermoscopic images the model knows ({noun} {mine}; limit {edge}{share})."
         )
     return f"{measure.quantity} {mine} is {where} {edge}{share}."
+
+
+def plain_reason(passed: Sequence[str], looked_at: Sequence[str]) -> str:
+    """Why a policy turns an image away, or does not, in one sentence without figures.
+
+    Args:
+        passed: Keys of `SCORES` whose limit the image is over.
+        looked_at: All keys that the policy has a limit for.
+
+    Examples:
+        >>> plain_reason(["layer3_residual"], ["scaled_confidence", "layer3_residual"])
+        'It looks unlike the dermoscopy that the model knows.'
+    """
+    kinds = {SCORES[key].unusual for key in passed or looked_at}
+    unlike, unsure = ("unlike", "not sure enough") if passed else ("like", "sure enough")
+    parts = [f"it looks {unlike} the dermoscopy that the model knows"] * (True in kinds)
+    parts += [f"the model is {unsure}"] * (False in kinds)
+    told = ", and ".join(parts)
+    return f"{told[0].upper()}{told[1:]}."

@@ -19,7 +19,8 @@ import reportlab.rl_config
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.testing.v1 import AppTest
 
-from app.analyse.report_view import CAVEAT, black_and_white, limits
+from app.analyse.report_view import black_and_white, limits
+from app.verdict import CAVEAT
 from lesion_core.analysis.evaluation_sets import EvaluationSummary, view_summary
 from lesion_core.data.samples import load, synthetic_samples
 from lesion_core.labels import diagnosis
