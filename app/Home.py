@@ -15,7 +15,7 @@ if str(ROOT) not in sys.path:
 import streamlit as st  # noqa: E402
 
 if __name__ == "__main__":
-    from app import sidebar, tried_policy, visit
+    from app import sidebar, tour, tried_policy, visit
     from app.components import problem
     from app.navigation import alias, pages
     from lesion_core.errors import LesionError
@@ -26,6 +26,7 @@ if __name__ == "__main__":
     visit.begin()
     sidebar.draw(groups, start, page)
     tried_policy.take()
+    tour.draw(visit.stem(page))
     try:
         page.run()
     except LesionError as error:

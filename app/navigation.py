@@ -49,4 +49,5 @@ def pages(root: Path) -> dict[str, list[Page]]:
 
 def alias(root: Path) -> Page:
     """The default page under its own name, which its link does not have."""
-    return st.Page(root / "pages" / "overview.py", title="Overview", url_path="overview")
+    stem, title, icon = GROUPS["Start"][0]
+    return st.Page(root / "pages" / f"{stem}.py", title=title, icon=icon, url_path=stem)

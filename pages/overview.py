@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app import state
 from app.cache import images as cached_images
 from app.cache import results as cached_results
 from app.components import DISCLAIMER, link_to, page_title, problem, run_if_any
@@ -19,7 +20,7 @@ def draw(run: Run | None) -> None:
     draw_title(run)
     left, right = st.columns([5, 4], gap="large")
     with left:
-        drawn.draw_gallery()
+        drawn.draw_gallery(run, state.data_root())
     with right:
         if run is not None:
             drawn.draw_figures(run)

@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 import streamlit as st
 
 from app.cache import images as cached_images
 from app.cache import results as cached_results
 from app.cache.drawn import drawn_once
 from app.components import badges, metric_with_interval
+from app.foreign_text import literal
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
+from lesion_core.data.samples import Sample
+from lesion_core.errors import ImageError
+from lesion_core.foreign_text import visible
+from lesion_core.imaging.arrays import Pixels
+from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
 
-A_ROW = 4  # synthetic images side by side
+A_ROW = 4  # images side by side
 
 
 @drawn_once()
-def draw_gallery() -> None:
-    """Lesions made by code: what may be shown anywhere."""
-    columns = st.columns(A_ROW)
-    for i, lesion in enumerate(cached_images.gallery_pictures(2 * A_ROW)):
-        with columns[i % A_ROW]:
-            st.image(lesion.image, width="stretch", alt=f"Synthetic {lesion.diagnosis}", caption=lesion.diagnosis)
-    badges(("synthetic images", "violet"))
-    st.caption(
-        "Patient images may not be redistributed, so these are computer-generated. Real ones appear where the data "
-        "sets are installed."
-    )
+def draw_gallery(run: Run | None, root: Path | None) -> None:
+    """An image of each diagnosis by its name: real ones where the data is, else lesions made by code, which may be
+    shown anywhere."""
+    real = _one_of_each(run, root)
+    shown: list[tuple[bytes | Pixels, str]] = [(cached_images.thumbnail(one), str(one.truth)) for one in real]
+    if not real:
+        shown = [(lesion.image, lesion.diagnosis) for lesion in cached_images.gallery_pictures(2 * A_ROW)]
+    for start in range(0, len(shown), A_ROW):
+        for place, (image, code) in zip(st.columns(A_ROW), shown[start : start + A_ROW], strict=False):
+            name = diagnosis(code).name
+            kind = "Real" if real else "Synthetic"
+            with place:
+                st.image(image, width="stretch", alt=f"{kind}: {visible(name)}", caption=literal(f"{name} ({code})"))
+    if real:
+        badges(("real dermoscopy", "blue"), ("test set", "green"))
+    else:
+        badges(("synthetic images", "violet"))
+        st.caption(
+            "Patient images may not be redistributed, so these are computer-generated. Real ones appear where the data "
+            "sets are installed."
+        )
+
+
+def _one_of_each(run: Run | None, root: Path | None) -> list[Sample]:
+    """The first image of each diagnosis in the run's test set that is here and can be read."""
+    found: dict[str, Sample] = {}
+    for sample in cached_images.samples(run, root).values():
+        if sample.origin == "real" and sample.truth and sample.truth not in found:
+            with suppress(ImageError):
+                cached_images.thumbnail(sample)
+                found[sample.truth] = sample
+    return list(found.values())
 
 
 @drawn_once("Measuring, with intervals …")

@@ -23,6 +23,8 @@ from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import reduce_large
 from lesion_core.labels import DIAGNOSES, diagnosis
 
+SYNTHETIC, OOD = "synthetic-", "stranger-"
+"""How the ids of images that code made and of OOD images begin."""
 Origin = Literal["real", "synthetic", "ood", "upload"]
 
 
@@ -54,7 +56,7 @@ def without_truth(name: str) -> str:
         >>> without_truth("synthetic-MEL-1").startswith("case-"), without_truth("ISIC_0024310")
         (True, 'ISIC_0024310')
     """
-    if not name.startswith(("synthetic-", "stranger-")):
+    if not name.startswith((SYNTHETIC, OOD)):
         return name
     return f"case-{hashlib.blake2b(name.encode(), digest_size=3).hexdigest()}"
 
@@ -85,7 +87,7 @@ class Picture:
 def synthetic_samples(per_class: int = 3) -> list[Sample]:
     """Synthetic lesions of every diagnosis, numbered from 1."""
     return [
-        Sample(f"synthetic-{code}-{seed}", f"Synthetic {entry.name} {seed}", "synthetic", code)
+        Sample(f"{SYNTHETIC}{code}-{seed}", f"Synthetic {entry.name} {seed}", "synthetic", code)
         for seed in range(1, per_class + 1)
         for code, entry in DIAGNOSES.items()
     ]
@@ -99,7 +101,7 @@ def ood_samples(root: Path) -> list[Sample]:
     rows = read_csv(manifest, ("path",))
     return [
         Sample(
-            f"stranger-{Path(path).stem}",
+            f"{OOD}{Path(path).stem}",
             f"Not a lesion: {Path(path).stem.replace('_', ' ')}",
             "ood",
             path=root / path,
@@ -112,7 +114,7 @@ def folder_ood_samples(root: Path) -> list[Sample]:
     """The images that show no lesion in a data folder, ``ood/<kind>/<file>``."""
     return [
         Sample(
-            f"stranger-{path.parent.name}-{path.stem}",
+            f"{OOD}{path.parent.name}-{path.stem}",
             f"Not a lesion: {path.parent.name}, {path.stem}",
             "ood",
             path=path,

@@ -61,17 +61,23 @@ def shown(app: AppTest) -> list[str]:
     return [line for line in text(app).splitlines() if "cannot be opened" not in line] + figures + tables
 
 
+NEEDS_NO_RUN = "dataset"
+
+
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("stem", STEMS)
-def test_a_damaged_run_is_told_and_the_page_is_the_other_runs(
+def test_a_damaged_run_is_told_and_not_replaced_until_another_is_chosen(
     stem: str, damage: Callable[[Path], None], runs: Path
 ) -> None:
     damage(runs / DAMAGED)
     app = open_page(stem, run=DAMAGED)
     assert not app.exception
     assert f"Run {DAMAGED} cannot be opened. {DAMAGE[damage]}" in text(app)
-    assert app.selectbox(key="run").options == [INTACT]
-    assert shown(app) == shown(open_page(stem, run=INTACT))
+    assert app.selectbox(key="run").options == [INTACT] and app.selectbox(key="run").value is None
+    if stem != NEEDS_NO_RUN:
+        assert any(DAMAGE[damage] in warning.value for warning in app.warning) and not app.metric
+    app.selectbox(key="run").set_value(INTACT).run()
+    assert not app.exception and shown(app) == shown(open_page(stem, run=INTACT))
     assert not any(DAMAGED in line for line in shown(app))
 
 
@@ -83,13 +89,12 @@ def test_a_run_that_is_damaged_while_a_visitor_looks_at_it_is_told(stem: str, ru
     app.run()
     assert not app.exception
     assert f"Run {DAMAGED} cannot be opened. {DAMAGE[answers_are_the_truth]}" in text(app)
-    assert app.selectbox(key="run").options == [INTACT]
+    assert app.selectbox(key="run").options == [INTACT] and app.selectbox(key="run").value is None
+    app.selectbox(key="run").set_value(INTACT).run()
     if stem == "analyse":  # what it said of an image while it was sound stays in the visitor's own history
         assert sum(DAMAGED in line for line in shown(app)) == 2
         app.session_state[HISTORY] = []
         app.run()
-    assert not any(DAMAGED in line for line in shown(app))
-    app.selectbox(key="run").set_value(INTACT).run()
     assert not app.exception and shown(app) == shown(open_page(stem, run=INTACT))
 
 

@@ -134,10 +134,24 @@ def test_the_link_chooses_picture_class_and_layer() -> None:
 
 
 @pytest.mark.usefixtures("with_run")
-def test_a_link_to_nothing_falls_back_to_what_is_there() -> None:
-    app = open_page("explain", image="ISIC_9999999", target="XYZ", layer="layer9", run="nobody")
+def test_a_link_to_nothing_is_told_and_what_is_shown_in_its_place() -> None:
+    app = open_page("explain", image="synthetic-MEL-1", target="XYZ", layer="layer9")
     assert not app.exception
-    assert app.selectbox(key="layer").value == "layer4"
+    assert app.selectbox(key="layer").value == "layer4" and app.selectbox(key="target").value == "predicted"
+    assert "asks for XYZ, which is not here" in text(app) and "asks for layer9, which is not here" in text(app)
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize("stem", ["analyse", "explain", "segment", "preprocessing"])
+def test_an_image_or_a_run_that_is_not_here_is_never_replaced(stem: str) -> None:
+    app = open_page(stem, image="elsewhere")
+    assert not app.exception and app.selectbox(key="image").value is None
+    assert "There is no image elsewhere here" in text(app) and not app.metric and not app.get("imgs")
+    app.selectbox(key="image").set_value("synthetic-NV-1").run()
+    assert not app.exception and "There is no image" not in text(app)
+    app = open_page(stem, run="nobody")
+    assert not app.exception and app.selectbox(key="run").value is None
+    assert "There is no run 'nobody'" in text(app) and not app.metric
 
 
 @pytest.mark.usefixtures("with_run")
@@ -201,10 +215,11 @@ def test_the_answer_on_the_page_is_the_engines(small_run: Run) -> None:
     judge = Rejector.open(small_run)
     assert judge
     decision = judge.decide(prediction.outputs)[0]
-    said = text(open_page("analyse", image=sample.id))
+    opened = open_page("analyse", image=sample.id)
+    said = text(opened)
     expected = "UNKNOWN" if decision.rejected else prediction.code
-    assert expected in said
-    assert decision.reason in said
+    assert expected in said and decision.plain in said
+    assert any(decision.reason in element.help for element in opened.markdown)
 
 
 @pytest.mark.usefixtures("with_run")
@@ -429,7 +444,7 @@ def test_a_policy_that_is_used_is_obeyed_on_analyse(small_run: Run) -> None:
         app.session_state["own_policy"] = tune(small_run, "confidence", "eye", TuningGoal(threshold=threshold))
         app.run()
         assert not app.exception
-        said.append("UNKNOWN." in text(app))
+        said.append("UNKNOWN" in [words for words in ("UNKNOWN", "ANSWERED") if f": {words}" in text(app)])
         assert "Set by hand" in text(app)
     assert said == [True, False]
     next(b for b in app.button if b.label == "Back to the run's policy").click().run()
