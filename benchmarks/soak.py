@@ -66,7 +66,7 @@ async def drag(visitor: ActiveVisitor, draw: random.Random, action: Action) -> N
 
 
 async def keep_policy(visitor: ActiveVisitor, _: random.Random, action: Action) -> None:
-    await visitor.press("out_of_distribution?on=calibrate&tab=Save", "Use it on the page Analyse", action)
+    await visitor.press("out_of_distribution?on=calibrate&tab=Save", "Try it out", action)
     if not action.failure:
         await visitor.open("analyse", action)
 

@@ -524,7 +524,7 @@ def test_the_whole_test_set_is_shown_where_it_was_measured(small_run: Run, train
     write_attribution(small_run, evaluate_attribution(small_run, test, ["gradcam", "gradcam_pp"]))
     try:
         app = open_page("explain", image="synthetic-MEL-1", tab="The whole test set")
-        assert not app.exception and "Maps that point away from the lesion" in text(app)
+        assert not app.exception and "Where it looked elsewhere" in text(app)
         assert any(list(frame.value.get("method", [])) == ["Grad-CAM", "Grad-CAM++"] for frame in app.dataframe)
     finally:
         (small_run.folder / FILE).unlink()

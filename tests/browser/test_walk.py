@@ -71,17 +71,18 @@ def test_one_image_and_one_run_on_every_page(browser: Browser, page: Page, serve
     expect(page.locator("h1")).to_contain_text("Where did the model look?")
     settle(page)
     shows(page, title)
-    walked = ["analyse", "explain"]
+    walked = [("analyse", "What does the model say"), ("explain", "Where did the model look?")]
     for name in ["Segment", "Compare", "Preprocessing", "Overview", "Out of distribution", "Dataset", "Analyse"]:
         go(page, name)
-        walked.append(stem(page))
+        walked.append((stem(page), page.locator("h1").inner_text()))
         assert linked(page)["image"] == "synthetic-BCC-2" and linked(page)["run"] == "small"
         if name in ON_ONE_IMAGE:
             shows(page, title)
-    for expected in reversed(walked[:-1]):
+    for expected, question in reversed(walked[:-1]):
         back(page)
-        expect(page).to_have_url(re.compile(rf"/{expected}([?#]|$)"))
+        expect(page.locator("h1")).to_contain_text(question)
         settle(page)
+        assert stem(page) == expected
         assert linked(page)["image"] == "synthetic-BCC-2" and linked(page)["run"] == "small"
     shows(page, title)
     go(page, "Explain")
@@ -218,7 +219,7 @@ def test_the_start_page_has_its_own_name_too_and_an_unknown_page_says_so(
     expect(page.get_by_text("Page not found")).to_have_count(0)
     page.goto(f"{server}/no_such_page")
     expect(page.get_by_text("Page not found")).to_be_visible()
-    assert len(problems) == 1 and "no_such_page" in problems.pop()
+    assert "does not seem to exist" in problems.pop() and not problems
 
 
 def test_the_hidden_truth_is_nowhere(page: Page, server: str) -> None:
