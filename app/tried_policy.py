@@ -66,5 +66,5 @@ def _policy(asked: str) -> Policy:
         raise ConfigError(problem, "Choose one on the page Out of distribution.")
     try:
         return rejections.tuned(run, key, how, float(threshold[0]) if how == "eye" else None)
-    except (ValueError, IndexError):
-        raise ConfigError(problem, "Its threshold is not a number.") from None
+    except (ValueError, IndexError, LesionError):
+        raise ConfigError(problem, "Its threshold is not a number, or the rule does not fit the run.") from None
