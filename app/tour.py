@@ -79,7 +79,7 @@ def draw(page: str) -> None:
     at = step()
     if at:
         _draw_step(at)
-    elif page == visit.START and not st.session_state.get(DECLINED) and COOKIE not in st.context.cookies:
+    elif page == visit.START and not st.session_state.get(DECLINED) and not st.context.cookies.to_dict().get(COOKIE):
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown("**New here?** Five steps show what the pages are for, in two minutes.", width="stretch")
             _link(1, "Take the tour", ":material/tour:")
