@@ -116,7 +116,15 @@ def archive(rng: Rng) -> DataSet:
     return DataSet("isic_archive", "metadata.csv", [head, *body], rows)
 
 
-SETS: tuple[Callable[[Rng], DataSet], ...] = (ham, isic2018, isic2019, archive, isic2017)
+def own(rng: Rng) -> DataSet:
+    words = {"MEL": "melanoma", "NV": "Common Nevus", "BCC": "Basal cell carcinoma", "BKL": "SEK"}
+    rows = people(rng, tuple(words))
+    head = ["image", "lesion_id", "diagnosis", "age", "sex", "site"]
+    body = [[p.image, p.lesion, words[p.code], p.age, p.sex, p.site] for p in rows]
+    return DataSet("image_table", "mine.csv", [head, *body], rows)
+
+
+SETS: tuple[Callable[[Rng], DataSet], ...] = (ham, isic2018, isic2019, archive, isic2017, own)
 
 
 def any_set(rng: Rng) -> DataSet:

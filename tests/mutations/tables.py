@@ -195,7 +195,7 @@ def must_be_refused(rng: Rng, folder: Path) -> Input:
         body[row][id_at] = body[(row + 1) % N][id_at]
     elif what == 5:
         body[row][id_at] = MISSING[rng.integers(len(MISSING))]
-    elif what == 6 and data.layout != "isic_archive":
+    elif what == 6 and data.layout not in ("isic_archive", "image_table"):  # other diagnoses keep their word
         body[row][dx_at] = ("", "2", "0.5", "zebra", "\x1b[2J", "x" * 10**5, "=1+1", "nan")[rng.integers(8)]
     elif what == 7 and one_hot:
         body[row][1:] = [("0.0", "1.0")[rng.integers(2) or data.layout == "isic2017"]] * (len(head) - 1)
