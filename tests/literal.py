@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -81,3 +82,14 @@ def text(app: AppTest) -> str:
     """What a page says in titles, sentences and warnings."""
     kinds = (app.title, app.markdown, app.caption, app.warning, app.info)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def on_the_line(app: AppTest) -> tuple[float, dict[str, tuple[int, int]]]:
+    """Where the line of the page Out of distribution stands and, of each count its script gets, kept and all."""
+    (given,) = (json.loads(element.proto.json) for element in app.main if element.type == "bidi_component")
+    bins, at = json.loads(given["bins"]), given["threshold"]
+    low = sum(edge <= at for edge in bins["edges"])  # bins on the low side of the line
+    kept = slice(low, None) if bins["reject"] == "under" else slice(None, low)
+    groups = {name: bins[name] for name in ("right", "wrong", "melanomaRight", "melanomaWrong")}
+    groups |= {kind["kind"]: kind["counts"] for kind in bins["ood_images"]}
+    return at, {name: (sum(counts[kept]), sum(counts)) for name, counts in groups.items()}

@@ -75,11 +75,15 @@ def draw_probabilities(run: Run, image: Pixels, rejected: bool) -> None:
         return
     st.metric("Malignant or premalignant, together", f"{100 * malignant_share(prediction):.0f} %")
     try:
-        held = rejections.set_of(run, prediction.probabilities)
+        held, rare = rejections.set_of(run, prediction.probabilities)
     except LesionError:  # too few calibration images to guarantee anything
         return
+    words = [f"{code} (not guaranteed)" if code in rare else code for code in held]
     st.markdown(
-        f"**A set in place of one answer:** {literal(held)}",
-        help="It holds the true diagnosis in 90 % of the cases of each diagnosis, for images like those of the "
-        "calibration set; a diagnosis with too few of them there is always in it.",
+        f"**A set in place of one answer:** {literal(', '.join(words) or 'no diagnosis fits')}",
+        help="It holds the true diagnosis in 90 % of the cases of each diagnosis that it can guarantee, for images "
+        "like those of the calibration set. The tab *Sets* of the page *Out of distribution* shows what it does on the "
+        "test set.",
     )
+    if rare:
+        st.caption(f"No guarantee for {literal(', '.join(rare))}: too few calibration images.")

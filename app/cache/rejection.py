@@ -75,14 +75,27 @@ def _learned(run: Run, level: float, by_class: bool) -> Conformal:
     return calibrate_sets(run, level, by_class)
 
 
-def set_of(run: Run, probabilities: NDArray[np.float64], level: float = 0.9, *, by_class: bool = True) -> str:
-    """The conformal set of one image, in words.
+def set_of(
+    run: Run, probabilities: NDArray[np.float64], level: float = 0.9, *, by_class: bool = True
+) -> tuple[list[str], list[str]]:
+    """The conformal set of one image, the most probable diagnosis first.
+
+    Args:
+        run: The run.
+        probabilities: (K,) after the temperature.
+        level: The chance that the truth is in the set, in (0, 1).
+        by_class: Whether it holds for each diagnosis by itself.
+
+    Returns:
+        The codes in the set; and those, in it or not, that are too rare in the calibration set for the level to hold.
 
     Raises:
         DataError: The calibration set has too few images for the level.
     """
-    found = _learned(run, level, by_class).predict(probabilities[None])[0]
-    return ", ".join(code for code, inside in zip(run.classes, found, strict=True) if inside) or "none fits"
+    learned = _learned(run, level, by_class)
+    inside = learned.predict(probabilities[None])[0]
+    held = [run.classes[i] for i in np.argsort(-probabilities, kind="stable") if inside[i]]
+    return held, [run.classes[i] for i in learned.rare]
 
 
 @st.cache_data(show_spinner="Scoring the image …", max_entries=64, hash_funcs=BOTH)

@@ -81,7 +81,7 @@ def line_bins(judged: EvaluatedScore, split: str, marks: Sequence[Mark]) -> Thre
         ood_images["shown"].to_numpy(),
         ood_images["kind"].astype(str).to_numpy(object),
         reject=judged.measure.rejected_side,
-        quantity=judged.measure.quantity.rstrip(","),
+        quantity=judged.measure.axis or judged.measure.quantity.rstrip(","),
         marks=marks,
         span=judged.measure.span,
     )

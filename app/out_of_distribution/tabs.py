@@ -1,4 +1,4 @@
-"""Tabs of the page: images near the threshold, calibration, sets of diagnoses, and the policy to save."""
+"""Tabs of the page: images near the threshold, calibration, and the policy to save."""
 
 from __future__ import annotations
 
@@ -98,50 +98,6 @@ def draw_neighbour(row: dict[str, object], known: dict[str, Sample], run_name: s
     st.caption(f"{literal(description)}  \n{literal(image_id)}")
 
 
-def draw_sets(run: Run) -> None:
-    """The other answer than UNKNOWN: a set that holds the truth with a chosen chance."""
-    with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
-        level = st.slider(
-            "The set holds the truth in … % of cases", 50, 99, 90, key=state.SETS_LEVEL, bind="query-params", width=300
-        )
-        by_class = st.toggle("… of each diagnosis by itself", key=state.SETS_BY_CLASS, bind="query-params")
-    draw_set_table(run, level, by_class)
-
-
-@drawn_once("Learning sets …")
-def draw_set_table(run: Run, level: int, by_class: bool) -> None:
-    """What conformal sets hold on the test set.
-
-    Args:
-        run: The run.
-        level: The chance that a set holds the truth, in %.
-        by_class: Whether it is that of each diagnosis by itself.
-    """
-    table = rejections.conformal_sets(run, level / 100, by_class)
-    shown = pd.DataFrame(
-        {
-            "diagnosis": table["diagnosis"],
-            "n": table["n"],
-            "holds the truth": [
-                f"{percent(covered)} ({100 * low:.0f} to {100 * high:.0f})"
-                for covered, low, high in zip(table["covered"], table["low"], table["high"], strict=True)
-            ],
-            "diagnoses in a set": table["size"].round(2),
-            "just one": [percent(v) for v in table["one"]],
-            "empty": [percent(v) for v in table["none"]],
-            "guarantee": ["holds" if p else "too few images: always in the set" for p in table["promised"]],
-        }
-    )
-    st.dataframe(shown, hide_index=True, height=350, alt="What conformal sets hold, by diagnosis")
-    st.caption(
-        "Conformal prediction, learned on the calibration set and shown on the test set, one image per lesion in both. "
-        "The guarantee holds for images like these, not for other clinics and not for images without a lesion; and "
-        "strictly for probabilities that the calibration set had no part in: one number, the temperature, was fitted "
-        "on it. Without the switch it holds on average, and rare diagnoses may be left out far more often. *Analyse* "
-        "shows the set of one image."
-    )
-
-
 def policy_of_line(line: Line) -> tuple[Policy, str, float | None]:
     """The threshold of the page as a policy: by the rule of the mark that it stands on, or set by hand; the rule, and
     the threshold on the score where a hand set it."""
@@ -157,7 +113,7 @@ def draw_save(line: Line) -> None:
     if not line.honest:
         st.error(
             "This threshold was chosen on the test set, where it looks better than it is: it is not saved. Choose "
-            "*Calibration set, to choose* above, and set the line there.",
+            "*Calibration set* above, and set the line there.",
             icon=":material/block:",
         )
         return

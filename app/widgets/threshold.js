@@ -1,10 +1,12 @@
 // The figure of app/threshold.py. What does not move is drawn once; a move looks sums up and writes a few numbers.
 const SVG = 'http://www.w3.org/2000/svg';
-const LEFT = 44, RIGHT = 14, LEGEND = 24, ROW = 22, GAP = 40, AXIS = 46;  // of the plot, px
+const LEFT = 44, RIGHT = 14, LEGEND = 24, ROW = 22, GAP = 40, TICKS = 24, LINE = 17;  // of the plot, px
 const CALM = matchMedia('(prefers-reduced-motion: reduce)');
 
 const grouped = new Intl.NumberFormat('en');
 const count = (n) => grouped.format(n);
+const compact = new Intl.NumberFormat('en', { notation: 'compact' });
+const short = (n) => n < 10_000 ? count(n) : compact.format(n);
 
 // A share never reads as all or none when it is not.
 const percent = (part, whole) => {
@@ -53,6 +55,7 @@ class ThresholdLine {
     this.goal = null;     // where it is on its way to
     this.held = '';       // by a 'pointer', or by 'keys' that were just pressed
     this.turn = 0;        // releases so far
+    this.veiled = [];     // what shows figures of an earlier threshold
     this.listen();
     new ResizeObserver(() => this.draw()).observe(this.find('.frame'));
   }
@@ -61,8 +64,9 @@ class ThresholdLine {
   receive(data, setStateValue) {
     this.setStateValue = setStateValue;
     const fresh = data.bins !== this.text;
-    const others = JSON.stringify(data.own) !== JSON.stringify(this.own);
-    this.own = data.own;
+    const shows = (line) => JSON.stringify([line.own, line.heights]);
+    const others = shows(data) !== shows(this);
+    Object.assign(this, { own: data.own, heights: data.heights, veils: data.veils });
     if (fresh) {
       const before = this.at === null ? null : this.bins.edges[this.goal];
       cancelAnimationFrame(this.gliding);
@@ -84,6 +88,31 @@ class ThresholdLine {
     if (fresh || others) this.draw();
     const to = this.nearest(this.given);
     if (news && !this.held && to !== this.goal) this.glide(to);
+    if (news && !this.held) this.whenDrawn(() => { if (!this.held && this.turn === data.turn) this.veil(false); });
+  }
+
+  // While the line is elsewhere, what the page says of the last threshold is not to be read.
+  veil(on) {
+    const want = on ? this.veils.flatMap((key) => [...document.querySelectorAll(`.st-key-${CSS.escape(key)}`)]) : [];
+    for (const place of this.veiled.filter((place) => !want.includes(place))) {
+      place.removeAttribute('aria-busy');
+      place.style.filter = place.style.opacity = '';
+    }
+    for (const place of want) {
+      place.setAttribute('aria-busy', 'true');
+      Object.assign(place.style, { filter: 'blur(5px)', opacity: '0.5' });
+    }
+    this.veiled = want;
+  }
+
+  // What lies below the frame comes after it: Streamlit says when its script has ended.
+  whenDrawn(then) {
+    const app = document.querySelector('[data-test-script-state]');
+    const runs = () => app?.dataset.testScriptState === 'running' || app?.dataset.testScriptState === 'rerunRequested';
+    this.waiting?.disconnect();
+    if (!runs()) { then(); return; }
+    this.waiting = new MutationObserver(() => { if (!runs()) { this.waiting.disconnect(); then(); } });
+    this.waiting.observe(app, { attributeFilter: ['data-test-script-state'] });
   }
 
   nearest(value) {
@@ -110,7 +139,11 @@ class ThresholdLine {
     this.high = edges[bars[bars.length - 1]];
     this.width = box.width - LEFT - RIGHT;
     const top = LEGEND + this.drawMarks() * ROW;
-    const tall = Math.max(40, (box.height - top - GAP - LEGEND - AXIS) / 2);
+    const title = this.find('.quantity');
+    title.textContent = quantity;
+    Object.assign(title.style, { left: `${LEFT}px`, width: `${this.width}px` });
+    const axis = TICKS + Math.max(LINE, title.offsetHeight);
+    const tall = Math.max(40, (box.height - top - GAP - LEGEND - axis) / 2);
     this.panels = [[top, top + tall], [top + tall + GAP + LEGEND, top + 2 * tall + GAP + LEGEND]];
     const svg = this.find('.bars');
     svg.replaceChildren();
@@ -126,7 +159,7 @@ class ThresholdLine {
     for (const value of ticks(this.low, this.high, step)) {
       node(svg, 'text', { x: this.x(value), y: bottom + 17, 'text-anchor': 'middle' }, value.toFixed(decimalsOf(step)));
     }
-    node(svg, 'text', { x: LEFT + this.width / 2, y: bottom + 40, 'text-anchor': 'middle' }, quantity);
+    title.style.top = `${bottom + TICKS}px`;
     svg.setAttribute('aria-label', `Two histograms over one axis, ${quantity}: dermoscopy answered right `
       + `(${count(this.right.n)}) and wrong (${count(this.wrong.n)}), and non-lesion images `
       + `(${count(this.strange.n)}). The threshold goes through both.`);
@@ -147,15 +180,16 @@ class ThresholdLine {
 
   drawPanel(svg, [top, bottom], groups) {
     const { bars } = this.bins;
+    const counted = this.heights === 'counts';
     const shares = groups.map(([{ counts, n }]) => bars.slice(1).map((last, b) =>
-      counts.slice(bars[b] + 1, last + 1).reduce((sum, c) => sum + c, 0) / (n || 1)));
-    const most = Math.max(0.01, ...shares.flat());
+      counts.slice(bars[b] + 1, last + 1).reduce((sum, c) => sum + c, 0) / (counted ? 1 : n || 1)));
+    const most = Math.max(counted ? 1 : 0.01, ...shares.flat());
     const y = (share) => bottom - share / most * (bottom - top - 4);
-    const step = niceStep(most, 2);
+    const step = counted ? Math.max(1, niceStep(most, 2)) : niceStep(most, 2);
     for (const share of groups.some(([{ n }]) => n) ? ticks(0, most, step) : [0]) {
       node(svg, 'line', { class: share ? 'rule' : 'base', x1: LEFT, x2: LEFT + this.width, y1: y(share), y2: y(share) });
       node(svg, 'text', { x: LEFT - 7, y: y(share) + 4, 'text-anchor': 'end' },
-           share ? `${(100 * share).toFixed(decimalsOf(100 * step))} %` : '0 %');
+           counted ? short(share || 0) : share ? `${(100 * share).toFixed(decimalsOf(100 * step))} %` : '0 %');
     }
     const border = (b) => this.x(this.bins.edges[bars[b]]);
     groups.forEach(([{ n }, style], g) => {
@@ -186,9 +220,10 @@ class ThresholdLine {
         entry.append(text);
       }
     };
-    fill(this.find('.legend.upper'), 'Dermoscopy', [['right', `answered right, n ${count(this.right.n)}`],
-                                                    ['open', `answered wrong, n ${count(this.wrong.n)}`]]);
-    fill(this.find('.legend.lower'), 'Non-lesion images',
+    const unit = this.heights === 'counts' ? 'images per bar' : 'share of each group per bar';
+    fill(this.find('.legend.upper'), `Dermoscopy, ${unit}`, [['right', `answered right, n ${count(this.right.n)}`],
+                                                             ['open', `answered wrong, n ${count(this.wrong.n)}`]]);
+    fill(this.find('.legend.lower'), `Non-lesion images, ${this.heights === 'counts' ? unit : 'share per bar'}`,
          [['strange', `n ${count(this.strange.n)}`]]);
     this.find('.legend.upper').style.top = '0px';
     this.find('.legend.lower').style.top = `${this.panels[1][0] - LEGEND}px`;
@@ -219,7 +254,7 @@ class ThresholdLine {
       button.dataset.value = value;
       button.title = `Put the threshold on ${this.shown(value)}`;
       button.onpointerdown = (event) => event.stopPropagation();
-      button.onclick = () => { this.glide(this.nearest(value)); this.release(); };
+      button.onclick = () => { this.glide(this.nearest(value)); this.release(); };  // which veils, if it is a new one
       const wide = button.offsetWidth;
       const from = Math.min(Math.max(x - wide / 2, LEFT), LEFT + this.width - wide);
       let row = ends.findIndex((end) => end + 6 <= from);
@@ -312,8 +347,8 @@ class ThresholdLine {
       cell.className = 'kind';
       const write = (tag, style, text) =>
         cell.appendChild(Object.assign(document.createElement(tag), { className: style, textContent: text }));
-      cell.title = kind.kind;
-      write('span', 'name', kind.kind);
+      cell.title = kind.kind.replaceAll('_', ' ');
+      write('span', 'name', cell.title);
       kind.share = write('b', '', '');
       write('span', 'note', `of ${count(kind.n)}`);
       kind.bar = write('div', 'bar', '');
@@ -398,6 +433,7 @@ class ThresholdLine {
   // One move a frame, however many events there are.
   want(index) {
     this.goal = index;
+    this.veil(this.bins.edges[index] !== this.given);
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
       if (this.goal !== this.at) this.move(this.goal);
@@ -422,8 +458,9 @@ class ThresholdLine {
     this.held = '';
     clearTimeout(this.timer);
     const threshold = this.bins.edges[this.goal];
-    if (threshold === this.given || !this.root.isConnected) return;
+    if (threshold === this.given || !this.root.isConnected) { this.whenDrawn(() => this.veil(false)); return; }
     this.given = threshold;
+    this.veil(true);
     this.turn += 1;
     this.setStateValue('released', { threshold, turn: this.turn });
     this.find('.said').textContent = this.sentence(this.goal);
@@ -455,7 +492,7 @@ class ThresholdLine {
       plot.releasePointerCapture(event.pointerId);
       this.release();
     };
-    plot.onpointercancel = () => { this.held = ''; this.glide(this.nearest(this.given)); };
+    plot.onpointercancel = () => { this.held = ''; this.veil(false); this.glide(this.nearest(this.given)); };
     handle.onkeydown = (event) => {
       const at = this.goal, last = this.bins.edges.length - 1;
       const { bars } = this.bins;

@@ -279,6 +279,8 @@ def threshold_line(
     key: str,
     on_release: Callable[[float], None],
     own: Sequence[float] = (),
+    heights: Literal["counts", "shares"] = "counts",
+    veils: Sequence[str] = (),
 ) -> float:
     """Draw histograms with a line through them that is dragged; all figures move with it, without a rerun.
 
@@ -293,6 +295,10 @@ def threshold_line(
         on_release: Called with the new threshold, before the rerun, when the line was moved. It is the place to
             write the threshold to the session or the link.
         own: Values of a visitor's own images: shown as ticks, counted nowhere.
+        heights: What a bar is as high as: the images in it, so that right and wrong answers can be compared at each
+            value, or their share of all right answers, wrong answers or non-lesion images, which compares shapes alone.
+        veils: Keys of other elements and containers that state figures of the threshold: they cannot be read from the
+            moment that the line leaves it until the page has drawn them again.
 
     Returns:
         The threshold on which the line stands, one of the edges: the figures below agree if they use this.
@@ -306,7 +312,14 @@ def threshold_line(
     snapped = bins.snap(threshold)
     _COMPONENT(
         key=key,
-        data={"bins": bins.text, "own": list(own), "threshold": snapped, "turn": last.get("turn", 0)},
+        data={
+            "bins": bins.text,
+            "own": list(own),
+            "heights": heights,
+            "veils": list(veils),
+            "threshold": snapped,
+            "turn": last.get("turn", 0),
+        },
         on_released_change=released,
     )
     return snapped

@@ -27,13 +27,14 @@ class Conformal:
     """Sets of diagnoses that hold the true one with a chosen chance.
 
     Attributes:
-        thresholds: (K,) the probability that each class must reach to be in a set; minus infinity: it is always in.
-        unbounded: Classes with too few calibration images to say anything: they are in every set.
+        thresholds: (K,) the probability that each class must reach to be in a set.
+        rare: Classes with too few calibration images for a threshold of their own: they have that of all images
+            together, and no level holds for them. Empty where all classes share one threshold.
         level: The chance that the true diagnosis is in the set.
     """
 
     thresholds: Floats
-    unbounded: tuple[int, ...]
+    rare: tuple[int, ...]
     level: float
 
     def predict(self, probabilities: ArrayLike) -> Sets:
@@ -54,13 +55,24 @@ def fewest(level: float) -> int:
     return int(np.ceil(1 / min(level, 1 - level) - _HAIR))
 
 
+def fewest_of_class(level: float) -> int:
+    """The fewest calibration images that give a class a threshold of its own: twice as many as `fewest`.
+
+    20 for level 0.9. With `fewest` the threshold is the probability of the one image that fits worst: it holds, but a
+    single odd image puts the class into nearly every set. With twice as many the worst image lies beyond it.
+    """
+    return 2 * fewest(level)
+
+
 def conformal(probabilities: ArrayLike, truth: ArrayLike, level: float = 0.9, *, by_class: bool = False) -> Conformal:
     """Learn sets of diagnoses from calibration images, one per lesion.
 
     A class is in the set iff ``1 - p_k`` is at most the ``ceil((n + 1) level)``-th smallest ``1 - p_truth`` of the n
     calibration images (split conformal prediction with *least ambiguous sets*). That holds on average over all images:
     rare diagnoses may be left out far more often. By class (*Mondrian*), the order is among the images of class k, and
-    the chance holds within each diagnosis; the sets are larger.
+    the chance holds within each diagnosis; the sets are larger. A class with fewer than `fewest_of_class` images is
+    *rare*: it gets the threshold of all images together, as the *null cluster* of clustered conformal prediction does,
+    so that it is in no set by default; no chance is promised for it.
 
     Args:
         probabilities: (N, K) of the calibration set.
@@ -72,7 +84,8 @@ def conformal(probabilities: ArrayLike, truth: ArrayLike, level: float = 0.9, *,
         DataError: The arrays do not fit, or there are too few images for the level.
         ConfigError: The level is out of range.
 
-    Papers: Sadinle et al. 2019 (arXiv:1609.00451); Vovk 2012 (arXiv:1209.2673) on class-conditional validity.
+    Papers: Sadinle et al. 2019 (arXiv:1609.00451); Vovk 2012 (arXiv:1209.2673) on class-conditional validity; Ding et
+    al. 2023 (arXiv:2306.09335) on classes with few images.
     """
     p = check_probabilities(probabilities)
     n, k = p.shape
@@ -83,12 +96,13 @@ def conformal(probabilities: ArrayLike, truth: ArrayLike, level: float = 0.9, *,
             f"{n:,} images are too few for sets that hold in {100 * level:g} % of cases.",
             f"It takes {fewest(level)}; lower the level.",
         )
+    thresholds = np.full(k, _threshold(p, y, level))
     if not by_class:
-        return Conformal(np.full(k, _threshold(p, y, level)), (), level)
-    unbounded = tuple(j for j in range(k) if (y == j).sum() < fewest(level))
-    # Minus infinity: rounding may leave a probability a hair under 0.
-    thresholds = [-np.inf if j in unbounded else _threshold(p[y == j], y[y == j], level) for j in range(k)]
-    return Conformal(np.array(thresholds), unbounded, level)
+        return Conformal(thresholds, (), level)
+    rare = tuple(j for j in range(k) if (y == j).sum() < fewest_of_class(level))
+    for j in set(range(k)) - set(rare):
+        thresholds[j] = _threshold(p[y == j], y[y == j], level)
+    return Conformal(thresholds, rare, level)
 
 
 def _threshold(p: Floats, y: NDArray[np.int64], level: float) -> float:
@@ -123,17 +137,21 @@ def evaluate_sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
     for these.
 
     Returns:
-        diagnosis, n, covered (share whose set holds the truth), low, high, size (mean), one (share of sets of one
-        diagnosis), none (share of empty sets), promised (bool: enough calibration images).
+        diagnosis, n, calibration (images of it that the sets were learned from), covered (share whose set holds the
+        truth), low, high, size (mean), one (share of sets of one diagnosis), none (share of empty sets), promised
+        (bool: the level holds for this row by itself).
 
     Raises:
         DataError: The calibration set has too few images for the level.
     """
-    learned = calibrate_sets(run, level, by_class)
+    _, p, known = _one_per_lesion(run, "calibrate")
+    learned = conformal(p, known, level, by_class=by_class)
     test, q, truth = _one_per_lesion(run, "test")
     found = learned.predict(q)
     holds = found[np.arange(len(truth)), truth]
     lesions, size = test["lesion_id"].to_numpy(str), found.sum(axis=1)
+    # By class, all images together are held only if no class is rare; on average, no class is held by itself.
+    promised = {"all": not learned.rare} | {c: by_class and i not in learned.rare for i, c in enumerate(run.classes)}
     rows = []
     asked = {"all": np.ones(len(truth), bool), **{c: truth == i for i, c in enumerate(run.classes)}}
     shares = share_intervals({name: (holds, among) for name, among in asked.items()}, lesions)
@@ -143,13 +161,14 @@ def evaluate_sets(run: Run, level: float, by_class: bool) -> pd.DataFrame:
             {
                 "diagnosis": name,
                 "n": int(among.sum()),
+                "calibration": len(known) if name == "all" else int((known == run.classes.index(name)).sum()),
                 "covered": covered.value,
                 "low": covered.low,
                 "high": covered.high,
                 "size": float(size[among].mean()) if among.any() else float("nan"),
                 "one": float((size[among] == 1).mean()) if among.any() else float("nan"),
                 "none": float((size[among] == 0).mean()) if among.any() else float("nan"),
-                "promised": name == "all" or run.classes.index(name) not in learned.unbounded,
+                "promised": promised[name],
             }
         )
     return pd.DataFrame(rows)

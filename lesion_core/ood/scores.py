@@ -45,8 +45,10 @@ class Score:
         description: What it measures, one sentence.
         paper: Where it is from.
         formula: In TeX; z are the logits, p the probabilities after the temperature T, f the penultimate features.
+        shown_formula: In TeX, of the quantity; empty where that is the score itself.
         cost: What it takes, one sentence.
         quantity: What is shown to a person in place of the score, a noun with "The".
+        axis: The title of an axis of that quantity, where it takes more words; empty where it does not.
         fit: Learns what the score needs from the training set; fast where nothing is needed.
         to_display: The score as that quantity.
         from_display: The quantity as the score again, for thresholds that a person sets.
@@ -74,6 +76,8 @@ class Score:
     span: tuple[float, float] | None = None
     unusual: bool = False
     published: float | None = None
+    shown_formula: str = ""
+    axis: str = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -116,6 +120,8 @@ SCORES: dict[str, Score] = {
             from_display=lambda v: 1 - v,
             span=(0.0, 1.0),
             published=PUBLISHED_CONFIDENCE,
+            shown_formula=r"\max_k \mathrm{softmax}(z)_k",
+            axis="Confidence before temperature scaling, not the percentages of the other pages",
         ),
         Score(
             key="scaled_confidence",
@@ -130,6 +136,8 @@ SCORES: dict[str, Score] = {
             rejected_side="under",
             from_display=lambda v: 1 - v,
             span=(0.0, 1.0),
+            shown_formula=r"\max_k \mathrm{softmax}(z / T)_k",
+            axis="Confidence after temperature scaling, as on the other pages: 0.83 is 83 %",
         ),
         Score(
             key="entropy",
@@ -154,6 +162,7 @@ SCORES: dict[str, Score] = {
             rejected_side="under",
             from_display=lambda v: 1 - v,
             span=(0.0, 1.0),
+            shown_formula=r"p_{(1)} - p_{(2)}",
         ),
         Score(
             key="max_logit",
@@ -167,6 +176,7 @@ SCORES: dict[str, Score] = {
             to_display=lambda s: -s,
             rejected_side="under",
             from_display=lambda v: -v,
+            shown_formula=r"\max_k z_k",
         ),
         Score(
             key="energy",
@@ -180,6 +190,7 @@ SCORES: dict[str, Score] = {
             to_display=lambda s: -s,
             rejected_side="under",
             from_display=lambda v: -v,
+            shown_formula=r"\log \sum_k e^{z_k}",
         ),
         Score(
             key="mahalanobis",
@@ -195,6 +206,7 @@ SCORES: dict[str, Score] = {
             rejected_side="over",
             from_display=lambda v: max(v, 0.0) ** 2,
             distances=True,
+            shown_formula=r"\sqrt{\min_k (f - \mu_k)^\top \Sigma^{-1} (f - \mu_k)}",
         ),
         Score(
             key="relative_mahalanobis",
@@ -260,8 +272,9 @@ SCORES: dict[str, Score] = {
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the validation set.",
-            quantity="The higher of two ranks among dermoscopic images",
+            quantity="The more extreme of two scores",
             fit=_joined("scaled_confidence", "layer3_residual"),
+            axis="Unsure or unusual: 0.95 is more than 95 % of validation images, 1 the most extreme",
             together=("scaled_confidence", "layer3_residual"),
         ),
         Score(
@@ -271,8 +284,9 @@ SCORES: dict[str, Score] = {
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the validation set.",
-            quantity="The higher of two ranks among dermoscopic images",
+            quantity="The more extreme of two scores",
             fit=_joined("scaled_confidence", "vim"),
+            axis="Unsure or unexplained: 0.95 is more than 95 % of validation images, 1 the most extreme",
             together=("scaled_confidence", "vim"),
         ),
         Score(
@@ -282,8 +296,9 @@ SCORES: dict[str, Score] = {
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the validation set.",
-            quantity="The higher of two ranks among dermoscopic images",
+            quantity="The more extreme of two scores",
             fit=_joined("scaled_confidence", "mahalanobis"),
+            axis="Unsure or far away: 0.95 is more than 95 % of validation images, 1 the most extreme",
             together=("scaled_confidence", "mahalanobis"),
             distances=True,
         ),

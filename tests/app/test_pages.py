@@ -25,7 +25,7 @@ from lesion_core.runs.hashes import sha256
 from lesion_core.runs.segmenter import SegmenterRun
 from lesion_core.serving.results import Segmentation
 from lesion_core.serving.segmenter import SegmenterEngine
-from tests.literal import open_page, text
+from tests.literal import on_the_line, open_page, text
 
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
 NEED_A_RUN = {"analyse", "compare", "explain", "out_of_distribution"}
@@ -248,11 +248,12 @@ def test_the_threshold_in_the_link_decides_what_is_kept(key: str, small_run: Run
     assert not app.exception
     at = app.number_input(key="threshold").value
     assert at == pytest.approx(middle, abs=1e-3)
-    said = text(app)
-    shown = judged.split("test")["shown"]
-    kept = [100 * float((~judged.rejected(shown, at + shift)).mean()) for shift in (-2e-3, 2e-3)]
-    stated = float(said.split("answers **")[1].split(" %")[0])
-    assert min(kept) - 1 <= stated <= max(kept) + 1
+    line, counts = on_the_line(app)
+    assert line == at
+    test = judged.split("test")
+    for name in ("right", "wrong"):
+        among = test[test["correct"] == (name == "right")]["shown"]
+        assert counts[name] == (int((~judged.rejected(among, at)).sum()), len(among))
 
 
 @pytest.mark.usefixtures("with_run")
@@ -318,13 +319,13 @@ def test_typing_a_threshold_remembers_on_which_split() -> None:
 @pytest.mark.usefixtures("with_run")
 def test_own_pictures_are_marked_and_counted_nowhere() -> None:
     app = open_page("out_of_distribution", tab="Your images")
-    before = text(app).split("At ")[1].split(".\n")[0]
+    before = on_the_line(app)
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     good = cv2.imencode(".png", pixels)[1].tobytes()
     app.file_uploader(key="ood_uploads_0").set_value([("mine.png", good, "image/png")]).run()
     assert not app.exception
     assert "mine.png" in app.dataframe[0].value["image"].tolist()
-    assert text(app).split("At ")[1].split(".\n")[0] == before
+    assert on_the_line(app) == before
     next(button for button in app.button if button.label == "Forget them").click().run()
     assert not app.exception and not app.dataframe and not app.session_state["own_pictures"]
     app.file_uploader(key="ood_uploads_1").set_value([(f"{i}.png", good, "image/png") for i in range(22)]).run()
@@ -402,7 +403,8 @@ def test_a_picture_has_a_set_and_every_score(small_run: Run) -> None:
     from app.cache.rejection import set_of
 
     sure = np.array([0.98, 0.005, 0.004, 0.003, 0.002, 0.002, 0.002, 0.002])
-    assert "MEL" in set_of(small_run, sure, 0.6, by_class=False).split(", ")
+    held, rare = set_of(small_run, sure, 0.6, by_class=False)
+    assert held[0] == "MEL" and not rare
     app = open_page("analyse", image="synthetic-MEL-1")
     app.toggle(key="every_score").set_value(True).run()
     assert not app.exception and any(len(frame.value) == len(SCORES) for frame in app.dataframe)
@@ -418,7 +420,7 @@ def test_an_altered_policy_is_told_and_the_page_that_can_replace_it_opens(
     app = open_page("out_of_distribution", tab="Save")
     assert not app.exception
     assert any("was altered after it was chosen" in warning.value for warning in app.warning)
-    assert "answers **" in text(app)
+    assert on_the_line(app)[1]["right"][1] > 0
 
 
 def test_a_run_without_test_pictures_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch, run_copy: Path) -> None:

@@ -223,6 +223,10 @@ def test_an_entry_is_complete(key: str, problem: Problem, scorer: Scorer) -> Non
         assert text.strip() == text and len(text) > 3
     assert entry.description.endswith(".") and entry.cost.endswith(".") and any(c.isdigit() for c in entry.paper)
     assert all(part in SCORES and not SCORES[part].together for part in entry.parts)
+    # What is shown has a formula and words of its own exactly where it is not the score itself.
+    identity = [entry.to_display(v) for v in (-2.5, 0.25, 0.75)] == [-2.5, 0.25, 0.75]
+    assert bool(entry.shown_formula) == (not identity) and entry.shown_formula != entry.formula
+    assert "rank" not in (entry.quantity + entry.axis).lower()
     values = np.sort(scorer(key, problem.asked))
     shown = np.array([entry.to_display(v) for v in values.tolist()])
     steps = np.diff(shown)

@@ -1,0 +1,79 @@
+"""Where the threshold stands: the link says it, and nothing else remembers it.
+
+So Back, Forward, a reload and a link in another window show what they showed: score, number and line alike. What a
+visitor does changes the link once, with all that it changes, so that no entry of the browser's history mixes two
+states.
+"""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from app import state, visit
+from app.widgets.threshold import ThresholdBins
+from lesion_core.ood.scores import DEFAULT, PUBLISHED_CONFIDENCE, SCORES
+from lesion_core.runs.classifier import Run
+
+DRAWN = "threshold_drawn"
+"""In the session: the run and the link's threshold when the line was last drawn."""
+
+
+def write(changes: dict[str, str | None]) -> None:
+    """Change parameters of the link in one step; None takes one out of it."""
+    kept = {name: st.query_params.get_all(name) for name in st.query_params if name not in changes}
+    try:
+        st.query_params.from_dict({**kept, **{name: value for name, value in changes.items() if value is not None}})
+    except StreamlitAPIException:  # a slider of the open tab is bound to the link, which cannot be written whole then
+        for name, value in changes.items():
+            if value is not None:
+                st.query_params[name] = value
+            elif name in st.query_params:
+                del st.query_params[name]
+
+
+def move_to(value: float, key: str, split: str) -> None:
+    """Put a threshold into the link.
+
+    Args:
+        value: The threshold, one of the edges.
+        key: Its score, a key of `SCORES`.
+        split: What was looked at: a reload must not turn a threshold that was chosen on test into an honest one.
+    """
+    write({state.SCORE: None if key == DEFAULT else key, state.THRESHOLD: repr(value), state.MOVED_ON: split})
+
+
+def forget(score: str | None = None) -> None:
+    """Take the threshold out of the link, for another score, and another run, have other numbers.
+
+    Args:
+        score: The key of the score that is looked at from now on; None leaves the link's.
+    """
+    changes: dict[str, str | None] = {state.THRESHOLD: None, state.MOVED_ON: None}
+    if score is not None:
+        changes[state.SCORE] = None if score == DEFAULT else score
+    if any(st.query_params.get(name) != value for name, value in changes.items()):
+        write(changes)
+
+
+def chosen_on() -> str:
+    """The role of the images that were looked at when the threshold was moved; `test` where nobody says."""
+    return st.query_params.get(state.MOVED_ON, "test")
+
+
+def stands(run: Run, bins: ThresholdBins) -> float:
+    """The edge on which the line stands: the link's threshold, else the first mark."""
+    drawn, text = st.session_state.get(DRAWN), st.query_params.get(state.THRESHOLD)
+    if text is not None and drawn and drawn[0] != run.fingerprint and drawn[1] == text and not visit.went_back():
+        forget()
+        text = None
+    st.session_state[DRAWN] = run.fingerprint, text
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        value = math.nan
+    if st.query_params.get(state.SCORE) not in (None, *SCORES) or not math.isfinite(value):
+        value = bins.marks[0].value if bins.marks else PUBLISHED_CONFIDENCE
+    return bins.snap(value)
