@@ -152,7 +152,7 @@ def _classifier(run: Run, data: Path, split_of: Path | None, resamples: int) -> 
     with bar("Scoring") as progress:
         found, table = score_unseen(run, found, rejector, progress)
     _refuse_none(found, run.name)
-    notes += [*found.sentences, *known_lesions(found.table, run.predictions, run.name)]
+    notes += [*found.sentences, *known_lesions(found.table, table["known_as"], run.predictions, run.name)]
     classes, usable = mergeable(table["label"], run.classes)
     odd = table["label"].notna() & ~usable
     if odd.any():
@@ -232,7 +232,8 @@ def _segmenter(run: Any, data: Path, split_of: Path | None, resamples: int) -> M
     _refuse_none(found, run.name)
     with bar("Measuring") as progress:
         table = count_unseen(run, found, progress)
-    notes += [*found.sentences, *known_lesions(found.table, listed, run.name)]
+    nowhere = pd.Series(pd.NA, found.table.index, dtype="str")  # of a segmenter's images no pixels are known
+    notes += [*found.sentences, *known_lesions(found.table, nowhere, listed, run.name)]
     masks, titles = {}, []
     for variant, meaning in VARIANTS.items():
         counts = table[[f"{variant}_{name}" for name in COUNTS]].to_numpy(np.int64)

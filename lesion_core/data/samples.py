@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from lesion_core.errors import ConfigError, DataError
 from lesion_core.foreign_text import shown
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import reduce_large
-from lesion_core.labels import DIAGNOSES, diagnosis
+from lesion_core.labels import DIAGNOSES, diagnosis, parse_diagnosis
 
 SYNTHETIC, OOD = "synthetic-", "stranger-"
 """How the ids of images that code made and of OOD images begin."""
@@ -50,13 +51,17 @@ class Sample:
 
 
 def without_truth(name: str) -> str:
-    """Another id for an image whose own tells what it shows, always the same.
+    """Another id for an image whose own tells what it shows, always the same: one that names a folder, which is that of
+    a diagnosis, or has a diagnosis among its words.
 
     Examples:
         >>> without_truth("synthetic-MEL-1").startswith("case-"), without_truth("ISIC_0024310")
         (True, 'ISIC_0024310')
+        >>> [without_truth(name).startswith("case-") for name in ("melanoma_12", "Lichen planus/3")]
+        [True, True]
     """
-    if not name.startswith((SYNTHETIC, OOD)):
+    words = re.split(r"[\W\d_]+", name)
+    if not name.startswith((SYNTHETIC, OOD)) and "/" not in name and not any(map(parse_diagnosis, words)):
         return name
     return f"case-{hashlib.blake2b(name.encode(), digest_size=3).hexdigest()}"
 

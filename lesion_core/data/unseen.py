@@ -117,11 +117,19 @@ def unseen(table: pd.DataFrame, listed: pd.DataFrame, content: Mapping[str, str]
     return whole.without(dict(zip(table["image_id"][reasons.notna()], reasons.dropna(), strict=True)))
 
 
-def known_lesions(table: pd.DataFrame, listed: pd.DataFrame, name: str) -> list[str]:
-    """A sentence on images of a run's own test set, and one on images without lesion id; none where there are none."""
+def known_lesions(table: pd.DataFrame, known_as: pd.Series[str], listed: pd.DataFrame, name: str) -> list[str]:
+    """A sentence on images of a run's own test set, and one on images without lesion id; none where there are none.
+
+    Args:
+        table: The images.
+        known_as: The id by which the run has the pixels of each, where it has.
+        listed: As in `unseen`.
+        name: The run's.
+    """
     said = []
     test = listed[listed["split"] == "test"]
     own = table["image_id"].isin(test["image_id"]) | table["lesion_id"].isin(test["lesion_id"].dropna())
+    own |= known_as.notna().to_numpy()
     if own.any():
         said.append(f"{int(own.sum()):,} images are in the {ROLE_NAMES['test']} of {name} already; they stay.")
     if n := int(table["lesion_id"].isna().sum()):

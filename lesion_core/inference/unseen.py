@@ -105,8 +105,8 @@ def score_unseen(
 
     Returns:
         The images without those whose pixels the run learned from or was chosen on, and a row for each that is left:
-        the columns `runs.classifier.FACTS`, other_diagnosis, answer, rejected (missing without a rejector) and
-        ``logit_<class>``.
+        the columns `runs.classifier.FACTS`, other_diagnosis, known_as (the id that the run's own test image of these
+        pixels has, if it has one), answer, rejected (missing without a rejector) and ``logit_<class>``.
 
     Raises:
         RunError: The model does not give its known answer, or logits that are NaN or infinite.
@@ -122,11 +122,14 @@ def score_unseen(
     outputs = Outputs.of(raw.logits, *reduce(run.features, raw.penultimate, raw.layer3))
     places = stored_images(run, outputs)
     own = (places >= 0) & run.predictions["split"].isin(FITTED).to_numpy()[places]
+    ids = run.predictions["image_id"].astype("str")
+    known_as = ids.iloc[places].where(places >= 0)[~own].reset_index(drop=True)
     kept, rest = outputs.rows(~own), table[~own].reset_index(drop=True)
     codes = [run.classes[place] for place in raw.logits[~own].argmax(axis=1)]
     rejected = [one.rejected for one in rejector.decide(kept)] if rejector and len(kept) else [pd.NA] * len(rest)
     predictions = stored_facts(rest.assign(role=SPLIT)).assign(
         other_diagnosis=rest["other_diagnosis"],
+        known_as=known_as.astype("str"),
         answer=pd.Series(codes, dtype="str"),
         rejected=pd.Series(rejected, dtype="boolean"),
         **{f"logit_{code}": raw.logits[~own, place] for place, code in enumerate(run.classes)},

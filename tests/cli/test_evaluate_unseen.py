@@ -105,6 +105,9 @@ def test_what_the_run_was_fitted_on_is_told_and_left_out(
         "torn": "unreadable",
     }
     assert set(found.table["image_id"]) == {*(f"image_{i}" for i in range(1, 8)), "renamed_test", "wart"}
+    known = found.table.set_index("image_id")["known_as"].dropna().to_dict()
+    assert known == {"renamed_test": str(run.part("test")["image_id"].iloc[0])}
+    assert any(note.startswith("1 images are in the test set") for note in told["notes"])
     assert told["other_diagnoses"] == [
         {"diagnosis": "Verruca", "n": 1, "rejected": int(found.table.set_index("image_id")["rejected"]["wart"])}
     ]
