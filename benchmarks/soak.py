@@ -47,6 +47,7 @@ from benchmarks.visitor import Action
 ROOT = HOME.parents[1]
 SECRETS = (*(str(path).encode() for path in (ROOT, sys.prefix)), b"Traceback (most recent call last)", b'File "/')
 """What no browser may get."""
+COMES_BACK_AFTER = 0.5
 UPLOAD_PAGES = ("analyse", "preprocessing", "segment", "explain", "out_of_distribution?tab=Your+images")
 GROWTH = 0.10
 EVERY = 5.0
@@ -88,7 +89,10 @@ async def stop(visitor: ActiveVisitor, draw: random.Random, action: Action) -> N
 
 
 async def reload(visitor: ActiveVisitor, draw: random.Random, action: Action) -> None:
+    """Lose the network and come back to the same session, no sooner than Streamlit's client does: a message that is on
+    its way meanwhile is lost, and with it the end of a script that this waits for."""
     await visitor.hang_up(forget=False)
+    await asyncio.sleep(COMES_BACK_AFTER)
     await visitor.open(draw.choice(PAGES), action)
 
 
