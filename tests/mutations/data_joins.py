@@ -66,7 +66,10 @@ def hostile_text(rng: Rng, folder: Path) -> Input:
         (folder / name / data.path).write_text(written(table))
 
     def wrong(catalog: Catalog) -> str | None:
-        return _bad_notes(catalog) or (None if len(catalog.table) == N else f"{len(catalog.table)} rows")
+        if bad := _bad_notes(catalog):
+            return bad
+        out = N - len(catalog.table)  # another word in place of "dermoscopic" is another kind of image
+        return told(catalog.notes, f"{out} images that are not dermoscopic are left out") if out else None
 
     return reading(data, folder, f"hostile {what}, {text[:12]!r}", wrong=wrong)
 
