@@ -212,19 +212,21 @@ class ThresholdLine {
 
   drawWords() {
     const { reject } = this.bins;
-    const fill = (place, title, entries) => {
-      place.replaceChildren(Object.assign(document.createElement('strong'), { textContent: title }));
-      for (const [style, text] of entries) {
+    const spare = (text) => Object.assign(document.createElement('span'), { className: 'spare', textContent: text });
+    const fill = (place, title, unit, entries) => {
+      place.replaceChildren(document.createElement('strong'));
+      place.firstChild.append(title, spare(`, ${unit}`));
+      for (const [style, verb, text] of entries) {
         const entry = place.appendChild(document.createElement('em'));
-        if (style) entry.appendChild(document.createElement('i')).className = `swatch ${style}`;
-        entry.append(text);
+        entry.appendChild(document.createElement('i')).className = `swatch ${style}`;
+        entry.append(spare(verb), text);
       }
     };
-    const unit = this.heights === 'counts' ? 'images per bar' : 'share of each group per bar';
-    fill(this.find('.legend.upper'), `Dermoscopy, ${unit}`, [['right', `answered right, n ${count(this.right.n)}`],
-                                                             ['open', `answered wrong, n ${count(this.wrong.n)}`]]);
-    fill(this.find('.legend.lower'), `Non-lesion images, ${this.heights === 'counts' ? unit : 'share per bar'}`,
-         [['strange', `n ${count(this.strange.n)}`]]);
+    const counted = this.heights === 'counts';
+    fill(this.find('.legend.upper'), 'Dermoscopy', counted ? 'images per bar' : 'share of each group per bar',
+         [['right', 'answered ', `right, n ${count(this.right.n)}`], ['open', 'answered ', `wrong, n ${count(this.wrong.n)}`]]);
+    fill(this.find('.legend.lower'), 'Non-lesion images', counted ? 'images per bar' : 'share per bar',
+         [['strange', '', `n ${count(this.strange.n)}`]]);
     this.find('.legend.upper').style.top = '0px';
     this.find('.legend.lower').style.top = `${this.panels[1][0] - LEGEND}px`;
     const [rejected, kept] = ['rejected: a person looks', 'kept: the model answers'];
