@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import logging
 import re
 import threading
 import webbrowser
@@ -17,20 +18,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.config import is_manually_set
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.web.server.server_util import allow_all_cross_origin_requests
 
 from app import state
 from app.delivery import CompressedFiles, FirstPaint
 from app.memory import keep_giving_back
 from lesion_core.errors import ConfigError
+from lesion_core.foreign_text import shown
+
+log = logging.getLogger(__name__)
 
 ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", re.IGNORECASE)
 """What may follow `frame-ancestors`: scheme, host and port, nothing that would begin another directive."""
 _INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+_PARTS = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
+_PORTS = {"http": 80, "https": 443}
+_READS = {"GET", "HEAD", "OPTIONS"}
 
 
 def content_security_policy(embed_in: Sequence[str] = ()) -> str:
@@ -83,6 +93,75 @@ class SecurityHeaders:
         await self._app(scope, receive, answer)
 
 
+def _origin(text: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an origin, None for what is not one."""
+    if not (found := _PARTS.fullmatch(text)):
+        return None
+    scheme, host = found[1].lower(), found[2].lower()
+    return scheme, host, int(found[3] or _PORTS[scheme])
+
+
+def allowed_origin(origin: str, host: str, listed: Sequence[str] = ()) -> bool:
+    """Whether a page of an origin may use this server: its own pages, and those of the sites that are listed.
+
+    Streamlit compares the host alone, as `urlsplit` finds it, with names that it takes for its own: to it
+    ``http://127.0.0.1:8501.evil.example`` and any program's page on a port of the visitor's machine are at home. For
+    all others it asks a service on the internet for the server's address, and answers nobody meanwhile.
+
+    Args:
+        origin: The header ``Origin``: scheme, host and port.
+        host: The header ``Host``: host and port. Whether a proxy took HTTPS off cannot be seen, so a port that is
+            left out is the default of the origin's scheme.
+        listed: Origins beside its own (`server.corsAllowedOrigins`); one without a scheme stands for both.
+
+    Example:
+        >>> allowed_origin("https://lab.example.org", "lab.example.org")
+        True
+        >>> allowed_origin("http://127.0.0.1:8501.evil.example", "127.0.0.1:8501")
+        False
+    """
+    found = _origin(origin)
+    if found is None:
+        return False
+    own = [f"{found[0]}://{entry.strip().rstrip('/')}" for entry in (host, *(e for e in listed if "://" not in e))]
+    return found in map(_origin, [*own, *(entry.strip().rstrip("/") for entry in listed if "://" in entry)])
+
+
+class OwnOrigins:
+    """ASGI middleware that refuses WebSockets and whatever changes something (uploads) to pages of other origins.
+
+    What sends no ``Origin`` is not a browser and passes, as with Streamlit, which checks what is let through once
+    more.
+
+    Args:
+        app: What answers the others.
+        listed: Origins that are allowed beside the server's own.
+    """
+
+    def __init__(self, app: ASGIApp, listed: Sequence[str] = ()) -> None:
+        self._app, self._listed = app, listed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" or (scope["type"] == "http" and scope["method"] not in _READS):
+            headers = Headers(scope=scope)
+            host = headers.get("host", "")
+            for origin in headers.getlist("origin"):
+                if not allowed_origin(origin, host, self._listed):
+                    log.warning(
+                        "A page of %s was refused at %s. A proxy must pass on the Host that visitors ask for; other "
+                        "sites are allowed with --server.corsAllowedOrigins.",
+                        shown(origin),
+                        shown(host),
+                    )
+                    if scope["type"] == "websocket":
+                        await send({"type": "websocket.close", "code": 1008})
+                    else:
+                        answer = PlainTextResponse("Pages of other sites cannot use this server.\n", 403)
+                        await answer(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+
 class NoPaths:
     """ASGI middleware that keeps the place of the script on the server's disk from the browser.
 
@@ -131,6 +210,15 @@ async def started(_: object) -> AsyncIterator[None]:
     yield
 
 
+def _listed() -> list[str]:
+    """Origins beside that of the Host: those of the settings, and the address that browsers are told to use."""
+    listed = list(st.get_option("server.corsAllowedOrigins"))
+    if is_manually_set("browser.serverAddress"):
+        address = st.get_option("browser.serverAddress")
+        listed += [address, f"{address}:{st.get_option('browser.serverPort')}"]
+    return listed
+
+
 def middleware() -> list[Middleware]:
     """The headers of this server, from its command line, how it delivers its start page, and what it keeps to itself.
 
@@ -143,8 +231,10 @@ def middleware() -> list[Middleware]:
     except ConfigError as error:
         raise SystemExit(str(error)) from None
     headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}
+    own_origins = [] if allow_all_cross_origin_requests() else [Middleware(OwnOrigins, listed=_listed())]
     return [
         Middleware(SecurityHeaders, headers=headers),
+        *own_origins,
         Middleware(CompressedFiles, base=st.get_option("server.baseUrlPath")),
         Middleware(FirstPaint),
         Middleware(NoPaths),

@@ -53,6 +53,67 @@ def test_what_is_not_a_site_stops_the_start_in_a_sentence(site: str, monkeypatch
         server.middleware()
 
 
+HERE, OTHERS = (
+    "lab.example.org",
+    ["https://courses.example.org", "https://mirror.example.org:8443", "plain.example.org"],
+)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed"),
+    [
+        ("http://lab.example.org", HERE, True),
+        ("https://lab.example.org", HERE, True),  # a proxy before it took HTTPS off
+        ("https://lab.example.org", f"{HERE}:443", True),
+        ("https://LAB.example.org:443", HERE, True),
+        ("http://lab.example.org:8501", f"{HERE}:8501", True),
+        ("http://lab_1:8501", "lab_1:8501", True),
+        ("http://[::1]:8501", "[::1]:8501", True),
+        ("http://lab.example.org:8501", HERE, False),
+        ("https://lab.example.org", f"{HERE}:80", False),
+        ("https://courses.example.org", HERE, True),
+        ("http://courses.example.org", HERE, False),
+        ("https://courses.example.org:8443", HERE, False),
+        ("https://mirror.example.org:8443", HERE, True),
+        ("https://mirror.example.org", HERE, False),
+        ("http://plain.example.org", HERE, True),
+        ("https://plain.example.org", HERE, True),
+        ("https://a.plain.example.org", HERE, False),
+        ("https://lab.example.org", "", False),
+        ("https://lab.example.org", "lab.example.org/x", False),
+        ("null", "null", False),
+        ("", "", False),
+    ],
+)
+def test_an_origin_is_allowed_by_scheme_host_and_port(origin: str, host: str, allowed: bool) -> None:
+    assert server.allowed_origin(origin, host, OTHERS) is allowed
+
+
+@pytest.mark.parametrize(
+    ("options", "origins"),
+    [
+        ({}, {"http://testserver": 200, "https://a.example": 403, "https://b.example": 403}),
+        ({"server.corsAllowedOrigins": ["https://a.example/"]}, {"https://a.example": 200, "https://b.example": 403}),
+        ({"server.enableCORS": False}, {"https://a.example": 200, "null": 200}),
+        ({"browser.serverAddress": "b.example"}, {"https://b.example": 200, "http://b.example:8501": 200}),
+    ],
+)
+def test_sites_of_the_settings_are_let_in(
+    options: dict[str, object], origins: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    option = st.get_option
+    monkeypatch.setattr(sys, "argv", ["Home.py"])
+    monkeypatch.setattr(st, "get_option", lambda name: options[name] if name in options else option(name))
+    monkeypatch.setattr(server, "is_manually_set", options.__contains__)
+    monkeypatch.setattr(server, "allow_all_cross_origin_requests", lambda: "server.enableCORS" in options)
+    routes = [Route("/", lambda _: PlainTextResponse("x"), methods=["GET", "PUT"])]
+    client = TestClient(Starlette(routes=routes, middleware=server.middleware()))
+    for origin, status in origins.items():
+        answer = client.put("/", headers={"Origin": origin})
+        assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (status, "nosniff")
+        assert client.get("/", headers={"Origin": origin}).status_code == 200
+
+
 async def _length(request: Request) -> PlainTextResponse:
     async with request.form() as form:
         return PlainTextResponse(str(len(await form["file"].read())))  # type: ignore[union-attr]

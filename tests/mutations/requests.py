@@ -187,7 +187,8 @@ def foreign_socket(rng: Rng, _: Path) -> Input:
     """A page of another site wants to be a visitor: it is refused."""
     origin = ("https://evil.example", "null", "http://localhost.evil.example", "http://evil.example:8501",
               "https://127.0.0.1.evil.example:PORT", "file://", "https://evil.example/127.0.0.1:PORT",
-              "https://127.0.0.1@evil.example")[rng.integers(8)]  # fmt: skip
+              "https://127.0.0.1@evil.example", "http://127.0.0.1:PORT.evil.example", "http://localhost:3000",
+              "http://evil.example@127.0.0.1:PORT", "http://127.0.0.1:PORT/evil.example")[rng.integers(12)]  # fmt: skip
 
     def act() -> str:
         try:
@@ -217,7 +218,9 @@ def odd_messages(rng: Rng, _: Path) -> Input:
 
 def upload(rng: Rng, _: Path) -> Input:
     """A visitor's upload: too large, of a foreign origin, without its token, for another's session, damaged."""
-    what = ("right", "too large", "no token", "wrong token", "other session", "no form", "two files")[rng.integers(7)]
+    what = ("right", "too large", "no token", "wrong token", "other session", "no form", "two files", "foreign page")[
+        rng.integers(8)
+    ]
     size = UPLOAD + 3 * 2**20 if what == "too large" else 1000
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + b"x" * size + b"\r\n"
     body = b"nothing" if what == "no form" else part * (2 if what == "two files" else 1) + b"--b--\r\n"
@@ -227,6 +230,7 @@ def upload(rng: Rng, _: Path) -> Input:
         token = page.partition("_streamlit_xsrf=")[2].partition(";")[0]
         headers = {"Content-Type": "multipart/form-data; boundary=b", "Cookie": f"_streamlit_xsrf={token}"}
         headers |= {} if what == "no token" else {"X-Xsrftoken": "x" if what == "wrong token" else token}
+        headers |= {"Origin": f"http://127.0.0.1:{port()}.evil.example"} if what == "foreign page" else {}
         with visit() as of_visitor:
             of_visitor.send(BackMsg(rerun_script={"query_string": ""}).SerializeToString())
             session = ""
@@ -241,6 +245,7 @@ def upload(rng: Rng, _: Path) -> Input:
         "too large": (413,),
         "no token": (403,),
         "wrong token": (403,),
+        "foreign page": (403,),
         "two files": (204, 400),
     }.get(what, (400,))
 
