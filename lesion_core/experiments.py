@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesion_core import files
 from lesion_core.analysis.evaluation_sets import paired_differences, view_data, view_summary
 from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.summaries import multiclass_summary, per_class_summary
 from lesion_core.config import RunSettings
 from lesion_core.data.collection import collect
-from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.splits import assign_roles, roles_fingerprint
 from lesion_core.data.tables import OFFICIAL_TEST
-from lesion_core.errors import ConfigError, DataError
-from lesion_core.foreign_text import shown
+from lesion_core.errors import ConfigError
 from lesion_core.labels import BINARY
 from lesion_core.ood.detection import detection
 from lesion_core.ood.model_outputs import ood_outputs
@@ -293,85 +289,3 @@ def _by_image(table: pd.DataFrame, settings: RunSettings) -> pd.DataFrame:
     return table.assign(
         role=assign_roles(table.loc[own, "image_id"], settings.split).reindex(table.index).fillna(table["role"])
     )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """An experiment that was made.
-
-    Attributes:
-        table: The experiment's columns.
-        settings: What all variants shared.
-    """
-
-    table: pd.DataFrame
-    settings: RunSettings
-
-
-def write_experiment(key: str, found: Finding, folder: Path) -> Path:
-    """Write ``<key>.csv`` and the settings that repeat it, ``<key>.json``.
-
-    Returns:
-        The table's path.
-    """
-    with files.rewritten(folder) as new:
-        (new / f"{key}.json").write_text(found.settings.to_json(), encoding="utf-8")
-        found.table.to_csv(new / f"{key}.csv", index=False, float_format="%.6g")
-    return folder / f"{key}.csv"
-
-
-def read_experiment(key: str, folder: Path) -> Finding | None:
-    """What `write_experiment` wrote, None where the experiment was not made. No hash covers the two files, so figures
-    are checked for what they can be.
-
-    Raises:
-        ConfigError: The experiment is unknown, or its settings are missing or not valid.
-        DataError: The table cannot be read, lacks a column or a number of images, tells a figure twice, or one that
-            cannot be.
-    """
-    chosen = known_experiment(key)
-    files.finish(folder)
-    path = files.current(folder, f"{key}.csv")
-    if not os.path.lexists(path):
-        return None
-    text = read_csv(path, chosen.columns)
-    numbers: list[str] = [
-        name for name in ("value", "low", "high", "n_images", "n_groups", "n") if name in chosen.columns
-    ]
-    table = text.assign(**{name: pd.to_numeric(text[name], errors="coerce") for name in numbers})
-    remedy = f"Make it again: python -m lesion_core experiment {key}."
-    if problem := _problem(text, table, numbers):
-        raise DataError(f"{path.name} is damaged: {problem}.", remedy)
-    if "variant" in table.columns:
-        table = table[table["variant"].isin(chosen.variants)].reset_index(drop=True)
-    counts = [name for name in numbers if name.startswith("n")]
-    twice = table.duplicated([name for name in table.columns if name not in numbers]).any()
-    if twice or table[counts].isna().any(axis=None):
-        raise DataError(f"{path.name} is damaged: a figure is there twice or lacks its number of images.", remedy)
-    return Finding(table, RunSettings.read(files.current(folder, f"{key}.json")))
-
-
-LARGEST = {"log_loss": np.inf, "brier": 2.0}
-"""Figures that can be over 1."""
-
-
-def _problem(text: pd.DataFrame, table: pd.DataFrame, numbers: list[str]) -> str | None:
-    """What cannot be in an experiment's table, as `text` and with its columns of `numbers` read; None if all can."""
-    values = table[numbers].to_numpy(np.float64)
-    unread = ~np.isfinite(values) & (text[numbers] != "").to_numpy()
-    if unread.any():
-        return f"{shown(str(text[numbers].to_numpy()[unread][0]))} is not a number"
-    metric = table["metric" if "metric" in table.columns else "measure"]
-    most = metric.map(LARGEST).fillna(1.0).to_numpy(np.float64)
-    differs = table.get("view", pd.Series("", table.index)).str.endswith(DIFFERENCE).to_numpy(np.bool_)
-    for name in ("value", "low", "high"):
-        found = table[name].to_numpy(np.float64)
-        if ((found > most) | (found < np.where(differs, -most, 0))).any():
-            return f"a {name} is out of its range"
-    if (table["low"] > table["high"]).any():
-        return "an interval ends before it begins"
-    counts = table[[name for name in numbers if name.startswith("n")]]
-    least = table["value"].notna().to_numpy(np.int64)[:, None]  # a class without test images has no figures
-    if ((counts < least) | (counts % 1 != 0) & counts.notna()).any(axis=None):
-        return "a number of images is not a whole number from 1"
-    return None

@@ -70,23 +70,24 @@ FOUNDATION = {"config", "errors", "labels"}
 ALLOWED: dict[str, set[str]] = {
     "foreign_text": set(),
     "errors": {"foreign_text"},
-    "files": {"errors"},
+    "files": {"errors", "foreign_text"},
     "distributed": {"errors"},
     "config": {"errors", "foreign_text"},
     "labels": {"errors"},
-    "imaging": {"config", "errors"},
-    "models": {"config", "errors"},
+    "imaging": {"config", "errors", "foreign_text"},
+    "models": {"config", "errors", "foreign_text"},
     "data": FOUNDATION | {"files", "foreign_text", "imaging"},
     "runs": FOUNDATION | {"data", "files", "foreign_text"},
     "analysis": FOUNDATION | {"data", "runs"},
     "ood": FOUNDATION | {"analysis", "data", "files", "foreign_text", "imaging", "runs"},
     "explain": {"config", "errors", "imaging", "models"},
-    "training": FOUNDATION | {"data", "distributed", "files", "imaging", "models"},
+    "training": FOUNDATION | {"data", "distributed", "files", "foreign_text", "imaging", "models"},
     "inference": FOUNDATION
-    | {"analysis", "data", "distributed", "explain", "files", "imaging", "models", "ood", "runs"},
+    | {"analysis", "data", "distributed", "explain", "files", "foreign_text", "imaging", "models", "ood", "runs"},
     "serving": FOUNDATION | {"analysis", "explain", "imaging", "inference", "models", "ood", "runs"},
     "reports": FOUNDATION | {"analysis", "foreign_text", "ood", "runs"},
-    "experiments": FOUNDATION | {"analysis", "data", "files", "foreign_text", "inference", "ood", "runs", "training"},
+    "experiments": FOUNDATION | {"analysis", "data", "foreign_text", "inference", "ood", "runs", "training"},
+    "findings": FOUNDATION | {"data", "experiments", "files", "foreign_text", "runs"},
 }
 """The rooms that each room may import; `cli` and `__main__` may import all, and nothing imports them."""
 WITHOUT_TORCH = {"config", "errors", "labels", "imaging", "data", "runs", "analysis", "ood", "reports"}

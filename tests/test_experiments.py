@@ -24,17 +24,16 @@ from lesion_core.experiments import (
     SEEN,
     STRANGE_COLUMNS,
     UNSEEN,
-    Finding,
     _by_image,
     known_experiment,
-    read_experiment,
     run_experiment,
-    write_experiment,
 )
+from lesion_core.findings import Finding, read_experiment, write_experiment
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.runs.classifier import open_run
+from lesion_core.runs.consistency import check_roles
 
 SETTINGS = RunSettings(
     name="base",
@@ -73,6 +72,7 @@ def test_pictures_of_lesions_in_train_are_counted_apart(found: tuple[pd.DataFram
     shares = {}
     for folder in work.glob("*/run"):
         run = open_run(folder)
+        check_roles(run)
         learned = set(run.predictions.loc[run.predictions["split"] == "train", "lesion_id"])
         rows = run.predictions[(run.predictions["split"] == "test") & (run.predictions["dataset"] != OFFICIAL_TEST)]
         answers = np.array(run.classes)[run.logits(rows).argmax(axis=1)]
@@ -157,7 +157,7 @@ def test_a_table_is_read_back(found: tuple[pd.DataFrame, Path], tmp_path: Path) 
     again = read_experiment("leakage", tmp_path)
     assert again is not None and np.allclose(again.table["value"], table["value"], equal_nan=True)
     assert again.settings == SETTINGS
-    table.drop(columns="low").to_csv(path, index=False)
+    write_experiment("leakage", Finding(table.drop(columns="low"), SETTINGS), tmp_path)
     with pytest.raises(DataError, match="no column low"):
         read_experiment("leakage", tmp_path)
     unknown = table.assign(variant="what was there once")

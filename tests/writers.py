@@ -30,7 +30,8 @@ from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
 from lesion_core.errors import LesionError
-from lesion_core.experiments import COLUMNS, Finding, read_experiment, write_experiment
+from lesion_core.experiments import COLUMNS
+from lesion_core.findings import Finding, read_experiment, write_experiment
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.known_answer import KnownAnswer
 from lesion_core.ood.policy import read_policy

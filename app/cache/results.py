@@ -14,9 +14,10 @@ from lesion_core.analysis.evaluation_sets import view_summary as compute_view_su
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.analysis.summaries import per_class_summary
 from lesion_core.errors import RunError
-from lesion_core.experiments import Finding, read_experiment
+from lesion_core.findings import Finding, experiment_state, read_experiment
 from lesion_core.reports.classifier_card import card
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.hashes import FileState
 from lesion_core.runs.segmenter import SegmenterRun
 
 
@@ -72,20 +73,19 @@ def mask_figures(run: SegmenterRun, variant: str) -> pd.DataFrame:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _finding(key: str, changed: int) -> Finding | None:  # noqa: ARG001
+def _finding(key: str, state: tuple[FileState, ...]) -> Finding | None:  # noqa: ARG001
     return read_experiment(key, EXPERIMENTS)
 
 
-def finding_state(key: str) -> int | None:
-    """When the table of an experiment was written, in ns; None where it was not made."""
-    path = EXPERIMENTS / f"{key}.csv"
-    return path.stat().st_mtime_ns if path.is_file() else None
+def finding_state(key: str) -> tuple[FileState, ...] | None:
+    """What changes with the files of an experiment; None where it was not made."""
+    return experiment_state(key, EXPERIMENTS)
 
 
 def finding(key: str) -> Finding | None:
-    """What an experiment found, None where it was not made."""
-    changed = finding_state(key)
-    return None if changed is None else _finding(key, changed)
+    """What an experiment found, None where it was not made; errors as in `read_experiment`."""
+    state = finding_state(key)
+    return None if state is None else _finding(key, state)
 
 
 @st.cache_data(show_spinner="Measuring, with intervals …", max_entries=16, hash_funcs=BY_FINGERPRINT)

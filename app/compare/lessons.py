@@ -8,11 +8,14 @@ import streamlit as st
 
 from app.cache import results as cached_results
 from app.cache.drawn import drawn_once
+from app.components import problem
 from app.figures import results as result_figures
 from app.figures.style import percent
 from lesion_core.analysis.intervals import Interval
 from lesion_core.config import RunSettings
+from lesion_core.errors import LesionError
 from lesion_core.experiments import DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN
+from lesion_core.runs.hashes import FileState
 
 DRAWN = {
     ("test", "balanced_accuracy"): "Balanced accuracy, own test set",
@@ -51,16 +54,19 @@ def lessons() -> None:
     if not made:
         st.caption("No experiment yet: `python -m lesion_core experiment leakage --data DATA --settings FILE`.")
     for key, state in made.items():
-        draw_lesson(key, state)
+        try:
+            draw_lesson(key, state)
+        except LesionError as error:  # the others are still worth reading
+            problem(error)
 
 
 @drawn_once()
-def draw_lesson(key: str, changed: int) -> None:  # noqa: ARG001
+def draw_lesson(key: str, state: tuple[FileState, ...]) -> None:  # noqa: ARG001
     """An experiment that was made.
 
     Args:
         key: Of `EXPERIMENTS`.
-        changed: When its table was written, in ns.
+        state: Of its files.
     """
     found = cached_results.finding(key)
     if found is not None:

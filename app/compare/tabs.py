@@ -192,11 +192,8 @@ def draw_roc(run: Run, view: str) -> None:
 def draw_training(run: Run) -> None:
     """How the run was trained, epoch by epoch."""
     history = run.history
-    if history.empty:
-        st.info("This run kept no history of its training.", icon=":material/info:")
-        return
     monitor = run.config.settings.training.monitor.removeprefix("select_")
-    watched = history[(history["phase"] == "select") & (history["metric"] == monitor)]
+    watched = history[(history["phase"] == "select") & (history["metric"] == monitor)].dropna(subset=["value"])
     best = None
     if not watched.empty:
         place = watched["value"].argmin() if monitor == "loss" else watched["value"].argmax()

@@ -9,21 +9,27 @@ from app.cache import rejection as rejections
 from app.cache import results as cached_results
 from app.cache.drawn import drawn_once
 from app.compare.lessons import budget
+from app.components import problem
 from app.figures import shares as share_figures
 from app.figures.style import percent
 from app.out_of_distribution.line import MOST_LINES
 from app.out_of_distribution.score_tables import score_table
+from lesion_core.errors import LesionError
 from lesion_core.experiments import EXPERIMENTS
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.ood.evaluation import corrupted_shares
 from lesion_core.ood.scores import SCORES
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.hashes import FileState
 
 
 def draw_corrupted(run: Run, key: str, at: float) -> None:
     """Images near to what the model knows: corrupted test images, and unseen diagnoses."""
     draw_corruptions(run, key, at)
-    draw_unseen(cached_results.finding_state("left_out"))
+    try:
+        draw_unseen(cached_results.finding_state("left_out"))
+    except LesionError as error:
+        problem(error)
 
 
 @drawn_once(most=MOST_LINES)
@@ -74,11 +80,11 @@ def draw_corruptions(run: Run, key: str, at: float) -> None:
 
 
 @drawn_once()
-def draw_unseen(changed: int | None) -> None:  # noqa: ARG001  # the cache reads it
+def draw_unseen(state: tuple[FileState, ...] | None) -> None:  # noqa: ARG001  # the cache reads it
     """The experiment on diagnoses that were never taught, where it was made.
 
     Args:
-        changed: When its table was written, in ns.
+        state: Of its files.
     """
     finding = cached_results.finding("left_out")
     if finding is None:

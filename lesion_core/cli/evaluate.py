@@ -24,6 +24,7 @@ from lesion_core.cli.options import (
 )
 from lesion_core.cli.unseen import evaluate_unseen
 from lesion_core.errors import ConfigError, RunError
+from lesion_core.foreign_text import shown
 
 if TYPE_CHECKING:
     from lesion_core.runs.classifier import Run
@@ -133,7 +134,8 @@ def _score_again(
 
     Raises:
         ConfigError: The run was to get equal detail, and some of its images are missing.
-        RunError: The table of its roles is missing, and they cannot be dealt again as they were.
+        RunError: The table of its roles is missing, and they cannot be dealt again as they were; or it tells other
+            roles than `config.json`.
     """
     from lesion_core import distributed
     from lesion_core.data.collection import CORRUPTED_PER_KIND, collect
@@ -142,6 +144,7 @@ def _score_again(
     from lesion_core.inference.classifier import infer_test, write_run
     from lesion_core.reports.classifier_card import write_card
     from lesion_core.runs.classifier import HASHED, open_run
+    from lesion_core.runs.consistency import check_roles
 
     # What is scored anew may be missing or damaged before, but for the table that holds the roles.
     finish(folder)
@@ -154,6 +157,8 @@ def _score_again(
         launch(devices, nodes, strategy)
     distributed.join()
     settings = opened.config.settings
+    if kept:
+        check_roles(opened)  # what is written next would vouch for them
     known = Manifest.of_run(opened.predictions) if kept else None
     dealt = None if kept else settings.split
     collection = collect(
@@ -161,8 +166,8 @@ def _score_again(
     )
     if not kept and collection.manifest.fingerprint != opened.config.split_fingerprint:
         raise RunError(
-            f"Run {opened.name} lacks predictions.parquet, which tells what it was trained on, and {data} is split "
-            "otherwise than what it was trained on.",
+            f"Run {opened.name} lacks predictions.parquet, which tells what it was trained on, and "
+            f"{shown(str(data), 200)} is split otherwise than what it was trained on.",
             "Copy the folder again, or give the data that it was trained on.",
         )
     listed = opened.predictions if kept else collection.table.rename(columns={"role": "split"})
@@ -190,7 +195,7 @@ def _score_again(
                 None,
                 collection.table,
                 collection.ood,
-                split_fingerprint=opened.config.split_fingerprint,
+                split_fingerprint=collection.manifest.fingerprint,  # new images of its lesions are in it
                 history=opened.history,
                 initial_weights=opened.config.initial_weights,
                 earlier=opened,

@@ -43,6 +43,7 @@ from lesion_core.config import (
 )
 from lesion_core.errors import ConfigError
 from lesion_core.files import folder_to_write
+from lesion_core.foreign_text import shown
 from lesion_core.labels import ISIC2019
 
 
@@ -176,7 +177,8 @@ def experiment(
     ),
 ) -> None:
     """Train variants side by side with one seed and one budget, and write what they measure as a table."""
-    from lesion_core.experiments import Finding, known_experiment, read_experiment, run_experiment, write_experiment
+    from lesion_core.experiments import known_experiment, run_experiment
+    from lesion_core.findings import Finding, read_experiment, write_experiment
 
     known_experiment(key)
     folder_to_write(folder, "--out")
@@ -184,7 +186,9 @@ def experiment(
     chosen = _settings(settings, "")
     earlier = read_experiment(key, folder)
     if earlier and earlier.settings != chosen:
-        raise ConfigError(f"{folder} holds this experiment with other settings.", "Name another folder with --out.")
+        raise ConfigError(
+            f"{shown(str(folder), 200)} holds this experiment with other settings.", "Name another folder with --out."
+        )
     table = run_experiment(
         key,
         chosen,

@@ -72,7 +72,7 @@ def numbers(text: pd.Series[str]) -> pd.Series[float]:
     return parsed
 
 
-def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
+def read_csv(path: Path, required: Iterable[str], most: int = MOST_BYTES) -> pd.DataFrame:
     """Read a table as text: every cell a stripped string, nothing guessed but how the file is written.
 
     That is: UTF-8, UTF-16 or Windows-1252 (the Latin-1 of spreadsheets); cells between commas, semicolons, tabs or
@@ -83,17 +83,20 @@ def read_csv(path: Path, required: Iterable[str]) -> pd.DataFrame:
         path: The file.
         required: Columns that it must have, found whatever their case. They are returned as spelled here, the others
             in lower case.
+        most: Bytes that it may have.
 
     Raises:
         DataError: The file is missing, too large, not text, not a table, empty, cut off, has a column twice or without
             a name, or lacks a required one.
     """
     name = shown(path.name)
+    if path.is_dir():
+        raise DataError(f"{shown(str(path), 200)} is a folder, and a table is a file.", "Move the folder away.")
     if not path.is_file():
         raise DataError(f"There is no table {shown(str(path), 200)}.", "Check the path.")
-    if (size := path.stat().st_size) > MOST_BYTES:
+    if (size := path.stat().st_size) > most:
         raise DataError(
-            f"{name} has {size >> 20:,} MiB, and a table may have {MOST_BYTES >> 20:,}.",
+            f"{name} has {size >> 20:,} MiB, and a table may have {most >> 20:,}.",
             "Leave out what is not needed.",
         )
     text = _text(path.read_bytes(), name)

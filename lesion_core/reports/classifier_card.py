@@ -104,7 +104,7 @@ def _chosen_epoch(run: Run) -> str:
     monitor = run.config.settings.training.monitor
     history = run.history
     watched = history[(history["phase"] + "_" + history["metric"]) == monitor].set_index("epoch")["value"]
-    if watched.empty:
+    if watched.isna().all():
         return f"{run.config.settings.training.epochs} epochs."
     best = int(watched.argmin() if monitor.endswith("loss") else watched.argmax())
     return f"Epoch {int(watched.index[best]) + 1} of {len(watched)}, the best by {monitor} on the validation set."

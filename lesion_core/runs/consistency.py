@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesion_core.errors import RunError
+from lesion_core.data.splits import Manifest, roles_fingerprint
+from lesion_core.errors import DataError, RunError
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.schema import check_tensors
 
+FROM_ONE_SOURCE = "Take the whole folder from one source again."
 REMEDY = "Take the whole folder from one source again, or score the run again with `evaluate --data`."
 AT_ONCE = 65_536
 """Rows that are compared together."""
@@ -34,7 +37,8 @@ def open_consistent(folder: Path) -> Run:
 
 
 def check_tables(run: Run, last: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None) -> None:
-    """Refuse a run whose logits are not those of its features and weights, or whose calibration is of other images.
+    """Refuse a run whose logits are not those of its features and weights, whose calibration is of other images, or
+    whose images have other roles than it was trained with (`check_roles`).
 
     A logit is linear in the penultimate features f = m + C'r + e. Of each image the run stores r and the length of e,
     so its logit lies within |w| |e| of what m + C'r gives (Cauchy and Schwarz).
@@ -46,6 +50,7 @@ def check_tables(run: Run, last: tuple[NDArray[np.floating], NDArray[np.floating
     Raises:
         RunError: They do not belong together, or one is damaged.
     """
+    check_roles(run)
     if last is None:
         stored = run.read_tensors("model.safetensors", ("fc.weight", "fc.bias"))
         check_tensors(stored, {"fc.weight": ("K", "D"), "fc.bias": ("K",)}, f"model.safetensors of {run.name}", REMEDY)
@@ -78,6 +83,28 @@ def check_tables(run: Run, last: tuple[NDArray[np.floating], NDArray[np.floating
         found = _log_loss(run, own, temperature)
         if not abs(found - told) <= ROUNDING:
             raise _apart(run, f"calibration.json, with a log loss of {told:.4g} where it is {found:.4g},")
+
+
+def check_roles(run: Run) -> None:
+    """Refuse a run whose table is not of the split that `config.json` names: an image in another role or lesion.
+
+    Numbers of images stay as they are where two change their places, and so do logits and features. The table lists
+    every image of the split, so its fingerprint can be made again (of an experiment's training, `roles_fingerprint`).
+    A segmenter's table lists no image that it was trained on: nothing can make its split's fingerprint again.
+
+    Raises:
+        RunError: It is another split.
+    """
+    table = run.predictions
+    found = {roles_fingerprint(table.rename(columns={"split": "role"}))}
+    with suppress(DataError):  # dealt image by image: a lesion is in two roles
+        found.add(Manifest.of_run(table).fingerprint)
+    if run.config.split_fingerprint not in found:
+        raise RunError(
+            f"Run {run.name} contradicts itself: predictions.parquet has other images, roles or lesions than the split "
+            f"{run.config.split_fingerprint} that config.json names.",
+            FROM_ONE_SOURCE,
+        )
 
 
 def _log_loss(run: Run, table: pd.DataFrame, temperature: float) -> float:

@@ -10,8 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from io import BytesIO
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar, cast
 
@@ -28,8 +27,9 @@ from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import current, finish, read_parquet
 from lesion_core.foreign_text import shown
 from lesion_core.runs.hashes import check_hash, file_state, sha256
+from lesion_core.runs.history import read_history
 from lesion_core.runs.listing import run_folders, states
-from lesion_core.runs.schema import NEVER_MISSING, Kind, check_history, check_table
+from lesion_core.runs.schema import NEVER_MISSING, Kind, check_table
 from lesion_core.runs.small_files import read_small
 
 SCHEMA_VERSION = 1
@@ -100,15 +100,13 @@ class StoredRun(Generic[Config]):
         """Long form: epoch, phase, metric, value.
 
         Raises:
-            RunError: The file is missing, altered, damaged, or lacks a column.
+            RunError: The file is missing, altered or damaged, as `read_history` raises it.
         """
         named = f"history.csv of {self.name}"
         try:
-            table = pd.read_csv(BytesIO(self.read("history.csv", read_small)))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{named} is damaged ({shown(str(error), 200)}).", DAMAGED) from None
-        check_history(table, named, "Train the run again.")
-        return table
+            return self.read("history.csv", partial(read_history, named=named))
+        except OSError as error:
+            raise RunError(f"{named} cannot be read ({error.strerror}).", DAMAGED) from None
 
     @property
     def card(self) -> str:
@@ -162,7 +160,7 @@ class StoredRun(Generic[Config]):
             path = current(self.folder, name)
             try:
                 if not path.is_file():
-                    raise RunError(f"Run {self.folder.name} lacks {name}.", INCOMPLETE)
+                    raise RunError(f"Run {shown(self.folder.name)} lacks {name}.", INCOMPLETE)
                 if self.verify and name in self.config.files:
                     check_hash(path, self.config.files)
                 return path
@@ -279,30 +277,32 @@ class RunKind(Generic[Config, AnyRun]):
             text = read_small(current(folder, "config.json"))
         except (FileNotFoundError, NotADirectoryError):
             raise RunError(
-                f"{folder.name} is not a run folder: config.json is missing.", "Name a folder that `train` has written."
+                f"{shown(folder.name)} is not a run folder: config.json is missing.",
+                "Name a folder that `train` has written.",
             ) from None
         except OSError as error:
-            raise RunError(f"config.json of {folder.name} cannot be read ({error.strerror}).", DAMAGED) from None
+            raise RunError(f"config.json of {shown(folder.name)} cannot be read ({error.strerror}).", DAMAGED) from None
         if kind_of(folder) != self.key:
             problem, remedy = self.other_kind
-            raise RunError(f"{folder.name} {problem}", remedy)
+            raise RunError(f"{shown(folder.name)} {problem}", remedy)
         try:
             version = json.loads(text).get("schema_version")
         except (ValueError, AttributeError, RecursionError):
-            raise RunError(f"config.json of {folder.name} is not a JSON object.", DAMAGED) from None
+            raise RunError(f"config.json of {shown(folder.name)} is not a JSON object.", DAMAGED) from None
         if version != SCHEMA_VERSION:
             raise RunError(
-                f"Run {folder.name} has schema version {shown(str(version))}, this program reads {SCHEMA_VERSION}.",
+                f"Run {shown(folder.name)} has schema version {shown(str(version))}, and this program reads "
+                f"{SCHEMA_VERSION}.",
                 "Open it with the version that wrote it, or train it again with this one.",
             )
         try:
-            config = cast("Config", self.config.from_json(text, f"config.json of {folder.name}"))
+            config = cast("Config", self.config.from_json(text, f"config.json of {shown(folder.name)}"))
         except ConfigError as error:
             raise RunError(error.problem, "The run was altered or made by another version; train it again.") from None
         for name in needed:
             file = current(folder, name)
             if not file.is_file():
-                raise RunError(f"Run {folder.name} lacks {name}.", self.incomplete)
+                raise RunError(f"Run {shown(folder.name)} lacks {name}.", self.incomplete)
             if verify:
                 check_hash(file, config.files)
         return self.make(folder, config, _fingerprint(text), verify)
@@ -334,7 +334,9 @@ class RunKind(Generic[Config, AnyRun]):
         """
         missing = [name for name in self.hashed if not current(folder, name).is_file()]
         if missing:
-            raise RunError(f"The run {folder.name} is incomplete: {missing[0]} was not written.", self.incomplete)
+            raise RunError(
+                f"The run {shown(folder.name)} is incomplete: {missing[0]} was not written.", self.incomplete
+            )
         files = {name: sha256(current(folder, name)) for name in self.hashed}
         text = config.model_copy(update={"files": files}).to_json()
         (folder / "config.json").write_text(text, encoding="utf-8")
@@ -376,6 +378,6 @@ def check_name(name: str, folder: Path, known: Sequence[Named]) -> None:
     for other in known:
         if other.name == name:
             raise RunError(
-                f"{folder.name} and {other.folder.name} both hold a run named {name}.",
+                f"{shown(folder.name)} and {shown(other.folder.name)} both hold a run named {name}.",
                 "Move one of them to another folder; a backup belongs beside the runs, not among them.",
             )

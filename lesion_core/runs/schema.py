@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesion_core.config import MOST
 from lesion_core.data.csv_tables import some
 from lesion_core.data.tables import OLDEST
 from lesion_core.errors import RunError
@@ -30,8 +29,6 @@ FACT_KINDS: dict[str, Kind] = {
     "dx_type": "texts",
 }
 """Columns of every table with a row per image: what each holds."""
-HISTORY: dict[str, Kind] = {"epoch": "whole numbers", "phase": "texts", "metric": "texts", "value": "numbers"}
-PHASES = ("train", "select")
 NEVER_MISSING = ("image_id", "dataset", "split")
 
 
@@ -73,25 +70,6 @@ def _holds(values: pd.Series, kind: Kind) -> bool:
         "truth values": ("boolean", "empty"),
     }[kind]
     return found in allowed or len(values) == 0
-
-
-def check_history(table: pd.DataFrame, named: str, remedy: str) -> None:
-    """Refuse a history (`HISTORY`) with other columns or values, or with a figure twice; a value may be missing.
-
-    Args:
-        table: The table.
-        named: The table in an error.
-        remedy: What to do, one sentence.
-
-    Raises:
-        RunError: It is not a history.
-    """
-    check_table(table, HISTORY, named, remedy, ("epoch", "phase", "metric"))
-    if list(table.columns) != list(HISTORY):
-        raise RunError(f"{named} has other columns than {', '.join(HISTORY)}.", remedy)
-    check_values(table, {"epoch": (0, MOST["epochs"]), "value": (-np.inf, np.inf)}, named, remedy)
-    check_among(table["phase"], PHASES, named)
-    check_rows(table, ("epoch", "phase", "metric"), named, remedy)
 
 
 def check_values(table: pd.DataFrame, ranges: Mapping[str, tuple[float, float]], named: str, remedy: str) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lesion_core.config import SegmenterRunSettings
+from lesion_core.data.csv_tables import some
 from lesion_core.errors import RunError
 from lesion_core.runs.folder import DAMAGED, RunKind, StoredConfig, StoredRun
 from lesion_core.runs.schema import FACT_KINDS, check_counts, check_facts
@@ -60,8 +61,12 @@ class SegmenterRun(StoredRun[SegmenterConfig]):
         """A row per image with a true mask: `runs.FACTS` and, for each variant, ``<variant>_tp`` ... ``_tn``: pixels at
         the true mask's own size.
 
+        The table lists no image of the training set, so the fingerprint of the split cannot be made again: an image
+        that changed places with one of another role is noticed where its lesion has others, or where the mean Jaccard
+        index of the test set is another.
+
         Raises:
-            RunError: The table is damaged, lacks a column, or one holds something else.
+            RunError: The table is damaged, lacks a column, or one holds something else, or it contradicts itself.
         """
         counts = [f"{variant}_{name}" for variant in VARIANTS for name in COUNTS]
         table = self.read_table("masks.parquet", {**FACT_KINDS, **dict.fromkeys(counts, "whole numbers")})
@@ -71,6 +76,9 @@ class SegmenterRun(StoredRun[SegmenterConfig]):
         check_facts(table, MEASURED, named, DAMAGED)
         own = table["split"].value_counts()
         check_counts({split: int(own.get(split, 0)) for split in MEASURED}, self.config.counts, named, DAMAGED)
+        roles = table.groupby("lesion_id")["split"].nunique()
+        if (roles > 1).any():
+            raise RunError(f"{named} has lesions in two roles: {some(roles.index[roles > 1])}.", DAMAGED)
         pixels = np.stack([table[[f"{v}_{c}" for c in COUNTS]].to_numpy(np.int64) for v in VARIANTS])  # (V, N, 4)
         lesion, all_pixels = pixels[..., [0, 2]].sum(axis=2), pixels.sum(axis=2)
         if (lesion != lesion[0]).any() or (all_pixels != all_pixels[0]).any() or (all_pixels == 0).any():

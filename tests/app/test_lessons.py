@@ -11,7 +11,8 @@ import streamlit as st
 from app.cache import results as cached_results
 from app.compare.lessons import DRAWN, chart_tables, experiment_table, recall_table, said
 from lesion_core.config import ModelSettings, RunSettings
-from lesion_core.experiments import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN, Finding, write_experiment
+from lesion_core.experiments import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN
+from lesion_core.findings import Finding, write_experiment
 from lesion_core.labels import ISIC2019
 from tests.literal import open_page
 
@@ -102,3 +103,23 @@ def test_the_page_shows_what_was_made(
         app = open_page("compare", tab="Lessons")
         assert not app.exception
         assert description in "".join(str(e.value) for kind in (app.caption, app.subheader) for e in kind)
+
+
+@pytest.mark.parametrize("there", ["changed", "a folder"])
+def test_a_damaged_table_is_told_beside_the_others(
+    there: str, runs_root: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(runs_root))
+    monkeypatch.setenv("LESION_DATA", str(data_root))
+    monkeypatch.setattr(cached_results, "EXPERIMENTS", tmp_path)
+    write_experiment("files", made("files"), tmp_path)
+    path = write_experiment("leakage", made("leakage"), tmp_path)
+    if there == "changed":
+        path.write_text(path.read_text().replace("0.85", "0.88"))
+    else:
+        path.unlink()
+        path.mkdir()
+    app = open_page("compare", tab="Lessons")
+    assert not app.exception and "leakage.csv" in "".join(told.value for told in app.warning)
+    headings = [subheader.value for subheader in app.subheader]
+    assert EXPERIMENTS["files"].question in headings and EXPERIMENTS["leakage"].question not in headings

@@ -17,7 +17,8 @@ import pytest
 from lesion_core.config import SplitSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
-from lesion_core.runs.classifier import Run, open_run
+from lesion_core.runs.classifier import Run, open_run, write_config
+from lesion_core.runs.consistency import check_roles, open_consistent
 from lesion_core.runs.segmenter import SegmenterRun
 
 
@@ -194,6 +195,37 @@ def test_evaluate_scores_again_and_mends(call: Any, run_copy: Path, data_root: P
         again = open_run(run_copy)
         assert again.config.quantization == small_run.config.quantization
         assert again.config.files["model.safetensors"] == small_run.config.files["model.safetensors"]
+
+
+def test_evaluate_does_not_vouch_for_roles_that_are_not_the_split_s(call: Any, run_copy: Path, data_root: Path) -> None:
+    path = run_copy / "predictions.parquet"
+    table = pd.read_parquet(path)
+    roles = table["split"].tolist()
+    one, other = roles.index("train"), roles.index("test")
+    roles[one], roles[other] = "test", "train"
+    table.assign(split=roles).to_parquet(path, index=False)
+    write_config(run_copy, open_run(run_copy, verify=False).config)
+    before = path.read_bytes()
+    for options in ((), ("--flips",)):
+        refused(call("evaluate", run_copy, "--data", data_root, "--json", *options), "contradicts itself")
+    assert path.read_bytes() == before
+
+
+def test_new_images_of_known_lesions_are_in_the_split_from_then_on(
+    call: Any, run_copy: Path, data_root: Path, small_run: Run
+) -> None:
+    path, config = run_copy / "predictions.parquet", small_run.config
+    table = pd.read_parquet(path)
+    later = table[table["lesion_id"].duplicated()].tail(1)  # of the run as it would be without it
+    table = table.drop(later.index)
+    table.to_parquet(path, index=False)
+    role, own = later["split"].item(), Manifest.of_run(table).fingerprint
+    counts = {**config.counts, role: config.counts[role] - 1}
+    check_roles(write_config(run_copy, config.model_copy(update={"counts": counts, "split_fingerprint": own})))
+    code, _, err = call("evaluate", run_copy, "--data", data_root, "--json", "--resamples", 100)
+    assert code == 0 and "1 new images of lesions that small knows" in err
+    again = open_consistent(run_copy)
+    assert again.config.split_fingerprint == config.split_fingerprint != own
 
 
 def test_evaluate_with_flips_changes_nothing(call: Any, small_run: Run, data_root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,12 @@ def forged_history(rng: Rng, folder: Path) -> Input:
 
 
 def experiment(rng: Rng, folder: Path) -> Input:
-    """Cells of an experiment's table, or values of its settings."""
-    from lesion_core.experiments import EXPERIMENTS, read_experiment
+    """Cells of an experiment's table, or values of its settings; sometimes its hashes are made to fit."""
+    from lesion_core.experiments import EXPERIMENTS
+    from lesion_core.findings import hashed, read_experiment
 
     key = list(EXPERIMENTS)[rng.integers(len(EXPERIMENTS))]
-    for ending in ("csv", "json"):
+    for ending in ("csv", "json", "sha256"):
         shutil.copyfile(SHIPPED.parent / "experiments" / f"{key}.{ending}", folder / f"{key}.{ending}")
     path, what = folder / f"{key}.csv", int(rng.integers(4))
     before = read_experiment(key, folder)
@@ -104,10 +106,15 @@ def experiment(rng: Rng, folder: Path) -> Input:
         note = ("", "nan", "inf", "-1", "1e400", "x" * 10**5, "\x1b[2J", "0x10", "7.5", "accuracy")[rng.integers(10)]
         rows[row][cell] = note
         path.write_text("\n".join(map(",".join, rows)) + "\n")
+    if fit := bool(rng.integers(4)):
+        hashes = [f"{sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in hashed(key)]
+        (folder / f"{key}.sha256").write_text("".join(hashes))
 
     def wrong(found: Any) -> str | None:
         if found is None:
             return "as if there were no experiment"
+        if not fit:
+            return None if found.table.equals(before.table) else "figures that the hashes do not cover"
         numbers = found.table.select_dtypes("number")
         if not numbers.isin([np.inf, -np.inf]).any(axis=None) and (numbers.fillna(0) >= -1).all(axis=None):
             return None

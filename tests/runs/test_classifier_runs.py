@@ -185,7 +185,7 @@ def test_a_config_that_is_none(run_copy: Path, text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(schema_version=2, later_field=1), "schema version 2, this program reads 1"),
+        (lambda c: c.update(schema_version=2, later_field=1), "schema version 2, and this program reads 1"),
         (lambda c: c.update(extra=1), "extra"),
         (lambda c: c.pop("settings"), "settings"),
         (lambda c: c["settings"]["training"].update(epochs="1"), r"settings\.training\.epochs"),

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from lesion_core.data.tables import OFFICIAL_TEST, ROLES
 from lesion_core.errors import LesionError, RunError
 from lesion_core.ood.policy import read_policy, write_policy
 from lesion_core.ood.rejector import Rejector
 from lesion_core.runs import classifier, consistency, segmenter
 from lesion_core.runs.classifier import Run, open_run, write_config
-from lesion_core.runs.consistency import check_tables, open_consistent
+from lesion_core.runs.consistency import check_roles, check_tables, open_consistent
 from lesion_core.runs.segmenter import MEASURED, open_segmenter, write_segmenter_config
 from lesion_core.runs.small_files import MOST_BYTES, read_small
 
@@ -63,6 +65,48 @@ def test_logits_that_are_not_of_the_features_are_refused(file: str, change: Chan
     run = forged(run_copy, file, change)
     with pytest.raises(RunError, match=rf"contradicts itself: logits of [\d,]+ rows of {re.escape(file)}"):
         check_tables(run)
+
+
+def swapped(table: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
+    """A table in which two images of two roles have changed places: as many images of each as before."""
+    first, second = (np.flatnonzero(table["split"] == role)[-1] for role in (one, other))
+    roles = table["split"].tolist()
+    roles[first], roles[second] = other, one
+    return table.assign(split=roles)
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(ROLES, 2)))
+def test_images_that_changed_places_with_those_of_another_role_are_noticed(
+    one: str, other: str, run_copy: Path
+) -> None:
+    run = forged(run_copy, "predictions.parquet", lambda table: swapped(table, one, other))
+    with pytest.raises(RunError, match="other images, roles or lesions than the split"):
+        check_tables(run)
+
+
+@pytest.mark.parametrize("column", ["image_id", "lesion_id", "dataset"])
+def test_an_image_that_is_another_one_is_noticed(column: str, run_copy: Path) -> None:
+    other = {"image_id": "another", "lesion_id": "another", "dataset": OFFICIAL_TEST}[column]
+    last = lambda table: table.index == np.flatnonzero(table["split"] == "train")[-1]  # noqa: E731
+    path = run_copy / "predictions.parquet"
+    table = pd.read_parquet(path)
+    table.assign(**{column: table[column].mask(last(table), other)}).to_parquet(path, index=False)
+    config = open_run(run_copy, verify=False).config
+    if column == "dataset":
+        moved = {"train": config.counts["train"] - 1, OFFICIAL_TEST: config.counts.get(OFFICIAL_TEST, 0) + 1}
+        config = config.model_copy(update={"counts": {**config.counts, **moved}})
+    with pytest.raises(RunError, match="other images, roles or lesions than the split"):
+        check_roles(write_config(run_copy, config))
+
+
+def test_a_lesion_of_a_segmenter_is_in_one_role(segmenter_copy: Path) -> None:
+    path = segmenter_copy / "masks.parquet"
+    table = pd.read_parquet(path)
+    lesions = table["lesion_id"].mask(table["image_id"].isin(table.groupby("split")["image_id"].first()), "one")
+    table.assign(lesion_id=lesions).to_parquet(path, index=False)
+    run = write_segmenter_config(segmenter_copy, open_segmenter(segmenter_copy, verify=False).config)
+    with pytest.raises(RunError, match="has lesions in two roles: one"):
+        run.counts("test")
 
 
 def test_a_sound_run_is_not_refused_however_it_is_read(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,30 +189,6 @@ def test_counts_that_cannot_be_are_refused(change: Change, message: str, segment
     run = write_segmenter_config(segmenter_copy, open_segmenter(segmenter_copy, verify=False).config)
     with pytest.raises(RunError, match=message):
         run.counts(MEASURED[-1])
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("epoch,epoch,phase,metric,value", "other columns than|does not hold"),
-        ("0,select,loss,inf", "column value holds inf"),
-        ("-1,select,loss,1", "column epoch holds -1"),
-        ("99999,select,loss,1", "column epoch holds 99999"),
-        ("0,test,loss,1", "column phase holds test"),
-        ("0,,loss,1", "column phase has 1 missing values"),
-        ("twice", "1 rows twice"),
-    ],
-)
-def test_a_history_that_cannot_be_is_refused(line: str, message: str, run_copy: Path) -> None:
-    path = run_copy / "history.csv"
-    lines = path.read_text().splitlines()
-    if line.startswith("epoch"):
-        lines = [line, *(f"0,{row}" for row in lines[1:])]
-    else:
-        lines.append(lines[1] if line == "twice" else line)
-    path.write_text("\n".join(lines))
-    with pytest.raises(RunError, match=message):
-        _ = open_run(run_copy, verify=False).history
 
 
 @pytest.mark.parametrize(
