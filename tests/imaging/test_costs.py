@@ -231,6 +231,7 @@ def test_one_limit_is_told_whatever_the_format() -> None:
     for data, counted in (
         (png(np.zeros((100, 100, 4), np.uint16), 16, 6), "53,333"),
         (png(np.zeros((100, 100, 4), np.uint8), 8, 6), "13,333"),
+        (png(np.zeros((100, 100, 4), np.uint8), 8, 6, interlaced=True), "16,666"),
         (tiff(np.zeros((100, 100, 3), np.uint16), 16, 2), "40,000"),
         (tiff(np.zeros((100, 100, 3), np.uint8), 8, 2, tile=160), "25,600"),
     ):
