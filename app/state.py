@@ -109,7 +109,7 @@ def data_root() -> Path | None:
     """
     given: Path | None = _arguments().data
     if given is not None and not given.is_dir():
-        raise DataError(f"There is no data folder at {given}.", "Correct --data, or leave it out.")
+        raise DataError(f"There is no data folder at {shown(str(given), 200)}.", "Correct --data, or leave it out.")
     return given or from_environment()
 
 

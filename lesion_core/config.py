@@ -84,7 +84,8 @@ def refuse_named_twice(text: str | bytes, source: str) -> None:
     def look(pairs: list[tuple[str, object]]) -> None:
         keys = Counter(key for key, _ in pairs)
         if len(keys) < len(pairs):
-            raise ConfigError(f"{source}: {shown(keys.most_common(1)[0][0])}: it is there twice.", "Keep one.")
+            twice = shown(keys.most_common(1)[0][0])
+            raise ConfigError(f"{shown(source, 100)}: {twice}: it is there twice.", "Keep one.")
 
     with suppress(ValueError, RecursionError):
         json.loads(text, object_pairs_hook=look)
@@ -117,7 +118,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise ConfigError(f"{source}: {first_problem(error)}", "Correct that field.") from None
+            raise ConfigError(f"{shown(source, 100)}: {first_problem(error)}", "Correct that field.") from None
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -24,6 +24,7 @@ from pathlib import Path
 import pandas as pd
 
 from lesion_core.errors import BusyError, ConfigError
+from lesion_core.foreign_text import shown
 
 if sys.platform == "win32":
     import msvcrt
@@ -93,7 +94,7 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
     path, made = folder / LOCK, not folder.exists()
     handle = _lock(path, False)
     if handle is None:
-        told = f"{folder} is being written by another process."
+        told = f"{shown(str(folder), 200)} is being written by another process."
         if not wait:
             raise BusyError(told, "Try again when it has finished.")
         log.info("%s Waiting until it has finished.", told)
@@ -161,7 +162,10 @@ def rewritten(folder: Path, *, wait: bool = False) -> Iterator[Path]:
             yield new
             for path in new.iterdir():
                 if (folder / path.name).is_dir():
-                    raise ConfigError(f"{folder / path.name} is a folder, and a file has to be there.", "Move it away.")
+                    raise ConfigError(
+                        f"{shown(str(folder / path.name), 200)} is a folder, and a file has to be there.",
+                        "Move it away.",
+                    )
                 _sync(path)
             _sync(new)
             new.rename(folder / COMPLETE)
@@ -215,7 +219,9 @@ def file_to_write(path: Path) -> Path:
     except FileNotFoundError:
         kind = stat.S_IFREG
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror}).", "Name another file.") from None
+        raise ConfigError(
+            f"{shown(str(path), 200)} cannot be written ({error.strerror}).", "Name another file."
+        ) from None
     if kind != stat.S_IFREG:
         what = {
             stat.S_IFDIR: "a folder",
@@ -223,7 +229,10 @@ def file_to_write(path: Path) -> Path:
             stat.S_IFSOCK: "a socket",
             stat.S_IFLNK: "a loop of links",
         }
-        raise ConfigError(f"{path} is {what.get(kind, 'a device')}, not an ordinary file.", "Name a file to write to.")
+        raise ConfigError(
+            f"{shown(str(path), 200)} is {what.get(kind, 'a device')}, not an ordinary file.",
+            "Name a file to write to.",
+        )
     folder_to_write(file.parent)
     return file
 
@@ -245,7 +254,9 @@ def folder_to_write(path: Path, option: str = "") -> Path:
             pass
     except OSError as error:
         remedy = f"Name another one with {option}." if option else "Name another one."
-        raise ConfigError(f"The folder {path} cannot be written to ({error.strerror}).", remedy) from None
+        raise ConfigError(
+            f"The folder {shown(str(path), 200)} cannot be written to ({error.strerror}).", remedy
+        ) from None
     return folder
 
 

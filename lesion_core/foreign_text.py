@@ -23,6 +23,8 @@ _COMPUTED = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 LONGEST_PIECE = 200
 """Letters of one piece of foreign text that a sentence bears."""
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_PIECE + 1},}}")
+_PATH = re.compile(r"\S*[/\\].*[/\\]\S*")
+"""From the first word with a slash to the last: folders may have blanks in their names."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?( ?%)?", re.IGNORECASE | re.ASCII)
 
 
@@ -61,12 +63,13 @@ def sentence(text: str, most: int) -> str:
     """A sentence of ours, whatever foreign text stands in it: `visible`, bounded, the same if it is done again.
 
     It is the last guard, for what the writer of a sentence forgot. Where foreign text begins and ends it cannot know,
-    so it takes out the middle of each word of more than `LONGEST_PIECE` letters, and of the whole: what is wrong is
+    so it takes out the middle of each word and each path of more than `LONGEST_PIECE` letters. What is longer than any
+    sentence of ours is foreign for the most part: of that, `LONGEST_PIECE` letters are kept in all. What is wrong is
     said at the start or at the end.
 
     Args:
         text: The sentence, however long.
-        most: Letters that are kept, at least `LONGEST_PIECE`.
+        most: Letters that a sentence of ours may have, at least `LONGEST_PIECE`.
 
     Example:
         >>> told = sentence("There is no folder /" + "x" * 10**6 + "/b\\x1b.", 300)
@@ -74,7 +77,9 @@ def sentence(text: str, most: int) -> str:
         (219, 'There is no folder /xx', 'x/b\\\\x1b.')
     """
     seen = visible(_without_middle(text, 4 * most))
-    return _without_middle(_LONG_WORD.sub(lambda word: _without_middle(word[0], LONGEST_PIECE), seen), most)
+    for piece in (_LONG_WORD, _PATH):
+        seen = piece.sub(lambda found: _without_middle(found[0], LONGEST_PIECE), seen)
+    return seen if len(seen) <= most else _without_middle(seen, LONGEST_PIECE)
 
 
 def _without_middle(text: str, most: int) -> str:

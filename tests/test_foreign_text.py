@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import pickle
+import re
 import sys
 import unicodedata
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,8 +18,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lesion_core.config import RunSettings
+from lesion_core.data.collection import collect
+from lesion_core.data.csv_tables import read_csv
+from lesion_core.data.splits import Manifest
 from lesion_core.errors import LesionError
+from lesion_core.files import file_to_write, folder_to_write
 from lesion_core.foreign_text import LONGEST_PIECE, for_people, people_csv, sentence, spreadsheet_cell, visible
+from lesion_core.imaging.decode import decode, decode_listed
+from lesion_core.models.checkpoints import load_tensors
+from lesion_core.runs.classifier import open_run
+from lesion_core.runs.segmenter import open_segmenter
 
 ANYTHING = st.text(st.characters(codec=None, categories=None) | st.sampled_from("=+-@\t\r\n '\"\u202e\udce9"))
 
@@ -106,3 +119,57 @@ def test_a_sentence_is_not_shortened_twice(text: str, most: int) -> None:
     told = sentence(text * 50, most)
     assert sentence(told, most) == told and len(told) <= most
     assert sentence(text, most) == visible(text) or len(visible(text)) > LONGEST_PIECE
+
+
+WITH_BLANKS = {
+    "words": "q w " * 10**4,
+    "one folder": "/" + "q w " * 60,
+    "a path": "/q w" * 70 + "/q",
+    "a long path": "/q w e" * 10**4 + "/q",
+    "below this folder": "q" + "/q w" * 80 + "/q.png",
+    "a path of Windows": "C:" + "\\q w" * 70 + "\\q",
+    "quoted": "'" + "/q w" * 80 + "/q'",
+    "lines": "q\nw " * 100,
+}
+
+
+@pytest.mark.parametrize("text", WITH_BLANKS.values(), ids=WITH_BLANKS)
+def test_foreign_text_with_blanks_has_no_more_letters_than_one_without(text: str) -> None:
+    """Where a writer forgot `shown`: paths, and whatever is longer than a sentence."""
+    told = LesionError(f"There is nothing at {text}.", "Check it.").problem
+    if len(text) > 2 * LONGEST_PIECE or text.count("/") + text.count("\\") > 1:
+        assert len(told) <= LONGEST_PIECE + len("There is nothing at .")
+    assert told.startswith("There is nothing at ")
+
+
+NAMED: dict[str, Callable[[Path], object]] = {
+    "a run": open_run,
+    "a segmenter": open_segmenter,
+    "an image": decode,
+    "an image of a list": decode_listed,
+    "a table": lambda path: read_csv(path, ["a"]),
+    "settings": RunSettings.read,
+    "a split": Manifest.read,
+    "data": lambda path: collect(path, None),
+    "weights": lambda path: load_tensors(path / "model.safetensors"),
+    "a file to write": lambda path: file_to_write(path / "mine.json"),
+    "a folder to write": lambda path: folder_to_write(path / "runs"),
+}
+
+
+@pytest.mark.parametrize("there", ["nothing", "a folder", "a file"])
+@pytest.mark.parametrize("call", NAMED.values(), ids=NAMED)
+def test_a_name_with_blanks_is_bounded_wherever_it_is_told(
+    call: Callable[[Path], object], there: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / ("q w " * 50 + "q") / ("q w " * 62 + "q.png")
+    folder.parent.mkdir()
+    if there == "a folder":
+        folder.mkdir()
+    elif there == "a file":
+        folder.write_bytes(b"q w e")
+    with contextlib.suppress(OSError):
+        try:
+            call(folder)
+        except LesionError as error:
+            assert max(map(len, re.findall(r"(?:\bq w )+", str(error))), default=0) <= LONGEST_PIECE

@@ -36,7 +36,7 @@ from lesion_core.cli.serve import serve
 from lesion_core.config import MOST, MOST_SEED
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.explain.methods import METHODS
-from lesion_core.foreign_text import sentence
+from lesion_core.foreign_text import sentence, shown
 
 # Heavy imports wait inside the commands: `--help` and `runs` need no torch.
 
@@ -248,7 +248,9 @@ def list_all(
     from lesion_core.runs.segmenter import list_segmenters
 
     if not runs.is_dir():
-        raise ConfigError(f"There is no folder {runs}.", "Name the folder that --runs of `train` named.")
+        raise ConfigError(
+            f"There is no folder {shown(str(runs), 200)}.", "Name the folder that --runs of `train` named."
+        )
     found, broken = list_runs(runs)
     segmenters, broken_segmenters = list_segmenters(runs)
     broken |= broken_segmenters

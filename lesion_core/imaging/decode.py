@@ -23,6 +23,7 @@ from lesion_core.errors import (
     NotAnImageError,
     TruncatedImageError,
 )
+from lesion_core.foreign_text import shown
 from lesion_core.imaging.containers.dissect import opened, take_apart
 from lesion_core.imaging.containers.parts import CostlyError, DamagedError, EndsEarlyError, NotReadError, Parts
 from lesion_core.imaging.formats import SIGNATURES, signature
@@ -95,7 +96,7 @@ def decode(source: bytes | Path, *, limits: Limits = Limits()) -> NDArray[np.uin
         >>> decode(ok.tobytes()).shape
         (40, 60, 3)
     """
-    name = f"'{source.name}'" if isinstance(source, Path) else "The image"
+    name = f"'{shown(source.name)}'" if isinstance(source, Path) else "The image"
     data = _read(source, limits) if isinstance(source, Path) else source
     if len(data) > limits.max_bytes:
         raise _too_many_bytes(name, len(data), limits)
@@ -182,7 +183,7 @@ def decode_listed(path: str) -> NDArray[np.uint8]:
     try:
         return decode(Path(path))
     except ImageError as error:
-        raise DataError(f"The image {path} cannot be used: {error.problem}", error.remedy) from None
+        raise DataError(f"The image {shown(str(path), 200)} cannot be used: {error.problem}", error.remedy) from None
 
 
 def content_hash(image: NDArray[np.uint8]) -> str:
@@ -198,16 +199,18 @@ def content_hash(image: NDArray[np.uint8]) -> str:
 
 def _read(path: Path, limits: Limits) -> bytes:
     if path.is_dir():
-        raise ImageError(f"'{path}' is a folder, not an image.", "Give the path of one file.")
+        raise ImageError(f"'{shown(str(path), 200)}' is a folder, not an image.", "Give the path of one file.")
     if not path.is_file():
-        raise ImageError(f"There is no file at '{path}'.", "Check the path.")
+        raise ImageError(f"There is no file at '{shown(str(path), 200)}'.", "Check the path.")
     try:
         size = path.stat().st_size
         if size > limits.max_bytes:
             raise _too_many_bytes(f"'{path.name}'", size, limits)
         return path.read_bytes()
     except OSError as error:
-        raise ImageError(f"'{path}' cannot be read: {error.strerror}.", "Check its permissions.") from None
+        raise ImageError(
+            f"'{shown(str(path), 200)}' cannot be read: {error.strerror}.", "Check its permissions."
+        ) from None
 
 
 def _too_many_bytes(name: str, size: int, limits: Limits) -> ImageTooLargeError:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lesion_core.config import Preprocessing
 from lesion_core.errors import DataError, ImageError, RunError
+from lesion_core.foreign_text import shown
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
 
@@ -51,7 +52,7 @@ class ModelInputs:
                 image = self.changes[index](image)
             return torch.from_numpy(self.pipeline.apply(image))
         except (ImageError, DataError) as error:
-            return RunError(f"{self.paths[index]} cannot be scored: {error.problem}", error.remedy)
+            return RunError(f"{shown(str(self.paths[index]), 200)} cannot be scored: {error.problem}", error.remedy)
 
 
 def batches(inputs: ModelInputs, batch_size: int, threads: int) -> Iterator[list[Tensor | RunError]]:

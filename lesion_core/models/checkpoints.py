@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from lesion_core.errors import ModelError
+from lesion_core.foreign_text import shown
 from lesion_core.models.quantization import dequantize, quantize
 
 SCALE = ".scale"
@@ -60,7 +61,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         ModelError: There is no such file, it is not a safetensors file, or a scale is missing or does not fit.
     """
     if not path.is_file():
-        raise ModelError(f"There is no weights file at {path}.", "Check the path.")
+        raise ModelError(f"There is no weights file at {shown(str(path), 200)}.", "Check the path.")
     try:
         stored = load(path.read_bytes())
     except (SafetensorError, OSError, ValueError, KeyError) as error:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lesion_core.errors import RunError
+from lesion_core.foreign_text import shown
 
 SETTLED = 2 * 10**9
 """Nanoseconds after which a change shows in a file's times: an older hash is kept, a younger one is made again."""
@@ -79,6 +80,6 @@ def check_hash(path: Path, files: Mapping[str, str]) -> None:
     """
     if files.get(path.name) != known_sha256(path):
         raise RunError(
-            f"{path.name} of run {path.parent.name} was altered: its SHA-256 is not the one in config.json.",
+            f"{path.name} of run {shown(path.parent.name)} was altered: its SHA-256 is not the one in config.json.",
             "Take the whole folder from one source again.",
         )

@@ -28,6 +28,7 @@ from lesion_core import distributed, files
 from lesion_core.config import Schedule, Settings
 from lesion_core.data.splits import roles_fingerprint
 from lesion_core.errors import BusyError, ConfigError, ModelError
+from lesion_core.foreign_text import shown
 
 log = logging.getLogger(__name__)
 
@@ -173,18 +174,19 @@ def _prepare(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool
     stamp, roles = folder / "settings.json", folder / "roles.sha256"
     if stamp.is_file() and resume and type(settings).read(stamp) != settings:
         raise ConfigError(
-            f"{folder} holds a training with other settings.", "Give another folder, or start over with --fresh."
+            f"{shown(str(folder), 200)} holds a training with other settings.",
+            "Give another folder, or start over with --fresh.",
         )
     if (folder / "last.ckpt").is_file() and resume and not roles.is_file():
         raise ConfigError(
-            f"{folder} holds a training that an earlier version began: on which split is not known.",
+            f"{shown(str(folder), 200)} holds a training that an earlier version began: on which split is not known.",
             "Give another folder, or start over with --fresh.",
         )
     split = roles_fingerprint(table) + "\n"
     if roles.is_file() and resume and roles.read_text() != split:
         # Lesions that were learned from may be in test now.
         raise ConfigError(
-            f"{folder} holds a training on other images, or on another split of them.",
+            f"{shown(str(folder), 200)} holds a training on other images, or on another split of them.",
             "Give the images that it began with, give another folder, or start over with --fresh.",
         )
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from lesion_core import files
 from lesion_core.config import check_amount
 from lesion_core.data.synthetic.dermoscopic_structures import KINDS, SKIN_TONES, Canvas
 from lesion_core.errors import ConfigError, DataError
+from lesion_core.foreign_text import shown
 from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.labels import ISIC2019
@@ -228,7 +229,9 @@ def make_dataset(
     if not root.is_file():
         files.finish(root)
     if root.is_file() or (root.is_dir() and any(path.name not in files.OWN for path in root.iterdir())):
-        raise DataError(f"{root} is not an empty folder.", "Choose a new folder: nothing is overwritten.")
+        raise DataError(
+            f"{shown(str(root), 200)} is not an empty folder.", "Choose a new folder: nothing is overwritten."
+        )
     with files.rewritten(root) as new:
         _fill(new, per_class, seed, size, artefact_share, images_per_lesion, on_progress)
     return root

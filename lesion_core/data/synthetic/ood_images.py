@@ -20,6 +20,7 @@ from lesion_core.config import check_amount
 from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.synthetic.lesions import make_skin, picture_shape
 from lesion_core.errors import ConfigError, DataError
+from lesion_core.foreign_text import shown
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.artefacts import Rng, noise, step
 
@@ -280,7 +281,7 @@ def write_ood_samples(root: Path, per_kind: int = 4, seed: int = 0) -> Path:
     """
     check_amount(per_kind, "images of each kind")
     if root.is_file():
-        raise DataError(f"{root} is a file, not a folder.", "Choose a folder.")
+        raise DataError(f"{shown(str(root), 200)} is a file, not a folder.", "Choose a folder.")
     rows = []
     for kind in OOD_KINDS:
         (root / kind).mkdir(parents=True, exist_ok=True)
