@@ -205,7 +205,7 @@ def _read(path: Path, limits: Limits) -> bytes:
     try:
         size = path.stat().st_size
         if size > limits.max_bytes:
-            raise _too_many_bytes(f"'{path.name}'", size, limits)
+            raise _too_many_bytes(f"'{shown(path.name)}'", size, limits)
         return path.read_bytes()
     except OSError as error:
         raise ImageError(

@@ -153,7 +153,7 @@ def test_other_tables_are_refused(run_copy: Path) -> None:
     (run_copy / "history.csv").write_text("epoch,phase,metric\n0,train,loss\n")
     (run_copy / "calibration.json").write_text('{"temperature": -1}')
     run = open_run(run_copy, verify=False)
-    with pytest.raises(RunError, match=r"history\.csv of small lacks the column value"):
+    with pytest.raises(RunError, match=r"history\.csv of small is damaged: history\.csv has no column value"):
         _ = run.history
     with pytest.raises(RunError, match=r"calibration\.json"):
         _ = run.calibration
