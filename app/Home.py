@@ -15,7 +15,7 @@ if str(ROOT) not in sys.path:
 import streamlit as st  # noqa: E402
 
 if __name__ == "__main__":
-    from app import sidebar, tour, tried_policy, visit
+    from app import present, sidebar, tour, tried_policy, visit
     from app.components import problem
     from app.navigation import alias, pages
     from lesion_core.errors import LesionError
@@ -31,6 +31,7 @@ if __name__ == "__main__":
         page.run()
     except LesionError as error:
         problem(error)
+    present.draw(groups)
     visit.end(visit.stem(page))
 else:
     from app.server import middleware, started

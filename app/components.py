@@ -130,9 +130,10 @@ def open_tabs(draw: Mapping[str, Callable[[], None]], renamed: Mapping[str, str]
 
 def how_to_read(*sentences: str) -> None:
     """The explanation at the foot of a page."""
-    st.subheader("How to read this", anchor=False)
-    for sentence in sentences:
-        st.markdown(f"- {sentence}")
+    with st.container(key="how-to-read"):
+        st.subheader("How to read this", anchor=False)
+        for sentence in sentences:
+            st.markdown(f"- {sentence}")
 
 
 def choose(

@@ -24,6 +24,8 @@ COMPRESSED = {".js", ".css", ".svg"}
 A_YEAR = "public, immutable, max-age=31536000"
 ROOT = b'<div id="root"></div>'
 """Where Streamlit's scripts draw the page; what stands in it goes then."""
+LOOK = (Path(__file__).parent / "look.css").read_bytes()
+"""What the theme cannot say of our pages."""
 SHEET = re.compile(rb'<link rel="stylesheet"[^>]*>')
 SKELETON = b"""<div id="root"><style>
 .first{font-family:"Source Sans",sans-serif;color:#1C2B2D;background:#FCFCFA;min-height:100vh;display:flex}
@@ -84,10 +86,10 @@ class CompressedFiles:
 
 
 def with_skeleton(page: bytes) -> bytes:
-    """The start page with `SKELETON` in it, and its style sheet after that: in the head a browser paints nothing before
-    the sheet is there, and asks for it after all scripts."""
+    """The start page with `SKELETON` in it, and after that its style sheet and `LOOK`: in the head a browser paints
+    nothing before the sheet is there, and asks for it after all scripts."""
     sheets = b"".join(SHEET.findall(page))
-    page = SHEET.sub(b"", page).replace(b"</body>", sheets + b"</body>")
+    page = SHEET.sub(b"", page).replace(b"</body>", sheets + b"<style>" + LOOK + b"</style></body>")
     return page.replace(ROOT, SKELETON).replace(b"<title>Streamlit<", b"<title>Lesion Lab<")
 
 

@@ -56,6 +56,7 @@ VIEW = "view"
 CELL = "cell"
 FURTHER_RUNS = "with"
 TAB = "tab"
+PRESENT = "present"
 
 # The mask of a lesion.
 SEGMENTER = "segmenter"

@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import state
 
-CARRIED = (state.RUN, state.IMAGE, state.HIDDEN, state.TRIED, state.TOUR)
+CARRIED = (state.RUN, state.IMAGE, state.HIDDEN, state.TRIED, state.TOUR, state.PRESENT)
 """Keys of the session, and the parameters' names in links, that go along to every page."""
 START = "overview"
 """The page without a name in its link."""

@@ -71,9 +71,7 @@ def controls(own: Preprocessing) -> Preprocessing:
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
             label = st.container(width="content")
-            of_size = st.popover(
-                "", icon=":material/tune:", type="tertiary", help="Settings of the resize, the last step."
-            )
+            of_size = _settings("the resize", state.SIZE, "Settings of the resize, the last step.")
     with of_dark:
         darkness = _slider("Darkness limit (grey level)", state.DARKNESS, own.dark_corner.darkness, 1, 120, 1, on=dark)
     with of_hair:
@@ -132,9 +130,15 @@ def _step(label: str, key: str, own: bool, description: str) -> tuple[bool, Delt
     """The switch of a step, and the popover for its settings."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
         on = st.toggle(label, value=own, key=key, bind="query-params")
-        settings = st.popover("", icon=":material/tune:", type="tertiary", help=f"Settings. {description}")
+        settings = _settings(label.lower(), key, f"Settings. {description}")
     settings.caption(description)
     return on, settings
+
+
+def _settings(step: str, key: str, description: str) -> DeltaGenerator:
+    """A popover that shows as an icon and has a name for those who hear it."""
+    with st.container(key=f"icon-only-{key}", width="content"):
+        return st.popover(f"Settings of {step}", icon=":material/tune:", type="tertiary", help=description)
 
 
 def _slider(

@@ -26,10 +26,11 @@ _CSS = """
 .brush canvas { width: 100%; display: block; cursor: crosshair; touch-action: none; background-size: cover;
                 border-radius: var(--st-base-radius, 4px); }
 .row { display: flex; gap: 16px; align-items: center; margin-top: 8px; color: var(--st-text-color, #1c2b2d);
-       font: 400 14px/1.4 var(--st-font, sans-serif); }
+       font: 400 .95rem/1.4 var(--st-font, sans-serif); }
 .row label { display: flex; gap: 8px; align-items: center; flex: 1; }
 .row input { flex: 1; accent-color: var(--st-primary-color, #0b6e75); }
-.row button { border: 1px solid #b9c4c3; border-radius: 4px; background: #fff; padding: 4px 12px; cursor: pointer; }
+.row button { border: 1px solid var(--st-border-color, #b9c4c3); border-radius: 4px; padding: 4px 12px; cursor: pointer;
+              font: inherit; color: inherit; background: var(--st-background-color, #fff); }
 """
 
 # The mask lives on the element: a rerun of the server must not wipe out what was painted since.

@@ -22,10 +22,10 @@ _FADE = 0.72
 
 _HTML = """
 <div class="wipe">
-  <img class="before" draggable="false"><img class="after" draggable="false">
+  <img class="before" alt="" draggable="false"><img class="after" alt="" draggable="false">
   <span class="tag left"></span><span class="tag right"></span>
   <div class="handle" role="slider" tabindex="0" aria-orientation="horizontal" aria-valuemin="0" aria-valuemax="100"
-  ><i></i></div>
+  aria-valuenow="50" aria-label="Wipe between two images"><i></i></div>
 </div>
 """
 
@@ -35,7 +35,7 @@ _CSS = """
 .wipe img { position: absolute; inset: 0; width: 100%; height: 100%; display: block; pointer-events: none; }
 .after { clip-path: inset(0 0 0 var(--at)); }
 .tag { position: absolute; bottom: 8px; padding: 2px 8px; border-radius: 4px; pointer-events: none;
-       background: rgba(28, 43, 45, .78); color: #fff; font: 500 13px/1.4 var(--st-font, sans-serif); }
+       background: rgba(28, 43, 45, .78); color: #fff; font: 500 .875rem/1.4 var(--st-font, sans-serif); }
 .left { left: 8px; } .right { right: 8px; }
 .handle { position: absolute; top: 0; bottom: 0; left: var(--at); width: 40px; margin-left: -20px; outline: none; }
 .handle::before { content: ""; position: absolute; top: 0; bottom: 0; left: 19px; width: 2px; background: #fff;

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.delivery import FILES, ROOT, SHEET, SKELETON, CompressedFiles, FirstPaint
+from app.delivery import FILES, LOOK, ROOT, SHEET, SKELETON, CompressedFiles, FirstPaint
 
 SCRIPTS = sorted((FILES / "static" / "js").glob("*.js"), key=lambda path: path.stat().st_size)[-60:-50]
 START = (Path(st.__file__).parent / "static" / "index.html").read_text()
@@ -45,7 +45,11 @@ def test_the_start_page_shows_something_before_its_scripts_are_there(path: str) 
     sheets = SHEET.findall(START.encode())
     assert len(sheets) == 1 and answer.content.count(sheets[0]) == 1
     assert answer.content.index(SKELETON) < answer.content.index(sheets[0]) < answer.content.index(b"</body>")
-    plain = answer.content.replace(SKELETON, ROOT).replace(b"<title>Lesion Lab<", b"<title>Streamlit<")
+    ours = b"<style>" + LOOK + b"</style>"
+    assert answer.content.index(sheets[0]) < answer.content.index(ours), "ours wins where both say something"
+    plain = (
+        answer.content.replace(ours, b"").replace(SKELETON, ROOT).replace(b"<title>Lesion Lab<", b"<title>Streamlit<")
+    )
     assert plain.replace(sheets[0], b"") == START.encode().replace(sheets[0], b"")
 
 
