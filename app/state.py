@@ -72,6 +72,7 @@ SITE = "site"
 AGES = "age"
 CONFIRMATION = "confirmed"
 PAGE = "page"
+ORDER = "order"
 LESION = "lesion"
 
 # The steps of preprocessing, in their order.

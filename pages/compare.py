@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from app import state
-from app.cache import images as cached_images
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
 from app.compare import tabs
+from app.compare.cell import draw_cell, forget_page
 from app.compare.lessons import lessons
 from app.components import (
     badges,
@@ -28,7 +27,7 @@ from lesion_core.analysis.confusion import Confusion, confusion_of
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, EvaluationData, EvaluationSet
 from lesion_core.config import ROLE_NAMES
 from lesion_core.errors import RunError
-from lesion_core.foreign_text import for_people, visible
+from lesion_core.foreign_text import visible
 from lesion_core.labels import BINARY
 from lesion_core.runs.classifier import Run
 
@@ -46,21 +45,24 @@ def draw(run: Run) -> None:
     entry, counts = EVALUATION_SETS[view], confusion_of(data)
     with title:  # it and the matrix need no intervals, so they are there at once
         page_title("How good is the model, and what does it mistake?", headline(run.name, counts))
-    main, side = st.columns([5, 3] if others else [3, 1], gap="large")
-    below = st.container()
     pairs = [(data.classes[i], data.classes[j]) for i, j in np.argwhere(counts.counts).tolist()]
     cells = {f"{truth} as {answer}": (truth, answer) for truth, answer in pairs}
+    above, below = st.container(), st.container()
     with below:
         caption = st.container()
         cell = draw_cell_list(cells)
+    with above:
+        main, side = st.columns([5, 3] if cell or others else [3, 1], gap="large")
     with main:
         draw_matrix(run, view, cells, cell)
     with side:
-        tabs.draw_figures(run, view, others)
+        if cell:
+            draw_cell(run, view, cell)
+        else:
+            tabs.draw_figures(run, view, others)
     binary = data.classes == BINARY
-    caption.caption(explanation(entry, counts, len(tabs.measured_of(run, view, others)) > 1, binary))
-    if cell:
-        draw_images(run.name, data, cell, entry.split)
+    beside = None if cell else len(tabs.measured_of(run, view, others)) > 1
+    caption.caption(explanation(entry, counts, beside, binary))
     open_tabs(
         {
             "Metrics": lambda: tabs.draw_metrics(run, view, others),
@@ -144,6 +146,7 @@ def draw_cell_list(cells: Mapping[str, tuple[str, str]]) -> tuple[str, str] | No
         key=state.CELL,
         bind="query-params",
         placeholder="Click a cell of the matrix, or choose one here: truth as prediction",
+        on_change=forget_page,
     )
     return cells.get(str(chosen))
 
@@ -156,6 +159,7 @@ def draw_matrix(run: Run, view: str, cells: Mapping[str, tuple[str, str]], chose
         points = st.session_state[key].selection.points
         pair = tuple(points[0]["customdata"][:2]) if points else None
         st.session_state[state.CELL] = next((cell for cell, known in cells.items() if known == pair), None)
+        forget_page()
 
     st.plotly_chart(
         tabs.matrix(run, view, chosen),
@@ -168,13 +172,17 @@ def draw_matrix(run: Run, view: str, cells: Mapping[str, tuple[str, str]], chose
     )
 
 
-def explanation(entry: EvaluationSet, counts: Confusion, beside: bool, binary: bool) -> str:
-    """How to read the matrix and the figures beside it."""
+def explanation(entry: EvaluationSet, counts: Confusion, beside: bool | None, binary: bool) -> str:
+    """How to read the matrix and the figures beside it: of several runs, of one, or none where images stand there."""
+    figures = {
+        True: " Dots further right are better; their lines: 95 % confidence interval over lesions.",
+        False: " In small type: 95 % confidence interval over lesions.",
+        None: "",
+    }
     return (
         f"**{entry.name}.** {entry.description} A row is a true class, a cell its images and their share of the row; "
-        "darker is more. "
-        + ("Dots further right are better; their lines" if beside else "In small type")
-        + ": 95 % confidence interval over lesions."
+        "darker is more."
+        + figures[beside]
         + (f" {counts.undecided:,} undecided images are in no column." if counts.undecided else "")
         + (
             " The reference is an earlier project's; its split was by image, so images of one lesion were on both "
@@ -182,50 +190,6 @@ def explanation(entry: EvaluationSet, counts: Confusion, beside: bool, binary: b
             if binary
             else ""
         )
-    )
-
-
-def draw_images(name: str, data: EvaluationData, cell: tuple[str, str], role: str) -> None:
-    """The images of a cell, the surest first.
-
-    Args:
-        name: The run's.
-        data: Its evaluation set.
-        cell: Truth and answer, two codes.
-        role: Key of `ROLE_NAMES`.
-    """
-    truth, answer = (data.classes.index(code) for code in cell)
-    inside = (data.truth == truth) & (data.predicted == answer)
-    table = pd.DataFrame(
-        {
-            "image": data.table["image_id"].to_numpy(str)[inside],
-            "truth": data.table["label"].to_numpy(str)[inside],
-            "the model says": data.classes[answer],
-            "confidence": data.probabilities[inside, answer],
-            "data set": data.table["dataset"].to_numpy(str)[inside],
-        }
-    ).sort_values("confidence", ascending=False, ignore_index=True)
-    shown = for_people(table)
-    root = state.data_root()
-    if root:
-        here = cached_images.all_real_samples(root)
-        shown["open"] = [
-            state.link("analyse", **{state.RUN: name, state.IMAGE: image}) if image in here else None
-            for image in table["image"]
-        ]
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height=min(36 * (len(table) + 1) + 2, 300),
-        column_config={
-            "confidence": st.column_config.ProgressColumn(format="%.2f", min_value=0, max_value=1),
-            "open": st.column_config.LinkColumn("look at it", display_text="Analyse", width="small"),
-        },
-        alt=f"Images of {cell[0]} that the model calls {cell[1]}",
-    )
-    st.caption(
-        f"{len(table):,} images, the surest first, {ROLE_NAMES[role]}."
-        + ("" if root else " The images themselves are shown where the data folder is: set `LESION_DATA` to it.")
     )
 
 

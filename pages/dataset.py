@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from app import state, visit
 from app.cache import images as cached_images
@@ -14,13 +16,13 @@ from app.dataset import drawn
 from app.dataset.drawn import SYNTHETIC
 from app.figures.style import CODES, CONFIRMATIONS, NOT_RECORDED, axis_name
 from app.foreign_text import literal
+from app.gallery import Entry, Order, pictures
 from lesion_core.data.catalog import LAYOUTS, TITLES
 from lesion_core.data.samples import Sample, real_samples
-from lesion_core.errors import ImageError, LesionError
+from lesion_core.errors import LesionError
 from lesion_core.foreign_text import visible
 from lesion_core.labels import diagnosis
 
-A_PAGE, A_ROW = 24, 6
 YOUNGEST, OLDEST = 0, 100
 ANY = "any"
 
@@ -140,25 +142,33 @@ def draw_gallery(rows: pd.DataFrame, table: pd.DataFrame, synthetic: bool) -> No
     if shown.empty:
         st.info("No image fits these filters. Widen the age range or set a filter back to *any*.")
         return
-    pages = -(-len(shown) // A_PAGE)
-    if int(st.session_state.get(state.PAGE) or 1) > pages:
-        st.session_state[state.PAGE] = pages
-    top = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute")
-    with top:
-        page = st.pagination(pages, key=state.PAGE, bind="query-params")
-        st.caption(f"{len(shown):,} images fit; {A_PAGE} per page. Choose one to analyse it.")
-    samples = samples_of(shown.iloc[(page - 1) * A_PAGE : page * A_PAGE], synthetic)
-    for start in range(0, len(samples), A_ROW):
-        for place, sample in zip(st.columns(A_ROW, gap="small"), samples[start : start + A_ROW], strict=False):
-            with place:
-                try:
-                    st.image(
-                        cached_images.thumbnail(sample), width="stretch", alt=f"Thumbnail: {visible(sample.title)}"
-                    )
-                except ImageError as error:
-                    st.caption(f":material/broken_image: {literal(error.problem)}")
-                number = sample.id.rpartition("-")[2] if synthetic else sample.id.removeprefix("ISIC_")
-                picture_link(sample, f"{sample.truth or '?'} {number}")
+
+    def entries(places: NDArray[np.intp]) -> list[Entry]:
+        rows = shown.iloc[places]
+        start = "synthetic-" if synthetic else "ISIC_"
+        return [
+            Entry(
+                sample.id,
+                f"{sample.truth or '?'} {sample.id.removeprefix(start).removeprefix(f'{sample.truth}-')}",
+                sample,
+                () if np.isnan(age) else (f"{age:.0f} years",),
+            )
+            for sample, age in zip(samples_of(rows, synthetic), rows["age"].to_numpy(float), strict=True)
+        ]
+
+    ages = shown["age"].to_numpy(float)
+    listed = Order("listed", "as listed", np.arange(len(shown)))
+    by_age = (Order("youngest", "youngest first", ages), Order("oldest", "oldest first", ages, highest_first=True))
+    run = run_if_any()
+    pictures(
+        len(shown),
+        entries,
+        key="pictures_of_data_set",
+        label="Images of the data set that fit the filters",
+        noun=("image fits", "images fit"),
+        orders=(listed, *by_age) if np.isfinite(ages).any() else (),
+        run=run,
+    )
 
 
 def draw_lesion(rows: pd.DataFrame, synthetic: bool) -> None:

@@ -15,9 +15,10 @@ from app.out_of_distribution import place
 from app.out_of_distribution.corrupted_images import draw_corrupted
 from app.out_of_distribution.head import draw_facts
 from app.out_of_distribution.line import Line
+from app.out_of_distribution.near import draw_near
 from app.out_of_distribution.score_tables import draw_rules, draw_scores
 from app.out_of_distribution.sets import draw_sets
-from app.out_of_distribution.tabs import draw_calibration, draw_near, draw_save
+from app.out_of_distribution.tabs import draw_calibration, draw_save
 from app.out_of_distribution.uploads import draw_uploads, your_pictures
 from app.out_of_distribution.who import draw_who
 from app.widgets.threshold import ThresholdBins, threshold_line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from app import state, verdict, visit
@@ -14,7 +15,6 @@ from app.components import (
     badges,
     choose,
     how_to_read,
-    link_to,
     open_tabs,
     origin_badge,
     page_title,
@@ -24,16 +24,18 @@ from app.components import (
 )
 from app.figures import style
 from app.foreign_text import literal
+from app.gallery import Entry, Order, pictures
 from app.segment import drawn
 from app.segment.found import Controls, Found, find
 from lesion_core.analysis.segmentation import MASK_METRICS, THRESHOLD
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
-from lesion_core.foreign_text import for_people, visible
+from lesion_core.foreign_text import for_people
 from lesion_core.imaging.lesion import Shape
 from lesion_core.runs.segmenter import MEASURED_AT, SegmenterRun
 
 QUESTION = "Where does the lesion end?"
+A_PAGE = 12  # failures
 FAILURES = "The failures first"  # a tab, which links name
 UNSURE = 0.2, 0.8  # probabilities between which a pixel counts as uncertain
 
@@ -148,38 +150,51 @@ def draw_numbers(run: SegmenterRun, picture: Picture, found: Found, controls: Co
 
 
 def failures_first(run: SegmenterRun, controls: Controls) -> None:
-    """The worst test images, each a link to itself on this page."""
+    """The test images, the worst first, each a link to itself on this page."""
     rows, counts = run.counts("test", controls.variant)
     jaccard = MASK_METRICS["jaccard"](counts)
-    order = np.argsort(jaccard, kind="stable")[:12]
-    worst = rows.iloc[order].assign(jaccard=jaccard[order])
     try:
         root = state.data_root()
         here = cached_images.all_real_samples(root) if root else {}
     except LesionError:
         here = {}
-    if not any(image_id in here for image_id in worst["image_id"]):
+    there = np.flatnonzero(rows["image_id"].isin(here).to_numpy())
+    told = f"{len(rows):,} test images, with their Jaccard index"
+    if not len(there):
         st.caption("The images are not on this machine (see *Dataset*); these are their numbers.")
+        order = np.argsort(jaccard, kind="stable")[:A_PAGE]
+        worst = rows.iloc[order].assign(jaccard=jaccard[order])
         st.dataframe(for_people(worst[["image_id", "label", "jaccard", "site", "age"]]), hide_index=True)
+        told = f"The {len(worst)} worst of {told}"
     else:
-        columns = st.columns(6)
-        for i, row in enumerate(worst.itertuples()):
-            sample = here.get(str(row.image_id))
-            if sample is None:
-                continue
-            with columns[i % 6]:
-                st.image(cached_images.thumbnail(sample), width="stretch", alt=visible(f"{row.image_id}, {row.label}"))
-                link_to(
-                    "segment",
-                    f"{row.jaccard:.2f}, {row.label}",
-                    ":material/polyline:",
-                    **{state.IMAGE: str(row.image_id), state.TAB: FAILURES, state.SEGMENTER: run.name},
-                    **({} if controls.clean else {state.CLEAN: "false"}),
-                )
-    st.caption(
-        f"The {len(worst)} worst of {len(rows):,} test images, with their Jaccard index. A lesion that fills the "
-        "frame, or one whose edge nobody can see, is hard for experts too."
-    )
+
+        def entries(places: NDArray[np.intp]) -> list[Entry]:
+            chosen = there[places]
+            found = zip(rows["image_id"].iloc[chosen], rows["label"].iloc[chosen], jaccard[chosen], strict=True)
+            return [
+                Entry(str(name), str(name), here[str(name)], (f"Jaccard {overlap:.2f}",), truth=str(label))
+                for name, label, overlap in found
+            ]
+
+        pictures(
+            len(there),
+            entries,
+            key="failures",
+            label="Test images with their Jaccard index",
+            orders=(
+                Order("worst", "worst first", jaccard[there]),
+                Order("best", "best first", jaccard[there], highest_first=True),
+            ),
+            opens="segment",
+            stays=True,
+            query={
+                state.TAB: FAILURES,
+                state.SEGMENTER: run.name,
+                **({} if controls.clean else {state.CLEAN: "false"}),
+            },
+            a_page=A_PAGE,
+        )
+    st.caption(f"{told}. A lesion that fills the frame, or one whose edge nobody can see, is hard for experts too.")
 
 
 def what_it_says(shape: Shape | None, controls: Controls) -> None:

@@ -37,6 +37,8 @@ from lesion_core.serving.single_flight import SingleFlightCache
 
 THUMBNAIL = 200
 """Pixels of the longer side of a small image."""
+KEPT_THUMBNAILS = 32 * 2**20
+"""Bytes of small images that are kept: about 4,000."""
 KEPT_PIXELS = 256 * 2**20
 """Bytes of samples' pixels and masks that are kept: about 300 images of 600x450, or 20 of 2,048x2,048."""
 
@@ -120,13 +122,21 @@ def synthetic_table() -> pd.DataFrame:
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
 
 
-@st.cache_data(show_spinner=False, max_entries=2048)
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _thumbnails() -> SingleFlightCache[bytes]:
+    return SingleFlightCache(len, KEPT_THUMBNAILS)
+
+
 def thumbnail(sample: Sample) -> bytes:
     """A small JPEG of a sample, at most `THUMBNAIL` pixels per side.
 
     Raises:
         ImageError: The file cannot be decoded.
     """
+    return _thumbnails().get(sample, lambda: _small(sample))
+
+
+def _small(sample: Sample) -> bytes:
     image = decode(sample.path) if sample.path else _synthetic_lesions()[sample.id].image
     scale = min(1.0, THUMBNAIL / max(image.shape))
     if scale < 1:

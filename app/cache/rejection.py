@@ -7,18 +7,26 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from app.cache.runs import BOTH, BY_FINGERPRINT, predict, scorer
+from app.cache.results import answers_of
+from app.cache.runs import BOTH, BY_FINGERPRINT, predict, rejector, scorer
 from app.out_of_distribution.line import line_bins, marks_of
 from app.widgets.threshold import ThresholdBins
 from lesion_core.analysis.conformal import Conformal, calibrate_sets, evaluate_sets
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.ood.benchmark import scoreboard
 from lesion_core.ood.evaluation import EvaluatedScore, TriedRule, evaluate_score, try_rules
+from lesion_core.ood.model_outputs import outputs_of
 from lesion_core.ood.policy import Policy
 from lesion_core.ood.scores import SCORES
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
+
+
+@st.cache_resource(show_spinner="Scoring …", max_entries=32, hash_funcs={**BY_FINGERPRINT, Policy: Policy.fingerprint})
+def answered(run: Run, view: str, policy: Policy) -> NDArray[np.bool_]:
+    """(N,): the images of an evaluation set that a policy lets the model answer, in the order of `answers_of`."""
+    return rejector(run, policy).keeps(outputs_of(run, answers_of(run, view).table))
 
 
 # A resource, for reading only: a million rows are not copied.

@@ -13,7 +13,7 @@ from app.cache import explanation as explanations
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.cache.drawn import drawn_once
-from app.components import badges, link_to, open_tabs
+from app.components import badges, open_tabs
 from app.explain import overlays
 from app.explain.change import ask_back
 from app.explain.evidence import inside, on_artefacts
@@ -24,14 +24,16 @@ from app.explain.sanity_check import sanity
 from app.figures import shares as share_figures
 from app.figures import style
 from app.foreign_text import file_stem
+from app.gallery import Entry, Order, pictures
 from lesion_core.explain.maps import Attribution
 from lesion_core.explain.methods import METHODS
-from lesion_core.foreign_text import for_people, people_csv, visible
+from lesion_core.foreign_text import for_people, people_csv
 from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
 
 SHOWN = 12
 """Maps that point away, at once."""
+TEST_SET = "The whole test set"  # a tab, which links name
 
 
 def tests_of_the_map(
@@ -62,7 +64,7 @@ def tests_of_the_map(
             "Is it true to the model?": lambda: of_the_map(0),
             "Sanity check": lambda: of_the_map(1),
             "Change the image": lambda: ask_back(asked),
-            "The whole test set": lambda: test_set(asked),
+            TEST_SET: lambda: test_set(asked),
             "Numbers and download": lambda: of_the_map(2),
         },
         renamed={"Ask back": "Change the image"},
@@ -133,19 +135,32 @@ def test_set(asked: Asked) -> None:
     if not any(image_id in here for image_id in found.away["image_id"]):
         draw_elsewhere(asked.run, changed, key)
         return
-    columns = st.columns(6)
-    for i, row in enumerate(found.away[found.away["image_id"].isin(here)].head(SHOWN).itertuples()):
-        sample = here.get(str(row.image_id))
-        if sample is not None:
-            with columns[i % 6]:
-                st.image(cached_images.thumbnail(sample), width="stretch", alt=visible(f"{row.image_id}, {row.label}"))
-                link_to(
-                    "explain",
-                    f"{style.percent(float(row.inside))} inside, {row.label}",  # type: ignore[arg-type]
-                    ":material/search:",
-                    image=str(row.image_id),
-                    run=asked.run.name,
-                )
+    away = found.away[found.away["image_id"].isin(here)]
+    names, labels, shares = (away[name].to_numpy() for name in ("image_id", "label", "inside"))
+    pictures(
+        len(away),
+        lambda places: [
+            Entry(
+                str(names[i]),
+                str(names[i]),
+                here[str(names[i])],
+                (f"{style.percent(float(shares[i]))} inside",),
+                truth=str(labels[i]),
+            )
+            for i in places
+        ],
+        key="elsewhere",
+        label="Images whose map points away from the lesion",
+        orders=(
+            Order("away", "furthest from chance first", away["inside"] - away["area"]),
+            Order("inside", "least inside first", shares),
+        ),
+        opens="explain",
+        stays=True,
+        query={state.RUN: asked.run.name, state.TAB: TEST_SET},
+        run=asked.run,
+        a_page=SHOWN,
+    )
 
 
 @drawn_once("Measuring, with intervals …")

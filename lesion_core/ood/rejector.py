@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lesion_core.errors import RunError
 from lesion_core.ood.known_answer import read_known_answer
 from lesion_core.ood.model_outputs import Outputs, outputs_of
@@ -71,3 +74,7 @@ class Rejector:
     def decide(self, outputs: Outputs) -> list[Decision]:
         """One decision for each image in the outputs."""
         return decide(self.policy, self._scorer.all(outputs, self.policy.parts))
+
+    def keeps(self, outputs: Outputs) -> NDArray[np.bool_]:
+        """(N,): which images in the outputs it keeps, without the words of `decide`."""
+        return keeps(self.policy, self._scorer.all(outputs, self.policy.parts))

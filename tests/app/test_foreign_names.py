@@ -36,6 +36,8 @@ from tests.literal import open_page
 
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
 
+PAGE = re.compile(rf"({'|'.join(STEMS)})\?")
+"""What begins a link to a page."""
 MARK = "qz"
 """Is in every strange name, and nowhere else."""
 FILES = (
@@ -198,7 +200,7 @@ def texts(node: Any) -> Iterator[str]:
 def component(source: str, names: set[str]) -> None:
     """What a component of our own is given: its script writes texts, no markup."""
     for text in texts(json.loads(source)):
-        plain(text, names)
+        (address if PAGE.match(text) else plain)(text, names)
 
 
 def chart(spec: str, names: set[str]) -> None:
@@ -222,7 +224,7 @@ def table(found: pd.DataFrame, names: set[str]) -> None:
     for cell in (*found.columns, *index, *found.select_dtypes(exclude="number").to_numpy().ravel()):
         if isinstance(cell, str):
             assert spreadsheet_cell(cell) == cell, f"a formula, or letters that cannot be seen: {cell!r}"
-            if re.match(rf"({'|'.join(STEMS)})\?", cell):
+            if PAGE.match(cell):
                 address(cell, names)
             else:
                 assert MARK not in rest(cell, names), f"not letter by letter: {cell!r}"

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from app.cache import rejection, results
-from app.out_of_distribution import corrupted_images, head, score_tables, sets, tabs, who
+from app.out_of_distribution import corrupted_images, head, near, score_tables, sets, tabs, who
 from lesion_core.ood.policy import Policy, save_policy
 from lesion_core.ood.scores import DEFAULT
 from lesion_core.ood.threshold_rules import TuningGoal
@@ -78,7 +78,7 @@ def shown(app: Any) -> list[tuple[str, str]]:
 
 def forget() -> None:
     """All that the page keeps, but the runs and their fitted scores."""
-    for module in (corrupted_images, head, rejection, results, score_tables, sets, tabs, who):
+    for module in (corrupted_images, head, near, rejection, results, score_tables, sets, tabs, who):
         for kept in vars(module).values():
             if hasattr(kept, "clear") and hasattr(kept, "__wrapped__"):
                 kept.clear()

@@ -297,7 +297,7 @@ def test_every_tab_of_the_threshold_page_opens(tab: str) -> None:
         ("Who pays", "sent to a person more often"),
         ("Ways to choose", "*As published* is a rule"),
         ("Something wrong", "with one thing wrong"),
-        ("The borderline", "The nearest to the threshold"),
+        ("The borderline", "The nearest to the threshold first"),
         ("Your pictures", "They stay in memory"),
     ],
 )

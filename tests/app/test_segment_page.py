@@ -47,9 +47,17 @@ def test_the_link_opens_the_tab_and_only_that_one_is_drawn(monkeypatch: pytest.M
         for tab in ("", "The failures first", "What the mask says")
     }
     first, failures, description = said.values()
-    assert "each bar counts test images" in first and "worst of" not in first and "only describe the mask" not in first
-    assert "worst of" in failures and "each bar counts" not in failures and "only describe the mask" not in failures
-    assert "only describe the mask" in description and "worst of" not in description
+    assert (
+        "each bar counts test images" in first
+        and "with their Jaccard" not in first
+        and "only describe the mask" not in first
+    )
+    assert (
+        "with their Jaccard" in failures
+        and "each bar counts" not in failures
+        and "only describe the mask" not in failures
+    )
+    assert "only describe the mask" in description and "with their Jaccard" not in description
     here = len(drawn)
     assert here > 0, "of the open tab"
     segment(image="synthetic-BKL-1")

@@ -136,7 +136,7 @@ def test_the_tab_of_segment_is_in_the_link_and_stays_with_the_next_picture(page:
     page.reload()
     expect(worst).to_be_visible()
     settle(page)
-    page.get_by_test_id("stPageLink").get_by_role("link").filter(has_text=", ").first.click()
+    page.locator(".gallery .tile").first.click()
     expect(page.get_by_text("of the expert's mask.")).to_be_visible()
     settle(page)
     expect(worst).to_be_visible()
