@@ -80,15 +80,15 @@ def test_accents_composed_and_decomposed_are_the_same_id(tmp_path: Path) -> None
 def test_images_without_a_row_and_rows_without_an_image_are_told(
     make: Callable[[Rng], DataSet], n: int, tmp_path: Path
 ) -> None:
-    """Such as ids that end in .jpg in a part of the rows."""
+    """Such as ids of copies in a part of the rows."""
     data, changed = made(make)
-    catalog = catalog_of(data, tmp_path, changed(lambda i: f"{i}.jpg", n))
+    catalog = catalog_of(data, tmp_path, changed(lambda i: f"{i} copy", n))
     first = data.people[0].image
-    assert said(catalog.notes, f"{n} of the {N} images listed were not found", f"such as {first}.jpg")
+    assert said(catalog.notes, f"{n} of the {N} images listed were not found", f"such as {first} copy")
     assert said(catalog.notes, "images that no table lists", f"not used: {n}", f"such as {first}.png")
     assert len(catalog.missing) == n
     told = next(note for note in catalog.notes if "were not found" in note)
-    assert told.count(".jpg") == min(n, 3) and told.endswith(", …." if n > 3 else ".")
+    assert told.count(" copy") == min(n, 3) and told.endswith(", …." if n > 3 else ".")
 
 
 @each_layout
@@ -96,10 +96,10 @@ def test_where_no_row_fits_the_refusal_shows_both_spellings(make: Callable[[Rng]
     data, changed = made(make)
     data = replace(data, beside=None)
     with pytest.raises(DataError) as caught:
-        catalog_of(data, tmp_path, changed(lambda i: f"{i}.jpg", N))
+        catalog_of(data, tmp_path, changed(lambda i: f"{i} copy", N))
     first = data.people[0].image
     assert f"none of the {N} images" in str(caught.value)
-    assert f"{first}.jpg" in str(caught.value) and f"{first}.png" in str(caught.value)
+    assert f"{first} copy" in str(caught.value) and f"{first}.png" in str(caught.value)
 
 
 def test_where_there_is_no_image_at_all_the_refusal_says_so(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesion_core.data.csv_tables import column_names, known, read_csv
+from lesion_core.data.csv_tables import column_names, is_missing, known, read_csv
 from lesion_core.data.data_files import Files, id_key
 from lesion_core.data.pictures import is_image
-from lesion_core.data.tables import Catalog, assemble, named_diagnoses
+from lesion_core.data.tables import Catalog, assemble, named_diagnoses, without_lesion
 from lesion_core.errors import DataError
+from lesion_core.foreign_text import shown
 
 ENDINGS = (".csv", ".tsv", ".tab")
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -66,6 +67,8 @@ def read_image_table(files: Files) -> Catalog:
     frame = read_csv(path, ())
     found = columns_of(map(str, frame.columns))
     facts = pd.DataFrame({ours: frame[own] for ours, own in found.items()})
+    if (without := facts["image_id"].map(is_missing)).any():
+        raise DataError(f"{shown(path.name)} has {int(without.sum()):,} rows without an image id.", "Correct them.")
     diagnoses, said = named_diagnoses(facts["diagnosis"], "image_table")
     cells = facts["image_id"].map(lambda cell: cell.replace("\\", "/"))
     facts["image_id"] = cells.map(lambda cell: Path(cell).stem if is_image(cell) else Path(cell).name)
@@ -83,4 +86,4 @@ def read_image_table(files: Files) -> Catalog:
     if "lesion_id" in facts and "patient_id" in frame:  # PAD-UFES-20 gives a number to lesions of several patients
         lesion, patient = known(facts["lesion_id"]), known(frame["patient_id"])
         facts["lesion_id"] = (patient.fillna("") + "_").where(patient.notna(), "") + lesion
-    return assemble(facts, files, "image_table", notes=[*unused, *said])
+    return assemble(facts, files, "image_table", notes=[*unused, *said, *without_lesion(facts, "image_table")])
