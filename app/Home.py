@@ -31,7 +31,7 @@ if __name__ == "__main__":
         page.run()
     except LesionError as error:
         problem(error)
-    present.draw(groups)
+    present.ways(groups)
     visit.end(visit.stem(page))
 else:
     from app.server import middleware, started

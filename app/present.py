@@ -13,21 +13,25 @@ from app import state, visit
 MARK = "presenter-size"
 
 
-def draw(groups: Mapping[str, Sequence[Page]]) -> None:
-    """The switch: in the sidebar, and while there is none at the end of the page, beside the ways to other pages.
+def offer() -> None:
+    """The switch, for the sidebar."""
+    if visit.named(state.PRESENT) != "1":
+        st.button("Presenter size", icon=":material/open_in_full:", on_click=_turn, args=("1",), width="stretch")
+    visit.into_link(state.PRESENT, None)
+
+
+def ways(groups: Mapping[str, Sequence[Page]]) -> None:
+    """The end of a page in presenter size: the way to the other pages, and back.
 
     Args:
         groups: The pages.
     """
-    if visit.named(state.PRESENT) == "1":
-        with st.container(key=MARK, horizontal=True, gap="small"):
-            for page in (page for entries in groups.values() for page in entries):
-                st.page_link(page, query_params=visit.query(visit.stem(page)) or None)
-            st.button("Leave presenter size", icon=":material/close_fullscreen:", on_click=_turn, args=(None,))
-    else:
-        label, icon = "Presenter size", ":material/open_in_full:"
-        st.sidebar.button(label, icon=icon, on_click=_turn, args=("1",), width="stretch")
-    visit.into_link(state.PRESENT, None)
+    if visit.named(state.PRESENT) != "1":
+        return
+    with st.container(key=MARK, horizontal=True, gap="small"):
+        for page in (page for entries in groups.values() for page in entries):
+            st.page_link(page, query_params=visit.query(visit.stem(page)) or None)
+        st.button("Leave presenter size", icon=":material/close_fullscreen:", on_click=_turn, args=(None,))
 
 
 def _turn(to: str | None) -> None:

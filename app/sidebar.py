@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app import share, state, visit
+from app import present, share, state, visit
 from app.cache import runs as cached_runs
 from app.foreign_text import literal
 from lesion_core.foreign_text import visible
@@ -27,6 +27,7 @@ def draw(groups: Mapping[str, Sequence[Page]], alias: Page, current: Page) -> No
         choose_run()
         hide_the_truth()
         share.button()
+        present.offer()
         for name, error in cached_runs.segmenters()[1].items():
             st.caption(f":material/warning: Segmenter {literal(name)} cannot be opened. {literal(error.problem)}")
         st.caption(DISCLAIMER)

@@ -50,7 +50,7 @@ def diagnosis_bars(counts: pd.DataFrame, height: int = 340) -> go.Figure:
         bargap=0.3,
         barmode="stack",
         showlegend=False,
-        xaxis={"title": None, "range": [0, 1.45 * max(1, rows["images"].max())], "tickformat": ","},
+        xaxis={"title": None, "range": [0, 1.7 * max(1, rows["images"].max())], "tickformat": ","},
         yaxis={"title": None},
     )
     return figure
