@@ -40,11 +40,10 @@ def draw(run: Run) -> None:
     Raises:
         RunError: The run has no scored images.
     """
-    title = st.container()
+    said = st.container()
     view, data, others = draw_controls(run)
     entry, counts = EVALUATION_SETS[view], confusion_of(data)
-    with title:  # it and the matrix need no intervals, so they are there at once
-        page_title("How good is the model, and what does it mistake?", headline(run.name, counts))
+    said.markdown(headline(run.name, counts))  # it and the matrix need no intervals, so they are there at once
     pairs = [(data.classes[i], data.classes[j]) for i, j in np.argwhere(counts.counts).tolist()]
     cells = {f"{truth} as {answer}": (truth, answer) for truth, answer in pairs}
     above, below = st.container(), st.container()
@@ -198,6 +197,7 @@ def draw_card(run: Run) -> None:
     st.markdown(cached_results.card_of(run))
 
 
+page_title("How good is the model, and what does it mistake?")
 draw(current_run())
 how_to_read(
     "*Accuracy* counts images, so it speaks mostly of the common mole; *balanced accuracy* counts each class alike.",

@@ -42,8 +42,8 @@ PREDICTED, NOTHING = "predicted", "nothing"
 
 def draw() -> None:
     """The page: first all that is there at once, then what was asked for and takes time."""
-    run = current_run()
     page_title(QUESTION)
+    run = current_run()
     strip, said = st.container(), st.container()
     picture = pick_picture()
     found = verdict.verdict_of(run, picture, not visit.truth_is_hidden())

@@ -17,7 +17,7 @@ from lesion_core.runs.classifier import Run
 
 def draw(run: Run | None) -> None:
     """The page; without a run it shows what needs none."""
-    draw_title(run)
+    draw_answer(run)
     left, right = st.columns([5, 4], gap="large")
     with left:
         drawn.draw_gallery(run, state.data_root())
@@ -30,8 +30,8 @@ def draw(run: Run | None) -> None:
     st.markdown(f"**{DISCLAIMER}**")
 
 
-def draw_title(run: Run | None) -> None:
-    """The question, and how good the run is."""
+def draw_answer(run: Run | None) -> None:
+    """How good the run is."""
     answer = ""
     if run is None:
         answer = "There is no trained run here yet, so the pages show only the data and the synthetic images."
@@ -42,7 +42,8 @@ def draw_title(run: Run | None) -> None:
             f"**{balanced['value']:.2f}** ({balanced['low']:.2f} to {balanced['high']:.2f}) on {summary.n_images:,} "
             "images of lesions that it never saw. Look at where it fails before you trust it."
         )
-    page_title("How far can you trust a model that looks at skin?", answer)
+    if answer:
+        st.markdown(answer)
 
 
 def draw_links() -> None:
@@ -71,4 +72,5 @@ def draw_data() -> None:
         )
 
 
+page_title("How far can you trust a model that looks at skin?")
 draw(run_if_any())

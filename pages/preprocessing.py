@@ -41,7 +41,6 @@ def draw(run: Run | None) -> None:
     Args:
         run: Whose settings the controls stand on, and who is asked; without one, some steps are shown switched on.
     """
-    page_title("What does each step change, and does it change the answer?")
     strip, answer = st.container(), st.container()
     picture = pick_picture()
     own = (
@@ -197,6 +196,7 @@ def draw_answers(
     figures.metric("After the steps", f"{new.code} {now}", help=new.name)
 
 
+page_title("What does each step change, and does it change the answer?")
 draw(run_if_any())
 how_to_read(
     "The steps are applied from left to right; what one takes away, no later one brings back.",

@@ -16,6 +16,7 @@ import streamlit as st
 
 from app.state import POLICY, backend, runs_root
 from lesion_core.errors import LesionError, RunError
+from lesion_core.foreign_text import shown
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import content_hash
 from lesion_core.ood.policy import Policy, policy_state, read_policy
@@ -94,7 +95,7 @@ def run(name: str) -> Run:
             return candidate
     if name in broken:
         raise broken[name].again()
-    raise RunError(f"There is no run '{name}'.", "Choose one in the sidebar.")
+    raise RunError(f"There is no run '{shown(name)}'.", "Choose one in the sidebar.")
 
 
 def segmenter(name: str) -> SegmenterRun:
@@ -110,7 +111,7 @@ def segmenter(name: str) -> SegmenterRun:
     if name in broken or (broken and not name):
         raise (broken.get(name) or next(iter(broken.values()))).again()
     raise RunError(
-        f"There is no segmenter '{name}'." if name else "There is no segmenter yet.",
+        f"There is no segmenter '{shown(name)}'." if name else "There is no segmenter yet.",
         "Train one: `python -m lesion_core segment train --help`.",
     )
 

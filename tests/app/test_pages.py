@@ -142,6 +142,14 @@ def test_a_link_to_nothing_is_told_and_what_is_shown_in_its_place() -> None:
 
 
 @pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize("stem", ["overview", "compare", "out_of_distribution"])
+def test_a_run_that_is_not_here_is_never_replaced(stem: str) -> None:
+    app = open_page(stem, run="nobody")
+    assert not app.exception and app.title and app.selectbox(key="run").value is None
+    assert "There is no run 'nobody'" in text(app) and not app.metric
+
+
+@pytest.mark.usefixtures("with_run")
 @pytest.mark.parametrize("stem", ["analyse", "explain", "segment", "preprocessing"])
 def test_an_image_or_a_run_that_is_not_here_is_never_replaced(stem: str) -> None:
     app = open_page(stem, image="elsewhere")
@@ -151,7 +159,7 @@ def test_an_image_or_a_run_that_is_not_here_is_never_replaced(stem: str) -> None
     assert not app.exception and "There is no image" not in text(app)
     app = open_page(stem, run="nobody")
     assert not app.exception and app.selectbox(key="run").value is None
-    assert "There is no run 'nobody'" in text(app) and not app.metric
+    assert "There is no run 'nobody'" in text(app) and not app.metric and app.title
 
 
 @pytest.mark.usefixtures("with_run")
