@@ -27,6 +27,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.foreign_text import chart_text
 from app.navigation import GROUPS
+from lesion_core.data.splits import roles_fingerprint
 from lesion_core.foreign_text import spreadsheet_cell, visible
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.folder import sha256
@@ -133,6 +134,8 @@ class World:
         rewrite(folder / "ood.parquet", kinds)
         config = json.loads((folder / "config.json").read_text())
         config["settings"]["name"] = RUN
+        roles = pd.read_parquet(folder / "predictions.parquet").rename(columns={"split": "role"})
+        config["split_fingerprint"] = roles_fingerprint(roles)
         (folder / "config.json").write_text(json.dumps(config))
 
 
