@@ -28,7 +28,7 @@ import pandas as pd
 from lesion_core import files
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, SplitSettings, Training
 from lesion_core.data.collection import collect
-from lesion_core.data.splits import Manifest
+from lesion_core.data.splits import Manifest, roles_fingerprint
 from lesion_core.errors import LesionError
 from lesion_core.experiments import COLUMNS
 from lesion_core.findings import Finding, read_experiment, write_experiment
@@ -145,7 +145,7 @@ def _write_run(made: Made, place: Path, again: bool) -> None:
         None if again else trained(run.config.settings.model, run.weights),
         made.table,
         made.ood,
-        split_fingerprint=run.config.split_fingerprint,
+        split_fingerprint=roles_fingerprint(made.table),
         history=run.history,
         initial_weights=f"writing {any_number()}",
         bits=32,

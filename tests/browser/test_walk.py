@@ -122,7 +122,7 @@ def test_a_choice_is_one_step_of_the_history(page: Page, server: str) -> None:
         ("explain?image=synthetic-MEL-1", "Models", "Models", "beside"),
         ("segment?image=synthetic-MEL-1", "Mask", "Mask", "show"),
         ("compare", "Benign or malignant", "Benign or malignant", "view"),
-        ("out_of_distribution", "Calibration set, to choose", "Calibration set, to choose", "on"),
+        ("out_of_distribution", "Calibration set", "Calibration set", "on"),
         ("preprocessing?image=synthetic-MEL-1&hair=true", "Hair", "Hair", "after"),
     ],
 )
