@@ -59,6 +59,8 @@ def visit(page: Page, server: str, link: str) -> None:
     page.goto(f"{server}/{link}")
     expect(page.locator("h1")).to_contain_text("?")
     settle(page)
+    if link.startswith("out_of_distribution"):
+        expect(page.locator("[role=slider][aria-valuetext]")).to_be_visible()  # its script has written the names
     page.wait_for_timeout(500)  # what is drawn after the script has run: charts, and the fading in of elements
 
 
