@@ -85,7 +85,10 @@ def command(*arguments: object) -> None:
 
 
 def is_being_written(place: Path) -> bool:
-    return any(place.rglob(f"{files.WRITING}*")) or (place / files.COMPLETE).exists()
+    try:
+        return any(place.rglob(f"{files.WRITING}*")) or (place / files.COMPLETE).exists()
+    except FileNotFoundError:  # a folder that went while it was looked through
+        return False
 
 
 def last_files_are_written(place: Path) -> bool:
