@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.cache import runs as cached_runs
+from app.components import problem
 from app.foreign_text import literal
 from lesion_core.data.samples import Picture
 from lesion_core.errors import LesionError
@@ -113,9 +114,7 @@ def _says(prediction: Prediction, rejected: bool, truth: str) -> str:
 def draw(found: Verdict) -> None:
     """The strip: large, with a sign, a word and a colour; the figures behind a question mark."""
     if found.problem:
-        st.warning(
-            f"**{literal(found.problem.problem.strip())}** {literal(found.problem.remedy)}", icon=":material/warning:"
-        )
+        problem(found.problem)
     sign, colour = SIGNS[found.words]
     with st.container(border=True):
         words, sentence = st.columns([4, 8], vertical_alignment="center")

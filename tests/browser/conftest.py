@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.served import CHROMIUM, FLAGS, PATIENCE
+from tests.browser.served import CHROMIUM, FLAGS, PATIENCE, ROOT, serving
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,6 +28,14 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def server(runs_root: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The dashboard, with the small run and the synthetic data; modules with pages of their own start another."""
+    log = tmp_path_factory.mktemp("dashboard") / "server.log"
+    with serving(ROOT / "app" / "Home.py", log, LESION_RUNS=str(runs_root), LESION_DATA=str(data_root)) as address:
+        yield address
 
 
 @pytest.fixture

@@ -85,3 +85,10 @@ def serving(script: Path, log: Path, **environment: str) -> Iterator[str]:
 def settle(page: Page) -> None:
     """Wait until no script of the page runs."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def visit(page: Page, server: str, link: str) -> None:
+    """Open a link and wait until its script has run."""
+    page.goto(f"{server}/{link}")
+    expect(page.locator("h1")).to_contain_text("?")
+    settle(page)

@@ -3,8 +3,6 @@ charts can be read, nothing is cut off sideways."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.navigation import GROUPS
-from tests.browser.served import ROOT, serving, settle
+from tests.browser.served import settle, visit
 
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
 LINKS = [
@@ -47,18 +45,9 @@ CHART_WORDS = """() => {
 `tests/app/test_figure_style.py` looks at."""
 
 
-@pytest.fixture(scope="module")
-def server(runs_root: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dashboard, with the small run and the synthetic data."""
-    log = tmp_path_factory.mktemp("accessible") / "server.log"
-    with serving(ROOT / "app" / "Home.py", log, LESION_RUNS=str(runs_root), LESION_DATA=str(data_root)) as address:
-        yield address
-
-
-def visit(page: Page, server: str, link: str) -> None:
-    page.goto(f"{server}/{link}")
-    expect(page.locator("h1")).to_contain_text("?")
-    settle(page)
+def visit_drawn(page: Page, server: str, link: str) -> None:
+    """Until its charts and widgets are drawn, too."""
+    visit(page, server, link)
     if link.startswith("out_of_distribution"):
         expect(page.locator("[role=slider][aria-valuetext]")).to_be_visible()  # its script has written the names
     page.wait_for_timeout(500)  # what is drawn after the script has run: charts, and the fading in of elements
@@ -86,7 +75,7 @@ def findings(page: Page) -> list[str]:
 def test_a_page_can_be_used_by_everybody(page: Page, server: str, link: str) -> None:
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        visit(page, server, link)
+        visit_drawn(page, server, link)
         ground = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
         assert (ground == "rgb(252, 252, 250)") == (theme == "light"), "the theme follows the system"
         assert findings(page) == [], theme
@@ -99,7 +88,8 @@ def test_a_page_can_be_used_by_everybody(page: Page, server: str, link: str) -> 
 
 
 def test_every_button_has_a_name_that_is_a_word(page: Page, server: str) -> None:
-    visit(page, server, "preprocessing")
+    visit_drawn(page, server, "preprocessing")
+    expect(page.locator(".wipe [role=slider]")).to_be_visible()
     names = [
         str(node["name"]["value"])
         for node in page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
@@ -111,7 +101,7 @@ def test_every_button_has_a_name_that_is_a_word(page: Page, server: str) -> None
 
 
 def test_presenter_size_goes_along(page: Page, server: str) -> None:
-    visit(page, server, "explain")
+    visit_drawn(page, server, "explain")
     size = page.locator("h1").evaluate("element => parseFloat(getComputedStyle(element).fontSize)")
     page.get_by_role("button", name="Presenter size").click()
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
@@ -137,7 +127,7 @@ def test_presenter_size_goes_along(page: Page, server: str) -> None:
 
 def test_the_matrix_can_be_read_on_a_phone(page: Page, server: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    visit(page, server, "compare")
+    visit_drawn(page, server, "compare")
     cells = page.locator(".js-plotly-plot").first.locator(".textpoint text")
     expect(cells.first).to_be_visible()
     boxes = [box for box in (cell.bounding_box() for cell in cells.all()) if box]

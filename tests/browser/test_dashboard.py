@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -15,24 +14,9 @@ from app.navigation import GROUPS
 from lesion_core.ood.evaluation import evaluate_score
 from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run
-from tests.browser.served import ROOT, serving, settle
+from tests.browser.served import settle, visit
 
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
-
-
-@pytest.fixture(scope="module")
-def server(runs_root: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dashboard, with the small run and the synthetic data."""
-    log = tmp_path_factory.mktemp("dashboard") / "server.log"
-    with serving(ROOT / "app" / "Home.py", log, LESION_RUNS=str(runs_root), LESION_DATA=str(data_root)) as address:
-        yield address
-
-
-def visit(page: Page, server: str, link: str) -> None:
-    """Open a link and wait until its script has run."""
-    page.goto(f"{server}/{link}")
-    expect(page.locator("h1")).to_contain_text("?")
-    settle(page)
 
 
 @pytest.mark.parametrize("stem", STEMS)

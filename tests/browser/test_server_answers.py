@@ -6,7 +6,6 @@ import gzip
 import http.client
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from app.delivery import SKELETON
 from app.navigation import GROUPS
-from tests.browser.served import ROOT, serving
+from tests.browser.served import ROOT
 
 ODD = [
     "/",
@@ -79,14 +78,6 @@ OTHER_ORIGINS = [
     "",
 ]
 """Of pages that are not the server's own at 127.0.0.1:PORT, or of nothing that a browser sends."""
-
-
-@pytest.fixture(scope="module")
-def server(runs_root: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dashboard, with the small run and the synthetic data."""
-    log = tmp_path_factory.mktemp("answers") / "server.log"
-    with serving(ROOT / "app" / "Home.py", log, LESION_RUNS=str(runs_root), LESION_DATA=str(data_root)) as address:
-        yield address
 
 
 def ask(

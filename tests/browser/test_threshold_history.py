@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.served import ROOT, serving, settle
+from tests.browser.served import settle
 
 State = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def server(runs_root: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dashboard, with the small run and the synthetic data."""
-    log = tmp_path_factory.mktemp("dashboard") / "server.log"
-    with serving(ROOT / "app" / "Home.py", log, LESION_RUNS=str(runs_root), LESION_DATA=str(data_root)) as address:
-        yield address
 
 
 def handle(page: Page) -> Locator:

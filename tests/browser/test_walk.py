@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,24 +11,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.served import ROOT, serving, settle
+from tests.browser.served import settle, visit
 
 ON_ONE_IMAGE = ["Analyse", "Explain", "Segment", "Preprocessing"]
 OTHERS = ["Overview", "Dataset", "Compare", "Out of distribution"]
-
-
-@pytest.fixture(scope="module")
-def server(runs_root: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dashboard, with the small run and the synthetic data."""
-    log = tmp_path_factory.mktemp("walk") / "server.log"
-    with serving(ROOT / "app" / "Home.py", log, LESION_RUNS=str(runs_root), LESION_DATA=str(data_root)) as address:
-        yield address
-
-
-def visit(page: Page, server: str, link: str) -> None:
-    page.goto(f"{server}/{link}")
-    expect(page.locator("h1")).to_contain_text("?")
-    settle(page)
 
 
 def go(page: Page, name: str) -> None:
