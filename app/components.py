@@ -114,10 +114,7 @@ def open_tabs(draw: Mapping[str, Callable[[], None]], renamed: Mapping[str, str]
         st.session_state[key] = title if title in titles else titles[0]
     tabs = st.tabs(titles, key=key, on_change=clicked)
     chosen = next((title for title, tab in zip(titles, tabs, strict=True) if tab.open), titles[0])
-    if chosen != titles[0]:
-        st.query_params[state.TAB] = chosen
-    elif wanted is not None:
-        del st.query_params[state.TAB]
+    visit.change_link({state.TAB: None if chosen == titles[0] else chosen})
     st.session_state[f"{key} in link"] = st.query_params.get(state.TAB)
     for tab, show in zip(tabs, draw.values(), strict=True):
         if tab.open:
@@ -167,10 +164,8 @@ def choose(
         st.caption(
             f":material/info: {literal(f'The link asks for {wanted}, which is not here. This is {titles[chosen]}.')}"
         )
-    elif chosen != default:
-        st.query_params[key] = chosen
-    elif wanted is not None:
-        del st.query_params[key]
+    else:
+        visit.change_link({key: None if chosen == default else chosen})
     st.session_state[f"{key}_in_link"] = chosen
     return chosen
 

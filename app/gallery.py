@@ -155,11 +155,8 @@ def _pictures(
     at = min(int(page), pages) if page.isdecimal() and len(page) < 9 and int(page) else 1
 
     def turn(to: Turned) -> None:
-        for name, value, unasked in zip(in_link, (to.order, str(to.page)), (first, "1"), strict=True):
-            if value != unasked:
-                st.query_params[name] = value
-            else:
-                st.query_params.pop(name, None)
+        asked = zip(in_link, (to.order, str(to.page)), (first, "1"), strict=True)
+        visit.change_link({name: None if value == unasked else value for name, value, unasked in asked})
 
     places = orders[order].places() if order else np.arange(n)
     shown = list(entries(places[(at - 1) * a_page : at * a_page]))

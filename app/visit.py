@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 from streamlit.navigation.page import Page
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -60,6 +61,26 @@ def end(stem: str) -> None:
     queries[stem] = {name: st.query_params.get_all(name) for name in st.query_params}
 
 
+def change_link(changes: Mapping[str, str | None]) -> None:
+    """Change parameters of the link in one step; None takes one out of it.
+
+    What the link says already is not written: each writing is an entry of the browser's history where the visitor has
+    gone on by then, so that Back pressed twice would lead forward.
+    """
+    if all(st.query_params.get(name) == value for name, value in changes.items()):
+        return
+    now = {name: st.query_params.get_all(name) for name in st.query_params}
+    wanted = {name: value for name, value in {**now, **changes}.items() if value is not None}
+    try:
+        st.query_params.from_dict(wanted)
+    except StreamlitAPIException:  # a slider of the open tab is bound to the link, which cannot be written whole then
+        for name, value in changes.items():
+            if value is not None:
+                st.query_params[name] = value
+            elif name in now:
+                del st.query_params[name]
+
+
 def named(key: str) -> str | None:
     """What the visit looks at, by a key of `CARRIED`, be it here or not; None where nothing was chosen yet."""
     found: str | None = st.session_state.get(key) or st.session_state.get(_absent(key))
@@ -105,7 +126,7 @@ def offer(key: str, known: Sequence[str]) -> None:
 def into_link(key: str, default: str | None) -> None:
     """Put what the visit looks at into the link, where that says otherwise."""
     chosen, there = st.session_state.get(key), st.query_params.get(key)
-    if chosen and chosen != there and (there is not None or chosen != default):
-        st.query_params[key] = chosen
-    elif there is not None and not named(key):
-        del st.query_params[key]
+    if chosen and (there is not None or chosen != default):
+        change_link({key: chosen})
+    elif not named(key):
+        change_link({key: None})

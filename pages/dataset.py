@@ -114,7 +114,7 @@ def gallery_filters(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     ):
         values = table[column].fillna(NOT_RECORDED)
         if st.query_params.get(key) == "unknown":  # as links once said it
-            st.query_params[key] = NOT_RECORDED
+            visit.change_link({key: NOT_RECORDED})
         with place:
             titles = {v: visible(CONFIRMATIONS.get(v, (v, ""))[0]) for v in sorted(values.astype(str).unique())}
             wanted = choose(label, {ANY: "any", **titles}, key)

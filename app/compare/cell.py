@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from app import state
+from app import state, visit
 from app.cache import images as cached_images
 from app.cache import rejection as rejections
 from app.cache import results as cached_results
@@ -115,7 +115,7 @@ def may_answer(run: Run, view: str) -> NDArray[np.bool_] | None:
 
 def forget_page() -> None:
     """Other images begin with their first page."""
-    st.query_params.pop(state.PAGE, None)
+    visit.change_link({state.PAGE: None})
 
 
 def close() -> None:

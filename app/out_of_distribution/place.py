@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from app import state, visit
 from app.widgets.threshold import ThresholdBins
@@ -21,19 +20,6 @@ DRAWN = "threshold_drawn"
 """In the session: the run and the link's threshold when the line was last drawn."""
 
 
-def write(changes: dict[str, str | None]) -> None:
-    """Change parameters of the link in one step; None takes one out of it."""
-    kept = {name: st.query_params.get_all(name) for name in st.query_params if name not in changes}
-    try:
-        st.query_params.from_dict({**kept, **{name: value for name, value in changes.items() if value is not None}})
-    except StreamlitAPIException:  # a slider of the open tab is bound to the link, which cannot be written whole then
-        for name, value in changes.items():
-            if value is not None:
-                st.query_params[name] = value
-            elif name in st.query_params:
-                del st.query_params[name]
-
-
 def move_to(value: float, key: str, split: str) -> None:
     """Put a threshold into the link.
 
@@ -42,7 +28,9 @@ def move_to(value: float, key: str, split: str) -> None:
         key: Its score, a key of `SCORES`.
         split: What was looked at: a reload must not turn a threshold that was chosen on test into an honest one.
     """
-    write({state.SCORE: None if key == DEFAULT else key, state.THRESHOLD: repr(value), state.MOVED_ON: split})
+    visit.change_link(
+        {state.SCORE: None if key == DEFAULT else key, state.THRESHOLD: repr(value), state.MOVED_ON: split}
+    )
 
 
 def forget(score: str | None = None) -> None:
@@ -54,8 +42,7 @@ def forget(score: str | None = None) -> None:
     changes: dict[str, str | None] = {state.THRESHOLD: None, state.MOVED_ON: None}
     if score is not None:
         changes[state.SCORE] = None if score == DEFAULT else score
-    if any(st.query_params.get(name) != value for name, value in changes.items()):
-        write(changes)
+    visit.change_link(changes)
 
 
 def chosen_on() -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.runtime.state.query_params import QueryParams
 
 from app import share, state, tour
 from app.navigation import GROUPS
@@ -20,6 +21,35 @@ from tests.literal import open_page, text
 
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
 REJECTS_ALL = -1.0
+
+
+LINKS = [
+    ("overview", {}),
+    ("dataset", {"sex": "male", "page": "2", "tab": "Images"}),
+    ("preprocessing", {"image": "synthetic-MEL-1", "size": "128"}),
+    ("segment", {"image": "synthetic-MEL-1", "hide": "1"}),
+    ("compare", {"cell": "MEL:NV", "order": "confidence", "tab": "ROC curves"}),
+    ("explain", {"image": "synthetic-MEL-1", "beside": "classes", "target": "NV"}),
+    ("analyse", {"image": "synthetic-MEL-1", "present": "1"}),
+    ("out_of_distribution", {"score": "energy", "threshold": "0.3", "on": "calibrate", "bars": "shares"}),
+    ("out_of_distribution", {"tab": "Sets", "score": "confidence"}),
+]
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize(("stem", "query"), LINKS, ids=[f"{stem} {' '.join(query)}" for stem, query in LINKS])
+def test_a_page_that_is_looked_at_again_writes_no_link(
+    stem: str, query: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written while a visitor goes back twice becomes an entry of the history, and Back leads forward."""
+    app = open_page(stem, **query)
+    written: list[str] = []
+    send = QueryParams._send_query_param_msg
+    monkeypatch.setattr(
+        QueryParams, "_send_query_param_msg", lambda params: (written.append(str(params)), send(params))
+    )
+    app.run()
+    assert not app.exception and written == []
 
 
 @pytest.mark.usefixtures("with_run")
