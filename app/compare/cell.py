@@ -47,6 +47,13 @@ def draw_cell(run: Run, view: str, cell: tuple[str, str]) -> None:
     n = f"{len(inside):,} image{'s' if len(inside) != 1 else ''}"
     head.markdown(f"**{cell[0]} called {cell[1]}**, {n}", help=title(cell))
     end.button("", icon=":material/close:", on_click=close, help="Close the images, show the figures again")
+    if visit.truth_is_hidden():
+        st.info(
+            "The images of a cell tell their truth, which is hidden. To see them, switch off *Hide the truth* in the "
+            "sidebar.",
+            icon=":material/visibility_off:",
+        )
+        return
     root = state.data_root()
     here = cached_images.all_real_samples(root) if root else {}
 

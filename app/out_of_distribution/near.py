@@ -11,13 +11,13 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from app import state
+from app import state, visit
 from app.cache import images as cached_images
 from app.cache import rejection as rejections
 from app.cache.runs import BY_FINGERPRINT
 from app.gallery import Entry, Order, pictures, verdict
 from lesion_core.config import ROLE_NAMES
-from lesion_core.data.samples import Sample
+from lesion_core.data.samples import Sample, without_truth
 from lesion_core.foreign_text import for_people
 from lesion_core.runs.classifier import Run
 
@@ -118,20 +118,18 @@ def draw_side(
         return
     if not any(known):
         near = np.argsort(in_turn(distance, rejected), kind="stable")[:A_PAGE].tolist()
-        rows = [
-            (
-                judged.names[i],
-                judged.shown[i],
-                judged.truths[i],
-                judged.answers[i],
-                "UNKNOWN" if rejected[i] else "ANSWERED",
-            )
-            for i in near
-        ]
-        columns = ["image", "value", "shows", "the model says", "verdict"]
-        st.dataframe(
-            for_people(pd.DataFrame(rows, columns=columns)), hide_index=True, alt=f"{title} near the threshold"
+        table = pd.DataFrame(
+            {
+                "image": [judged.names[i] for i in near],
+                "value": judged.shown[near],
+                "shows": [judged.truths[i] for i in near],
+                "the model says": [judged.answers[i] for i in near],
+                "verdict": np.where(rejected[near], "UNKNOWN", "ANSWERED"),
+            }
         )
+        if visit.truth_is_hidden():
+            table = table.assign(image=[without_truth(name) for name in table["image"]]).drop(columns="shows")
+        st.dataframe(for_people(table), hide_index=True, alt=f"{title} near the threshold")
         return
     under = rejections.judged(run, key).measure.rejected_side == "under"
     pictures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import cv2
@@ -98,6 +99,29 @@ def test_hidden_ids_tell_nothing_and_are_all_different() -> None:
     hidden = [without_truth(name) for name in names]
     assert len(set(hidden)) == len(names)
     assert all(name.startswith("case-") and without_truth(name) == name for name in hidden)
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize("hide", ["", "1"])
+def test_the_images_of_a_cell_are_not_told_while_the_truth_is_hidden(hide: str) -> None:
+    app = open_page("compare", hide=hide)
+    cells = next(box for box in app.selectbox if box.label == "Images of a cell")
+    cells.select(cells.options[0]).run()
+    assert not app.exception
+    assert ("The images of a cell tell their truth" in text(app)) == bool(hide)
+    assert ("the surest first" in text(app) or "In small type" in text(app)) != bool(hide)
+
+
+@pytest.mark.parametrize("hide", ["", "1"])
+def test_the_table_near_the_threshold_hides_the_truth_too(
+    hide: str, runs_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(runs_root))
+    monkeypatch.delenv("LESION_DATA", raising=False)
+    app = open_page("out_of_distribution", tab="Near the threshold", hide=hide)
+    assert not app.exception
+    tables = [table.value for table in app.dataframe if "verdict" in table.value]
+    assert tables and all(("shows" in table) != bool(hide) for table in tables)
 
 
 @given(
