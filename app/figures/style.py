@@ -138,7 +138,7 @@ def axis_name(code: str) -> str:
         if code == NOT_RECORDED
         else f"{diagnosis(code).name} ({code})"
         if code != "AKIEC"
-        else "actinic k. or squamous cell c. (AKIEC)"
+        else "actinic k. or Bowen's disease (AKIEC)"
     )
 
 
