@@ -126,13 +126,19 @@ class ThresholdLine {
   }
 
   kept(s, i) { return this.bins.reject === 'under' ? s.n - s.sums[i] : s.sums[i]; }
+  // Where a pointer is over the plot, in its own pixels: presenter size enlarges them.
+  across(event) {
+    const box = this.plot.getBoundingClientRect();
+    return (event.clientX - box.left) * this.plot.clientWidth / box.width;
+  }
+
   x(value) { return LEFT + (value - this.low) / (this.high - this.low) * this.width; }
   shown(value) { return value.toFixed(this.bins.decimals); }
 
   // ---- What stands still.
 
   draw() {
-    const box = this.plot.getBoundingClientRect();
+    const box = { width: this.plot.clientWidth, height: this.plot.clientHeight };
     if (!this.bins || !box.width) return;
     const { edges, bars, quantity } = this.bins;
     this.low = edges[bars[0]];
@@ -165,7 +171,7 @@ class ThresholdLine {
       + `(${count(this.strange.n)}). The threshold goes through both.`);
     this.drawWords();
     for (const [i, name] of ['upper', 'lower'].entries()) {
-      Object.assign(this.find(`.shade.${name}`).style, { top: `${this.panels[i][0]}px`, height: `${tall}px`, width: '1px' });
+      Object.assign(this.find(`.shade.${name}`).style, { top: `${this.panels[i][0]}px`, height: `${tall}px`, width: '100px' });
     }
     Object.assign(this.find('.line').style, { top: `${top - 6}px`, height: `${bottom - top + 8}px` });
     this.handle.style.top = `${this.panels[0][1] + GAP / 2}px`;
@@ -274,7 +280,8 @@ class ThresholdLine {
   drawCurve(figure, titles, yMax, alt) {
     const svg = this.find(`.${figure} svg`);
     svg.replaceChildren();
-    const box = svg.getBoundingClientRect();
+    const { clientWidth: width, clientHeight: height } = svg.parentElement;
+    const box = { width, height: height - svg.previousElementSibling.offsetHeight };
     const left = 38, bottom = box.height - 36, top = 26, right = box.width - 8;
     const at = (x, y) => [left + x * (right - left), bottom - Math.min(1, y / yMax) * (bottom - top)];
     const step = niceStep(yMax, 2);
@@ -368,7 +375,7 @@ class ThresholdLine {
     const under = this.bins.reject === 'under';
     const [from, to] = under ? [start, Math.max(start, x)] : [Math.min(end, x), end];
     for (const shade of this.root.querySelectorAll('.shade')) {
-      shade.style.transform = `translateX(${from}px) scaleX(${Math.max(0, to - from)})`;
+      shade.style.transform = `translateX(${from}px) scaleX(${Math.max(0, to - from) / 100})`;
     }
     const shift = `translateX(${x}px)`;
     this.find('.line').style.transform = shift;
@@ -471,7 +478,7 @@ class ThresholdLine {
   listen() {
     const { plot, handle } = this;
     const follow = (event) => {
-      const x = event.clientX - this.origin - this.offset;
+      const x = this.across(event) - this.offset;
       this.want(this.nearest(this.low + (x - LEFT) / this.width * (this.high - this.low)));
     };
     plot.onpointerdown = (event) => {
@@ -480,9 +487,8 @@ class ThresholdLine {
       clearTimeout(this.timer);
       plot.setPointerCapture(event.pointerId);
       this.held = 'pointer';
-      this.origin = plot.getBoundingClientRect().left;
       // Whoever takes the handle off its middle does not shift the line by that.
-      const off = event.clientX - this.origin - this.x(this.bins.edges[this.at]);
+      const off = this.across(event) - this.x(this.bins.edges[this.at]);
       this.offset = handle.contains(event.target) ? off : 0;
       handle.focus({ preventScroll: true });
       follow(event);

@@ -230,6 +230,27 @@ def test_a_click_beside_the_line_brings_it_there(page: Page, server: str) -> Non
     assert abs(middle(page)[0] - (x - 200)) < 1
 
 
+def test_the_line_follows_the_pointer_where_the_page_is_enlarged(page: Page, server: str) -> None:
+    """As presenter size does it: what is drawn lies where it belongs, and the handle stays under the pointer."""
+    visit(page, server)
+    page.evaluate("document.querySelector('[data-testid=stMain]').style.zoom = 1.4")
+    page.wait_for_timeout(300)  # the chart is drawn anew for its new width
+    handle(page).scroll_into_view_if_needed()
+    x, _ = middle(page)
+    drag(page, -150)
+    assert abs(middle(page)[0] - (x - 150)) < 2
+    page.mouse.up()
+    places = page.locator(".threshold").evaluate(
+        """root => { const ends = (e) => [e.getBoundingClientRect().left, e.getBoundingClientRect().right];
+           return { handle: ends(root.querySelector('.handle')), axis: ends(root.querySelector('.bars .base')),
+                    shades: [...root.querySelectorAll('.shade')].map(ends) }; }"""
+    )
+    assert places["shades"]
+    for left, right in places["shades"]:  # rejected is what lies under the threshold
+        assert left == pytest.approx(places["axis"][0], abs=2)
+        assert right == pytest.approx(sum(places["handle"]) / 2, abs=2)
+
+
 def test_a_rerun_leaves_a_held_line_alone(page: Page, server: str) -> None:
     visit(page, server)
     drag(page, -80)
