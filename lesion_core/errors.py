@@ -72,3 +72,11 @@ class ModelError(LesionError):
 
 class BusyError(LesionError):
     """Others are at it: the engine's queue is full, or a folder is being written. Later the same request will work."""
+
+
+class DownloadError(LesionError):
+    """What was asked of a server did not come, and asking for the rest makes no sense now."""
+
+
+class NotFetchedError(DownloadError):
+    """One file that a server does not have, does not give, or gives damaged; others may come."""

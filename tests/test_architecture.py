@@ -77,6 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     "imaging": {"config", "errors", "foreign_text"},
     "models": {"config", "errors", "foreign_text"},
     "data": FOUNDATION | {"files", "foreign_text", "imaging"},
+    "archive": FOUNDATION | {"data", "files", "foreign_text", "imaging"},
     "runs": FOUNDATION | {"data", "files", "foreign_text"},
     "analysis": FOUNDATION | {"data", "runs"},
     "ood": FOUNDATION | {"analysis", "data", "files", "foreign_text", "imaging", "runs"},
@@ -90,7 +91,7 @@ ALLOWED: dict[str, set[str]] = {
     "findings": FOUNDATION | {"data", "experiments", "files", "foreign_text", "runs"},
 }
 """The rooms that each room may import; `cli` and `__main__` may import all, and nothing imports them."""
-WITHOUT_TORCH = {"config", "errors", "labels", "imaging", "data", "runs", "analysis", "ood", "reports"}
+WITHOUT_TORCH = {"archive", "config", "errors", "labels", "imaging", "data", "runs", "analysis", "ood", "reports"}
 FILES_WITHOUT_TORCH = {
     f"lesion_core.{one}"
     for one in (

@@ -17,6 +17,7 @@ from app.state import OOD_SAMPLES, data_root, own_image
 from lesion_core.config import Preprocessing
 from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
 from lesion_core.data.catalog import left_out as left_out_of
+from lesion_core.data.readers.isic_archive import TABLES, read_credits
 from lesion_core.data.samples import (
     Picture,
     Sample,
@@ -212,6 +213,17 @@ def all_real_samples(root: Path) -> dict[str, Sample]:
         tables.append(_training_table(root))
     found = {sample.id: sample for table in tables for sample in real_samples(table)}
     return found | {sample.id: sample for sample in folder_ood_samples(root)}
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def credit_lines(root: Path | None) -> dict[str, str]:
+    """Whose an image of the ISIC Archive is and its licence, by id, where a table tells; for reading only."""
+    found: dict[str, str] = {}
+    if root and (folder := data_sets().get("isic_archive")):
+        for name in TABLES:
+            with suppress(LesionError):
+                found |= read_credits(folder / name)
+    return found
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)

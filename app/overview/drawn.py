@@ -28,22 +28,28 @@ def draw_gallery(run: Run | None, root: Path | None) -> None:
     """An image of each diagnosis by its name: real ones where the data is, else lesions made by code, which may be
     shown anywhere."""
     real = _one_of_each(run, root)
-    shown: list[tuple[bytes | Pixels, str]] = [(cached_images.thumbnail(one), str(one.truth)) for one in real]
+    credits = cached_images.credit_lines(root)
+    shown: list[tuple[bytes | Pixels, str, str]] = [
+        (cached_images.thumbnail(one), str(one.truth), credits.get(one.id, "")) for one in real
+    ]
     if not real:
-        shown = [(lesion.image, lesion.diagnosis) for lesion in cached_images.gallery_pictures(2 * A_ROW)]
+        shown = [(lesion.image, lesion.diagnosis, "") for lesion in cached_images.gallery_pictures(2 * A_ROW)]
     for start in range(0, len(shown), A_ROW):
-        for place, (image, code) in zip(st.columns(A_ROW), shown[start : start + A_ROW], strict=False):
+        for place, (image, code, credit) in zip(st.columns(A_ROW), shown[start : start + A_ROW], strict=False):
             name = diagnosis(code).name
             kind = "Real" if real else "Synthetic"
+            caption = f"{name} ({code})" + (f" · {credit}" if credit else "")
             with place:
-                st.image(image, width="stretch", alt=f"{kind}: {visible(name)}", caption=literal(f"{name} ({code})"))
+                st.image(image, width="stretch", alt=f"{kind}: {visible(name)}", caption=literal(caption))
     if real:
-        badges(("real dermoscopy", "blue"), ("test set", "green"))
+        tested = set() if run is None else set(run.part("test")["image_id"])
+        role = "test set" if all(one.id in tested for one in real) else "never trained on"
+        badges(("real dermoscopy", "blue"), (role, "green"))
     else:
         badges(("synthetic images", "violet"))
         st.caption(
-            "Patient images may not be redistributed, so these are computer-generated. Real ones appear where the data "
-            "sets are installed."
+            "Patient images may not be redistributed, so these are computer-generated. Real ones appear where data "
+            "sets are installed; `python -m lesion_core download demo` fetches about 200 that are free to use."
         )
 
 

@@ -1,5 +1,5 @@
-"""The command line: python -m lesion_core synthesize | train | evaluate | predict | explain | segment | ood |
-experiment | dashboard | serve | runs."""
+"""The command line: python -m lesion_core synthesize | download | train | evaluate | predict | explain | segment |
+ood | experiment | dashboard | serve | runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from lesion_core.cli import evaluate, ood, segment, train
+from lesion_core.cli import download, evaluate, ood, segment, train
 from lesion_core.cli.answers import DetailsOption, answer_row, wanted_details
 from lesion_core.cli.dashboard import dashboard
 from lesion_core.cli.options import (
@@ -68,6 +68,7 @@ app.command("study", hidden=True)(train.experiment)  # its former name
 app.command()(dashboard)
 app.command()(serve)
 app.command()(evaluate.evaluate)
+app.add_typer(download.app, name="download")
 app.add_typer(segment.app, name="segment")
 app.add_typer(ood.app, name="ood")
 
@@ -107,7 +108,10 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            err.print("Stopped. A training that is started again goes on from its last finished epoch.", soft_wrap=True)
+            err.print(
+                "Stopped. Started again, a training goes on from its last finished epoch, and a download where it was.",
+                soft_wrap=True,
+            )
         raise
 
 

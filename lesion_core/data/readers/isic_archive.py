@@ -15,7 +15,7 @@ from lesion_core.labels import parse_diagnosis
 
 TABLES = ("metadata.csv", "isic_metadata.csv")
 
-_LEVELS = ("diagnosis", "diagnosis_5", "diagnosis_4", "diagnosis_3", "diagnosis_2", "diagnosis_1")
+LEVELS = ("diagnosis", "diagnosis_5", "diagnosis_4", "diagnosis_3", "diagnosis_2", "diagnosis_1")
 """From the deepest to the shallowest; `diagnosis` is how the archive wrote it before it had levels."""
 
 _COLUMNS = {
@@ -31,6 +31,22 @@ def is_archive(path: Path) -> bool:
     return "isic_id" in map(str.casefold, column_names(path))
 
 
+def read_credits(path: Path) -> dict[str, str]:
+    """Whose each image is and under what licence, by id, of a table that has both; else nothing.
+
+    Raises:
+        DataError: The table is damaged.
+    """
+    frame = read_csv(path, ("isic_id",))
+    if not {"attribution", "copyright_license"} <= set(frame.columns):
+        return {}
+    return {
+        str(name): f"{shown(whose or 'unknown')}, {shown(licence)}"
+        for name, whose, licence in zip(frame["isic_id"], frame["attribution"], frame["copyright_license"], strict=True)
+        if licence
+    }
+
+
 def read_isic_archive(files: Files) -> Catalog:
     """Read the metadata of an ISIC Archive download.
 
@@ -42,7 +58,7 @@ def read_isic_archive(files: Files) -> Catalog:
     """
     path = files.require("ISIC Archive metadata", *TABLES)[0]
     frame = read_csv(path, ("isic_id",))
-    levels = [level for level in _LEVELS if level in frame]
+    levels = [level for level in LEVELS if level in frame]
     if not levels:
         raise DataError(
             f"{shown(path.name)} has no column diagnosis or diagnosis_1 to diagnosis_5.",
