@@ -26,6 +26,16 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
 }
 """Group to pages: file stem, title, icon."""
+PURPOSES = {
+    "analyse": "One image and one model: what it says, how sure it is, and whether it should answer at all.",
+    "dataset": "What a model learns from: which diagnoses, of whom, and who is missing.",
+    "preprocessing": "Every step between a file and the network, before and after, and whether it changes the answer.",
+    "compare": "Which diagnoses the model mistakes for which, and whether another model is better.",
+    "segment": "Where the lesion ends, by a network of its own, and where that fails.",
+    "explain": "Which parts of the image the answer rests on, by eight methods, and whether a map can be believed.",
+    "out_of_distribution": "When should a model say that it does not know? Drag the line, and see what that costs.",
+}
+"""What each page but the first is for, in a sentence for those who come by a link."""
 START = "start"
 """What the default page reserves: it is served without a name, and under its own by `alias`."""
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from app import state, visit
+from app.navigation import PURPOSES
 from lesion_core.data.samples import OOD, SYNTHETIC
 
 COOKIE = "lesion_lab_tour"
 """Set in the browser once a visitor has begun the tour or declined it; it holds one word, and nothing about anybody."""
 DECLINED = "tour declined"
+LANDED = "landed on"
+"""In the session: the page that the visit began with."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +74,24 @@ def step() -> int:
 
 
 def draw(page: str) -> None:
-    """The step of the tour, or on Overview the offer of one.
+    """The step of the tour, or for new visitors the offer of one: on Overview, and with a sentence on the page that a
+    link has led to.
 
     Args:
         page: File stem of the page that is shown.
     """
-    at = step()
+    at, landed = step(), st.session_state.setdefault(LANDED, page)
+    knows = st.session_state.get(DECLINED) or st.context.cookies.to_dict().get(COOKIE)
     if at:
         _draw_step(at)
-    elif page == visit.START and not st.session_state.get(DECLINED) and not st.context.cookies.to_dict().get(COOKIE):
+    elif page == visit.START and not knows:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown("**New here?** Five steps show what the pages are for, in two minutes.", width="stretch")
+            st.markdown("**New here?** Five steps show what the pages are for, in one minute.", width="stretch")
+            _link(1, "Take the tour", ":material/tour:")
+            st.button("Not now", on_click=_end, type="tertiary")
+    elif page == landed and page in PURPOSES and not knows and visit.named(state.PRESENT) != "1":
+        with st.container(key="came-by-link", horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(PURPOSES[page])
             _link(1, "Take the tour", ":material/tour:")
             st.button("Not now", on_click=_end, type="tertiary")
     visit.into_link(state.TOUR, None)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streamlit.runtime.state.query_params import QueryParams
 
 from app import share, state, tour
-from app.navigation import GROUPS
+from app.navigation import GROUPS, PURPOSES
 from lesion_core.data.samples import synthetic_samples, without_truth
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
@@ -161,6 +161,20 @@ def test_each_step_of_the_tour_opens_its_page_and_can_be_ended(at: int) -> None:
 def test_a_step_that_there_is_not_is_no_tour(asked: str) -> None:
     app = open_page("overview", tour=asked)
     assert not app.exception and " of 5. " not in text(app) and "New here?" in text(app)
+
+
+@pytest.mark.usefixtures("with_run")
+@pytest.mark.parametrize("stem", [stem for stem in STEMS if stem != "overview"])
+def test_who_comes_by_a_link_is_told_what_the_page_is_for(stem: str) -> None:
+    app = open_page(stem)
+    assert not app.exception and PURPOSES[stem] in text(app)
+    next(b for b in app.button if b.label == "Not now").click().run()
+    assert not app.exception and PURPOSES[stem] not in text(app)
+    in_a_room = open_page(stem, present="1")
+    assert PURPOSES[stem] not in text(in_a_room)
+    further = open_page("overview")
+    further.switch_page(f"../pages/{stem}.py").run()
+    assert not further.exception and PURPOSES[stem] not in text(further), "who came from Overview knows"
 
 
 @pytest.mark.usefixtures("with_run")
