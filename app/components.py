@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state, visit
 from app.cache import images as cached_images
@@ -177,6 +178,7 @@ def pick_picture() -> Picture:
 
     Raises:
         DataError: The link names an image that is not here; the list to choose another stands on the page.
+        ImageError: The visitor's file is not an image that can be used, said where the image would be.
     """
     run, root = run_if_any(), state.data_root()
     options = dict(cached_images.samples(run, root))
@@ -185,9 +187,11 @@ def pick_picture() -> Picture:
     if wanted and wanted not in options and root and wanted in (everything := cached_images.all_real_samples(root)):
         options[wanted] = everything[wanted]
     options, titles = named_samples(options, hidden)
-    uploaded: Picture | None = st.session_state.get(state.UPLOAD)
-    if uploaded is not None:
+    uploaded: Picture | ImageError | None = st.session_state.get(state.UPLOAD)
+    if isinstance(uploaded, Picture):
         titles = {visit.UPLOADED: f"Your image: {uploaded.title}", **titles}
+    elif uploaded is not None:
+        titles = {visit.UPLOADED: "Your image: it cannot be read", **titles}
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     # An upload replaces the chosen image before the list is drawn.
     with right, st.popover("Use your own image", icon=":material/upload:", width="stretch"):
@@ -209,6 +213,8 @@ def pick_picture() -> Picture:
     if chosen is None:
         raise not_here(visit.absent(state.IMAGE) or "", run)
     if chosen == visit.UPLOADED and uploaded is not None:
+        if isinstance(uploaded, ImageError):
+            raise uploaded.again()
         return uploaded
     picture = cached_images.picture(options[chosen])
     return replace(picture, id=chosen, title=titles[chosen], truth=None) if hidden else picture
@@ -245,16 +251,19 @@ def take_upload() -> None:
         image, frame = cached_uploads.pixels(file)
     except BusyError as error:  # not seen: the next run of the page tries again, as after one that was left
         problem(error)
-    except ImageError as error:
-        st.session_state["upload_seen"] = file.file_id
-        cached_uploads.let_go(file)
-        problem(error)
+    except ImageError as error:  # in the place of the image: the one before would pass for the new one
+        given(file, error)
     else:
-        st.session_state["upload_seen"] = file.file_id
-        st.session_state[state.UPLOAD] = Picture(visit.UPLOADED, visible(file.name), "upload", image, frame=frame)
-        st.session_state[state.IMAGE] = visit.UPLOADED
-        cached_uploads.let_go(file)
-        st.rerun()
+        given(file, Picture(visit.UPLOADED, visible(file.name), "upload", image, frame=frame))
+
+
+def given(file: UploadedFile, found: Picture | ImageError) -> NoReturn:
+    """The visitor's own image is what was found in the file; the page begins anew with it."""
+    st.session_state["upload_seen"] = file.file_id
+    st.session_state[state.UPLOAD] = found
+    st.session_state[state.IMAGE] = visit.UPLOADED
+    cached_uploads.let_go(file)
+    st.rerun()
 
 
 def not_here(image_id: str, run: Run | None) -> DataError:

@@ -66,7 +66,7 @@ def draw() -> None:
         panels(beside, asked, lesion, look, on_demand)
     if lesion.find is not None:
         find = lesion.find
-        on_demand.offer(Work("lesion", "Looking for the lesion", 1, lambda _: find()), unasked=True)
+        on_demand.offer(Work("lesion", "Looking for the lesion", 1, lambda _: find(), 1), unasked=True)
     method = METHODS[asked.method]
     st.caption(
         f"**{method.name}.** {method.description} **Beware:** {method.pitfall[0].lower()}{method.pitfall[1:]} "

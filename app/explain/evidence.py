@@ -97,7 +97,7 @@ def _wanted(beside: str, asked: Asked) -> list[tuple[str, Asked]]:
             (f"{code} · {diagnosis(code).name}", replace(asked, target=code, against=None))
             for code in asked.run.classes
         ]
-    cheapest = sorted(METHODS, key=lambda key: METHODS[key].forward + METHODS[key].backward)
+    cheapest = sorted(METHODS, key=lambda key: METHODS[key].effort)
     return [(METHODS[key].name, replace(asked, method=key)) for key in cheapest]
 
 
@@ -118,7 +118,9 @@ def panels(beside: str, asked: Asked, lesion: Lesion, look: Look, on_demand: OnD
         images = sum(one.work.steps for one in slow)
         on_demand.offer_all(
             "Compute the other maps",
-            [one.work.name for one in slow],
+            [one.work for one in slow],
+            len(found),
+            len(wanted),
             f"For what is missing, {images} images pass the network. Each map is drawn when it is ready, the one that "
             "costs least first.",
         )

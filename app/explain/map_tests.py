@@ -83,7 +83,8 @@ def faithfulness(asked: Asked, attribution: Attribution, on_demand: OnDemand) ->
                 asked.key, asked.run, asked.picture.image, asked.target, asked.against, attribution, on_pass
             )
 
-        on_demand.offer(Work("curves", "Deletion and insertion", explanations.CURVE_IMAGES, measure), "Measure it")
+        images = explanations.CURVE_IMAGES
+        on_demand.offer(Work("curves", "Deletion and insertion", images, measure, images), "Measure it")
     st.caption(
         "Pixels are covered with the colour of the skin (deletion), or restored in a blurred image (insertion), the "
         "most important ones first. A map that is true to the model makes the first curve fall at once and the second "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -19,6 +19,8 @@ STATE = "asked on explain"
 ASKED, STOPPED, MADE = "asked", "stopped", "made"
 LOOK = 0.3
 """Seconds after which what is ready is shown before the next is begun."""
+SURE = 0.5
+"""Seconds after which a pace says something."""
 OnPass = Callable[[int], None]
 
 
@@ -31,12 +33,51 @@ class Work:
         text: What is told while it is computed.
         steps: Images that pass the network.
         make: Computes it into a cache, from which the page takes it; called with what it is to call as images pass.
+        effort: How long it takes, in a unit that several that are asked for at once share.
     """
 
     name: str
     text: str
     steps: int
     make: Callable[[OnPass], object]
+    effort: int
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the answers to one question are computed.
+
+    Attributes:
+        spent: Seconds in which images passed the network.
+        made: The effort of what was computed in them.
+    """
+
+    spent: float = 0.0
+    made: float = 0.0
+
+    def after(self, spent: float, made: float) -> Pace:
+        """With what was computed since."""
+        return Pace(self.spent + spent, self.made + made)
+
+    def to_go(self, effort: float) -> str:
+        """How long an effort will take, as the end of a sentence; empty where it is not known yet or under 1 s."""
+        left = effort * self.spent / self.made if self.made > 0 and self.spent > SURE else 0.0
+        return f", about {left:.0f} s to go" if left >= 1 else ""
+
+
+@dataclass
+class Kept:
+    """What a visit remembers of a question.
+
+    Attributes:
+        question: Tells it from others.
+        status: Of each work by its name, or why it failed.
+        pace: How fast it was answered so far.
+    """
+
+    question: Hashable
+    status: dict[str, str | LesionError] = field(default_factory=dict)
+    pace: Pace = Pace()
 
 
 class OnDemand:
@@ -47,22 +88,19 @@ class OnDemand:
     """
 
     def __init__(self, question: Hashable) -> None:
-        kept = st.session_state.get(STATE)
-        if kept is None or kept[0] != question:
-            kept = st.session_state[STATE] = question, {}
-        self._status: dict[str, str | LesionError] = kept[1]
+        kept: Kept | None = st.session_state.get(STATE)
+        if kept is None or kept.question != question:
+            kept = st.session_state[STATE] = Kept(question)
+        self._kept, self._status = kept, kept.status
         self._todo: list[tuple[Work, Progress]] = []
+        self._overall: Overall | None = None
 
     def _ask(self, names: list[str]) -> None:
         """This visitor wants them."""
         self._status |= dict.fromkeys(names, ASKED)
 
-    def _stop(self, name: str) -> None:
-        self._status[name] = STOPPED
-
-    def open(self, names: list[str]) -> list[str]:
-        """Those of some names that wait for somebody to ask."""
-        return [name for name in names if self._status.get(name, MADE) == MADE]
+    def _stop(self, names: list[str]) -> None:
+        self._status |= dict.fromkeys(names, STOPPED)
 
     def offer(self, work: Work, label: str = "", *, unasked: bool = False) -> None:
         """The place of an answer that is not known: a button, or how far it is.
@@ -85,13 +123,30 @@ class OnDemand:
             if label:
                 self._button(label, f"ask {work.name}", [work.name], disabled=status == ASKED)
             if status == ASKED:
-                self._todo.append((work, Progress(work)))
-                key, arguments = f"stop {work.name}", (work.name,)
-                st.button("Stop", key=key, on_click=self._stop, args=arguments, icon=":material/stop_circle:")
+                self._todo.append((work, Progress(work, self._overall)))
+                self._stop_button("Stop", f"stop {work.name}", [work.name])
 
-    def offer_all(self, label: str, names: list[str], help: str) -> None:
-        """One button for several answers that are not known yet."""
-        self._button(label, "ask for the others", self.open(names), disabled=not self.open(names), help=help)
+    def offer_all(self, label: str, missing: list[Work], ready: int, wanted: int, help: str) -> None:
+        """One button for several maps that are not known yet, and how far they all are; above the places of each.
+
+        Args:
+            label: Of the button.
+            missing: What would have to be done.
+            ready: Maps that are there.
+            wanted: Maps that there will be.
+            help: What a person reads at the button.
+        """
+        asked = [work for work in missing if self._status.get(work.name) == ASKED]
+        others = [work.name for work in missing if self._status.get(work.name) != ASKED]
+        with st.container(horizontal=True):
+            self._button(label, "ask for the others", others, disabled=not others, help=help)
+            if asked:
+                self._stop_button("Stop all", "stop all", [work.name for work in asked])
+        if asked:
+            self._overall = Overall(ready, wanted, asked)
+
+    def _stop_button(self, label: str, key: str, names: list[str]) -> None:
+        st.button(label, key=key, on_click=self._stop, args=(names,), icon=":material/stop_circle:")
 
     def _button(self, label: str, key: str, names: list[str], *, disabled: bool, help: str | None = None) -> None:
         # Kept while they are computed: what is left out Streamlit shows, grey, until the script has ended.
@@ -105,7 +160,7 @@ class OnDemand:
         """
         began = time.monotonic()
         for work, progress in self._todo:
-            progress.begin()
+            progress.begin(self._kept.pace)
             try:
                 work.make(progress)
             except LesionError as error:
@@ -113,21 +168,72 @@ class OnDemand:
             else:
                 # Not forgotten: an answer that no cache has room for would be computed again and again.
                 self._status[work.name] = MADE
+                self._kept.pace = progress.pace
+                if self._overall:
+                    self._overall.made(work)
             if time.monotonic() - began > LOOK:
                 break
         if self._todo:
             st.rerun()
 
 
-class Progress:
-    """A bar that says how long it will take; a call of it raises if the visitor is gone."""
+class Overall:
+    """A bar of several answers.
 
-    def __init__(self, work: Work) -> None:
-        self._work, self._share, self._began, self._first = work, 0.0, 0.0, 0.0
+    Args:
+        ready: How many are there.
+        wanted: How many there will be.
+        asked: Those that are computed now.
+    """
+
+    def __init__(self, ready: int, wanted: int, asked: list[Work]) -> None:
+        self._ready, self._wanted = ready, wanted
+        self._efforts = {work.name: work.effort for work in asked}
+        self._bar = st.progress(ready / wanted, self._told)
+
+    @property
+    def _told(self) -> str:
+        return f"{self._ready} of {self._wanted} maps are ready"
+
+    def show(self, work: Work, share: float, pace: Pace) -> None:
+        """Show it.
+
+        Args:
+            work: What is computed.
+            share: Of it that is done, in [0, 1].
+            pace: How fast.
+        """
+        if work.name not in self._efforts:
+            return
+        left = sum(self._efforts.values()) - share * work.effort
+        self._bar.progress((self._ready + share) / self._wanted, self._told + pace.to_go(left))
+
+    def made(self, work: Work) -> None:
+        """One more is ready."""
+        if self._efforts.pop(work.name, None):
+            self._ready += 1
+
+
+class Progress:
+    """A bar that says how long it will take; a call of it raises if the visitor is gone.
+
+    Args:
+        work: What is computed.
+        overall: The bar of several, if this may be one of them.
+    """
+
+    def __init__(self, work: Work, overall: Overall | None = None) -> None:
+        self._work, self._overall, self._pace = work, overall, Pace()
+        self._share, self._began, self._first = 0.0, 0.0, 0.0
         self._bar = st.progress(0.0, f"{work.text} waits.")
 
-    def begin(self) -> None:
-        """It is this one's turn."""
+    def begin(self, pace: Pace) -> None:
+        """It is this one's turn.
+
+        Args:
+            pace: How fast the others of its question were.
+        """
+        self._pace = pace
         self._bar.progress(0.0, f"{self._work.text} …")
 
     def __call__(self, done: int) -> None:
@@ -136,14 +242,21 @@ class Progress:
         Args:
             done: Images so far; 0 while others have their turn.
         """
-        now = time.monotonic()
         if done == 0:
             self._bar.progress(self._share, f"{self._work.text} waits for its turn.")
             return
-        self._share = min(1.0, done / self._work.steps)
-        if not self._began:  # how long the first images took is not known: they may have waited
-            self._began, self._first = now, self._share
-        spent, made = now - self._began, self._share - self._first
-        left = spent * (1 - self._share) / made if made > 0 else 0.0
-        told = f" about {left:.0f} s to go" if spent > 1 and left >= 1 else ""
-        self._bar.progress(self._share, f"{self._work.text} …{told}")
+        share = min(1.0, done / self._work.steps)
+        if not self._began or share < self._share:  # how long the first images took is not known: they may have waited
+            self._began, self._first = time.monotonic(), share
+        self._share = share
+        pace = self.pace
+        self._bar.progress(share, f"{self._work.text} …{pace.to_go((1 - share) * self._work.effort)}")
+        if self._overall:
+            self._overall.show(self._work, share, pace)
+
+    @property
+    def pace(self) -> Pace:
+        """How fast the others and this one were."""
+        if not self._began:
+            return self._pace
+        return self._pace.after(time.monotonic() - self._began, (self._share - self._first) * self._work.effort)

@@ -86,7 +86,7 @@ class Asked:
     def work(self) -> Work:
         """What it takes to compute the map."""
         entry = METHODS[self.method]
-        return Work("/".join(map(str, self.key)), entry.name, entry.forward, self.explain)
+        return Work("/".join(map(str, self.key)), entry.name, entry.forward, self.explain, entry.effort)
 
     @cached_property
     def prediction(self) -> Prediction:

@@ -39,8 +39,9 @@ def sanity(asked: Asked, attribution: Attribution, on_demand: OnDemand) -> None:
                 on_pass,
             )
 
+        method = METHODS[asked.method]
         on_demand.offer(
-            Work("sanity", "The sanity check", STAGES * METHODS[asked.method].forward, measure), "Measure it"
+            Work("sanity", "The sanity check", STAGES * method.forward, measure, STAGES * method.effort), "Measure it"
         )
         st.caption(
             "A map that stays the same when the model loses what it learned shows the image, not the model "

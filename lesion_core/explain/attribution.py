@@ -13,8 +13,10 @@ from lesion_core.errors import ConfigError, ModelError
 from lesion_core.explain.cam import class_maps
 from lesion_core.explain.maps import Attribution, Target
 from lesion_core.explain.methods import BASELINES, known_method
+from lesion_core.explain.rounding import RoundedTargetFunction
 from lesion_core.explain.target_function import OnPass, Request, TargetFunction, check_request, check_target
 from lesion_core.imaging.preprocess import normalize
+from lesion_core.models.backends import Backend
 from lesion_core.models.classifiers import stages
 
 
@@ -68,6 +70,7 @@ def attribute(
     layer: str = "layer4",
     baseline: str = "skin",
     on_pass: OnPass | None = None,
+    backend: Backend | None = None,
 ) -> Attribution:
     """Explain one image.
 
@@ -82,6 +85,8 @@ def attribute(
         layer: Name in `LAYERS`, for the methods that have one.
         baseline: Key of `BASELINES`, for the methods that have one.
         on_pass: Called as images pass the network; it may raise to stop.
+        backend: Runs the model up to its last layer, for methods that need no gradient. Where its rounding could
+            change the order of the map, the model makes it again.
 
     Raises:
         ModelError: The model is in training mode, the layer or a class is unknown, or the map is not finite.
@@ -107,9 +112,15 @@ def attribute(
         with torch.no_grad():
             maps = class_maps(model, stages(model, image)[1])[0].numpy()
         return from_maps(maps, target, len(square))
-    request = Request(TargetFunction(model, target, on_pass), square, image, layer, baselines, baselines[baseline])
-    with torch.inference_mode(False), torch.enable_grad():
-        raw, error = entry.make(request)
+
+    def made(evidence: TargetFunction) -> tuple[torch.Tensor, float | None]:
+        with torch.inference_mode(False), torch.enable_grad():
+            return entry.make(Request(evidence, square, image, layer, baselines, baselines[baseline]))
+
+    rounded = None if backend is None or entry.backward else RoundedTargetFunction(model, target, backend, on_pass)
+    raw, error = made(rounded or TargetFunction(model, target, on_pass))
+    if rounded and not rounded.close:
+        raw, error = made(TargetFunction(model, target, on_pass))
     found = raw.detach().float().numpy()
     return _finite(Attribution(found, target, method, layer if entry.layered else None, len(square), error))
 

@@ -56,6 +56,12 @@ class Method:
         return f"{self.forward} forward" + (f", {self.backward} backward" if self.backward else "")
 
     @property
+    def effort(self) -> int:
+        """How long one map takes, in passes without gradients: those of a gradient are in float32, at half the speed of
+        bfloat16's, and the way back takes as long as two ways forward."""
+        return 2 * (self.forward + 2 * self.backward) if self.backward else self.forward
+
+    @property
     def slow(self) -> bool:
         """It takes seconds and shows its progress; the others are drawn at once."""
         return self.forward + self.backward > AT_ONCE

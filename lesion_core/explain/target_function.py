@@ -28,7 +28,7 @@ class TargetFunction(nn.Module):
         self.model, self.target, self.on_pass, self.passed = model, target, on_pass, 0
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.model(images)
+        logits = self.logits(images)
         self.passed += len(images)
         if self.on_pass:
             self.on_pass(self.passed)
@@ -36,6 +36,15 @@ class TargetFunction(nn.Module):
             raise ModelError(
                 "The logits contain NaN or infinite values.", "The model's weights or the image is damaged."
             )
+        return self.value(logits)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """What the network says, (N, K)."""
+        found: Tensor = self.model(images)
+        return found
+
+    def value(self, logits: Tensor) -> Tensor:
+        """The number that is explained, (N,)."""
         value = logits[:, self.target.index]
         return value if self.target.against is None else value - logits[:, self.target.against]
 

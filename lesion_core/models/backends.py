@@ -2,15 +2,20 @@
 
 Predictions, their rejection and the Grad-CAM of the last layer need the trunk forwards only, so it can be compiled or
 handed to another runtime. What needs gradients stays with PyTorch.
+
+Rounding to bfloat16 (8 bits) leaves predictions and maps without gradients as they are, but not gradients down to the
+pixels, which have another order then; `benchmarks.explain` prints how much.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
 from torchvision.models import ResNet
 
 from lesion_core.errors import ModelError
@@ -39,6 +44,15 @@ class BackendEntry:
     make: Callable[[ResNet, int], Backend]
 
 
+class _Stages(nn.Module):
+    def __init__(self, model: ResNet) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return stages(self.model, images)
+
+
 class _Trunk(nn.Module):
     def __init__(self, model: ResNet) -> None:
         super().__init__()
@@ -51,6 +65,19 @@ class _Trunk(nn.Module):
 
 def _eager(model: ResNet, size: int) -> Backend:  # noqa: ARG001
     return _Trunk(model)
+
+
+def _bfloat16(model: ResNet, size: int) -> Backend:  # noqa: ARG001
+    able = torch.cpu.get_capabilities()
+    if not any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")):
+        raise RuntimeError("this processor does not compute in bfloat16")
+    folded = fuse(_Stages(model)).to(torch.bfloat16).to(memory_format=torch.channels_last)
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        earlier, last = folded(images.to(torch.bfloat16, memory_format=torch.channels_last))
+        return pool(model, earlier.float()), last.float()
+
+    return run
 
 
 def _compiled(model: ResNet, size: int) -> Backend:
@@ -84,6 +111,12 @@ def _openvino(model: ResNet, size: int) -> Backend:
 
 BACKENDS: dict[str, BackendEntry] = {
     "eager": BackendEntry("PyTorch as it is, float32", "", 0.01, _eager),
+    "bfloat16": BackendEntry(
+        "PyTorch in bfloat16, batch norms folded into the convolutions",
+        "a processor with bfloat16 arithmetic (AVX-512 BF16, AMX)",
+        0.3,
+        _bfloat16,
+    ),
     "compiled": BackendEntry("PyTorch compiled, bfloat16", "a C++ compiler (g++)", 0.3, _compiled),
     "openvino": BackendEntry("OpenVINO, bfloat16", "openvino (pip install openvino)", 0.3, _openvino),
 }
@@ -110,3 +143,19 @@ def make_backend(name: str, model: ResNet, size: int) -> Backend:
         raise ModelError(
             f"The backend '{name}' cannot be made ({first}).", f"It needs {BACKENDS[name].needs}; or use 'eager'."
         ) from None
+
+
+def quickest_backend(model: ResNet, size: int, *, openvino: bool = False) -> Backend | None:
+    """The fastest backend of many images at a time that can be made here, None where that is the model itself.
+
+    Compiling for each size of a batch takes longer than what it saves, so 'compiled' is not among them.
+
+    Args:
+        model: As in `make_backend`.
+        size: As in `make_backend`.
+        openvino: OpenVINO may be used; its conversion takes seconds.
+    """
+    for name in ("openvino", "bfloat16") if openvino else ("bfloat16",):
+        with contextlib.suppress(ModelError):
+            return make_backend(name, model, size)
+    return None

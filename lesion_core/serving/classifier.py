@@ -24,7 +24,7 @@ from lesion_core.explain.target_function import OnPass
 from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.inputs import ModelInputs, batches
-from lesion_core.models.backends import BACKENDS, make_backend
+from lesion_core.models.backends import BACKENDS, Backend, make_backend, quickest_backend
 from lesion_core.models.classifiers import pool, sharing_weights, trained, untrained
 from lesion_core.ood.known_answer import read_known_answer
 from lesion_core.ood.model_outputs import Outputs, reduce
@@ -47,7 +47,8 @@ class Engine:
 
     Captum registers hooks on a network: a prediction beside an explanation would run through them, and
     two explanations would remove each other's. So one network predicts, one makes the maps of a few passes, one those
-    that take seconds: nobody's prediction waits for a map, and no Grad-CAM for superpixels.
+    that take seconds: nobody's prediction waits for a map, and no Grad-CAM for superpixels. Those of the last lane that
+    need no gradient run on the quickest backend that is here, the others in float32 (see `models.backends`).
 
     Args:
         run: The run.
@@ -62,9 +63,10 @@ class Engine:
     def __init__(self, run: Run, queue: int = 64, backend: str = "eager") -> None:
         self.run = run
         self._pipeline = Pipeline(run.config.settings.preprocessing)
-        self._model = trained(run.config.settings.model, run.weights)
+        self._model = trained(run.config.settings.model, run.weights).to(memory_format=torch.channels_last)
         self._model.requires_grad_(False)
         self._backend = make_backend(backend, self._model, run.config.settings.preprocessing.resize.size)
+        self._openvino = backend == "openvino"
         self._turns = BoundedLock(queue)
         self._quick, self._slow = sharing_weights(self._model), sharing_weights(self._model)
         self._quick_turns, self._slow_turns = BoundedLock(queue), BoundedLock(queue)
@@ -144,16 +146,20 @@ class Engine:
             yield from (next(found) if isinstance(square, Tensor) else square for square in batch)
 
     def _read(self, squares: NDArray[np.uint8]) -> list[Prediction]:
-        """What the run says of squares (N, S, S, 3); their time in the model is shared evenly."""
+        """What the run says of squares (N, S, S, 3); their time in the model is shared evenly.
+
+        It is the processor's time of this thread, which takes its part in every step: a clock would count what other
+        visitors' maps, and other programs, take of the processor meanwhile.
+        """
         x = torch.from_numpy(normalize(squares, self._pipeline.settings))  # (N, 3, S, S)
         with self._turns.take():
-            start = time.perf_counter()
+            start = time.thread_time()
             with torch.no_grad():
                 layer3, activations = self._backend(x)  # (N, C, 2h, 2w), (N, D, h, w)
                 penultimate = pool(self._model, activations)  # (N, D)
                 logits = self._model.fc(penultimate).numpy()  # (N, K)
                 maps = class_maps(self._model, activations).numpy()  # (N, K, h, w)
-            spent = 1000 * (time.perf_counter() - start) / len(squares)
+            spent = 1000 * (time.thread_time() - start) / len(squares)
         probabilities = softmax(logits.astype(np.float64), self.run.calibration.temperature)
         found = []
         for i, row in enumerate(logits):
@@ -201,8 +207,8 @@ class Engine:
         square = self._pipeline.apply(image)
         key = (content_hash(square), asked, method, layer, baseline)
 
-        slow = known_method(method).slow
-        network, turns = (self._slow, self._slow_turns) if slow else (self._quick, self._quick_turns)
+        entry = known_method(method)
+        network, turns = (self._slow, self._slow_turns) if entry.slow else (self._quick, self._quick_turns)
 
         def make() -> Attribution:
             with turns.take(on_wait):
@@ -215,10 +221,17 @@ class Engine:
                     layer=layer,
                     baseline=baseline,
                     on_pass=on_pass,
+                    backend=None if entry.backward else self._without_gradients,
                 )
 
         on_wait = functools.partial(on_pass, 0) if on_pass else None
         return self._maps.get(key, make, on_wait)
+
+    @functools.cached_property
+    def _without_gradients(self) -> Backend | None:
+        """The backend of slow maps without gradients, in their turn only: made when the first one is asked for, as
+        most visits ask for none."""
+        return quickest_backend(self._model, self._pipeline.settings.resize.size, openvino=self._openvino)
 
     def answers(self, squares: NDArray[np.uint8], target: str, against: str | None = None) -> NDArray[np.float64]:
         """The probability of a class for squares that were changed.

@@ -26,7 +26,7 @@ class Prediction:
         probabilities: (K,) after the run's temperature, summing to 1.
         outputs: Logits and reduced features, one row: what OOD scores are computed from.
         maps: (K, h, w) float32, Grad-CAM of every class at the last layer, signed: they come with the prediction.
-        milliseconds: Time in the model, waiting not counted.
+        milliseconds: Processor time in the model; waiting, and what others compute meanwhile, is not counted.
         decision: Whether a policy rejects the image, and why; None where none was asked: the model knows of none.
     """
 
@@ -67,7 +67,7 @@ class Segmentation:
     Attributes:
         probabilities: (S, S) float32 of the network's square, which is the whole frame.
         shape: Height and width of the image.
-        milliseconds: Time in the model, waiting not counted.
+        milliseconds: Processor time in the model; waiting, and what others compute meanwhile, is not counted.
     """
 
     probabilities: NDArray[np.float32]

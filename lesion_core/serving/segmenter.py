@@ -49,9 +49,9 @@ class SegmenterEngine:
             ImageError: The array is not a uint8 RGB image.
         """
         with self._turns.take():
-            start = time.perf_counter()
+            start = time.thread_time()  # not of other visitors: see `Engine`
             probabilities = self._probabilities(image)
-            spent = 1000 * (time.perf_counter() - start)
+            spent = 1000 * (time.thread_time() - start)
         return Segmentation(probabilities, (image.shape[0], image.shape[1]), spent)
 
     def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -15,7 +15,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest
 
 from app.cache import explanation as explanations
-from app.explain.on_demand import STATE, Progress
+from app.explain import evidence, on_demand
+from app.explain.on_demand import STATE, Overall, Pace, Progress, Work
+from app.explain.question import Asked
 from app.explain.sanity_check import verdict
 from lesion_core.errors import BusyError
 from lesion_core.explain.maps import Attribution, Target
@@ -125,7 +127,7 @@ def test_a_stop_ends_one_map_and_the_rest_follow(monkeypatch: pytest.MonkeyPatch
     def stopping(self: Progress, done: int) -> None:
         real(self, done)
         if next(calls) == 1:
-            st.session_state[STATE][1][self._work.name] = "stopped"
+            st.session_state[STATE].status[self._work.name] = "stopped"
             st.rerun()
 
     with monkeypatch.context() as once:
@@ -139,7 +141,64 @@ def test_a_stop_ends_one_map_and_the_rest_follow(monkeypatch: pytest.MonkeyPatch
     assert all(any(caption.startswith(METHODS[key].name) for caption in captions) for key in METHODS)
 
 
-@pytest.mark.parametrize("name", ["curves", "superpixels"])
+def test_maps_arrive_one_by_one_the_cheapest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[str]] = []
+    bars: list[str] = []
+    panels, panel, show = evidence.panels, evidence._panel, Overall.show
+
+    def pages(*arguments: Any) -> None:
+        drawn.append([])
+        panels(*arguments)
+
+    def maps(name: str, one: Asked, *arguments: Any, **options: Any) -> None:
+        drawn[-1].append(one.method)
+        panel(name, one, *arguments, **options)
+
+    def shown_bar(self: Overall, work: Work, share: float, pace: Pace) -> None:
+        bars.append(self._told)
+        show(self, work, share, pace)
+
+    monkeypatch.setattr(evidence, "panels", pages)
+    monkeypatch.setattr(evidence, "_panel", maps)
+    monkeypatch.setattr(Overall, "show", shown_bar)
+    monkeypatch.setattr(on_demand, "LOOK", 0.0)
+    app = opened(beside="methods")
+    order = sorted(METHODS, key=lambda key: METHODS[key].effort)
+    quick = [key for key in order if key not in SLOW]
+    assert drawn == [order[:n] for n in range(1, len(quick) + 1)], "what takes no time comes unasked"
+    drawn.clear()
+    ask(app, "ask for the others")
+    assert drawn == [order[:n] for n in range(len(quick), len(order) + 1)]
+    assert list(dict.fromkeys(bars)) == [f"{n} of 8 maps are ready" for n in range(len(quick), len(order))]
+    assert "ask for the others" not in [button.key for button in app.button], "all are there"
+
+
+def test_a_stop_of_all_computes_nothing_more_until_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(beside="methods")
+    real, calls = Progress.__call__, itertools.count()
+
+    def stopping(self: Progress, done: int) -> None:
+        real(self, done)
+        if next(calls) == 1:  # a click on *Stop all*, as Streamlit takes it
+            status = st.session_state[STATE].status
+            status |= {name: "stopped" for name, now in status.items() if now == "asked"}
+            st.rerun()
+
+    with monkeypatch.context() as once:
+        once.setattr(Progress, "__call__", stopping)
+        ask(app, "ask for the others")
+        assert next(calls) == 2 and text(app).count("was stopped.") == len(SLOW)
+    ask(app, "ask for the others")
+    assert "was stopped." not in text(app) and len(app.get("image")) == 1 + len(METHODS) - 1
+
+
+def test_the_time_to_go_is_that_of_the_effort_left() -> None:
+    assert Pace().to_go(100) == "" and Pace(0.1, 1).to_go(100) == "", "not known yet"
+    pace = Pace(1, 50).after(1, 50)
+    assert pace.to_go(300) == ", about 6 s to go" and pace.to_go(10) == ""
+
+
+@pytest.mark.parametrize("name", ["curves", "superpixels", "methods"])
 def test_a_closed_tab_ends_what_only_it_waited_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Streamlit closes a session whose websocket is gone: it asks the script to stop."""
     query, button = ON_DEMAND[name]

@@ -13,16 +13,23 @@ import torch
 from PIL import Image
 from torchvision.models import ResNet
 
-from lesion_core.config import ModelSettings
+from lesion_core.config import ModelSettings, Preprocessing
 from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import ModelError
-from lesion_core.models.backends import BACKENDS, make_backend
-from lesion_core.models.classifiers import build, stages
-from lesion_core.runs.classifier import Run
+from lesion_core.explain.attribution import attribute
+from lesion_core.explain.faithfulness import rank_agreement
+from lesion_core.explain.maps import Target
+from lesion_core.explain.methods import METHODS
+from lesion_core.imaging.preprocess import Pipeline
+from lesion_core.models.backends import BACKENDS, Backend, make_backend, quickest_backend
+from lesion_core.models.classifiers import build, stages, trained
+from lesion_core.runs.classifier import Run, open_run
 from lesion_core.serving.classifier import AT_ONCE, Engine
 from lesion_core.serving.results import Prediction
 
+BFLOAT16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 NEEDS = {
+    "bfloat16": pytest.mark.skipif(not BFLOAT16, reason="this processor does not compute in bfloat16"),
     "compiled": pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed"),
     "openvino": pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed"),
 }
@@ -73,3 +80,66 @@ def test_what_is_missing_is_told(model: ResNet, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ModelError, match=r"'openvino' cannot be made.*pip install openvino"):
         make_backend("openvino", model, 64)
+
+
+FORWARD_ONLY = [key for key, method in METHODS.items() if not method.backward]
+
+
+@pytest.mark.parametrize("key", FORWARD_ONLY)
+@pytest.mark.skipif(not BFLOAT16, reason="this processor does not compute in bfloat16")
+def test_maps_of_the_quickest_backend_are_those_of_float32(key: str, small_run: Run) -> None:
+    engine = Engine(small_run)
+    backend = engine._without_gradients
+    assert backend
+    for seed, code in enumerate(("MEL", "NV", "BKL")):
+        square = engine.pipeline.apply(make_lesion(code, seed, size=96).image)
+        agrees(engine._model, square, engine.pipeline.settings, seed, key, backend)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bfloat16", "openvino"])
+@pytest.mark.parametrize("key", FORWARD_ONLY)
+def test_maps_of_a_shipped_run_are_those_of_float32(key: str, name: str) -> None:
+    run = open_run(Path("checkpoints/resnet50-isic2019"))
+    model = trained(run.config.settings.model, run.weights).requires_grad_(False)
+    square = Pipeline(run.config.settings.preprocessing).apply(make_lesion("MEL", 0, size=256).image)
+    try:
+        backend = make_backend(name, model, len(square))
+    except ModelError as error:
+        pytest.skip(str(error))
+    agrees(model, square, run.config.settings.preprocessing, 0, key, backend)
+
+
+def agrees(
+    model: ResNet, square: np.ndarray, preprocessing: Preprocessing, index: int, key: str, backend: Backend
+) -> None:
+    """A map on a backend has the order of float32's, and was made on that backend."""
+    calls = []
+
+    def counted(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        calls.append(len(images))
+        return backend(images)
+
+    plain = attribute(model, square, preprocessing, Target(index), method=key)
+    other = attribute(model, square, preprocessing, Target(index), method=key, backend=counted)
+    assert sum(calls) > 50
+    assert rank_agreement(other.raw, plain.raw) >= 0.99
+
+
+def test_methods_with_gradients_stay_with_the_model(model: ResNet) -> None:
+    """Rounded gradients would give other maps."""
+
+    def refused(_: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        raise AssertionError("asked for a gradient's map")
+
+    square = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for key, method in METHODS.items():
+        if method.backward:
+            attribute(model, square, Preprocessing(), Target(0), method=key, layer="layer3", backend=refused)
+
+
+def test_without_bfloat16_the_model_itself_is_the_quickest(model: ResNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert quickest_backend(model, 64) is None
+    with pytest.raises(ModelError, match=r"'bfloat16' cannot be made.*does not compute in bfloat16"):
+        make_backend("bfloat16", model, 64)

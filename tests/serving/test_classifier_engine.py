@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from lesion_core.analysis.metrics import softmax
@@ -52,6 +53,39 @@ def test_a_prediction_is_consistent(engine: Engine, small_run: Run, images: list
         assert p.confidence == p.probabilities.max()
         assert p.decision is None  # the model knows of no policy
         np.testing.assert_array_equal(p.outputs.logits[0], p.logits)
+
+
+def test_time_in_the_model_is_not_that_of_others(
+    small_run: Run, images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the queue counts nor the processor while it is another's."""
+    busy, real, wait = Engine(small_run), Engine._read, 0.5
+    backend = busy._backend
+
+    def without_the_processor(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        time.sleep(wait)
+        return backend(x)
+
+    monkeypatch.setattr(busy, "_backend", without_the_processor)
+    holds, goes = threading.Event(), threading.Event()
+
+    def another() -> None:
+        with busy._turns.take():
+            holds.set()
+            goes.wait(60)
+
+    def queued(self: Engine, squares: np.ndarray) -> list[Prediction]:
+        threading.Timer(wait, goes.set).start()
+        return real(self, squares)
+
+    monkeypatch.setattr(Engine, "_read", queued)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(another)
+        assert holds.wait(60)
+        began = time.perf_counter()
+        found = busy.predict(images[0])
+        assert time.perf_counter() - began > 2 * wait
+    assert 0 < found.milliseconds < 1000 * wait / 2
 
 
 def test_a_picture_scores_live_as_it_is_stored(engine: Engine, small_run: Run, trained: Any) -> None:
