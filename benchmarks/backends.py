@@ -22,6 +22,7 @@ from lesion_core.data.synthetic.lesions import make_lesion
 from lesion_core.errors import ModelError
 from lesion_core.explain.faithfulness import rank_agreement
 from lesion_core.imaging.decode import decode
+from lesion_core.imaging.preprocess import normalize
 from lesion_core.labels import ISIC2019
 from lesion_core.models.backends import BACKENDS
 from lesion_core.serving.classifier import Engine
@@ -52,7 +53,7 @@ def main() -> None:
     spent: dict[str, list[float]] = {name: [] for name in engines}
     for turn in range(ROUNDS + 5):
         for name, engine in engines.items():
-            x = engine._input(image)
+            x = torch.from_numpy(normalize(engine.pipeline.apply(image)[None], engine.pipeline.settings))
             start = time.perf_counter()
             with torch.no_grad():
                 engine._backend(x)
