@@ -85,10 +85,10 @@ def server(
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
+        for _ in range(1200):
             with contextlib.suppress(OSError), urllib.request.urlopen(url + "/_stcore/health", timeout=1):
                 break
-            time.sleep(0.25)
+            time.sleep(0.05)
         yield url, process
     finally:
         process.kill()

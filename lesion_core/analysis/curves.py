@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_curve
 
 from lesion_core.analysis.predictions import Floats, LabelledPredictions, check_classes
 from lesion_core.errors import ConfigError, DataError
@@ -94,6 +93,8 @@ def roc(positive: ArrayLike, scores: ArrayLike, max_points: int = MAX_POINTS) ->
     Raises:
         DataError: A score is NaN or infinite, one side is missing, or the arrays do not fit.
     """
+    from sklearn.metrics import roc_curve  # a third of a second that pages without a curve do not wait for
+
     y, s = _check(positive, scores)
     fpr, tpr, thresholds = roc_curve(y, s, drop_intermediate=False)
     kept = thin(fpr, tpr, max_points)

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.fft import dct
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from lesion_core.data.tables import ROLES
 from lesion_core.imaging.decode import decode
+
+# SciPy waits inside the functions: a page that reads a split looks for no duplicates.
 
 HASH_SIDE = 16
 NEAR_DUPLICATE = 42
@@ -37,6 +36,8 @@ def perceptual_hash(path: Path) -> NDArray[np.uint8]:
 
 def _low_frequencies_over_median(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """(HASH_SIDE, HASH_SIDE) bool of a square (4 HASH_SIDE, 4 HASH_SIDE) of grey levels."""
+    from scipy.fft import dct
+
     low = dct(dct(grey.astype(np.float64), axis=0), axis=1)[:HASH_SIDE, :HASH_SIDE]
     return np.asarray(low > np.median(low))
 
@@ -110,6 +111,9 @@ def group_ids(table: pd.DataFrame, distance: int = NEAR_DUPLICATE, known: pd.Dat
         for i in np.flatnonzero(~np.isnan(found)):
             name[i], seen[i] = name[int(found[i])], seen[int(found[i])]
     edges = near[np.isin(near["a"], orphans) & np.isin(near["b"], orphans)]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(edges)), (edges["a"], edges["b"])), shape=(len(table), len(table)))
     _, component = connected_components(graph, directed=False)
     of_orphans = near[np.isin(near["a"], orphans)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from captum.attr import LayerGradCam
 from torch import Tensor
 from torchvision.models import ResNet
 
@@ -51,6 +50,8 @@ def grad_cam(evidence: TargetFunction, image: Tensor, layer: str) -> Tensor:
         ModelError: The layer is unknown.
     """
     check_layer(layer)
+    from captum.attr import LayerGradCam  # with matplotlib; the first answer of a server does without
+
     # The weights of a served model need no gradient, so the image carries it to the layer.
     x = image.detach().clone().requires_grad_(True)
     found: Tensor = LayerGradCam(evidence, getattr(evidence.model, layer)).attribute(x, relu_attributions=False)

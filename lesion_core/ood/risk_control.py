@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
 
 from lesion_core.analysis.intervals import check_level
 from lesion_core.analysis.predictions import Floats, check_results, check_scores
@@ -57,6 +56,8 @@ def risk_p_values(wrong: NDArray[np.intp], kept: NDArray[np.intp], error: float)
 
     Papers: Bates et al. 2021 (arXiv:2101.02703); Angelopoulos et al. 2021 (arXiv:2110.01052).
     """
+    from scipy.stats import binom  # takes longer to import than all else that a first page needs of SciPy
+
     return np.where(kept > 0, binom.cdf(wrong, kept, error), 1.0)
 
 
