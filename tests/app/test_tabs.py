@@ -47,3 +47,22 @@ def test_a_rerun_keeps_the_tab() -> None:
     app = open_page("compare", tab="Training")
     app.run()
     assert OPEN["Training"] in text(app) and tab_in_link(app) == "Training"
+
+
+def test_within_a_visit_a_link_to_another_page_opens_its_tab() -> None:
+    """Forth and back over all pages with tabs: none keeps the tab of the one before."""
+    walk = [
+        ("compare", "Training"),
+        ("explain", "The whole test set"),
+        ("out_of_distribution", "All scores"),
+        ("dataset", "Sex"),
+        ("segment", "The failures first"),
+    ]
+    app = open_page("compare")
+    for stem, title in (*walk, *reversed(walk)):
+        app.switch_page(f"../pages/{stem}.py")
+        app.query_params["tab"] = title
+        app.run()
+        assert not app.exception
+        assert tab_in_link(app) == title, stem
+        assert [tab.label for tab in app.tabs if tab.children] == [title], stem  # only the open one is drawn
