@@ -126,6 +126,7 @@ def roles(run: Run | SegmenterRun) -> Mapping[str, str]:
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4, hash_funcs=BY_FINGERPRINT)
 def engine(run: Run) -> Engine:
     """The run's model, loaded on first use, one for all visitors."""
+    import lesion_core.models  # noqa: F401 -- first: without the compiler of torch
     from lesion_core.serving.classifier import Engine
 
     return Engine(run, backend=backend())

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torchvision.models import ResNet, get_model, get_model_weights, resnet50, resnet101, resnet152
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
@@ -133,11 +134,26 @@ def untrained(settings: ModelSettings) -> ResNet:
     return fill(lambda: build(settings))
 
 
+class _Unfilled(TorchFunctionMode):
+    """No random initial values, and plain memory: on the device meta nothing holds values, and torch would import its
+    compiler (over a second) to draw them, and SymPy to copy the shape of a tensor."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        if func is torch.empty_like:
+            return torch.empty(args[0].shape, dtype=args[0].dtype, device=(kwargs or {}).get("device"))
+        return func(*args, **(kwargs or {}))
+
+
 def fill(make: Callable[[], Network]) -> Network:
     """The network that `make` makes, with memory for its values but without them."""
-    with torch.device("meta"):
-        model = make()
-    model.to_empty(device="cpu")
+    with _Unfilled():
+        with torch.device("meta"):
+            model = make()
+        model.to_empty(device="cpu")
     for name, buffer in model.named_buffers():
         if name.endswith("num_batches_tracked"):
             buffer.zero_()
