@@ -244,7 +244,11 @@ def take_upload() -> None:
     st.caption(
         "It is kept in memory for this visit and never written to disk. First remove whatever identifies a person."
     )
-    if file is None or st.session_state.get("upload_seen") == file.file_id:
+    if file is None:
+        return
+    if st.session_state.get("upload_seen") == file.file_id:
+        if isinstance(st.session_state.get(state.UPLOAD), ImageError):
+            st.caption("This file cannot be used: the page under this box says why.")
         return
     try:
         # What a pipeline does first: 50 megapixels would be drawn anew at each move of a slider.

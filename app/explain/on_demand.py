@@ -224,7 +224,7 @@ class Progress:
 
     def __init__(self, work: Work, overall: Overall | None = None) -> None:
         self._work, self._overall, self._pace = work, overall, Pace()
-        self._share, self._began, self._first = 0.0, 0.0, 0.0
+        self._share, self._first, self._began, self._last = 0.0, 0.0, 0.0, 0.0
         self._bar = st.progress(0.0, f"{work.text} waits.")
 
     def begin(self, pace: Pace) -> None:
@@ -246,8 +246,9 @@ class Progress:
             self._bar.progress(self._share, f"{self._work.text} waits for its turn.")
             return
         share = min(1.0, done / self._work.steps)
+        self._last = time.monotonic()
         if not self._began or share < self._share:  # how long the first images took is not known: they may have waited
-            self._began, self._first = time.monotonic(), share
+            self._began, self._first = self._last, share
         self._share = share
         pace = self.pace
         self._bar.progress(share, f"{self._work.text} …{pace.to_go((1 - share) * self._work.effort)}")
@@ -256,7 +257,5 @@ class Progress:
 
     @property
     def pace(self) -> Pace:
-        """How fast the others and this one were."""
-        if not self._began:
-            return self._pace
-        return self._pace.after(time.monotonic() - self._began, (self._share - self._first) * self._work.effort)
+        """How fast the others and this one were, from its first images to its last ones."""
+        return self._pace.after(self._last - self._began, (self._share - self._first) * self._work.effort)

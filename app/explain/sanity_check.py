@@ -65,7 +65,9 @@ def sanity(asked: Asked, attribution: Attribution, on_demand: OnDemand) -> None:
         "scale, as the units change with the weights, so a nearly empty one looks full: read its largest value"
         + (" (orange-red supports the answer, blue counts against it)" if look.signed else "")
         + ". The "
-        "agreement is the rank correlation with the true map: what chance leaves of it is around 0, on either side."
+        "agreement is the rank correlation with the true map: chance leaves around 0 of it, on either side. "
+        f"The test is that of Adebayo et al., NeurIPS 2018. The limit of {SAME:.2f} is ours: there two maps share half "
+        "of the variance of their ranks, and the interval must be on one side of it."
     )
 
 

@@ -194,6 +194,9 @@ def test_a_stop_of_all_computes_nothing_more_until_it_is_asked_for(monkeypatch: 
 
 def test_the_time_to_go_is_that_of_the_effort_left() -> None:
     assert Pace().to_go(100) == "" and Pace(0.1, 1).to_go(100) == "", "not known yet"
+    quick = Progress(Work("quick", "Quick", 1, lambda _: None, 6))
+    quick(1)
+    assert quick.pace == Pace(), "one call says nothing of how long an image takes"
     pace = Pace(1, 50).after(1, 50)
     assert pace.to_go(300) == ", about 6 s to go" and pace.to_go(10) == ""
 
