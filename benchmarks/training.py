@@ -87,7 +87,6 @@ def ours(root: Path, architecture: str, size: int) -> tuple[list[float], float]:
             settings,
             table,
             Path(work),
-            bars=False,
             on_epoch=lambda *_: ends.append(time.perf_counter()),
             limit_val_batches=1,
             enable_checkpointing=True,

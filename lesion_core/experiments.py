@@ -26,6 +26,7 @@ from lesion_core.ood.threshold_rules import split_scores
 from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.folder import fingerprint_of
+from lesion_core.steps import Step, silent
 
 COLUMNS = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
 """Of an experiment of ways to train: how good each variant is."""
@@ -149,6 +150,7 @@ def run_experiment(
     weights_folder: Path | None = None,
     on_variant: Callable[[str], None] | None = None,
     on_note: Callable[[str], None] | None = None,
+    on_step: Step = silent,
     **trainer_options: Any,
 ) -> pd.DataFrame:
     """Train and measure every variant.
@@ -163,6 +165,7 @@ def run_experiment(
         weights_folder: Where a weights file named in the settings is.
         on_variant: Called with each variant's name before it starts.
         on_note: Called with each sentence on what was left out of the data.
+        on_step: Told what a variant does, and how far that is.
         trainer_options: Passed to Lightning's Trainer.
 
     Returns:
@@ -197,7 +200,7 @@ def run_experiment(
         out = table["diagnosis"].isin(chosen.left_out)
         ood_images = table[out & (table["dataset"] != OFFICIAL_TEST)]
         ood = ood_images.assign(kind=ood_images["diagnosis"], source="left out")[list(collection.ood.columns)]
-        run = _trained(own, table[~out], ood.reset_index(drop=True), work, weights_folder, trainer_options)
+        run = _trained(own, table[~out], ood.reset_index(drop=True), work, weights_folder, on_step, trainer_options)
         rows.append(_strangeness(run) if chosen.left_out else _quality(run, first).assign(variant=name))
         first = first or run
     return pd.concat(rows, ignore_index=True)[list(chosen.columns)]
@@ -209,6 +212,7 @@ def _trained(
     ood: pd.DataFrame,
     work: Path,
     weights_folder: Path | None,
+    on_step: Step,
     trainer_options: dict[str, Any],
 ) -> Run:
     """A variant's run, trained and scored unless it was before.
@@ -222,7 +226,13 @@ def _trained(
     folder = work / f"{own.fingerprint()}-{split}"
     if not fingerprint_of(folder / "run"):
         fitted = fit(
-            own, table, folder, weights_folder=weights_folder, pictures=work / "pictures", bars=False, **trainer_options
+            own,
+            table,
+            folder,
+            weights_folder=weights_folder,
+            pictures=work / "pictures",
+            on_step=on_step,
+            **trainer_options,
         )
         write_run(
             folder / "run",
@@ -234,6 +244,7 @@ def _trained(
             history=fitted.history,
             split_fingerprint=split,
             initial_weights=fitted.initialised.sentence,
+            on_step=on_step,
         )
     return open_run(folder / "run")
 

@@ -85,7 +85,7 @@ def trained(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Traine
     from lesion_core.training.classifier import fit
 
     collection = collect(data_root, SMALL.split, corrupted_per_kind=2)
-    fitted = fit(SMALL, collection.table, tmp_path_factory.mktemp("work"), bars=False, accelerator="cpu")
+    fitted = fit(SMALL, collection.table, tmp_path_factory.mktemp("work"), accelerator="cpu")
     run = write_run(
         tmp_path_factory.mktemp("runs") / "small",
         SMALL,
@@ -134,7 +134,7 @@ def trained_segmenter(data_root: Path, tmp_path_factory: pytest.TempPathFactory)
 
     collection = collect(data_root, SMALL_SEGMENTER.split)
     work = tmp_path_factory.mktemp("work")
-    fitted = fit_segmenter(SMALL_SEGMENTER, collection.table, work, bars=False, accelerator="cpu")
+    fitted = fit_segmenter(SMALL_SEGMENTER, collection.table, work, accelerator="cpu")
     run = write_segmenter_run(
         tmp_path_factory.mktemp("runs") / "small-unet",
         SMALL_SEGMENTER,

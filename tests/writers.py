@@ -279,7 +279,7 @@ def _train(made: Made, place: Path) -> None:
 
     found = _read_training(made, place)
     done = isinstance(found, tuple) and found[0] == TINY.training.epochs - 1
-    options: dict[str, Any] = {"bars": False, "accelerator": "cpu"}
+    options: dict[str, Any] = {"accelerator": "cpu"}
     fit(TINY, made.table, place / "work", pictures=place / "pictures", resume=not done, **options)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from lesion_core.cli.options import (
     AsOption,
@@ -17,11 +16,12 @@ from lesion_core.cli.options import (
     NodesOption,
     ResamplesOption,
     StrategyOption,
-    bar,
-    out,
+    new_table,
     print_json,
+    print_table,
     tell,
 )
+from lesion_core.cli.progress import Steps
 from lesion_core.cli.unseen import evaluate_unseen
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.foreign_text import shown
@@ -111,7 +111,7 @@ def evaluate(
             "metrics": rows.to_dict("records"),
         }
         if not as_json:
-            table = Table(
+            table = new_table(
                 "metric",
                 "value",
                 "95 % interval",
@@ -119,7 +119,7 @@ def evaluate(
             )
             for row in summary.table.itertuples():
                 table.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
-            out.print(table)
+            print_table(table)
     if as_json:
         print_json(result)
 
@@ -184,8 +184,9 @@ def _score_again(
     if distributed.first():
         for note in notes:
             tell(note)
-    with bar("Scoring") as progress:
+    with Steps() as step:
         if flips or not whole:
+            progress = step("Scoring the test images")
             opened = infer_test(opened, collection.table, progress, flips=flips)
         else:
             added = detail and not settings.preprocessing.detail.enabled
@@ -201,6 +202,6 @@ def _score_again(
                 earlier=opened,
                 detail_added=added or opened.config.detail_added,
                 describe=write_card,
-                on_progress=progress,
+                on_step=step,
             )
     return (opened, notes) if distributed.first() else None

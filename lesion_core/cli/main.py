@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
@@ -22,16 +21,17 @@ from lesion_core.cli.options import (
     DataOption,
     JsonOption,
     as_it_is,
-    bar,
     err,
     never_fail_on_letters,
+    new_table,
     open_streams,
-    out,
     print_json,
+    print_table,
     say,
     tell,
     tell_whether_rejected,
 )
+from lesion_core.cli.progress import bar
 from lesion_core.cli.serve import serve
 from lesion_core.config import MOST, MOST_SEED
 from lesion_core.errors import ConfigError, LesionError
@@ -186,7 +186,7 @@ def predict(
     if as_json:
         print_json(rows)
     else:
-        table = Table("picture", "answer", "confidence", "why")
+        table = new_table("picture", "answer", "confidence", "why")
         for row in rows:
             table.add_row(
                 as_it_is(row["picture"]),
@@ -194,7 +194,7 @@ def predict(
                 str(row.get("confidence", "")),
                 as_it_is(row.get("error") or row.get("reason") or ""),
             )
-        out.print(table)
+        print_table(table)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
 
@@ -286,7 +286,7 @@ def list_all(
             }
         )
     else:
-        table = Table("run", "model", "made", "test images", "fingerprint")
+        table = new_table("run", "model", "made", "test images", "fingerprint")
         for r in found:
             table.add_row(
                 as_it_is(r.name),
@@ -303,7 +303,7 @@ def list_all(
                 str(s.config.counts.get("test", 0)),
                 s.fingerprint,
             )
-        out.print(table)
+        print_table(table)
         for name, error in broken.items():
             tell(f"{name}: {error}")
     if broken:

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from lesion_core.cli.answers import DetailsOption, answer_row, wanted_details
 from lesion_core.cli.options import (
     JsonOption,
     ResamplesOption,
     as_it_is,
-    bar,
     named_path,
-    out,
+    new_table,
     print_json,
+    print_table,
     tell_whether_rejected,
 )
+from lesion_core.cli.progress import bar
 from lesion_core.data.pictures import picture_files
 from lesion_core.errors import LesionError
 from lesion_core.files import file_to_write
@@ -79,10 +79,10 @@ def fit(
     # What fits a terminal; kinds, intervals and the other measures are in the JSON.
     measures = ("auroc", "rejected", "coverage", "risk", "augrc")
     shown = board[board["kind"].isin(["", "all"])].pivot(index="score", columns="measure", values="value")
-    table = Table("score", *measures, title=as_it_is(f"{opened.name}, test set", "table.title"))
+    table = new_table("score", *measures, title=f"{opened.name}, test set")
     for key in SCORES:
         table.add_row(key, *(f"{shown[name].get(key, float('nan')):.3f}" for name in measures))
-    out.print(table)
+    print_table(table)
 
 
 @app.command("score")
@@ -120,12 +120,12 @@ def score_pictures(
     if as_json:
         print_json(rows)
     else:
-        table = Table("picture", "rejected", *SCORES)
+        table = new_table("picture", "rejected", *SCORES)
         for row in rows:
             values = [f"{value:.3f}" for value in row.get("scores", {}).values()]
             unchecked = "no policy: nothing is rejected" if row.get("rejected") is None else str(row["rejected"])
             table.add_row(as_it_is(row["picture"]), as_it_is(row.get("error") or unchecked), *values)
-        out.print(table)
+        print_table(table)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""What the commands share: where they write, their progress bar, their common options, settings from a file."""
+"""What the commands share: where they write, their tables, their common options, settings from a file."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.measure import Measurement
+from rich.table import Table
 from rich.text import Text
 
 from lesion_core.config import MOST, Settings, refuse_named_twice, settings_bytes
@@ -167,7 +167,8 @@ def log_training() -> None:
     """What a training logs goes to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("lesion_core").setLevel(logging.INFO)  # what libraries tell of themselves is not for a user
 
 
 def epoch_teller(epochs: int) -> Callable[[int, Mapping[str, float]], None]:
@@ -179,18 +180,35 @@ def epoch_teller(epochs: int) -> Callable[[int, Mapping[str, float]], None]:
     return told
 
 
-@contextmanager
-def bar(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error as a callback of done and in all."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task(text, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
 def print_json(value: Any) -> None:
     """A value on standard output as JSON; it holds no NaN."""
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, default=str) + "\n")
+
+
+WIDEST = 1_000_000
+"""Letters in a line of a table that nobody reads on a terminal."""
+
+
+def new_table(*columns: str, title: str = "") -> Table:
+    """A table in which no name is cut: on a narrow terminal a cell is folded."""
+    table = Table(title=as_it_is(title, "table.title") if title else None)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def print_table(table: Table) -> None:
+    """A table on standard output: as wide as a terminal, and elsewhere as wide as its rows are, one line each."""
+    if out.file.isatty():
+        out.print(table)
+        return
+    width = Measurement.get(out, out.options.update(max_width=WIDEST), table).maximum
+    Console(file=out.file, width=width, emoji=False).print(table)
+
+
+def counted(n: int, thing: str) -> str:
+    """A number with what is counted: *1 epoch*, *2 epochs*."""
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def tell(text: str) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from lesion_core.cli.options import (
     AsOption,
@@ -28,18 +26,20 @@ from lesion_core.cli.options import (
     WeightsFolderOption,
     WorkOption,
     as_it_is,
-    bar,
+    counted,
     epoch_teller,
     err,
     log_training,
     named_path,
-    out,
+    new_table,
     print_json,
+    print_table,
     read_settings,
     read_split,
     say,
     tell,
 )
+from lesion_core.cli.progress import Steps, bar
 from lesion_core.cli.unseen import evaluate_unseen
 from lesion_core.config import MOST, SegmenterRunSettings
 from lesion_core.errors import ConfigError, LesionError
@@ -72,42 +72,46 @@ def train(
     strategy: StrategyOption = "auto",
 ) -> None:
     """Train a U-Net on images with masks, measure it and write the run. A killed training goes on where it was."""
-    from lesion_core import distributed
-    from lesion_core.data.collection import check_pictures, collect
-    from lesion_core.inference.segmenter import write_segmenter_run
-    from lesion_core.reports.segmenter_card import write_segmenter_card
-    from lesion_core.training.segmenter import fit_segmenter
-
     log_training()
     chosen = (
         read_settings(settings, name, SegmenterRunSettings) if settings else SegmenterRunSettings(name=name or "unet")
     )
     folder_to_write(runs / chosen.name, "--runs")
     folder_to_write(work / chosen.name, "--work")
-    tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {chosen.training.epochs} epochs.")
-    collection = collect(data, chosen.split, known=read_split(split_of) if split_of else None)
-    for note in collection.notes:
-        tell(note)
-    scored = collection.table[collection.table["role"].isin(["calibrate", "test"])].dropna(subset=["path", "mask_path"])
-    if distributed.starts():
-        with bar("Checking") as progress:
+    tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {counted(chosen.training.epochs, 'epoch')}.")
+
+    from lesion_core import distributed
+    from lesion_core.data.collection import check_pictures, collect
+    from lesion_core.inference.segmenter import write_segmenter_run
+    from lesion_core.reports.segmenter_card import write_segmenter_card
+    from lesion_core.training.segmenter import fit_segmenter
+
+    known = read_split(split_of) if split_of else None
+    with Steps() as step:
+        step("Reading the tables and dealing the lesions")
+        collection = collect(data, chosen.split, known=known)
+        for note in collection.notes:
+            tell(note)
+        if distributed.starts():
+            measured = collection.table["role"].isin(["calibrate", "test"])
+            scored = collection.table[measured].dropna(subset=["path", "mask_path"])
+            progress = step(f"Checking {len(scored):,} images and masks that are only measured")
             check_pictures(scored["path"].astype(str).tolist(), scored["mask_path"].astype(str).tolist(), progress)
-    fitted = fit_segmenter(
-        chosen,
-        collection.table,
-        work / chosen.name,
-        weights_folder=weights_folder,
-        resume=not fresh,
-        bars=sys.stderr.isatty(),
-        on_epoch=epoch_teller(chosen.training.epochs),
-        devices=devices,
-        num_nodes=nodes,
-        strategy=strategy,
-    )
-    if not distributed.first():  # measuring is one process's work
-        return
-    collection.manifest.write(work / chosen.name / "split.csv")
-    with bar("Measuring") as progress:
+        fitted = fit_segmenter(
+            chosen,
+            collection.table,
+            work / chosen.name,
+            weights_folder=weights_folder,
+            resume=not fresh,
+            on_step=step,
+            on_epoch=epoch_teller(chosen.training.epochs),
+            devices=devices,
+            num_nodes=nodes,
+            strategy=strategy,
+        )
+        if not distributed.first():  # measuring is one process's work
+            return
+        collection.manifest.write(work / chosen.name / "split.csv")
         run = write_segmenter_run(
             runs / chosen.name,
             chosen,
@@ -117,7 +121,7 @@ def train(
             history=fitted.history,
             initial_weights=fitted.initialised.sentence,
             describe=write_segmenter_card,
-            on_progress=progress,
+            on_step=step,
         )
     say(f"The run is in {run.folder}.")
 
@@ -198,7 +202,7 @@ def evaluate(
         summary = mask_summary(counts, table["lesion_id"], n_boot=resamples)
         result["masks"][variant] = {"meaning": meaning, "n": len(table), "metrics": _records(summary)}
         if not as_json:
-            shown = Table(
+            shown = new_table(
                 "metric",
                 "value",
                 "95 % interval",
@@ -208,7 +212,7 @@ def evaluate(
             )
             for row in summary.itertuples():
                 shown.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
-            out.print(shown)
+            print_table(shown)
     if as_json:
         print_json(result)
 
@@ -232,13 +236,13 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
         rows, counts = count_changed(run, collection.table, pictures, on_progress=progress)
     n, lesions = len(rows), rows["group"].nunique()
     shown = ("dice", "jaccard", "threshold_jaccard")
-    table = Table(
+    table = new_table(
         "change",
         "in training",
         "n (lesions)",
         *(MASK_METRICS[key].name for key in shown),
         "Jaccard, minus unchanged",
-        title=as_it_is(f"{run.name}, test set, masks cleaned up, 95 % intervals by lesion", "table.title"),
+        title=f"{run.name}, test set, masks cleaned up, 95 % intervals by lesion",
     )
     found: list[dict[str, Any]] = []
     for kind, own in counts.items():
@@ -277,7 +281,7 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
             }
         )
     else:
-        out.print(table)
+        print_table(table)
         say(description)
 
 
@@ -334,10 +338,10 @@ def predict(
     if as_json:
         print_json(rows)
     else:
-        table = Table("picture", "mask", "area")
+        table = new_table("picture", "mask", "area")
         for row in rows:
             table.add_row(as_it_is(row["picture"]), as_it_is(row.get("mask") or row["error"]), str(row.get("area", "")))
-        out.print(table)
+        print_table(table)
     if any("error" in row for row in rows):
         err.print("Some images could not be read.", highlight=False)
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +20,7 @@ from lesion_core.cli.options import (
     StrategyOption,
     WeightsFolderOption,
     WorkOption,
-    bar,
+    counted,
     detail_was_added,
     epoch_teller,
     log_training,
@@ -31,6 +30,7 @@ from lesion_core.cli.options import (
     say,
     tell,
 )
+from lesion_core.cli.progress import Steps
 from lesion_core.config import (
     MOST,
     MOST_SEED,
@@ -85,13 +85,6 @@ def train(
     strategy: StrategyOption = "auto",
 ) -> None:
     """Train a classifier, score every image and write the run. A killed training goes on where it was."""
-    from lesion_core import distributed
-    from lesion_core.data.collection import CORRUPTED_PER_KIND, check_pictures, collect
-    from lesion_core.inference.classifier import write_run
-    from lesion_core.models.classifiers import architecture as known_architecture
-    from lesion_core.reports.classifier_card import write_card
-    from lesion_core.training.classifier import fit
-
     ignored = [
         f"--{key.replace('_', '-')}"
         for key in ("architecture", "weights", "size", "epochs", "batch_size", "learning_rate", "seed")
@@ -116,37 +109,48 @@ def train(
     # A run that got equal detail after its training is repeated as it was made.
     later = settings is not None and detail_was_added(settings)
     learned = chosen.with_detail(False) if later else chosen
-    known_architecture(chosen.model.architecture)
     folder_to_write(runs / chosen.name, "--runs")
     folder_to_write(work / chosen.name, "--work")
-    tell(f"Run {chosen.name}: {chosen.model.architecture}, {chosen.training.epochs} epochs.")
+
+    from lesion_core.models.classifiers import architecture as known_architecture
+
+    known_architecture(chosen.model.architecture)
+    tell(f"Run {chosen.name}: {chosen.model.architecture}, {counted(chosen.training.epochs, 'epoch')}.")
+
+    from lesion_core import distributed
+    from lesion_core.data.collection import CORRUPTED_PER_KIND, check_pictures, collect
+    from lesion_core.inference.classifier import write_run
+    from lesion_core.reports.classifier_card import write_card
+    from lesion_core.training.classifier import fit
+
     known = read_split(split_of) if split_of else None
-    collection = collect(
-        data, chosen.split, known=known, ood_images=Path("ood_samples"), corrupted_per_kind=CORRUPTED_PER_KIND
-    )
-    for note in collection.notes:
-        tell(note)
-    if distributed.starts():
-        scored = collection.table["role"].isin(["calibrate", "test"])  # the others are decoded when the training begins
-        paths = dict.fromkeys([*collection.table["path"][scored], *collection.ood["path"]])
-        with bar("Checking") as progress:
-            check_pictures(list(paths), on_progress=progress)
-    own = work / chosen.name
-    fitted = fit(
-        learned,
-        collection.table,
-        own,
-        weights_folder=weights_folder,
-        resume=not fresh,
-        bars=sys.stderr.isatty(),
-        on_epoch=epoch_teller(chosen.training.epochs),
-        devices=devices,
-        num_nodes=nodes,
-        strategy=strategy,
-    )
-    if distributed.first():
-        collection.manifest.write(own / "split.csv")
-    with bar("Scoring") as progress:
+    with Steps() as step:
+        step("Reading the tables and dealing the lesions")
+        collection = collect(
+            data, chosen.split, known=known, ood_images=Path("ood_samples"), corrupted_per_kind=CORRUPTED_PER_KIND
+        )
+        for note in collection.notes:
+            tell(note)
+        if distributed.starts():
+            # The others are decoded when the training begins.
+            scored = collection.table["role"].isin(["calibrate", "test"])
+            paths = list(dict.fromkeys([*collection.table["path"][scored], *collection.ood["path"]]))
+            check_pictures(paths, on_progress=step(f"Checking {len(paths):,} images that are only scored"))
+        own = work / chosen.name
+        fitted = fit(
+            learned,
+            collection.table,
+            own,
+            weights_folder=weights_folder,
+            resume=not fresh,
+            on_step=step,
+            on_epoch=epoch_teller(chosen.training.epochs),
+            devices=devices,
+            num_nodes=nodes,
+            strategy=strategy,
+        )
+        if distributed.first():
+            collection.manifest.write(own / "split.csv")
         run = write_run(
             runs / chosen.name,
             chosen,
@@ -158,7 +162,7 @@ def train(
             initial_weights=fitted.initialised.sentence,
             detail_added=later,
             describe=write_card,
-            on_progress=progress,
+            on_step=step,
         )
     if distributed.first():
         say(f"The run is in {run.folder}.")
@@ -189,13 +193,15 @@ def experiment(
         raise ConfigError(
             f"{shown(str(folder), 200)} holds this experiment with other settings.", "Name another folder with --out."
         )
-    table = run_experiment(
-        key,
-        chosen,
-        data,
-        work,
-        weights_folder=weights_folder,
-        on_variant=lambda name: tell(f"Variant: {name}."),
-        on_note=tell,
-    )
+    with Steps() as step:
+        table = run_experiment(
+            key,
+            chosen,
+            data,
+            work,
+            weights_folder=weights_folder,
+            on_variant=lambda name: tell(f"Variant: {name}."),
+            on_note=tell,
+            on_step=step,
+        )
     say(f"The table is {write_experiment(key, Finding(table, chosen), folder)}.")

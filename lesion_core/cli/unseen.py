@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import typer
-from rich.table import Table
 
-from lesion_core.cli.options import as_it_is, bar, out, print_json, say, tell
+from lesion_core.cli.options import new_table, print_json, print_table, say, tell
+from lesion_core.cli.progress import bar
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.files import folder_to_write
 
@@ -90,10 +90,10 @@ def evaluate_unseen(
         print_json({**result, "written": str(written)})
     else:
         for title, rows in titles:
-            shown = Table("metric", "value", "95 % interval", title=as_it_is(title, "table.title"))
+            shown = new_table("metric", "value", "95 % interval", title=title)
             for row in rows.itertuples():
                 shown.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
-            out.print(shown)
+            print_table(shown)
         for line in figures.get("told", ()):
             say(line)
         say(f"What was found on each image is in {written}.")

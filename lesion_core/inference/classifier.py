@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,13 @@ from torchvision.models import ResNet
 from lesion_core import distributed
 from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
-from lesion_core.config import Preprocessing, RunSettings, check_amount
-from lesion_core.data.masks import read_mask
-from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES
+from lesion_core.config import ROLE_NAMES, Preprocessing, RunSettings, check_amount
+from lesion_core.data.tables import OFFICIAL_TEST, ROLES
 from lesion_core.errors import RunError
 from lesion_core.files import current, rewritten
-from lesion_core.imaging.corruptions import corrupt
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.inference.identity import check_same_images
-from lesion_core.inference.inputs import Changed, ModelInputs, Progress, batches, stack, train_batches
+from lesion_core.inference.inputs import Changed, ModelInputs, batches, corrupted_rows, stack, train_batches
 from lesion_core.inference.records import known_image, known_outputs, stored_facts, versions
 from lesion_core.models.checkpoints import save_weights
 from lesion_core.models.classifiers import pool, stages, trained
@@ -49,6 +46,7 @@ from lesion_core.runs.classifier import (
     write_tables,
 )
 from lesion_core.runs.listing import POLICY
+from lesion_core.steps import Progress, Step, silent
 
 COMPONENTS = 256
 """Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
@@ -183,7 +181,7 @@ def write_run(
     earlier: Run | None = None,
     detail_added: bool = False,
     describe: Callable[[Run], None] | None = None,
-    on_progress: Progress | None = None,
+    on_step: Step = silent,
 ) -> Run:
     """Run the model over every image with the weights as they ship and write the run folder.
 
@@ -203,7 +201,7 @@ def write_run(
         earlier: The run in `folder`, to be written again: its weights, and what storing them cost, stay as they are.
         detail_added: The settings have equal detail, and the training had not.
         describe: Writes the card into the folder of the run that it is given, before the run takes its place.
-        on_progress: Called with images done and images in all.
+        on_step: Told what begins (rounding, scoring, calibrating ...), and how far it is.
 
     Raises:
         RunError: An image cannot be read, or `earlier` was replaced by another run meanwhile.
@@ -215,7 +213,10 @@ def write_run(
     with distributed.by_first(rewriter) as new:
         if model is not None and distributed.first():
             learned = settings.with_detail(False) if detail_added else settings
-            grams = gram_matrices(model, train_batches(table, learned.preprocessing)) if bits == 8 else None
+            grams = None
+            if bits == 8:
+                progress = on_step("Rounding the weights to 8 bits by what the layers see of training images")
+                grams = gram_matrices(model, train_batches(table, learned.preprocessing, progress))
             save_weights(new / "model.safetensors", model.state_dict(), bits=bits, grams=grams)
         distributed.wait()
         shipped = trained(settings.model, current(new, "model.safetensors"))
@@ -225,9 +226,9 @@ def write_run(
             shipped,
             settings.preprocessing,
             paths,
-            changes=_changes(ood, n),
+            changes=corrupted_rows(ood, n),
             workers=settings.training.workers,
-            on_progress=on_progress,
+            on_progress=on_step(_scored(table, len(ood))),
         )
         if earlier is not None:
             _check_known(earlier, table["image_id"], outputs.logits[:n])
@@ -236,12 +237,14 @@ def write_run(
 
         calibrate = (table["role"] == "calibrate").to_numpy()
         truth = pd.Index(classes).get_indexer(pd.Index(table["diagnosis"][calibrate])).astype(np.int64)
+        on_step("Fitting the temperature on the calibration set")
         calibration = _calibrate(outputs.logits[:n][calibrate].astype(np.float64), truth)
         if model is not None:
-            quantization = _quantization(model, settings, table, outputs) if bits == 8 else {}
+            quantization = _quantization(model, settings, table, outputs, on_step) if bits == 8 else {}
         else:
             quantization = earlier.config.quantization if earlier else {}
         if distributed.first():
+            on_step("Reducing the features to their principal components")
             features = _reduce(outputs, (table["role"] == "train").to_numpy(), n)
             image = known_image()
             golden = image, logits_of(shipped, settings.preprocessing, image)
@@ -269,13 +272,22 @@ def write_run(
                     files={},
                 ),
             )
+            on_step("Choosing the rejection policy and recording the known answer")
             write_policy(tune(run), new / POLICY)
             known = known_answer(run, known_outputs(run, shipped))
             (new / KNOWN_ANSWER).write_text(known.to_json(), encoding="utf-8")
             if describe:
+                on_step("Measuring the test set for the card")
                 describe(run)
     distributed.wait()
     return open_run(folder)
+
+
+def _scored(table: pd.DataFrame, ood: int) -> str:
+    """What is scored, by its role."""
+    counts = table["role"].value_counts()
+    parts = [f"{ROLE_NAMES[role]} {counts[role]:,}" for role in ROLES if role in counts]
+    return f"Scoring all {len(table) + ood:,} images ({', '.join(parts)}, out of distribution {ood:,})"
 
 
 def infer_test(run: Run, table: pd.DataFrame, on_progress: Progress | None = None, *, flips: bool = False) -> Run:
@@ -318,24 +330,6 @@ def _check_known(earlier: Run, image_ids: pd.Series[str], logits: NDArray[np.flo
     check_same_images(earlier, image_ids, logits)
 
 
-def _changes(ood: pd.DataFrame, first: int) -> dict[int, Changed]:
-    """What is done to the rows of `ood` that are changed dermoscopy, by place; the first row is at `first`."""
-    corrupted = ood["source"] == CORRUPTED
-    facts = zip(
-        np.flatnonzero(corrupted).tolist(),
-        *(ood.loc[corrupted, c] for c in ("kind", "image_id", "mask_path")),
-        strict=True,
-    )
-    return {
-        first + i: partial(_corrupted, kind=kind, image_id=image_id, mask=Path(mask) if isinstance(mask, str) else None)
-        for i, kind, image_id, mask in facts
-    }
-
-
-def _corrupted(image: NDArray[np.uint8], *, kind: str, image_id: str, mask: Path | None) -> NDArray[np.uint8]:
-    return corrupt(image, kind, image_id, None if mask is None else read_mask(mask, image.shape[:2]))
-
-
 def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:
     temperature = fit_temperature(logits, truth)
     before, after = softmax(logits), softmax(logits, temperature)
@@ -374,7 +368,9 @@ def logits_of(model: ResNet, preprocessing: Preprocessing, image: NDArray[np.uin
     return found
 
 
-def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, outputs: RawOutputs) -> dict[str, float]:
+def _quantization(
+    model: ResNet, settings: RunSettings, table: pd.DataFrame, outputs: RawOutputs, on_step: Step
+) -> dict[str, float]:
     """What 8 bits per weight cost against float32, on both test sets: balanced accuracy and largest logit difference;
     nothing where the test set is empty."""
     test = (table["role"] == "test").to_numpy()
@@ -382,7 +378,8 @@ def _quantization(model: ResNet, settings: RunSettings, table: pd.DataFrame, out
     if not own.any():
         return {}
     paths = list(table["path"][test])
-    exact = infer(model, settings.preprocessing, paths, workers=settings.training.workers).logits
+    progress = on_step("Scoring the test set with the weights before rounding")
+    exact = infer(model, settings.preprocessing, paths, workers=settings.training.workers, on_progress=progress).logits
     stored = outputs.logits[: len(table)][test]
     truth = pd.Index(settings.model.classes).get_indexer(pd.Index(table["diagnosis"][test]))[own]
     balanced = METRICS["balanced_accuracy"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lesion_core.config import Preprocessing
+from lesion_core.data.masks import read_mask
+from lesion_core.data.tables import CORRUPTED
 from lesion_core.errors import DataError, ImageError, RunError
 from lesion_core.foreign_text import shown
+from lesion_core.imaging.corruptions import corrupt
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.steps import Progress
 
 SEEN = 256
 """Training images that the weights are rounded with regard to."""
-
-
-Progress = Callable[[int, int], None]
 
 
 Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -92,12 +94,15 @@ def stack(squares: list[Tensor | RunError]) -> Tensor | RunError:
     return torch.stack(good) if len(good) == len(squares) else next(s for s in squares if isinstance(s, RunError))
 
 
-def train_batches(table: pd.DataFrame, preprocessing: Preprocessing) -> Iterator[Tensor]:
+def train_batches(
+    table: pd.DataFrame, preprocessing: Preprocessing, on_progress: Progress | None = None
+) -> Iterator[Tensor]:
     """Some images of the training set, for storing weights with regard to what the layers see.
 
     Args:
         table: Catalog rows with their role.
         preprocessing: The run's.
+        on_progress: Called with images done and images in all.
 
     Yields:
         (N, 3, S, S) float32, normalised; `SEEN` images in all, the same ones each time, or as many as there are.
@@ -108,3 +113,23 @@ def train_batches(table: pd.DataFrame, preprocessing: Preprocessing) -> Iterator
     for start in range(0, len(chosen), 8):
         squares = [pipeline.apply(decode(Path(path))) for path in chosen[start : start + 8]]
         yield torch.from_numpy(normalize(np.stack(squares), preprocessing))
+        if on_progress:
+            on_progress(start + len(squares), len(chosen))
+
+
+def corrupted_rows(ood: pd.DataFrame, first: int) -> dict[int, Changed]:
+    """What is done to the rows of `ood` that are changed dermoscopy, by place; the first row is at `first`."""
+    corrupted = ood["source"] == CORRUPTED
+    facts = zip(
+        np.flatnonzero(corrupted).tolist(),
+        *(ood.loc[corrupted, c] for c in ("kind", "image_id", "mask_path")),
+        strict=True,
+    )
+    return {
+        first + i: partial(_corrupted, kind=kind, image_id=image_id, mask=Path(mask) if isinstance(mask, str) else None)
+        for i, kind, image_id, mask in facts
+    }
+
+
+def _corrupted(image: NDArray[np.uint8], *, kind: str, image_id: str, mask: Path | None) -> NDArray[np.uint8]:
+    return corrupt(image, kind, image_id, None if mask is None else read_mask(mask, image.shape[:2]))

@@ -25,7 +25,7 @@ from lesion_core.imaging.corruptions import CORRUPTIONS, corrupt
 from lesion_core.imaging.decode import decode, frame_of
 from lesion_core.imaging.lesion import clean_up, mask_at
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.inputs import Changed, ModelInputs, Progress, batches, stack, train_batches
+from lesion_core.inference.inputs import Changed, ModelInputs, batches, stack, train_batches
 from lesion_core.inference.known_mask import FILE as KNOWN_ANSWER
 from lesion_core.inference.known_mask import TOLERANCE, known_mask, read_known_mask
 from lesion_core.inference.records import known_image, stored_facts, versions
@@ -44,6 +44,7 @@ from lesion_core.runs.segmenter import (
     open_segmenter,
     write_segmenter_config,
 )
+from lesion_core.steps import Progress, Step, silent
 
 UNCHANGED = "unchanged"
 KEEP_THE_LESION = tuple(kind for kind, entry in CORRUPTIONS.items() if not entry.needs_mask)
@@ -213,7 +214,7 @@ def write_segmenter_run(
     history: pd.DataFrame,
     initial_weights: str,
     describe: Callable[[SegmenterRun], None] | None = None,
-    on_progress: Progress | None = None,
+    on_step: Step = silent,
 ) -> SegmenterRun:
     """Measure every image outside of train that has a mask, with the weights as they ship, and write the run folder.
 
@@ -226,7 +227,7 @@ def write_segmenter_run(
         history: Long form: epoch, phase, metric, value.
         initial_weights: One sentence on what the weights started from.
         describe: As in `write_run`.
-        on_progress: Called with images done and images in all.
+        on_step: Told what begins (rounding, measuring ...), and how far it is.
 
     Raises:
         RunError: No test image has a mask, or the model is broken.
@@ -237,15 +238,18 @@ def write_segmenter_run(
     if not test.any():
         raise RunError("No test image has a mask.", "Give a data set with masks.")
     with rewritten(folder, wait=True) as new:
-        grams = gram_matrices(model, train_batches(masked, settings.preprocessing))
+        progress = on_step("Rounding the weights to 8 bits by what the layers see of training images")
+        grams = gram_matrices(model, train_batches(masked, settings.preprocessing, progress))
         weights = new / "model.safetensors"
         save_weights(weights, model.state_dict(), bits=8, grams=grams)
         stored = trained_segmenter(settings.model, weights)
         pictures = list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True))
         workers = settings.training.workers
-        counts = count_pixels(stored, settings.preprocessing, pictures, workers=workers, on_progress=on_progress)
+        progress = on_step(f"Measuring {len(rows):,} masks outside the training set")
+        counts = count_pixels(stored, settings.preprocessing, pictures, workers=workers, on_progress=progress)
         tested = [picture for picture, is_test in zip(pictures, test, strict=True) if is_test]
-        exact = count_pixels(model, settings.preprocessing, tested, workers=workers)
+        progress = on_step("Measuring the test set with the weights before rounding")
+        exact = count_pixels(model, settings.preprocessing, tested, workers=workers, on_progress=progress)
         jaccard = MASK_METRICS["jaccard"]
         columns = [
             pd.DataFrame(counts[variant].astype(np.int32), columns=[f"{variant}_{name}" for name in COUNTS])
@@ -279,6 +283,7 @@ def write_segmenter_run(
         )
         (new / KNOWN_ANSWER).write_text(known_mask(run, probabilities).to_json(), encoding="utf-8")
         if describe:
+            on_step("Measuring the test set for the card")
             describe(run)
     return open_segmenter(folder)
 

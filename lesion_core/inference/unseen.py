@@ -15,7 +15,6 @@ from lesion_core.data.unseen import FITTED, Unseen
 from lesion_core.errors import LesionError, RunError
 from lesion_core.imaging.decode import content_hash, decode
 from lesion_core.inference.classifier import infer
-from lesion_core.inference.inputs import Progress
 from lesion_core.inference.records import checked_classifier, stored_facts
 from lesion_core.inference.segmenter import checked_segmenter, count_pixels
 from lesion_core.ood.model_outputs import Outputs, reduce
@@ -23,6 +22,7 @@ from lesion_core.ood.rejector import Rejector
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.evaluations import SPLIT
 from lesion_core.runs.segmenter import COUNTS, SegmenterRun
+from lesion_core.steps import Progress
 
 SAME_FEATURES, SAME_LOGITS = 0.02, 0.2
 """How far the outputs of one image lie apart, as a share of its features' length and in a logit. Read anew, an image of

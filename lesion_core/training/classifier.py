@@ -15,6 +15,7 @@ from torchvision.models import ResNet
 
 from lesion_core.config import RunSettings
 from lesion_core.models.classifiers import Initialised, build, initialise
+from lesion_core.steps import Step, silent
 from lesion_core.training.classifier_data_module import SplitData
 from lesion_core.training.classifier_module import ClassifierModule
 from lesion_core.training.loop import OnEpoch, learn, training_folder
@@ -47,7 +48,7 @@ def fit(
     weights_folder: Path | None = None,
     pictures: Path | None = None,
     resume: bool = True,
-    bars: bool = True,
+    on_step: Step = silent,
     on_epoch: OnEpoch | None = None,
     **trainer_options: Any,
 ) -> Fitted:
@@ -60,7 +61,7 @@ def fit(
         weights_folder: Where a weights file named in the settings is.
         pictures: For preprocessed images, which several trainings may share; None: in `folder`.
         resume: Go on from the folder's last checkpoint if it has one.
-        bars: Show progress bars.
+        on_step: Told what begins (reading, each epoch), and how far it is.
         on_epoch: Called after each epoch with its number and what was measured.
         trainer_options: Passed to Lightning's Trainer (devices, num_nodes, strategy, accelerator ...).
 
@@ -80,14 +81,14 @@ def fit(
         model = build(settings.model).train()
         initialised = initialise(model, settings.model, weights_folder)
         log.info(initialised.sentence)
-        data = SplitData(table, settings, pictures or folder / "pictures")
+        data = SplitData(table, settings, pictures or folder / "pictures", on_step)
         weights = None
         if t.class_weights != "none":
             values = class_weights(data.labels["train"], len(settings.model.classes), t.class_weights)
             weights = torch.tensor(values, dtype=torch.float32)
         prior = torch.tensor(log_prior(data.labels["train"], len(settings.model.classes), t.oversampling)).float()
         module = ClassifierModule(model, t, weights, frozenset(initialised.loaded), prior)
-        state, history = learn(module, data, t, folder, bars=bars, on_epoch=on_epoch, **trainer_options)
+        state, history = learn(module, data, t, folder, on_step=on_step, on_epoch=on_epoch, **trainer_options)
         model.load_state_dict(state)
         with torch.no_grad():
             # Post-hoc logit adjustment (Menon et al., ICLR 2021, eq. 9): linear, so the last layer takes it in.

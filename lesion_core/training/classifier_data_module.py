@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import lightning
@@ -15,12 +14,11 @@ from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
 
 from lesion_core.config import ROLE_NAMES, RunSettings
 from lesion_core.errors import DataError
+from lesion_core.steps import Step, silent
 from lesion_core.training.augmentation import augmentation
 from lesion_core.training.loop import RepeatableLoader
 from lesion_core.training.losses import class_weights
 from lesion_core.training.pictures import Pictures, PictureStore
-
-log = logging.getLogger(__name__)
 
 Batches = DataLoader[tuple[Tensor, int, Tensor]]
 
@@ -32,15 +30,16 @@ class SplitData(lightning.LightningDataModule):
         table: Catalog rows with a column `role`; every path is there, every diagnosis one of the classes.
         settings: The run's settings.
         store: Folder for the preprocessed images.
+        on_step: Told when images are read, and how far that is.
 
     Raises:
         DataError: The training or the validation set is empty, or holds a diagnosis that the model has no class for.
     """
 
-    def __init__(self, table: pd.DataFrame, settings: RunSettings, store: Path) -> None:
+    def __init__(self, table: pd.DataFrame, settings: RunSettings, store: Path, on_step: Step = silent) -> None:
         super().__init__()
         self.prepare_data_per_node = False  # the folder is shared
-        self.settings, self.store = settings, store
+        self.settings, self.store, self.on_step = settings, store, on_step
         self.parts: dict[str, pd.DataFrame] = {}
         self.labels: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
         for role in ("train", "select"):
@@ -85,12 +84,15 @@ class SplitData(lightning.LightningDataModule):
         """Decode and preprocess all images; a second time it only opens the files."""
         for role, part in self.parts.items():
             self._stores[role] = PictureStore.make(
-                list(part["path"]), self.settings.preprocessing, self.store, whole_frame=role == "train"
+                list(part["path"]),
+                self.settings.preprocessing,
+                self.store,
+                whole_frame=role == "train",
+                on_progress=self.on_step(f"Reading the {len(part):,} images of the {ROLE_NAMES[role]}"),
             )
 
     def prepare_data(self) -> None:
         """Make the stores: only the first of several processes is asked, and the others wait for it."""
-        log.info("Reading %d images.", sum(map(len, self.parts.values())))
         self.make_stores()
 
     def setup(self, stage: str) -> None:  # noqa: ARG002

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
+from torchmetrics.functional.classification import binary_auroc
+from torchmetrics.utilities import dim_zero_cat
 from torchvision.models import ResNet
 
 from lesion_core.config import Training
@@ -20,6 +22,18 @@ from lesion_core.training.optimization import optimization
 
 NEVER = -1e4
 """The logit of a class that an image is not compared with: its probability is 0, and so is its gradient."""
+
+
+class PresentAUROC(MulticlassAUROC):
+    """The mean AUROC, one against rest, over the classes that are present, as `analysis.metrics` defines it; 0.5 where
+    there is one class. torchmetrics would count an absent class as 0, and warn."""
+
+    def compute(self) -> Tensor:  # type: ignore[override]
+        found, truth = dim_zero_cat(self.preds), dim_zero_cat(self.target)  # (N, K), (N,)
+        present = torch.unique(truth)
+        if len(present) < 2:
+            return torch.tensor(0.5, device=found.device)
+        return torch.stack([binary_auroc(found[:, k], (truth == k).long()) for k in present]).mean()
 
 
 class ClassifierModule(lightning.LightningModule):
@@ -53,7 +67,7 @@ class ClassifierModule(lightning.LightningModule):
             {
                 "select_accuracy": MulticlassAccuracy(classes, average="micro"),
                 "select_balanced_accuracy": MulticlassAccuracy(classes, average="macro"),
-                "select_auroc": MulticlassAUROC(classes, average="macro", thresholds=None),
+                "select_auroc": PresentAUROC(classes, average="none", thresholds=None),
             }
         )
 

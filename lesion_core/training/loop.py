@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import time
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,7 +20,6 @@ from lightning.pytorch.callbacks import (
     EarlyStopping,
     EMAWeightAveraging,
     ModelCheckpoint,
-    RichProgressBar,
 )
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
@@ -29,6 +30,7 @@ from lesion_core.config import Schedule, Settings
 from lesion_core.data.splits import roles_fingerprint
 from lesion_core.errors import BusyError, ConfigError, ModelError
 from lesion_core.foreign_text import shown
+from lesion_core.steps import Progress, Step, duration, silent
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,67 @@ class History(Callback):
         return pd.DataFrame(self.rows, columns=["epoch", "phase", "metric", "value"])
 
 
+class Told(Callback):
+    """Tells which epoch begins, how far it is, and about how long the epochs after it will take."""
+
+    def __init__(self, on_step: Step) -> None:
+        self.on_step = on_step
+        self.progress: Progress = silent("")
+        self.took: list[float] = []
+        self.began = 0.0
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        del pl_module
+        epoch, epochs, self.began = trainer.current_epoch, trainer.max_epochs or 0, time.monotonic()
+        left = sum(self.took) / len(self.took) * (epochs - epoch) if self.took else 0
+        to_go = f", about {duration(left)} of epochs to go" if left else ""
+        self.progress = self.on_step(f"Epoch {epoch + 1} of {epochs}: learning, then scoring the validation set{to_go}")
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        del pl_module, outputs, batch
+        self.progress(batch_idx + 1, self._batches(trainer))
+
+    def on_validation_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        del pl_module, outputs, batch, dataloader_idx
+        self.progress(int(trainer.num_training_batches) + batch_idx + 1, self._batches(trainer))
+
+    @staticmethod
+    def _batches(trainer: lightning.Trainer) -> int:
+        return int(trainer.num_training_batches + sum(trainer.num_val_batches))
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        del trainer, pl_module
+        self.took.append(time.monotonic() - self.began)
+
+
+@contextmanager
+def without_advertisements() -> Iterator[None]:
+    """Lightning without what it says of itself and of other products, and without warnings that are its own concern."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [each.level for each in loggers]
+    with warnings.catch_warnings():
+        # It takes the folder for its own; ours holds the settings, the split and the pictures on purpose.
+        warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
+        warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)", module="lightning")
+        for each in loggers:
+            each.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for each, level in zip(loggers, levels, strict=True):
+                each.setLevel(level)
+
+
 def best_precision() -> str:
     """Lightning's precision for this machine: bf16 where it has matrix units for it, fp32 else."""
     if torch.cuda.is_available():
@@ -72,8 +135,8 @@ def best_precision() -> str:
     return "bf16-mixed" if units.get("amx_bf16") or units.get("avx512_bf16") else "32-true"
 
 
-class Best(ModelCheckpoint):
-    """The best epoch, remembered also where the folder was moved in the meantime."""
+class Kept(ModelCheckpoint):
+    """A checkpoint that is remembered also where the folder was moved in the meantime."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         here = Path(str(self.dirpath))
@@ -237,7 +300,7 @@ def learn(
     settings: Schedule,
     folder: Path,
     *,
-    bars: bool = True,
+    on_step: Step = silent,
     on_epoch: OnEpoch | None = None,
     **trainer_options: Any,
 ) -> tuple[dict[str, Tensor], pd.DataFrame]:
@@ -248,7 +311,7 @@ def learn(
         data: The loaders.
         settings: How long, what is watched, averaging, precision.
         folder: For checkpoints, as `training_folder` left it.
-        bars: Show progress bars.
+        on_step: Told which epoch begins, and how far it is.
         on_epoch: Called after each epoch with its number and what was measured.
         trainer_options: Passed to Lightning's Trainer (devices, num_nodes, strategy, accelerator ...).
 
@@ -263,17 +326,15 @@ def learn(
     begin_from = _begin_from(folder)
     mode = "min" if t.monitor.endswith("loss") else "max"
     history = History(on_epoch)
-    best = Best(folder, filename="best", monitor=t.monitor, mode=mode, enable_version_counter=False)
+    best = Kept(folder, filename="best", monitor=t.monitor, mode=mode, enable_version_counter=False)
     # Its own callback: `save_last` writes only when the best one is written, and a killed training would lose the rest.
-    latest = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
-    callbacks: list[Callback] = [history, best, latest]
+    latest = Kept(folder, filename="last", enable_version_counter=False)
+    callbacks: list[Callback] = [history, best, latest, Told(on_step)]
     if t.early_stopping:
         callbacks.append(Patience(t.monitor, mode=mode, patience=t.early_stopping, check_finite=True))
     if t.ema_decay:
         # The average changes slowly: every fourth step is as good and costs a quarter.
         callbacks.append(EMAWeightAveraging(decay=t.ema_decay**4, update_every_n_steps=4))
-    if bars:
-        callbacks.append(RichProgressBar())
     precision = {"auto": best_precision(), "fp32": "32-true", "bf16": "bf16-mixed"}[t.precision]
     options: dict[str, Any] = {
         "max_epochs": t.epochs,
@@ -281,20 +342,24 @@ def learn(
         "callbacks": callbacks,
         "plugins": [WholeCheckpoints()],
         "logger": False,
-        "enable_progress_bar": bars,
+        "enable_progress_bar": False,
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
         "reload_dataloaders_every_n_epochs": 1,
     }
-    trainer = lightning.Trainer(**{**options, **trainer_options})
-    try:
-        # Lightning's checkpoints are this training's own scratch; read as weights only, so that no pickle runs.
-        trainer.fit(module, data, ckpt_path=begin_from, weights_only=True)
-    except SystemExit:
-        # Lightning turns Ctrl-C into an exit; the caller decides what an interruption means.
-        if trainer.interrupted:
-            raise KeyboardInterrupt from None
-        raise
+    if begin_from:
+        done = int(torch.load(begin_from, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
+        log.info("The training goes on after epoch %d of %d, from %s.", done, t.epochs, begin_from)
+    with without_advertisements():
+        trainer = lightning.Trainer(**{**options, **trainer_options})
+        try:
+            # Lightning's checkpoints are this training's own scratch; read as weights only, so that no pickle runs.
+            trainer.fit(module, data, ckpt_path=begin_from, weights_only=True)
+        except SystemExit:
+            # Lightning turns Ctrl-C into an exit; the caller decides what an interruption means.
+            if trainer.interrupted:
+                raise KeyboardInterrupt from None
+            raise
     chosen = torch.load(best.best_model_path or last, map_location="cpu", weights_only=True)
     prefix = "model."
     state = {k.removeprefix(prefix): v for k, v in chosen["state_dict"].items() if k.startswith(prefix)}

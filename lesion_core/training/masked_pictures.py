@@ -22,7 +22,8 @@ from lesion_core.imaging.artefacts import ARTEFACTS, add_artefact
 from lesion_core.imaging.decode import decode_listed
 from lesion_core.imaging.geometry import scale_to
 from lesion_core.imaging.preprocess import Pipeline
-from lesion_core.training.pictures import Progress, stamp
+from lesion_core.steps import Progress
+from lesion_core.training.pictures import stamp
 
 Transform = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From uint8 (4, H, W), red, green, blue and mask, to float32 (3, S, S), normalised, and (1, S, S) in [0, 1]."""

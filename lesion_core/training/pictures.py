@@ -19,8 +19,7 @@ from lesion_core import files
 from lesion_core.config import Preprocessing
 from lesion_core.imaging.decode import decode_listed
 from lesion_core.imaging.preprocess import Pipeline
-
-Progress = Callable[[int, int], None]
+from lesion_core.steps import Progress
 
 
 def _short_side(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

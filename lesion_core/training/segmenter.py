@@ -15,6 +15,7 @@ from torch import nn
 from lesion_core.config import SegmenterRunSettings
 from lesion_core.models.classifiers import Initialised
 from lesion_core.models.segmenters import build_segmenter, initialise_segmenter
+from lesion_core.steps import Step, silent
 from lesion_core.training.loop import OnEpoch, learn, training_folder
 from lesion_core.training.segmenter_data_module import SegmenterData
 from lesion_core.training.segmenter_module import SegmenterModule
@@ -44,7 +45,7 @@ def fit_segmenter(
     *,
     weights_folder: Path | None = None,
     resume: bool = True,
-    bars: bool = True,
+    on_step: Step = silent,
     on_epoch: OnEpoch | None = None,
     **trainer_options: Any,
 ) -> FittedSegmenter:
@@ -61,8 +62,8 @@ def fit_segmenter(
         model = build_segmenter(settings.model).train()
         initialised = initialise_segmenter(model, settings.model, weights_folder)
         log.info(initialised.sentence)
-        data = SegmenterData(table, settings, folder / "pictures")
+        data = SegmenterData(table, settings, folder / "pictures", on_step)
         module = SegmenterModule(model, training, frozenset(initialised.loaded))
-        state, history = learn(module, data, training, folder, bars=bars, on_epoch=on_epoch, **trainer_options)
+        state, history = learn(module, data, training, folder, on_step=on_step, on_epoch=on_epoch, **trainer_options)
         model.load_state_dict(state)
         return FittedSegmenter(model.to(memory_format=torch.contiguous_format).cpu().eval(), history, initialised)

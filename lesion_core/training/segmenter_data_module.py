@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import lightning
@@ -15,13 +14,12 @@ from torch.utils.data import DataLoader
 
 from lesion_core.config import ROLE_NAMES, SegmenterRunSettings
 from lesion_core.errors import DataError
+from lesion_core.steps import Step, silent
 from lesion_core.training.loop import RepeatableLoader
 from lesion_core.training.masked_pictures import MaskedPictures, make_store, transform
 
 MARGIN = 1.15
 """Training images are stored this much larger than the network reads them: augmentation crops from them."""
-
-log = logging.getLogger(__name__)
 
 
 class SegmenterData(lightning.LightningDataModule):
@@ -31,15 +29,18 @@ class SegmenterData(lightning.LightningDataModule):
         table: Catalog rows with a column `role`.
         settings: The run's settings.
         folder: For the preprocessed images.
+        on_step: Told when images are read, and how far that is.
 
     Raises:
         DataError: The training, validation or test set has no image with a mask.
     """
 
-    def __init__(self, table: pd.DataFrame, settings: SegmenterRunSettings, folder: Path) -> None:
+    def __init__(
+        self, table: pd.DataFrame, settings: SegmenterRunSettings, folder: Path, on_step: Step = silent
+    ) -> None:
         super().__init__()
         self.prepare_data_per_node = False  # the folder is shared
-        self.settings, self.folder = settings, folder
+        self.settings, self.folder, self.on_step = settings, folder, on_step
         self.pictures: dict[str, list[tuple[str, str]]] = {}
         self.stores: dict[str, NDArray[np.uint8]] = {}
         # Test is not read here, but a training that cannot be measured should not start.
@@ -56,13 +57,18 @@ class SegmenterData(lightning.LightningDataModule):
         """Decode and preprocess all images; a second time it only opens the files."""
         size, preprocessing = self.settings.preprocessing.resize.size, self.settings.preprocessing
         self.stores = {
-            role: make_store(self.pictures[role], preprocessing, side, self.folder)
+            role: make_store(
+                self.pictures[role],
+                preprocessing,
+                side,
+                self.folder,
+                self.on_step(f"Reading {len(self.pictures[role]):,} images and masks of the {ROLE_NAMES[role]}"),
+            )
             for role, side in (("train", round(MARGIN * size)), ("select", size))
         }
 
     def prepare_data(self) -> None:
         """Make the stores: only the first of several processes is asked, and the others wait for it."""
-        log.info("Reading %d images and masks.", sum(len(self.pictures[role]) for role in ("train", "select")))
         self.make_stores()
 
     def setup(self, stage: str) -> None:  # noqa: ARG002

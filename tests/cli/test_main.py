@@ -23,10 +23,11 @@ from lesion_core.runs.segmenter import SegmenterRun
 
 
 def refused(result: tuple[int, str, str], *message: str) -> None:
-    """Exit code 1, one line on standard error, no traceback."""
+    """Exit code 1, no traceback, one sentence on standard error; before it only what was being done."""
     code, out, err = result
     assert code == 1 and out == ""
-    assert "Traceback" not in err and len(err.strip().splitlines()) == 1, err
+    *steps, told = err.strip().splitlines()
+    assert "Traceback" not in err and all(step.endswith(" …") for step in steps) and not told.endswith(" …"), err
     for text in message:
         assert text in err
 

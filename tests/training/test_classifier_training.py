@@ -57,7 +57,7 @@ def settings(**training: Any) -> RunSettings:
 
 
 def run(chosen: RunSettings, table: pd.DataFrame, folder: Path, **options: Any) -> Fitted:
-    return fit(chosen, table, folder, **{"bars": False, "accelerator": "cpu", **options})
+    return fit(chosen, table, folder, **{"accelerator": "cpu", **options})
 
 
 def epochs(fitted: Fitted, metric: str = "loss", phase: str = "train") -> list[int]:

@@ -41,7 +41,7 @@ def table(data_root: Path) -> pd.DataFrame:
 
 
 def fitted(chosen: SegmenterRunSettings, table: pd.DataFrame, folder: Path, **options: Any) -> FittedSegmenter:
-    return fit_segmenter(chosen, table, folder, **{"bars": False, "accelerator": "cpu", **options})
+    return fit_segmenter(chosen, table, folder, **{"accelerator": "cpu", **options})
 
 
 @given(st.integers(0, 2**31 - 1))

@@ -19,7 +19,7 @@ from tests.writers import TINY
 def train(trained: object, folder: Path) -> Fitted:
     table = trained.collection.table  # type: ignore[attr-defined]
     few = pd.concat([rows.head(8) for _, rows in table.groupby("role")], ignore_index=True)
-    return fit(TINY, few, folder, bars=False, accelerator="cpu")
+    return fit(TINY, few, folder, accelerator="cpu")
 
 
 def tear(path: Path, how: str) -> None:
