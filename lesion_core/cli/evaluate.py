@@ -19,6 +19,7 @@ from lesion_core.cli.options import (
     new_table,
     print_json,
     print_table,
+    records,
     tell,
 )
 from lesion_core.cli.progress import Steps
@@ -103,12 +104,10 @@ def evaluate(
         summary = view_summary(opened, key, n_boot=resamples)
         if summary is None:
             continue
-        # JSON has no NaN: what is not defined, such as an interval of one lesion, is null.
-        rows = summary.table.round(4).astype(object).where(summary.table.notna(), None)
         result["views"][key] = {
             "n": summary.n_images,
             "lesions": summary.n_groups,
-            "metrics": rows.to_dict("records"),
+            "metrics": records(summary.table.round(4)),
         }
         if not as_json:
             table = new_table(

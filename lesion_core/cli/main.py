@@ -27,6 +27,7 @@ from lesion_core.cli.options import (
     open_streams,
     print_json,
     print_table,
+    records,
     say,
     tell,
     tell_whether_rejected,
@@ -140,13 +141,18 @@ def synthesize(
     ] = 25,
     size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels per side.")] = 256,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED)] = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a data set of synthetic dermoscopy, laid out like HAM10000, masks included."""
-    from lesion_core.data.synthetic.lesions import make_dataset
+    from lesion_core.data.synthetic.lesions import IMAGES, make_dataset
 
     with bar("Making lesions") as progress:
         made = make_dataset(folder, per_class, seed, size=size, on_progress=progress)
-    say(f"{8 * per_class} synthetic lesions are in {made}.")
+    images = sum(1 for _ in (made / IMAGES).iterdir())
+    if as_json:
+        print_json({"folder": str(made), "lesions": 8 * per_class, "images": images})
+    else:
+        say(f"{8 * per_class:,} synthetic lesions, {images:,} images, are in {made}.")
 
 
 @app.command()
@@ -209,6 +215,7 @@ def explain(
     most: Annotated[
         int, typer.Option(min=1, max=MOST["images"], help="Test images at most, drawn by lesion with seed 0.")
     ] = MOST["images"],
+    as_json: JsonOption = False,
 ) -> None:
     """Measure where a model looks on the test images with a lesion mask, and keep it beside the run.
 
@@ -225,7 +232,8 @@ def explain(
     opened = open_run(run)
     listed = opened.predictions
     collection = collect(data, None, known=Manifest.of_run(listed))
-    for note in (*collection.notes, *collection.compared(opened.name, listed)):
+    notes = (*collection.notes, *collection.compared(opened.name, listed))
+    for note in notes:
         tell(note)
     table = collection.table
     test = table[(table["role"] == "test") & (table["dataset"] != OFFICIAL_TEST) & table["mask_path"].notna()]
@@ -233,8 +241,14 @@ def explain(
     with bar("Explaining") as progress:
         found = evaluate_attribution(opened, order.head(most), methods or ["gradcam"], progress)
     path = write_attribution(opened, found)
-    for key, rows in found.groupby("method"):
-        for line in attribution_summary(rows, "result").itertuples():
+    summaries = {str(key): attribution_summary(rows, "result") for key, rows in found.groupby("method")}
+    if as_json:
+        result = {"run": opened.name, "fingerprint": opened.fingerprint, "written": str(path)}
+        measured = {key: records(summary.round(4)) for key, summary in summaries.items()}
+        print_json({**result, "methods": measured, "notes": list(notes)})
+        return
+    for key, summary in summaries.items():
+        for line in summary.itertuples():
             say(
                 f"{key}, {line.group} answers, n {line.n}: {line.share:.3f} ({line.low:.3f} to {line.high:.3f}) of the "
                 f"evidence inside the lesion, which is {line.area:.3f} of what is seen."

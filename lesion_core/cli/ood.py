@@ -19,6 +19,7 @@ from lesion_core.cli.options import (
     new_table,
     print_json,
     print_table,
+    say,
     tell_whether_rejected,
 )
 from lesion_core.cli.progress import bar
@@ -148,6 +149,7 @@ def tune(
     to: Annotated[
         Path | None, typer.Option("--out", help="File to write; the run's policy.json if none.", parser=named_path)
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Choose thresholds, write them as a policy and print it."""
     from lesion_core.ood.policy import save_policy, write_policy
@@ -166,4 +168,13 @@ def tune(
         to = save_policy(policy, opened)
     else:
         write_policy(policy, to)
-    print_json({"written": str(to), "policy": json.loads(policy.to_json())})
+    if as_json:
+        print_json({"written": str(to), "policy": json.loads(policy.to_json())})
+        return
+    table = new_table("score", "limit", "calibration set kept")
+    for limit in policy.limits:
+        kept = "" if limit.kept_share is None else f"{100 * limit.kept_share:.1f} %"
+        table.add_row(limit.score, f"{limit.threshold:.4g}", kept)
+    print_table(table)
+    say(policy.chosen)
+    say(f"The policy is in {to}.")

@@ -22,7 +22,11 @@ from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import sentence, visible
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lesion_core.data.splits import Manifest
+    from lesion_core.runs.classifier import Run
+    from lesion_core.runs.segmenter import SegmenterRun
 
 # Names are drawn as they are: rich would make an emoji of `:x:`, even where markup is off.
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
@@ -204,6 +208,21 @@ def print_table(table: Table) -> None:
         return
     width = Measurement.get(out, out.options.update(max_width=WIDEST), table).maximum
     Console(file=out.file, width=width, emoji=False).print(table)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON, which has no NaN."""
+    rows = table.astype(object).where(table.notna(), None)
+    return [dict(zip(map(str, rows.columns), row, strict=True)) for row in rows.itertuples(index=False)]
+
+
+def tell_trained(run: Run | SegmenterRun, history: pd.DataFrame, as_json: bool) -> None:
+    """What a training ends with: where the run is, or all of it as JSON."""
+    if as_json:
+        facts = {"run": run.name, "fingerprint": run.fingerprint, "written": str(run.folder)}
+        print_json({**facts, "counts": dict(run.config.counts), "history": records(history)})
+    else:
+        say(f"The run is in {run.folder}.")
 
 
 def counted(n: int, thing: str) -> str:

@@ -36,8 +36,10 @@ from lesion_core.cli.options import (
     print_table,
     read_settings,
     read_split,
+    records,
     say,
     tell,
+    tell_trained,
 )
 from lesion_core.cli.progress import Steps, bar
 from lesion_core.cli.unseen import evaluate_unseen
@@ -46,8 +48,6 @@ from lesion_core.errors import ConfigError, LesionError
 from lesion_core.files import folder_to_write, written
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from lesion_core.runs.segmenter import SegmenterRun
 
 # Heavy imports wait inside the commands: `--help` needs no torch.
@@ -70,6 +70,7 @@ def train(
     devices: DevicesOption = "auto",
     nodes: NodesOption = 1,
     strategy: StrategyOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Train a U-Net on images with masks, measure it and write the run. A killed training goes on where it was."""
     log_training()
@@ -123,7 +124,7 @@ def train(
             describe=write_segmenter_card,
             on_step=step,
         )
-    say(f"The run is in {run.folder}.")
+    tell_trained(run, fitted.history, as_json)
 
 
 @app.command()
@@ -200,7 +201,7 @@ def evaluate(
     for variant, meaning in VARIANTS.items():
         table, counts = opened.counts("test", variant)
         summary = mask_summary(counts, table["lesion_id"], n_boot=resamples)
-        result["masks"][variant] = {"meaning": meaning, "n": len(table), "metrics": _records(summary)}
+        result["masks"][variant] = {"meaning": meaning, "n": len(table), "metrics": records(summary.round(4))}
         if not as_json:
             shown = new_table(
                 "metric",
@@ -256,8 +257,8 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
                 "in_training": seen or None,
                 "n": n,
                 "lesions": lesions,
-                "metrics": _records(summary),
-                "less_unchanged": None if less is None else _records(less),
+                "metrics": records(summary.round(4)),
+                "less_unchanged": None if less is None else records(less.round(4)),
             }
         )
         cells = [_cell(row) for row in summary.set_index("metric").loc[list(shown)].itertuples()]
@@ -283,12 +284,6 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
     else:
         print_table(table)
         say(description)
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for JSON, which has no NaN."""
-    rows = table.round(4).astype(object).where(table.notna(), None)
-    return [dict(zip(rows.columns, row, strict=True)) for row in rows.itertuples(index=False)]
 
 
 def _cell(row: Any, sign: str = "") -> str:

@@ -12,6 +12,7 @@ from lesion_core.cli.options import (
     DataOption,
     DevicesOption,
     FreshOption,
+    JsonOption,
     NameOption,
     NodesOption,
     RunsOption,
@@ -25,10 +26,13 @@ from lesion_core.cli.options import (
     epoch_teller,
     log_training,
     named_path,
+    print_json,
     read_settings,
     read_split,
+    records,
     say,
     tell,
+    tell_trained,
 )
 from lesion_core.cli.progress import Steps
 from lesion_core.config import (
@@ -83,6 +87,7 @@ def train(
     devices: DevicesOption = "auto",
     nodes: NodesOption = 1,
     strategy: StrategyOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Train a classifier, score every image and write the run. A killed training goes on where it was."""
     ignored = [
@@ -165,7 +170,7 @@ def train(
             on_step=step,
         )
     if distributed.first():
-        say(f"The run is in {run.folder}.")
+        tell_trained(run, fitted.history, as_json)
 
 
 def experiment(
@@ -179,6 +184,7 @@ def experiment(
     folder: Annotated[Path, typer.Option("--out", help="Folder of the table.", parser=named_path)] = Path(
         "experiments"
     ),
+    as_json: JsonOption = False,
 ) -> None:
     """Train variants side by side with one seed and one budget, and write what they measure as a table."""
     from lesion_core.experiments import known_experiment, run_experiment
@@ -204,4 +210,8 @@ def experiment(
             on_note=tell,
             on_step=step,
         )
-    say(f"The table is {write_experiment(key, Finding(table, chosen), folder)}.")
+    written = write_experiment(key, Finding(table, chosen), folder)
+    if as_json:
+        print_json({"experiment": key, "written": str(written), "rows": records(table)})
+    else:
+        say(f"The table is {written}.")

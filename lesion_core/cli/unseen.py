@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from lesion_core.cli.options import new_table, print_json, print_table, say, tell
+from lesion_core.cli.options import new_table, print_json, print_table, records, say, tell
 from lesion_core.cli.progress import bar
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.files import folder_to_write
@@ -171,7 +171,7 @@ def _classifier(run: Run, data: Path, split_of: Path | None, resamples: int) -> 
             "classes": wanted,
             "n": summary.n_images,
             "lesions": summary.n_groups,
-            "metrics": _records(summary.table),
+            "metrics": records(summary.table.round(4)),
         }
         titles.append((f"{title}, n = {summary.n_images:,} images of {summary.n_groups:,} lesions", summary.table))
     told, rejection = [NO_POLICY], None
@@ -238,15 +238,10 @@ def _segmenter(run: Any, data: Path, split_of: Path | None, resamples: int) -> M
     for variant, meaning in VARIANTS.items():
         counts = table[[f"{variant}_{name}" for name in COUNTS]].to_numpy(np.int64)
         summary = mask_summary(counts, table["lesion_id"], n_boot=resamples)
-        masks[variant] = {"meaning": meaning, "n": len(table), "metrics": _records(summary)}
+        masks[variant] = {"meaning": meaning, "n": len(table), "metrics": records(summary.round(4))}
         n = f"n = {len(table):,} images of {table['lesion_id'].nunique():,} lesions"
         titles.append((f"{n}, masks {meaning}", summary))
     return {"masks": masks, "notes": notes}, table, found, unread, titles
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for JSON, which has no NaN."""
-    return table.round(4).astype(object).where(table.notna(), None).to_dict("records")  # type: ignore[return-value]
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:

@@ -21,13 +21,15 @@ from lesion_core.runs.classifier import Run, open_run
 
 
 def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path, tmp_path: Path) -> None:
-    code, out, _ = call("ood", "tune", "--run", run_copy)
+    code, out, _ = call("ood", "tune", "--run", run_copy, "--json")
     assert code == 0 and json.loads(out)["written"] == str(run_copy / "policy.json")
     policy = read_policy(open_run(run_copy))
     assert policy is not None and json.loads(out)["policy"] == json.loads(policy.to_json()) and policy.score == DEFAULT
 
     mine = tmp_path / "mine.json"
-    code, out, _ = call("ood", "tune", "--run", run_copy, "--score", "residual", "--share", "0.5", "--out", mine)
+    code, out, _ = call(
+        "ood", "tune", "--run", run_copy, "--score", "residual", "--share", "0.5", "--out", mine, "--json"
+    )
     limit = json.loads(out)["policy"]["limits"][0]
     assert code == 0 and limit["score"] == "residual" and 0.5 <= limit["kept_share"] < 0.7
 

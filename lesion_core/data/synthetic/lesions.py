@@ -25,6 +25,8 @@ from lesion_core.labels import ISIC2019
 
 DETAIL = 160
 """Smaller images are drawn with this short side and scaled down."""
+IMAGES = "HAM10000_images"
+"""The folder of a data set's images."""
 SIZES = (32, 2048)
 """Least and largest side of an image in pixels."""
 
@@ -247,7 +249,7 @@ def _fill(
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
     least, most = images_per_lesion
-    images, masks = root / "HAM10000_images", root / "HAM10000_segmentations"
+    images, masks = root / IMAGES, root / "HAM10000_segmentations"
     images.mkdir()
     masks.mkdir()
     rng, names = np.random.default_rng([seed, *b"dataset"]), tuple(ARTEFACTS)

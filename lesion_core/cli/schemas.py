@@ -1,0 +1,389 @@
+"""What each command prints with `--json`: one schema each. `python -m lesion_core.cli.schemas` prints docs/json.md."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from lesion_core.ood.policy import Policy
+
+
+class Output(BaseModel):
+    """What a program may rely on: the fields named, and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+Count = Annotated[int, Field(ge=0)]
+Value = float | None
+"""Null where it is not defined, such as an interval over one lesion: JSON has no NaN."""
+RunNameField = Annotated[str, Field(description="the run's name")]
+FingerprintField = Annotated[str, Field(description="the run's fingerprint, which changes with what it holds")]
+NotesField = Annotated[list[str], Field(description="sentences on what was left out or differs")]
+PictureField = Annotated[str, Field(description="path of the image")]
+WrittenField = Annotated[str, Field(description="path of what was written")]
+
+
+class Interval(Output):
+    """A value with its 95 % interval, bootstrapped by lesion."""
+
+    value: Value
+    low: Value
+    high: Value
+    n_images: Annotated[Count, Field(description="images that it is of")]
+    n_groups: Annotated[Count, Field(description="lesions that it is of")]
+
+
+class Measured(Interval):
+    """A figure with its 95 % interval, bootstrapped by lesion."""
+
+    metric: str
+
+
+class EvaluationView(Output):
+    """A set of images seen as one list of classes."""
+
+    classes: Annotated[list[str] | None, Field(description="only with --as: the classes")] = None
+    n: Annotated[Count, Field(description="images")]
+    lesions: Count
+    metrics: list[Measured]
+
+
+class MaskView(Output):
+    """The masks of a set of images, cleaned up or as found."""
+
+    meaning: Annotated[str, Field(description="what was done to the masks")]
+    n: Annotated[Count, Field(description="images")]
+    metrics: list[Measured]
+
+
+class Synthesized(Output):
+    """What `synthesize` made."""
+
+    folder: str
+    lesions: Count
+    images: Count
+
+
+class HistoryRow(Output):
+    """A value of an epoch."""
+
+    epoch: Annotated[Count, Field(description="from 0")]
+    phase: Annotated[str, Field(description="train or select, the validation set")]
+    metric: str
+    value: Value
+
+
+class Trained(Output):
+    """A run that was trained."""
+
+    run: RunNameField
+    fingerprint: FingerprintField
+    written: WrittenField
+    counts: Annotated[dict[str, Count], Field(description="images of each role")]
+    history: list[HistoryRow]
+
+
+class Experimented(Output):
+    """An experiment's table."""
+
+    experiment: Annotated[str, Field(description="its key")]
+    written: WrittenField
+    rows: Annotated[list[dict[str, Any]], Field(description="the rows of the table, with its columns")]
+
+
+class Evaluated(Output):
+    """A run's figures."""
+
+    run: RunNameField
+    fingerprint: FingerprintField
+    views: Annotated[dict[str, EvaluationView], Field(description="by the key of the set of images")]
+    notes: NotesField
+
+
+class OtherDiagnosis(Output):
+    """Images of a diagnosis that is none of the eight."""
+
+    diagnosis: str
+    n: Count
+    rejected: Annotated[Count | None, Field(description="by the policy; null without one")]
+
+
+class EvaluatedUnseen(Output):
+    """A classifier's figures on images that it never saw."""
+
+    run: RunNameField
+    fingerprint: FingerprintField
+    set_name: Annotated[str, Field(alias="as", description="the name given to the set of images")]
+    images: Count
+    lesions: Count
+    views: Annotated[dict[str, EvaluationView], Field(description="diagnosis and binary")]
+    rejection: Annotated[
+        dict[str, Interval] | None, Field(description="answered and right_of_answered; null without a policy")
+    ]
+    other_diagnoses: list[OtherDiagnosis]
+    told: Annotated[list[str], Field(description="the same in sentences")]
+    left_out: Annotated[dict[str, Count], Field(description="images that were not scored, by the reason")]
+    notes: NotesField
+    written: WrittenField
+
+
+class SegmenterEvaluatedUnseen(Output):
+    """A segmenter's figures on images that it never saw."""
+
+    run: RunNameField
+    fingerprint: FingerprintField
+    set_name: Annotated[str, Field(alias="as", description="the name given to the set of images")]
+    images: Count
+    lesions: Count
+    masks: Annotated[dict[str, MaskView], Field(description="clean and raw")]
+    left_out: Annotated[dict[str, Count], Field(description="images that were not measured, by the reason")]
+    notes: NotesField
+    written: WrittenField
+
+
+class Features(Output):
+    """With --with features."""
+
+    reduced: Annotated[list[float], Field(description="principal components of the penultimate features")]
+    residual: float
+    layer3_residual: float
+
+
+class Answer(Output):
+    """What a run says of an image, or why it says nothing."""
+
+    picture: PictureField
+    error: Annotated[str | None, Field(description="why it cannot be read; then nothing else is there")] = None
+    answer: Annotated[str | None, Field(description="the diagnosis, or UNKNOWN where it is rejected")] = None
+    diagnosis: Annotated[str | None, Field(description="the most probable one, rejected or not")] = None
+    confidence: float | None = None
+    rejected: Annotated[bool | None, Field(description="null without a policy")] = None
+    reason: str | None = None
+    logits: Annotated[dict[str, float] | None, Field(description="only with --with logits; before the temperature")] = (
+        None
+    )
+    features: Annotated[Features | None, Field(description="only with --with features")] = None
+
+
+class Predicted(Answer):
+    """An image's answer."""
+
+    probabilities: Annotated[dict[str, float] | None, Field(description="of each class, after the temperature")] = None
+
+
+class Scored(Answer):
+    """An image's OOD scores."""
+
+    scores: Annotated[dict[str, float] | None, Field(description="higher is further out of distribution")] = None
+
+
+class Evidence(Output):
+    """Where the evidence lies in a group of images."""
+
+    group: Annotated[str, Field(description="right or wrong answers")]
+    n: Annotated[Count, Field(description="images")]
+    share: Annotated[Value, Field(description="of the evidence that lies inside the lesion, mean")]
+    low: Value
+    high: Value
+    area: Annotated[Value, Field(description="share of what is seen that is lesion, mean")]
+    peak: Annotated[Value, Field(description="share of the maps whose maximum lies inside the lesion")]
+
+
+class Explained(Output):
+    """Where a model looks."""
+
+    run: RunNameField
+    fingerprint: FingerprintField
+    written: WrittenField
+    methods: Annotated[dict[str, list[Evidence]], Field(description="by the method's key")]
+    notes: NotesField
+
+
+class ListedRun(Output):
+    """A classifier."""
+
+    name: str
+    fingerprint: FingerprintField
+    architecture: str
+    classes: list[str]
+    created: Annotated[str, Field(description="date")]
+    counts: Annotated[dict[str, Count], Field(description="images of each role")]
+
+
+class ListedSegmenter(Output):
+    """A segmenter."""
+
+    name: str
+    fingerprint: FingerprintField
+    encoder: str
+    created: Annotated[str, Field(description="date")]
+    counts: Annotated[dict[str, Count], Field(description="images of each role")]
+
+
+class Listed(Output):
+    """The runs of a folder."""
+
+    runs: list[ListedRun]
+    segmenters: list[ListedSegmenter]
+    broken: Annotated[dict[str, str], Field(description="by folder, why it cannot be opened")]
+
+
+class SegmenterEvaluated(Output):
+    """A segmenter's figures on its test set."""
+
+    run: RunNameField
+    fingerprint: FingerprintField
+    split: str
+    masks: Annotated[dict[str, MaskView], Field(description="clean and raw")]
+
+
+class Change(Output):
+    """A segmenter's figures on images that something was done to."""
+
+    change: str
+    meaning: str
+    in_training: Annotated[str | None, Field(description="how near the training's augmentation came to it")]
+    n: Annotated[Count, Field(description="images")]
+    lesions: Count
+    metrics: list[Measured]
+    less_unchanged: Annotated[list[Measured] | None, Field(description="differences from the images as they are")]
+
+
+class SegmenterChanged(Output):
+    """A segmenter's figures under changes."""
+
+    run: RunNameField
+    fingerprint: FingerprintField
+    split: str
+    masks: Annotated[str, Field(description="clean or raw")]
+    says: Annotated[str, Field(description="how to read them")]
+    notes: NotesField
+    changes: list[Change]
+
+
+class Segmented(Output):
+    """An image's mask."""
+
+    picture: PictureField
+    error: Annotated[str | None, Field(description="why there is none; then nothing else is there")] = None
+    mask: Annotated[str | None, Field(description="path of the mask")] = None
+    area: Annotated[float | None, Field(description="share of the image that is lesion")] = None
+
+
+class Detected(Output):
+    """What a score does."""
+
+    kind: Annotated[str, Field(description="of OOD image; all, or empty where the measure needs none")]
+    measure: str
+    value: Value
+    low: Value
+    high: Value
+    n: Annotated[Count, Field(description="images")]
+
+
+class FittedOn(Output):
+    """A part of the run's images."""
+
+    split: str
+    n: Count
+
+
+class Kept(Output):
+    """What the report's thresholds keep."""
+
+    split: str
+    share: float
+
+
+class Fitted(Output):
+    """Every OOD score, compared."""
+
+    run: RunNameField
+    fingerprint: FingerprintField
+    temperature: float
+    fitted_on: FittedOn
+    fit_seconds: Annotated[dict[str, float], Field(description="by the score's key")]
+    shown_on: Annotated[str, Field(description="the split of the dermoscopic images")]
+    thresholds_keep: Kept
+    scores: Annotated[dict[str, list[Detected]], Field(description="by the score's key")]
+
+
+class Tuned(Output):
+    """A policy that was chosen."""
+
+    written: WrittenField
+    policy: Annotated[Policy, Field(description="as policy.json holds it")]
+
+
+SCHEMAS: dict[str, Any] = {
+    "synthesize": Synthesized,
+    "train": Trained,
+    "experiment": Experimented,
+    "evaluate": Evaluated,
+    "evaluate --as": EvaluatedUnseen,
+    "predict": RootModel[list[Predicted]],
+    "explain": Explained,
+    "runs": Listed,
+    "segment train": Trained,
+    "segment evaluate": SegmenterEvaluated,
+    "segment evaluate --changed": SegmenterChanged,
+    "segment evaluate --as": SegmenterEvaluatedUnseen,
+    "segment predict": RootModel[list[Segmented]],
+    "ood fit": Fitted,
+    "ood score": RootModel[list[Scored]],
+    "ood tune": Tuned,
+}
+"""By command, and by the option that prints something else. A field without a value is absent or null."""
+
+INTRODUCTION = """# JSON of the commands
+
+Every command that prints figures prints JSON for programs with `--json`, on standard output; what it does meanwhile is
+told on standard error. A value that is not defined is `null`: JSON has no NaN. Fields marked *optional* may be absent.
+`python -m lesion_core.cli.schemas` prints this page from what a test holds every command to.
+"""
+
+
+def markdown() -> str:
+    """docs/json.md: the fields of each command's JSON."""
+    parts, described = [INTRODUCTION], set()
+    for command, model in SCHEMAS.items():
+        schema = model.model_json_schema()
+        listed = schema.get("type") == "array"
+        top = schema["items"]["$ref"].split("/")[-1] if listed else schema["title"]
+        models = {top: schema, **schema.get("$defs", {})} if not listed else schema["$defs"]
+        parts.append(f"## `{command}`\n\n{'A list, one of these per image. ' if listed else ''}{_fields(models[top])}")
+        for name, nested in models.items():
+            if name != top and name not in described and "properties" in nested:
+                described.add(name)
+                parts.append(f"### {name}\n\n{_fields(nested)}")
+    return "\n".join(parts)
+
+
+def _fields(schema: dict[str, Any]) -> str:
+    text = schema.get("description", "").split("\n")[0]
+    rows = [
+        f"| `{name}` | {_kind(field)}{'' if name in schema.get('required', ()) else ', optional'} | "
+        f"{field.get('description', '')} |"
+        for name, field in schema["properties"].items()
+    ]
+    return "\n".join([text, "", "| field | type | what |", "|---|---|---|", *rows, ""])
+
+
+def _kind(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_kind(one) for one in field["anyOf"])
+    if "$ref" in field:
+        return str(field["$ref"].split("/")[-1])
+    if field.get("type") == "array":
+        return f"list of {_kind(field['items'])}" if "items" in field else "list"
+    if field.get("type") == "object":
+        values = field.get("additionalProperties")
+        return f"object of {_kind(values)}" if isinstance(values, dict) else "object"
+    return str(field.get("type", "any"))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())
