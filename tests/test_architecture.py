@@ -108,7 +108,7 @@ WITHOUT_TORCH = {"archive", "config", "errors", "labels", "imaging", "data", "ru
 FILES_WITHOUT_TORCH = {
     f"lesion_core.{one}"
     for one in (
-        *("explain.faithfulness", "explain.layers", "explain.maps", "explain.methods"),
+        *("explain.faithfulness", "explain.layers", "explain.maps", "explain.methods", "models.known"),
         *("serving.queue", "serving.results", "serving.single_flight"),
         *("cli.main", "__main__"),
     )

@@ -136,11 +136,9 @@ def _score_again(
         RunError: The table of its roles is missing, and they cannot be dealt again as they were; or it tells other
             roles than `config.json`.
     """
-    from lesion_core import distributed
     from lesion_core.data.collection import CORRUPTED_PER_KIND, collect
     from lesion_core.data.splits import Manifest
     from lesion_core.files import current, finish
-    from lesion_core.inference.classifier import infer_test, write_run
     from lesion_core.reports.classifier_card import write_card
     from lesion_core.runs.classifier import HASHED, open_run
     from lesion_core.runs.consistency import check_roles
@@ -150,11 +148,6 @@ def _score_again(
     kept = current(folder, "predictions.parquet").is_file()
     needed = ("model.safetensors", "history.csv", *(["predictions.parquet"] if kept else []))
     opened = open_run(folder, needed=HASHED if flips else needed)
-    if (devices, nodes, strategy) != ("auto", 1, "auto"):
-        from lesion_core.training.processes import launch
-
-        launch(devices, nodes, strategy)
-    distributed.join()
     settings = opened.config.settings
     if kept:
         check_roles(opened)  # what is written next would vouch for them
@@ -180,6 +173,16 @@ def _score_again(
     if not whole:
         differences = (*differences, "The run stays as it is; what follows is of the test images that are here.")
     notes = (*collection.notes, *differences)
+
+    # What can be refused was, before the libraries that compute are loaded, and other processes started.
+    from lesion_core import distributed
+    from lesion_core.inference.classifier import infer_test, write_run
+
+    if (devices, nodes, strategy) != ("auto", 1, "auto"):
+        from lesion_core.training.processes import launch
+
+        launch(devices, nodes, strategy)
+    distributed.join()
     if distributed.first():
         for note in notes:
             tell(note)

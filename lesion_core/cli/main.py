@@ -35,7 +35,7 @@ from lesion_core.cli.options import (
 from lesion_core.cli.progress import bar
 from lesion_core.cli.serve import serve
 from lesion_core.config import MOST, MOST_SEED
-from lesion_core.errors import ConfigError, LesionError
+from lesion_core.errors import ConfigError, DataError, LesionError
 from lesion_core.explain.methods import METHODS
 from lesion_core.foreign_text import sentence, shown
 
@@ -169,13 +169,17 @@ def predict(
     """Classify images. An image that cannot be read is reported and the others go on; the exit code is then 1."""
     from lesion_core.data.pictures import picture_files
     from lesion_core.ood.rejector import Rejector
-    from lesion_core.serving.classifier import Engine
+    from lesion_core.runs.classifier import open_run
 
     wanted = wanted_details(details, as_json)
-    engine = Engine.open(run, backend)
-    rejector = Rejector.open(engine.run, policy)
-    tell_whether_rejected(rejector)
     files = picture_files(pictures)
+    opened = open_run(run)
+    rejector = Rejector.open(opened, policy)
+
+    from lesion_core.serving.classifier import Engine
+
+    engine = Engine(opened, backend=backend)
+    tell_whether_rejected(rejector)
     rows: list[dict[str, Any]] = []
     with bar("Classifying") as progress:
         found = []
@@ -225,10 +229,12 @@ def explain(
     from lesion_core.data.collection import collect
     from lesion_core.data.splits import Manifest
     from lesion_core.data.tables import OFFICIAL_TEST
-    from lesion_core.inference.attribution import evaluate_attribution
+    from lesion_core.explain.methods import known_method
     from lesion_core.runs.attribution import write_attribution
     from lesion_core.runs.classifier import open_run
 
+    for key in methods or ():
+        known_method(key)
     opened = open_run(run)
     listed = opened.predictions
     collection = collect(data, None, known=Manifest.of_run(listed))
@@ -237,6 +243,11 @@ def explain(
         tell(note)
     table = collection.table
     test = table[(table["role"] == "test") & (table["dataset"] != OFFICIAL_TEST) & table["mask_path"].notna()]
+    if test.empty:
+        raise DataError("No test image of the run has a lesion mask here.", "Masks come with HAM10000 (ISIC 2018).")
+
+    from lesion_core.inference.attribution import evaluate_attribution
+
     order = test.sample(frac=1, random_state=0).sort_values("group", key=lambda ids: ids.duplicated(), kind="stable")
     with bar("Explaining") as progress:
         found = evaluate_attribution(opened, order.head(most), methods or ["gradcam"], progress)

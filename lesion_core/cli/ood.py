@@ -98,13 +98,17 @@ def score_pictures(
     from lesion_core.imaging.decode import decode
     from lesion_core.ood.rejector import Rejector
     from lesion_core.ood.scores import SCORES, Scorer
-    from lesion_core.serving.classifier import Engine
+    from lesion_core.runs.classifier import open_run
 
     wanted = wanted_details(details, as_json)
-    engine = Engine.open(run)
-    rejector = Rejector.open(engine.run, policy)
-    tell_whether_rejected(rejector)
     files = picture_files(pictures)
+    opened = open_run(run)
+    rejector = Rejector.open(opened, policy)
+
+    from lesion_core.serving.classifier import Engine
+
+    engine = Engine(opened)
+    tell_whether_rejected(rejector)
     scorer = Scorer.of(engine.run)
     rows: list[dict[str, Any]] = []
     with bar("Scoring") as progress:

@@ -73,29 +73,38 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a U-Net on images with masks, measure it and write the run. A killed training goes on where it was."""
+    from lesion_core.data.collection import check_masks, check_pictures, collect
+    from lesion_core.models.known import weights_file
+
     log_training()
     chosen = (
         read_settings(settings, name, SegmenterRunSettings) if settings else SegmenterRunSettings(name=name or "unet")
     )
     folder_to_write(runs / chosen.name, "--runs")
     folder_to_write(work / chosen.name, "--work")
+    weights_file(chosen.model.weights, weights_folder)
     tell(f"Segmenter {chosen.name}: U-Net on {chosen.model.encoder}, {counted(chosen.training.epochs, 'epoch')}.")
-
-    from lesion_core import distributed
-    from lesion_core.data.collection import check_pictures, collect
-    from lesion_core.inference.segmenter import write_segmenter_run
-    from lesion_core.reports.segmenter_card import write_segmenter_card
-    from lesion_core.training.segmenter import fit_segmenter
-
     known = read_split(split_of) if split_of else None
     with Steps() as step:
         step("Reading the tables and dealing the lesions")
         collection = collect(data, chosen.split, known=known)
         for note in collection.notes:
             tell(note)
+        masked = collection.table.dropna(subset=["path", "mask_path"])
+        check_masks(masked)
+        step("Loading the libraries that train")
+
+        from lesion_core import distributed
+        from lesion_core.inference.segmenter import write_segmenter_run
+        from lesion_core.reports.segmenter_card import write_segmenter_card
+        from lesion_core.training.loop import check_folder
+        from lesion_core.training.processes import check_workplaces
+        from lesion_core.training.segmenter import fit_segmenter
+
+        check_folder(work / chosen.name, chosen, masked, not fresh)
+        check_workplaces(devices, nodes, strategy)
         if distributed.starts():
-            measured = collection.table["role"].isin(["calibrate", "test"])
-            scored = collection.table[measured].dropna(subset=["path", "mask_path"])
+            scored = masked[masked["role"].isin(["calibrate", "test"])]
             progress = step(f"Checking {len(scored):,} images and masks that are only measured")
             check_pictures(scored["path"].astype(str).tolist(), scored["mask_path"].astype(str).tolist(), progress)
         fitted = fit_segmenter(
@@ -227,12 +236,14 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
     from lesion_core.data.collection import collect
     from lesion_core.data.splits import Manifest
     from lesion_core.imaging.corruptions import CORRUPTIONS
-    from lesion_core.inference.segmenter import HIDES, UNCHANGED, count_changed, seen_in_training
 
     collection = collect(data, None, known=Manifest.of_run(run.masks))
     notes = (*collection.notes, *collection.compared(run.name, run.masks, all_listed=False))
     for note in notes:
         tell(note)
+
+    from lesion_core.inference.segmenter import HIDES, UNCHANGED, count_changed, seen_in_training
+
     with bar("Measuring") as progress:
         rows, counts = count_changed(run, collection.table, pictures, on_progress=progress)
     n, lesions = len(rows), rows["group"].nunique()
@@ -299,15 +310,19 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Segment images. An image that cannot be read is reported and the others go on; the exit code is then 1."""
+    from lesion_core.data.pictures import picture_files
+    from lesion_core.runs.segmenter import open_segmenter
+
+    folder_to_write(masks, "--out")
+    files = picture_files(pictures)
+    opened = open_segmenter(run)
+
     import cv2
 
-    from lesion_core.data.pictures import picture_files
     from lesion_core.imaging.decode import decode
     from lesion_core.serving.segmenter import SegmenterEngine
 
-    folder_to_write(masks, "--out")
-    engine = SegmenterEngine.open(run)
-    files = picture_files(pictures)
+    engine = SegmenterEngine(opened)
     masks.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     taken: set[str] = set()

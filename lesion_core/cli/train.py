@@ -90,6 +90,9 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier, score every image and write the run. A killed training goes on where it was."""
+    from lesion_core.data.collection import CORRUPTED_PER_KIND, check_pictures, check_roles, collect
+    from lesion_core.models.known import known_architecture, weights_file
+
     ignored = [
         f"--{key.replace('_', '-')}"
         for key in ("architecture", "weights", "size", "epochs", "batch_size", "learning_rate", "seed")
@@ -114,20 +117,11 @@ def train(
     # A run that got equal detail after its training is repeated as it was made.
     later = settings is not None and detail_was_added(settings)
     learned = chosen.with_detail(False) if later else chosen
+    known_architecture(chosen.model.architecture)
     folder_to_write(runs / chosen.name, "--runs")
     folder_to_write(work / chosen.name, "--work")
-
-    from lesion_core.models.classifiers import architecture as known_architecture
-
-    known_architecture(chosen.model.architecture)
+    weights_file(chosen.model.weights, weights_folder)
     tell(f"Run {chosen.name}: {chosen.model.architecture}, {counted(chosen.training.epochs, 'epoch')}.")
-
-    from lesion_core import distributed
-    from lesion_core.data.collection import CORRUPTED_PER_KIND, check_pictures, collect
-    from lesion_core.inference.classifier import write_run
-    from lesion_core.reports.classifier_card import write_card
-    from lesion_core.training.classifier import fit
-
     known = read_split(split_of) if split_of else None
     with Steps() as step:
         step("Reading the tables and dealing the lesions")
@@ -136,12 +130,24 @@ def train(
         )
         for note in collection.notes:
             tell(note)
+        check_roles(collection.table, chosen.model.classes)
+        step("Loading the libraries that train")
+
+        from lesion_core import distributed
+        from lesion_core.inference.classifier import write_run
+        from lesion_core.reports.classifier_card import write_card
+        from lesion_core.training.classifier import fit
+        from lesion_core.training.loop import check_folder
+        from lesion_core.training.processes import check_workplaces
+
+        own = work / chosen.name
+        check_folder(own, learned, collection.table, not fresh)
+        check_workplaces(devices, nodes, strategy)
         if distributed.starts():
             # The others are decoded when the training begins.
             scored = collection.table["role"].isin(["calibrate", "test"])
             paths = list(dict.fromkeys([*collection.table["path"][scored], *collection.ood["path"]]))
             check_pictures(paths, on_progress=step(f"Checking {len(paths):,} images that are only scored"))
-        own = work / chosen.name
         fitted = fit(
             learned,
             collection.table,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from lesion_core.errors import ConfigError, DataError
 from lesion_core.files import folder_to_write
 
 if TYPE_CHECKING:
+    from lesion_core.data.catalog import Catalog
     from lesion_core.data.unseen import Unseen
     from lesion_core.runs.classifier import Run
     from lesion_core.runs.folder import StoredRun
@@ -48,8 +49,8 @@ def evaluate_unseen(
     Raises:
         LesionError: The run or the data cannot be used, or no image is left.
     """
-    from lesion_core import distributed
     from lesion_core.data.catalog import from_environment
+    from lesion_core.data.unseen import labelled_images
     from lesion_core.runs.consistency import open_consistent
     from lesion_core.runs.evaluations import Evaluation, evaluation_folder, write_evaluation
     from lesion_core.runs.folder import kind_of
@@ -62,13 +63,20 @@ def evaluate_unseen(
     run: StoredRun[Any] = open_segmenter(folder) if kind == "segmenter" else open_consistent(folder)
     target = evaluation_folder(run, name, parent)
     folder_to_write(target, "--out")
+    if split_of is not None and kind == "classifier":
+        raise ConfigError("--split-of is for segmenters.", "Leave it out: a classifier's table lists its own images.")
+    catalog = _with_truth(labelled_images(data), masks=kind == "segmenter")
+
+    # What can be refused was, before the libraries that compute are loaded, and other processes started.
+    from lesion_core import distributed
+
     if workplaces != ("auto", 1, "auto"):
         from lesion_core.training.processes import launch
 
         launch(*workplaces)
     distributed.join()
-    measure: Callable[[Any, Path, Path | None, int], Measured] = _segmenter if kind == "segmenter" else _classifier
-    figures, table, found, unread, titles = measure(run, data, split_of, resamples)
+    measure: Callable[[Any, Catalog, Path | None, int], Measured] = _segmenter if kind == "segmenter" else _classifier
+    figures, table, found, unread, titles = measure(run, catalog, split_of, resamples)
     if not distributed.first():
         return
     counts = found.left_out["why"].value_counts()
@@ -105,12 +113,8 @@ Measured = tuple[dict[str, Any], pd.DataFrame, "Unseen", list[str], list[tuple[s
 """Figures for JSON, a row per image, the images, sentences on unreadable ones, and titled tables for people."""
 
 
-def _images(run: Any, data: Path, listed: pd.DataFrame, *, masks: bool) -> tuple[Unseen, list[str], list[str]]:
-    """The images that can be measured with, sentences on those that cannot be read, and on all else."""
-    from lesion_core.data.unseen import labelled_images, unseen
-    from lesion_core.inference.unseen import contents
-
-    catalog = labelled_images(data)
+def _with_truth(catalog: Catalog, *, masks: bool) -> Catalog:
+    """The images that can be measured with, and a sentence on the others."""
     table = catalog.table
     wanted = table["mask_path"].notna() if masks else table[["diagnosis", "other_diagnosis"]].notna().any(axis=1)
     what = "mask" if masks else "diagnosis"
@@ -119,7 +123,15 @@ def _images(run: Any, data: Path, listed: pd.DataFrame, *, masks: bool) -> tuple
     notes = list(catalog.notes)
     if not wanted.all():
         notes.append(f"{int((~wanted).sum()):,} of the {len(table):,} images have no {what}, and are not scored.")
-    table = table[wanted].reset_index(drop=True)
+    return replace(catalog, table=table[wanted].reset_index(drop=True), notes=tuple(notes))
+
+
+def _images(run: Any, catalog: Catalog, listed: pd.DataFrame, *, masks: bool) -> tuple[Unseen, list[str], list[str]]:
+    """The images that the run never saw, sentences on those that cannot be read, and on all else."""
+    from lesion_core.data.unseen import unseen
+    from lesion_core.inference.unseen import contents
+
+    table, notes = catalog.table, list(catalog.notes)
     with bar("Reading") as progress:
         hashes, unread = contents(
             table, masks=masks, workers=run.config.settings.training.workers, on_progress=progress
@@ -135,7 +147,7 @@ def _refuse_none(found: Unseen, name: str) -> None:
         )
 
 
-def _classifier(run: Run, data: Path, split_of: Path | None, resamples: int) -> Measured:
+def _classifier(run: Run, catalog: Catalog, split_of: Path | None, resamples: int) -> Measured:  # noqa: ARG001
     from lesion_core.analysis.evaluation_sets import evaluation_data, evaluation_summary
     from lesion_core.analysis.intervals import share_interval
     from lesion_core.data.unseen import known_lesions
@@ -144,10 +156,8 @@ def _classifier(run: Run, data: Path, split_of: Path | None, resamples: int) -> 
     from lesion_core.ood.policy import NO_POLICY
     from lesion_core.ood.rejector import Rejector
 
-    if split_of is not None:
-        raise ConfigError("--split-of is for segmenters.", "Leave it out: a classifier's table lists its own images.")
     rejector = Rejector.open(run)
-    found, unread, notes = _images(run, data, run.predictions, masks=False)
+    found, unread, notes = _images(run, catalog, run.predictions, masks=False)
     _refuse_none(found, run.name)
     with bar("Scoring") as progress:
         found, table = score_unseen(run, found, rejector, progress)
@@ -206,7 +216,7 @@ def _classifier(run: Run, data: Path, split_of: Path | None, resamples: int) -> 
     return figures, table, found, unread, titles
 
 
-def _segmenter(run: Any, data: Path, split_of: Path | None, resamples: int) -> Measured:
+def _segmenter(run: Any, catalog: Catalog, split_of: Path | None, resamples: int) -> Measured:
     from lesion_core.analysis.segmentation import mask_summary
     from lesion_core.cli.options import read_split
     from lesion_core.data.unseen import known_lesions
@@ -219,7 +229,7 @@ def _segmenter(run: Any, data: Path, split_of: Path | None, resamples: int) -> M
     else:
         split = read_split(split_of).table.rename(columns={"group": "lesion_id", "role": "split"})
         listed, teller = pd.concat([split, run.masks[list(split.columns)]], ignore_index=True), split_of.name
-    found, unread, notes = _images(run, data, listed, masks=True)
+    found, unread, notes = _images(run, catalog, listed, masks=True)
     if teller is None:
         own = found.table["image_id"][found.table["dataset"].isin(run.config.data_sets)]
         found = found.without(dict.fromkeys(own, "own data set"))

@@ -130,6 +130,49 @@ def collect(
     return Collection(table, ood, manifest, unseen, tuple(dict.fromkeys(notes)))
 
 
+def check_roles(
+    table: pd.DataFrame, classes: Sequence[str], roles: Sequence[str] = ("train", "select", "calibrate")
+) -> None:
+    """Refuse a split that a classifier cannot be trained or calibrated on, before hours of work.
+
+    Args:
+        table: Catalog rows with their role.
+        classes: Codes that the model tells apart.
+        roles: Those that must have images, each of one of the classes.
+
+    Raises:
+        DataError: A role has no image, or a diagnosis that the model has no class for.
+    """
+    for role in roles:
+        part = table[table["role"] == role]
+        if part.empty:
+            raise DataError(f"The {ROLE_NAMES[role]} has no image.", "Use more images, or change the split's shares.")
+        unknown = sorted(set(part["diagnosis"].dropna()) - set(classes))
+        if unknown or part["diagnosis"].isna().any():
+            raise DataError(
+                f"The {ROLE_NAMES[role]} has diagnoses that are not classes of the model: "
+                f"{', '.join(unknown) or 'none given'}.",
+                "Drop these rows or add the class.",
+            )
+
+
+def check_masks(masked: pd.DataFrame) -> None:
+    """Refuse a split that a segmenter cannot be trained or measured on.
+
+    Args:
+        masked: Catalog rows with their role, an image and a mask each.
+
+    Raises:
+        DataError: The training, validation or test set has no image with a mask.
+    """
+    for role in ("train", "select", "test"):
+        if not (masked["role"] == role).any():
+            raise DataError(
+                f"The {ROLE_NAMES[role]} has no image with a mask.",
+                "Give a data set with masks, such as HAM10000 with HAM10000_segmentations.",
+            )
+
+
 def check_pictures(
     paths: Sequence[str], masks: Sequence[str] = (), on_progress: Callable[[int, int], None] | None = None
 ) -> None:

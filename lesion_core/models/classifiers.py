@@ -18,6 +18,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from lesion_core.config import ModelSettings
 from lesion_core.errors import ModelError
 from lesion_core.models.checkpoints import load_tensors, load_weights
+from lesion_core.models.known import known_architecture, weights_file
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -103,9 +104,7 @@ def architecture(name: str) -> Architecture:
     Raises:
         ModelError: The name is unknown.
     """
-    if name not in ARCHITECTURES:
-        raise ModelError(f"There is no classifier '{name}'.", f"Choose one of {', '.join(ARCHITECTURES)}.")
-    return ARCHITECTURES[name]
+    return ARCHITECTURES[known_architecture(name)]
 
 
 def build(settings: ModelSettings) -> ResNet:
@@ -192,9 +191,10 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
     Raises:
         ModelError: The file is not there or unreadable, fits nothing in the network, or the hub has no such weights.
     """
+    path = weights_file(settings.weights, folder)
     if settings.weights == "none":
         return Initialised()
-    if settings.weights == "imagenet":
+    if path is None:
         if not architecture(settings.architecture).in_hub:
             raise ModelError(
                 f"torchvision has no weights for {settings.architecture}.", "Use weights 'none' or a file."
@@ -208,8 +208,6 @@ def initialise(model: ResNet, settings: ModelSettings, folder: Path | None = Non
                 "Check the network, or give a safetensors file with --weights.",
             ) from None
     else:
-        given = Path(settings.weights)
-        path = given if given.is_file() or folder is None else folder / given
         found = load_tensors(path)
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
     fitting = {

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
 
 from lesion_core.config import ROLE_NAMES, RunSettings
-from lesion_core.errors import DataError
+from lesion_core.data.collection import check_roles
 from lesion_core.steps import Step, silent
 from lesion_core.training.augmentation import augmentation
 from lesion_core.training.loop import RepeatableLoader
@@ -42,19 +42,9 @@ class SplitData(lightning.LightningDataModule):
         self.settings, self.store, self.on_step = settings, store, on_step
         self.parts: dict[str, pd.DataFrame] = {}
         self.labels: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+        check_roles(table, settings.model.classes, ("train", "select"))
         for role in ("train", "select"):
             part = table[table["role"] == role]
-            if part.empty:
-                raise DataError(
-                    f"The {ROLE_NAMES[role]} has no image.", "Use more images, or change the split's shares."
-                )
-            unknown = sorted(set(part["diagnosis"].dropna()) - set(settings.model.classes))
-            if unknown or part["diagnosis"].isna().any():
-                raise DataError(
-                    f"The {ROLE_NAMES[role]} has diagnoses that are not classes of the model: "
-                    f"{', '.join(unknown) or 'none given'}.",
-                    "Drop these rows or add the class.",
-                )
             self.parts[role] = part
             index = pd.Index(settings.model.classes)
             self.labels[role] = index.get_indexer(pd.Index(part["diagnosis"])).astype(np.int64)

@@ -233,7 +233,8 @@ def training_folder(folder: Path, settings: Settings, table: pd.DataFrame, resum
         yield
 
 
-def _prepare(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool) -> None:
+def check_folder(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool) -> None:
+    """Refuse a folder that holds another training; arguments and errors as in `training_folder`."""
     stamp, roles = folder / "settings.json", folder / "roles.sha256"
     if stamp.is_file() and resume and type(settings).read(stamp) != settings:
         raise ConfigError(
@@ -245,13 +246,18 @@ def _prepare(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool
             f"{shown(str(folder), 200)} holds a training that an earlier version began: on which split is not known.",
             "Give another folder, or start over with --fresh.",
         )
-    split = roles_fingerprint(table) + "\n"
-    if roles.is_file() and resume and roles.read_text() != split:
+    if roles.is_file() and resume and roles.read_text() != roles_fingerprint(table) + "\n":
         # Lesions that were learned from may be in test now.
         raise ConfigError(
             f"{shown(str(folder), 200)} holds a training on other images, or on another split of them.",
             "Give the images that it began with, give another folder, or start over with --fresh.",
         )
+
+
+def _prepare(folder: Path, settings: Settings, table: pd.DataFrame, resume: bool) -> None:
+    check_folder(folder, settings, table, resume)
+    stamp, roles = folder / "settings.json", folder / "roles.sha256"
+    split = roles_fingerprint(table) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     if not resume:
         # What is left of an earlier training must not be gone on from if this one is killed early: not from the last

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 from lightning.fabric import Fabric
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from lesion_core.errors import ConfigError
+from lesion_core.foreign_text import sentence
+
+
+def check_workplaces(devices: str, nodes: int, strategy: str) -> Fabric:
+    """What Lightning makes of these; arguments as in `launch`.
+
+    Raises:
+        ConfigError: It cannot use them on this machine.
+    """
+    try:
+        return Fabric(accelerator="auto", devices=devices, num_nodes=nodes, strategy=strategy)
+    except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"--devices {sentence(devices, 50)}, --nodes {nodes}, --strategy {sentence(strategy, 50)} cannot be used "
+            f"here: {sentence(str(error), 200)}",
+            "Leave them out for one process, or name what Lightning knows.",
+        ) from None
 
 
 def launch(devices: str, nodes: int, strategy: str) -> None:
@@ -12,5 +32,8 @@ def launch(devices: str, nodes: int, strategy: str) -> None:
         devices: Lightning's devices, such as "auto" or "4".
         nodes: Machines.
         strategy: Lightning's strategy, such as "auto" or "ddp".
+
+    Raises:
+        ConfigError: Lightning cannot use them on this machine.
     """
-    Fabric(accelerator="auto", devices=devices, num_nodes=nodes, strategy=strategy).launch()
+    check_workplaces(devices, nodes, strategy).launch()

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lesion_core.config import ROLE_NAMES, SegmenterRunSettings
-from lesion_core.errors import DataError
+from lesion_core.data.collection import check_masks
 from lesion_core.steps import Step, silent
 from lesion_core.training.loop import RepeatableLoader
 from lesion_core.training.masked_pictures import MaskedPictures, make_store, transform
@@ -43,14 +43,9 @@ class SegmenterData(lightning.LightningDataModule):
         self.settings, self.folder, self.on_step = settings, folder, on_step
         self.pictures: dict[str, list[tuple[str, str]]] = {}
         self.stores: dict[str, NDArray[np.uint8]] = {}
-        # Test is not read here, but a training that cannot be measured should not start.
+        check_masks(table.dropna(subset=["path", "mask_path"]))
         for role in ("train", "select", "test"):
             part = table[(table["role"] == role) & table["path"].notna() & table["mask_path"].notna()]
-            if part.empty:
-                raise DataError(
-                    f"The {ROLE_NAMES[role]} has no image with a mask.",
-                    "Give a data set with masks, such as HAM10000 with HAM10000_segmentations.",
-                )
             self.pictures[role] = list(zip(part["path"].astype(str), part["mask_path"].astype(str), strict=True))
 
     def make_stores(self) -> None:

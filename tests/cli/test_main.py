@@ -21,13 +21,16 @@ from lesion_core.runs.classifier import Run, open_run, write_config
 from lesion_core.runs.consistency import check_roles, open_consistent
 from lesion_core.runs.segmenter import SegmenterRun
 
+DOING = (" …", " epoch.", " epochs.")
+"""How a line ends that tells what is being done."""
+
 
 def refused(result: tuple[int, str, str], *message: str) -> None:
     """Exit code 1, no traceback, one sentence on standard error; before it only what was being done."""
     code, out, err = result
     assert code == 1 and out == ""
     *steps, told = err.strip().splitlines()
-    assert "Traceback" not in err and all(step.endswith(" …") for step in steps) and not told.endswith(" …"), err
+    assert "Traceback" not in err and not told.endswith(DOING) and all(step.endswith(DOING) for step in steps), err
     for text in message:
         assert text in err
 
