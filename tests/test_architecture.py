@@ -76,7 +76,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"errors", "foreign_text"},
     "labels": {"errors"},
     "imaging": {"config", "errors", "foreign_text"},
-    "models": {"config", "errors", "foreign_text"},
+    "models": {"config", "errors", "foreign_text", "steps"},
     "data": FOUNDATION | {"files", "foreign_text", "imaging"},
     "archive": FOUNDATION | {"data", "files", "foreign_text", "imaging"},
     "runs": FOUNDATION | {"data", "files", "foreign_text"},

@@ -215,9 +215,10 @@ def write_run(
             learned = settings.with_detail(False) if detail_added else settings
             grams = None
             if bits == 8:
-                progress = on_step("Rounding the weights to 8 bits by what the layers see of training images")
+                progress = on_step("Looking at what the layers see of training images")
                 grams = gram_matrices(model, train_batches(table, learned.preprocessing, progress))
-            save_weights(new / "model.safetensors", model.state_dict(), bits=bits, grams=grams)
+            progress = on_step(f"Storing the weights at {bits} bits, layer by layer")
+            save_weights(new / "model.safetensors", model.state_dict(), bits=bits, grams=grams, on_progress=progress)
         distributed.wait()
         shipped = trained(settings.model, current(new, "model.safetensors"))
 

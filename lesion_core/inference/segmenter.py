@@ -238,10 +238,11 @@ def write_segmenter_run(
     if not test.any():
         raise RunError("No test image has a mask.", "Give a data set with masks.")
     with rewritten(folder, wait=True) as new:
-        progress = on_step("Rounding the weights to 8 bits by what the layers see of training images")
+        progress = on_step("Looking at what the layers see of training images")
         grams = gram_matrices(model, train_batches(masked, settings.preprocessing, progress))
         weights = new / "model.safetensors"
-        save_weights(weights, model.state_dict(), bits=8, grams=grams)
+        progress = on_step("Storing the weights at 8 bits, layer by layer")
+        save_weights(weights, model.state_dict(), bits=8, grams=grams, on_progress=progress)
         stored = trained_segmenter(settings.model, weights)
         pictures = list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True))
         workers = settings.training.workers

@@ -13,6 +13,7 @@ from torch import Tensor
 from lesion_core.errors import ModelError
 from lesion_core.foreign_text import shown
 from lesion_core.models.quantization import dequantize, quantize
+from lesion_core.steps import Progress
 
 SCALE = ".scale"
 EXACT = ("fc.", "segmentation_head.")
@@ -20,7 +21,12 @@ EXACT = ("fc.", "segmentation_head.")
 
 
 def save_weights(
-    path: Path, state: dict[str, Tensor], *, bits: int = 8, grams: Mapping[str, Tensor] | None = None
+    path: Path,
+    state: dict[str, Tensor],
+    *,
+    bits: int = 8,
+    grams: Mapping[str, Tensor] | None = None,
+    on_progress: Progress | None = None,
 ) -> None:
     """Write a model's state: convolutions and matrices at `bits` (8 or 32) a weight, vectors at float32.
 
@@ -31,6 +37,7 @@ def save_weights(
         state: By name.
         bits: 8 or 32.
         grams: What the layers see, of `quantization.gram_matrices`: their weights are rounded with regard to it.
+        on_progress: Called with tensors done and tensors in all.
 
     Raises:
         ModelError: Another number of bits, or a weight is not finite.
@@ -38,7 +45,9 @@ def save_weights(
     if bits not in (8, 32):
         raise ModelError(f"Weights cannot be stored at {bits} bits.", "Use 8 or 32.")
     stored: dict[str, Tensor] = {}
-    for name, tensor in state.items():
+    for done, (name, tensor) in enumerate(state.items()):
+        if on_progress:
+            on_progress(done, len(state))
         if name.endswith("num_batches_tracked"):
             continue
         if not torch.isfinite(tensor).all():

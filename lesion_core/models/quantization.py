@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -47,16 +48,30 @@ def quantize(weight: Tensor, gram: Tensor | None = None) -> tuple[Tensor, Tensor
     known = known + DAMPING * known.diagonal().mean().clamp_min(1e-12) * torch.eye(len(known), dtype=torch.float64)
     # Row i of the factor says how the weights after i best make up for an error in weight i.
     factor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(known)), upper=True).float()
-    left, q = rows.clone(), torch.empty_like(rows)
-    for start in range(0, rows.shape[1], _BLOCK):
-        end = min(start + _BLOCK, rows.shape[1])
-        errors = torch.empty(len(rows), end - start)
-        for i in range(start, end):
-            q[:, i] = torch.clamp(torch.round(left[:, i] / scale), -127, 127)
-            errors[:, i - start] = (left[:, i] - q[:, i] * scale) / factor[i, i]
-            left[:, i + 1 : end] -= errors[:, i - start, None] * factor[i, i + 1 : end]
-        left[:, end:] -= errors @ factor[start:end, end:]
-    return q.to(torch.int8).view(weight.shape), scale
+    left = rows.T.contiguous()  # (K, O)
+    q = torch.empty_like(left)
+    for start in range(0, len(left), _BLOCK):
+        end = min(start + _BLOCK, len(left))
+        errors = torch.empty(end - start, left.shape[1])
+        with _one_thread():
+            for i in range(start, end):
+                q[i] = torch.clamp(torch.round(left[i] / scale), -127, 127)
+                errors[i - start] = (left[i] - q[i] * scale) / factor[i, i]
+                left[i + 1 : end] -= factor[i, i + 1 : end, None] * errors[i - start]
+        left[end:] -= factor[start:end, end:].T @ errors
+    return q.T.to(torch.int8).reshape(weight.shape), scale
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: thousands of small steps wait for each other longer than they take, above all on a machine
+    that does something else too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def dequantize(quantized: Tensor, scale: Tensor) -> Tensor:
