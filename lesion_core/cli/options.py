@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -137,6 +137,21 @@ def read_settings(file: Path, name: str, kind: type[S]) -> S:
     if isinstance(found, dict) and name:
         found["name"] = name
     return kind.from_json(json.dumps(found), file.name)
+
+
+def refuse_beside_settings(context: typer.Context, keys: Iterable[str]) -> None:
+    """Refuse options that a settings file would silently win over.
+
+    Raises:
+        ConfigError: One of the parameters was given on the command line.
+    """
+    given = [
+        f"--{key.replace('_', '-')}"
+        for key in keys
+        if (source := context.get_parameter_source(key)) and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise ConfigError(f"{', '.join(given)} cannot be given beside --settings.", "Change the settings file instead.")
 
 
 def detail_was_added(file: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from lesion_core.cli.options import (
     AsOption,
@@ -37,13 +38,14 @@ from lesion_core.cli.options import (
     read_settings,
     read_split,
     records,
+    refuse_beside_settings,
     say,
     tell,
     tell_trained,
 )
 from lesion_core.cli.progress import Steps, bar
 from lesion_core.cli.unseen import evaluate_unseen
-from lesion_core.config import MOST, SegmenterRunSettings
+from lesion_core.config import MOST, Preprocessing, Resize, SegmenterRunSettings, SegmenterTraining, first_problem
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.files import folder_to_write, written
 
@@ -59,10 +61,13 @@ app = typer.Typer(
 
 @app.command()
 def train(
+    context: typer.Context,
     data: DataOption,
     name: NameOption = "",
     settings: SettingsOption = None,
     weights_folder: WeightsFolderOption = None,
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels per side that the model reads.")] = 160,
+    epochs: Annotated[int, typer.Option(min=1, max=MOST["epochs"])] = 12,
     runs: RunsOption = Path("checkpoints"),
     work: WorkOption = Path("scratch"),
     split_of: SplitOfOption = None,
@@ -77,9 +82,18 @@ def train(
     from lesion_core.models.known import weights_file
 
     log_training()
-    chosen = (
-        read_settings(settings, name, SegmenterRunSettings) if settings else SegmenterRunSettings(name=name or "unet")
-    )
+    if settings:
+        refuse_beside_settings(context, ("size", "epochs"))
+        chosen = read_settings(settings, name, SegmenterRunSettings)
+    else:
+        try:
+            chosen = SegmenterRunSettings(
+                name=name or "unet",
+                preprocessing=Preprocessing(resize=Resize(size=size, fit="stretch")),
+                training=SegmenterTraining(epochs=epochs),
+            )
+        except ValidationError as error:
+            raise ConfigError(f"The options: {first_problem(error)}", "Correct that option.") from None
     folder_to_write(runs / chosen.name, "--runs")
     folder_to_write(work / chosen.name, "--work")
     weights_file(chosen.model.weights, weights_folder)

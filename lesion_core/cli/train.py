@@ -30,6 +30,7 @@ from lesion_core.cli.options import (
     read_settings,
     read_split,
     records,
+    refuse_beside_settings,
     say,
     tell,
     tell_trained,
@@ -93,14 +94,9 @@ def train(
     from lesion_core.data.collection import CORRUPTED_PER_KIND, check_pictures, check_roles, collect
     from lesion_core.models.known import known_architecture, weights_file
 
-    ignored = [
-        f"--{key.replace('_', '-')}"
-        for key in ("architecture", "weights", "size", "epochs", "batch_size", "learning_rate", "seed")
-        if settings and (source := context.get_parameter_source(key)) and source.name == "COMMANDLINE"
-    ]
-    if ignored:
-        raise ConfigError(
-            f"{', '.join(ignored)} cannot be given beside --settings.", "Change the settings file instead."
+    if settings:
+        refuse_beside_settings(
+            context, ("architecture", "weights", "size", "epochs", "batch_size", "learning_rate", "seed")
         )
     log_training()
     chosen = _settings(
