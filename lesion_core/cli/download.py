@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from lesion_core.cli.options import JsonOption, bar, named_path, print_json, say, tell
+from lesion_core.cli.options import JsonOption, named_path, print_json, say, tell
+from lesion_core.cli.progress import bar
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import shown
 
