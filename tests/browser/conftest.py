@@ -31,10 +31,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def server(runs_root: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `server` writes what it says."""
+    return tmp_path_factory.mktemp("dashboard") / "server.log"
+
+
+@pytest.fixture(scope="session")
+def server(runs_root: Path, data_root: Path, server_log: Path) -> Iterator[str]:
     """The dashboard, with the small run and the synthetic data; modules with pages of their own start another."""
-    log = tmp_path_factory.mktemp("dashboard") / "server.log"
-    with serving(ROOT / "app" / "Home.py", log, LESION_RUNS=str(runs_root), LESION_DATA=str(data_root)) as address:
+    with serving(
+        ROOT / "app" / "Home.py", server_log, LESION_RUNS=str(runs_root), LESION_DATA=str(data_root)
+    ) as address:
         yield address
 
 
