@@ -93,3 +93,15 @@ def test_the_check_of_commands_sees_them() -> None:
     seen = [arguments[0] for path in DOCUMENTS for arguments in commands(path)]
     assert len(seen) >= 15
     assert {"train", "evaluate", "predict", "ood", "segment", "experiment"} <= set(seen)
+
+
+def test_ci_takes_the_set_up_commands_from_the_readme() -> None:
+    """`.ci/run` runs what the two blocks say, the second one last; nothing of them is repeated there."""
+    taken = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "readme.py", "2"], capture_output=True, text=True, timeout=60
+    )
+    assert [taken.stdout.strip()] == [
+        block.splitlines()[1] for block in blocks(ROOT / "README.md", "bash") if block.startswith("# 2.")
+    ]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "readme.py 1\n" in script and script.rstrip().endswith('readme.py 2)"') and "pytest -n" not in script
