@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lesion_core.archive import isic
 from lesion_core.archive.isic import CC_0, SEARCHED, Record
@@ -247,7 +248,7 @@ def _fetch_masks(web: Web, challenges: str, wanted: Mapping[str, Mapping[str, st
             try:
                 found = web.get(url, _MOST_MASKS, lambda data: _masks_in(data, lacking))  # noqa: B023
             except NotFetchedError as error:
-                outcome.left_out[f"masks of {part}"] = error.problem
+                outcome.left_out[f"the masks of {part}"] = error.problem
                 found = {}
             for name, data in found.items():
                 _write_mask(folder / f"{name}_segmentation.png", data, outcome)
@@ -276,11 +277,14 @@ def _write_mask(path: Path, data: bytes, outcome: Outcome) -> None:
     name = path.name.removesuffix("_segmentation.png")
     image = image_path(outcome.folder, name)
     try:
-        with written(path) as new:
-            new.write_bytes(data)
-            read_mask(new, decode(image).shape[:2] if image else None)
+        with TemporaryDirectory() as aside:  # under its own name, for what is told of it
+            (Path(aside) / path.name).write_bytes(data)
+            read_mask(Path(aside) / path.name, decode(image).shape[:2] if image else None)
     except (DataError, ImageError) as error:
-        outcome.left_out[f"mask of {name}"] = error.problem
+        outcome.left_out[f"the mask of {name}"] = error.problem
+        return
+    with written(path) as new:
+        new.write_bytes(data)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -13,6 +14,9 @@ from lesion_core.cli.options import JsonOption, named_path, print_json, say, tel
 from lesion_core.cli.progress import bar
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import shown
+
+TOLD = 20
+"""So many things that are not here are told one by one."""
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -65,8 +69,10 @@ def demo(
         )
     for note in found.notes:
         tell(note)
-    for what, why in found.left_out.items():
+    for what, why in islice(found.left_out.items(), TOLD):
         tell(f"Left out, {what}: {why}")
+    if (more := len(found.left_out) - TOLD) > 0:
+        tell(f"And {more:,} more; --json lists them all.")
     if as_json:
         print_json(
             {

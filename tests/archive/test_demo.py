@@ -248,10 +248,20 @@ def test_a_search_that_runs_in_a_circle_ends(archive: Archive) -> None:
 def test_damaged_masks_are_told_and_not_kept(fetch: Callable[..., Outcome], archive: Archive, tmp_path: Path) -> None:
     archive.bad["/2017/ISIC-2017_Training_Part1_GroundTruth.zip"] = [b"PK\3\4 no archive"] * 10
     outcome = fetch()
-    assert len(outcome.rows) == 3 and outcome.masks == [] and "ZIP" in outcome.left_out["masks of Training"]
+    assert len(outcome.rows) == 3 and outcome.masks == [] and "ZIP" in outcome.left_out["the masks of Training"]
     assert not (tmp_path / "demo" / "masks").exists()
     archive.bad.clear()
     assert fetch().masks == [ONE, TWO]
+
+
+def test_a_mask_of_another_frame_is_named_and_not_kept(
+    fetch: Callable[..., Outcome], tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("archive_server.mask", lambda: jpeg(1))
+    outcome = fetch()
+    why = outcome.left_out[f"the mask of {ONE}"]
+    assert outcome.masks == [] and f"{ONE}_segmentation.png is not binary" in why
+    assert not list((tmp_path / "demo").glob("masks/*"))
 
 
 def test_other_folders_and_tables_are_refused_before_anything_is_fetched(
