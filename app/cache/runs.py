@@ -123,10 +123,18 @@ def roles(run: Run | SegmenterRun) -> Mapping[str, str]:
     return dict(zip(table["image_id"].astype(str), table["split"].astype(str), strict=True))
 
 
+def _import_torch() -> None:
+    """Import torch, while pages run in other threads, after SciPy's statistics: these look for torch when they are
+    imported, and fail where it is half there."""
+    import scipy.stats  # noqa: F401
+
+    import lesion_core.models  # noqa: F401 -- without the compiler of torch
+
+
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4, hash_funcs=BY_FINGERPRINT)
 def engine(run: Run) -> Engine:
     """The run's model, loaded on first use, one for all visitors."""
-    import lesion_core.models  # noqa: F401 -- first: without the compiler of torch
+    _import_torch()
     from lesion_core.serving.classifier import Engine
 
     return Engine(run, backend=backend())
@@ -198,6 +206,7 @@ def decided(run: Run, found: Prediction) -> Prediction:
 @st.cache_resource(show_spinner="Loading the segmenter …", max_entries=2, hash_funcs=BY_FINGERPRINT)
 def segmenter_engine(run: SegmenterRun) -> SegmenterEngine:
     """The segmenter's model, loaded on first use, one for all visitors."""
+    _import_torch()
     from lesion_core.serving.segmenter import SegmenterEngine
 
     return SegmenterEngine(run)

@@ -38,9 +38,9 @@ def draw_gallery(run: Run | None, root: Path | None) -> None:
         for place, (image, code, credit) in zip(st.columns(A_ROW), shown[start : start + A_ROW], strict=False):
             name = diagnosis(code).name
             kind = "Real" if real else "Synthetic"
-            caption = f"{name} ({code})" + (f" · {credit}" if credit else "")
+            caption = literal(f"{name} ({code})") + (f"  \n{literal(credit)}" if credit else "")
             with place:
-                st.image(image, width="stretch", alt=f"{kind}: {visible(name)}", caption=literal(caption))
+                st.image(image, width="stretch", alt=f"{kind}: {visible(name)}", caption=caption)
     if real:
         tested = set() if run is None else set(run.part("test")["image_id"])
         role = "test set" if all(one.id in tested for one in real) else "never trained on"

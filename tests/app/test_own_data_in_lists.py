@@ -65,5 +65,5 @@ def test_overview_names_whose_an_image_of_the_archive_is(
     app = open_page("overview")
     assert not app.exception
     captions = [element.proto.imgs[0].caption for element in app.get("image")]
-    assert captions[:2] == ["melanocytic nevus (NV) · A \\*clinic\\*, CC-0", "basal cell carcinoma (BCC) · B, CC-0"]
+    assert captions[:2] == ["melanocytic nevus (NV)  \nA \\*clinic\\*, CC-0", "basal cell carcinoma (BCC)  \nB, CC-0"]
     assert "never trained on" in text(app)

@@ -38,8 +38,14 @@ def test_overview_imports_no_statistics_and_no_model() -> None:
 
 @pytest.mark.slow
 def test_the_first_answer_imports_no_compiler() -> None:
+    """And torch after SciPy's statistics, which fail to import in another thread where torch is half imported."""
     found = imported_after(
+        "import sys\n"
         "from pathlib import Path\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        assert name != 'torch' or 'scipy.stats' in sys.modules\n"
+        "sys.meta_path.insert(0, Watch())\n"
         "from app.cache import runs\n"
         "from lesion_core.data.samples import load, synthetic_samples\n"
         "from lesion_core.runs.classifier import open_run\n"
