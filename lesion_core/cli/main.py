@@ -161,7 +161,10 @@ def predict(
     run: Annotated[Path, typer.Option(help="A run folder.")],
     policy: Annotated[Path | None, typer.Option(help="Reject by this policy file, in place of the run's own.")] = None,
     backend: Annotated[
-        str, typer.Option("--backend", "--trunk", help="How the network is computed: eager, compiled or openvino.")
+        str,
+        typer.Option(
+            "--backend", "--trunk", help="How the network is computed: eager, bfloat16, compiled or openvino."
+        ),
     ] = "eager",
     as_json: JsonOption = False,
     details: DetailsOption = None,
