@@ -27,6 +27,8 @@ def _import_torchvision() -> None:
     sys.modules[name] = later
     try:
         import torchvision.models  # noqa: F401
+    except ImportError:  # a version that asks it for more: imported as it is, where it is needed
+        return
     finally:
         if sys.modules.get(name) is later:
             del sys.modules[name]

@@ -69,3 +69,20 @@ def test_torchvision_and_the_compiler_work_as_ever() -> None:
         "assert torch._dynamo.utils.is_compile_supported('cpu') in (True, False)\n"
     )
     assert "torch._dynamo" in found
+
+
+@pytest.mark.slow
+def test_a_torchvision_that_asks_the_compiler_for_more_is_imported_as_it_is() -> None:
+    imported_after(
+        "import builtins, sys\n"
+        "plain, asked = builtins.__import__, []\n"
+        "def once(name, *rest):\n"
+        "    if name == 'torchvision.models' and not asked:\n"
+        "        asked.append(name)\n"
+        "        raise ImportError('cannot import name')\n"
+        "    return plain(name, *rest)\n"
+        "builtins.__import__ = once\n"
+        "import lesion_core.models.classifiers\n"
+        "compiler = sys.modules.get('torch._dynamo.utils')\n"
+        "assert asked and (compiler is None or compiler.__file__)\n"
+    )
