@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import state, visit
+from app.cache import first
 from app.cache import images as cached_images
 from app.cache import runs as cached_runs
 from app.cache import uploads as cached_uploads
@@ -181,7 +182,7 @@ def pick_picture() -> Picture:
         ImageError: The visitor's file is not an image that can be used, said where the image would be.
     """
     run, root = run_if_any(), state.data_root()
-    options = dict(cached_images.samples(run, root))
+    options = dict(first.samples(run, root))
     hidden = visit.truth_is_hidden()
     wanted = visit.named(state.IMAGE)
     if wanted and wanted not in options and root and wanted in (everything := cached_images.all_real_samples(root)):

@@ -9,6 +9,7 @@ import time
 import streamlit as st
 
 from app import state
+from app.cache import first
 from app.cache import images as cached_images
 from app.cache import results as cached_results
 from app.cache import runs as cached_runs
@@ -22,7 +23,7 @@ def _made() -> None:
     for run in runs[:1]:  # the one that a page opens on; Overview first, which needs no model
         for view in ("test", "isic2018"):
             cached_results.view_summary(run, view)
-        image = cached_images.picture(next(iter(cached_images.samples(run, state.data_root()).values()))).image
+        image = cached_images.picture(next(iter(first.samples(run, state.data_root()).values()))).image
         outputs = cached_runs.predict(run, image).outputs
         if policy := cached_runs.own_policy(run):
             cached_runs.rejector(run, policy).decide(outputs)

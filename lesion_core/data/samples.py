@@ -18,6 +18,7 @@ from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.masks import read_mask
 from lesion_core.data.pictures import ood_pictures
 from lesion_core.data.synthetic.lesions import make_lesion
+from lesion_core.data.synthetic.ood_images import OOD_KINDS
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.foreign_text import shown
 from lesion_core.imaging.decode import decode
@@ -103,11 +104,16 @@ def synthetic_samples(per_class: int = 3) -> list[Sample]:
 
 
 def ood_samples(root: Path) -> list[Sample]:
-    """The images of `ood_samples/`, as its manifest lists them; none where there is no manifest."""
+    """The images of `ood_samples/`; none where there is no manifest. Bare skin, which a policy may well accept, comes
+    first, then what others photographed, then what code drew, each as the manifest lists them."""
     manifest = root / "manifest.csv"
     if not manifest.is_file():
         return []
     rows = read_csv(manifest, ("path",))
+    kinds = rows["path"].str.split("/").str[0]
+    rows = rows.iloc[
+        np.argsort(np.where(kinds == "skin", 0, np.where(kinds.isin(list(OOD_KINDS)), 2, 1)), kind="stable")
+    ]
     return [
         Sample(
             f"{OOD}{Path(path).stem}",

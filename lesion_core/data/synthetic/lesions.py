@@ -16,7 +16,9 @@ import numpy as np
 
 from lesion_core import files
 from lesion_core.config import check_amount
-from lesion_core.data.synthetic.dermoscopic_structures import KINDS, SKIN_TONES, Canvas
+from lesion_core.data.synthetic.canvas import SKIN_TONES, Canvas
+from lesion_core.data.synthetic.dermoscopic_structures import KINDS
+from lesion_core.data.synthetic.typical import typical
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.foreign_text import shown
 from lesion_core.imaging.arrays import Mask, Pixels
@@ -27,6 +29,8 @@ DETAIL = 160
 """Smaller images are drawn with this short side and scaled down."""
 IMAGES = "HAM10000_images"
 """The folder of a data set's images."""
+TONES = (0.45, 0.45, 0.10, 0.0, 0.0, 0.0)
+"""Shares of Fitzpatrick's types I to VI where none is asked for: HAM10000's patients are light-skinned."""
 SIZES = (32, 2048)
 """Least and largest side of an image in pixels."""
 
@@ -74,25 +78,26 @@ def picture_shape(size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _make(
-    diagnosis: str | None, seed: int, size: int | tuple[int, int], skin_tone: int | None
+    diagnosis: str, seed: int, size: int | tuple[int, int], skin_tone: int | None, *, skin_alone: bool = False
 ) -> tuple[Pixels, Mask, int]:
-    """Pixels, mask and skin tone; without a diagnosis there is skin alone."""
+    """Pixels, mask and skin tone."""
     height, width = picture_shape(size)
     if seed < 0:
         raise ConfigError(f"The seed {seed} is negative.", "Give a whole number from 0.")
     if skin_tone is not None and not 1 <= skin_tone <= len(SKIN_TONES):
         raise ConfigError(f"There is no skin type {skin_tone}.", "Give 1 to 6 after Fitzpatrick, or None.")
     skin, camera = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
-    drawn = int(skin.choice(6, p=[0.22, 0.28, 0.22, 0.13, 0.09, 0.06])) + 1
+    drawn = int(skin.choice(6, p=TONES)) + 1
     tone = skin_tone or drawn
     zoom = max(1.0, DETAIL / min(height, width))
-    canvas = Canvas((round(height * zoom), round(width * zoom)), tone)
+    canvas = Canvas((round(height * zoom), round(width * zoom)), tone, typical(diagnosis))
     canvas.skin(skin)
     mask = np.zeros(canvas.shape, np.float32)
-    if diagnosis is not None:
-        lesion = np.random.default_rng([seed, *diagnosis.encode()])
-        canvas.form(lesion, KINDS[diagnosis])
-        KINDS[diagnosis].paint(canvas, lesion)
+    if not skin_alone:
+        lesion, kind = np.random.default_rng([seed, *diagnosis.encode()]), KINDS[diagnosis]
+        canvas.form(lesion, kind.style)
+        canvas.base(lesion, kind.style)
+        kind.paint(canvas, lesion, kind.style.signs)
         mask = canvas.mask.astype(np.float32)
     image = canvas.photograph(camera)
     if zoom > 1:
@@ -101,13 +106,16 @@ def _make(
     return image, mask > 0.5, tone
 
 
-def make_skin(seed: int, size: int | tuple[int, int] = 256, skin_tone: int | None = None) -> Pixels:
-    """Healthy skin: what `make_lesion` of the same seed, size and tone paints its lesion on.
+def make_skin(
+    seed: int, size: int | tuple[int, int] = 256, skin_tone: int | None = None, diagnosis: str = "NV"
+) -> Pixels:
+    """Healthy skin: what `make_lesion` of the same arguments paints on.
 
     Args:
         seed: Not negative.
         size: Pixels per side, or (height, width).
         skin_tone: Fitzpatrick's type 1 to 6; None: drawn from the seed.
+        diagnosis: Whose patients' skin and light it is: around an actinic keratosis it is that of an aged face.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -115,7 +123,13 @@ def make_skin(seed: int, size: int | tuple[int, int] = 256, skin_tone: int | Non
     Raises:
         ConfigError: An argument is out of range.
     """
-    return _make(None, seed, size, skin_tone)[0]
+    _check_diagnosis(diagnosis)
+    return _make(diagnosis, seed, size, skin_tone, skin_alone=True)[0]
+
+
+def _check_diagnosis(code: str) -> None:
+    if code not in KINDS:
+        raise ConfigError(f"'{code}' is not a diagnosis that can be made.", f"Choose one of {', '.join(ISIC2019)}.")
 
 
 def make_lesion(
@@ -137,10 +151,7 @@ def make_lesion(
     Raises:
         ConfigError: An argument is unknown or out of range.
     """
-    if diagnosis not in KINDS:
-        raise ConfigError(
-            f"'{diagnosis}' is not a diagnosis that can be made.", f"Choose one of {', '.join(ISIC2019)}."
-        )
+    _check_diagnosis(diagnosis)
     image, mask, tone = _make(diagnosis, seed, size, skin_tone)
     masks = {}
     for name in artefacts:
