@@ -171,6 +171,7 @@ def predict(
 ) -> None:
     """Classify images. An image that cannot be read is reported and the others go on; the exit code is then 1."""
     from lesion_core.data.pictures import picture_files
+    from lesion_core.ood.policy import NO_POLICY
     from lesion_core.ood.rejector import Rejector
     from lesion_core.runs.classifier import open_run
 
@@ -184,6 +185,7 @@ def predict(
     engine = Engine(opened, backend=backend)
     tell_whether_rejected(rejector)
     rows: list[dict[str, Any]] = []
+    whys: list[str] = []  # in plain words: the figures are in the JSON
     with bar("Classifying") as progress:
         found = []
         for p in engine.predict_files(files):
@@ -192,20 +194,19 @@ def predict(
     for path, p in zip(files, found, strict=True):
         if isinstance(p, LesionError):
             rows.append({"picture": str(path), "error": str(p)})
+            whys.append(str(p))
             continue
         probabilities = {c: round(float(v), 4) for c, v in zip(p.classes, p.probabilities, strict=True)}
         decision = rejector.decide(p.outputs)[0] if rejector else None
         rows.append(answer_row(path, p, decision, wanted) | {"probabilities": probabilities})
+        whys.append(NO_POLICY if decision is None else decision.plain)
     if as_json:
         print_json(rows)
     else:
         table = new_table("picture", "answer", "confidence", "why")
-        for row in rows:
+        for row, why in zip(rows, whys, strict=True):
             table.add_row(
-                as_it_is(row["picture"]),
-                row.get("answer", "-"),
-                str(row.get("confidence", "")),
-                as_it_is(row.get("error") or row.get("reason") or ""),
+                as_it_is(row["picture"]), row.get("answer", "-"), str(row.get("confidence", "")), as_it_is(why)
             )
         print_table(table)
     if any("error" in row for row in rows):

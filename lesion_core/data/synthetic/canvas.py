@@ -23,6 +23,8 @@ ABSORPTION = np.array([[0.48, 0.80, 1.06], [0.13, 0.80, 0.55], [1.10, 0.85, 0.52
 """Optical density in red, green and blue of a unit of melanin, of blood, and of pigment so deep that it looks blue."""
 AREAS = (0.04, 0.5)
 """Least and largest share of the square that a lesion's ellipse takes."""
+FARTHEST = 1.5
+"""Deviations from the mean beyond which no colour is drawn."""
 SKIN_SPREAD = 0.45
 """Share of the measured deviations between images that the skin's colour has."""
 SKIN_GRAIN = np.array([0.8, 0.78, 0.76, 0.88, 0.86, 0.86])
@@ -84,7 +86,7 @@ class Canvas:
     def skin(self, rng: Rng) -> None:
         """Healthy skin: colour, mottling, freckles, furrows, small vessels and fibres."""
         shape, t = self.shape, self.typical
-        self.drawn = rng.standard_normal(3)
+        self.drawn = np.clip(rng.standard_normal(3), -FARTHEST, FARTHEST)
         level = t.colour[:3] + SKIN_SPREAD * t.colour_spread[:3, :3] @ self.drawn
         strength = SKIN_GRAIN * np.exp(0.6 * t.texture_spread[0] * rng.standard_normal())
         grain = texture(rng, shape, t.texture[0] * strength[:, None, None])
@@ -133,7 +135,9 @@ class Canvas:
         t = self.typical
         width = (2 * t.softness + 0.01) * np.exp(0.25 * rng.standard_normal()) * style.soft
         self.soft = step(self.edge, -0.01, width) * self.mask
-        deviation = t.colour_spread[3:] @ np.concatenate([self.drawn, rng.standard_normal(3)])
+        deviation = t.colour_spread[3:] @ np.concatenate(
+            [self.drawn, np.clip(rng.standard_normal(3), -FARTHEST, FARTHEST)]
+        )
         added = t.colour[3:] + np.array(style.shift) + style.spread * deviation
         added *= 1 / max(float(self.soft[self.mask].mean()), 0.3)
         self.added = added

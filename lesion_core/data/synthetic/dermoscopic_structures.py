@@ -140,7 +140,7 @@ def _keratosis_benign(c: Canvas, rng: Rng, s: Strengths) -> None:
     c.cover(min(s[0], 1) * 0.6 * plugs, (70, 48, 38))
     milia = spots(rng, inner, int(many * rng.integers(12, 34)), (0.008, 0.018), 0.4)
     milia *= 1 - plugs
-    c.cover(s[0] * (0.15 * blur(milia, 0.014 * c.scale) + 0.4 * milia), (240, 226, 204))
+    c.cover(np.float32(s[0]) * (0.15 * blur(milia, 0.014 * c.scale) + 0.4 * milia), (240, 226, 204))
 
 
 def _dermatofibroma(c: Canvas, rng: Rng, s: Strengths) -> None:
@@ -238,13 +238,17 @@ KINDS: dict[str, Kind] = {
     ),
     "BCC": Kind(
         _carcinoma_basal,
-        Style(bend=0.08, fray=0.025, signs=(0.5, 0.5, 0.4, 0.4, 0.4)),
+        Style(0.675, (-0.03, -0.033, 0.014), 1.2, 1.3, 0.3, 0.086, 0.017, (0.66, 0.66, 0.18, 0.52, 0.0)),
         67,
         0.6,
         ("face", "back", "neck", "chest"),
     ),
     "AK": Kind(
-        _keratosis_actinic, Style(bend=0.08, fray=0.030, signs=(0.5, 0.5, 0.4, 0.5)), 68, 0.7, ("face", "scalp", "hand")
+        _keratosis_actinic,
+        Style(shift=(0.04, 0.05, 0.0), bend=0.08, fray=0.030, signs=(0.5, 0.5, 0.4, 0.5)),
+        68,
+        0.7,
+        ("face", "scalp", "hand"),
     ),
     "BKL": Kind(
         _keratosis_benign,
