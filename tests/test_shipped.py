@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from benchmarks import synthetic
 from lesion_core.analysis.evaluation_sets import view_summary
 from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
+from lesion_core.data.synthetic.lesions import SyntheticLesion
 from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN
 from lesion_core.findings import read_experiment
 from lesion_core.imaging.corruptions import CORRUPTIONS
@@ -54,6 +56,24 @@ def said(document: str) -> str:
 
 def named(run: Run) -> str:
     return run.config.settings.model.architecture.replace("resnet", "ResNet-")
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[SyntheticLesion]:
+    """Synthetic lesions of every diagnosis, of seeds that nothing was tuned on."""
+    return synthetic.lesions(64, 920_000)
+
+
+@pytest.mark.slow
+def test_synthetic_dermoscopy_is_read_as_dermoscopy(shipped: Run, drawn: list[SyntheticLesion]) -> None:
+    """Else what a visitor without data sees is a model that answers nothing."""
+    said = synthetic.answers(shipped.folder, drawn)
+    assert said["rejected"].mean() <= 0.15 and said["right"].mean() >= 0.65, said.groupby("diagnosis").mean()
+
+
+@pytest.mark.slow
+def test_synthetic_lesions_are_found(drawn: list[SyntheticLesion]) -> None:
+    assert synthetic.dice(drawn[:32]).mean() >= 0.93
 
 
 @pytest.fixture(scope="module")
