@@ -115,7 +115,8 @@ def percent(k: int, n: int) -> str:
 def report(made: Sequence[SyntheticLesion]) -> None:
     """Print the shares of every shipped run, in Markdown."""
     n = len(made)
-    print(f"\n| run | rejected, % | right, % | right of the answered, % |\n|---|---|---|---|  n = {n}")
+    print(f"\n{n} images, the eight diagnoses in turn; exact 95 % intervals.\n")
+    print("| run | rejected, % | right, % | right of the answered, % |\n|---|---|---|---|")
     by_class = {}
     for run in RUNS:
         said = answers(run, made)
@@ -225,7 +226,11 @@ def main() -> None:
     if root is None:
         print("LESION_DATA is not set, so there are no real images to compare with.")
     else:
-        print(compare(made, root).round(2).to_markdown())
+        print("| figure | synthetic | real | distance |\n|---|---|---|---|")
+        found = compare(made, root)
+        for name, row in found.iterrows():
+            print(f"| {name} | {row['synthetic']:.2f} | {row['real']:.2f} | {row['distance']:.2f} |")
+        print(f"| mean | | | {found['distance'].mean():.2f} |")
     report(made)
 
 

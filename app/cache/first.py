@@ -62,15 +62,14 @@ def chosen(run: Run, policy: Policy | None, root: Path | None) -> tuple[str, ...
 
 
 def _lesions(run: Run, policy: Policy | None, found: Mapping[str, Sample]) -> Iterator[Said]:
-    """What the run says of samples with a known diagnosis: of its own test images it has said it, the others are
-    looked at one by one."""
+    """What the run has said of its own test images; where none is here, what it says of synthetic lesions, in turn."""
     test = run.part("test")
     rows = test[test["image_id"].isin([name for name, sample in found.items() if sample.truth])]
     stored = {said[0]: said for said in _said(run, policy, rows["image_id"].tolist(), outputs_of(run, rows))}
     for name, sample in found.items():
         if name in stored:
             yield stored[name]
-        elif sample.origin == "synthetic" and sample.truth in run.classes:
+        elif not stored and sample.origin == "synthetic" and sample.truth in run.classes:
             yield from _said(run, policy, [name], predict(run, cached_images.picture(sample).image).outputs)
 
 

@@ -496,7 +496,7 @@ def test_a_data_folder_without_isic_2019_still_gives_its_pictures(
         {"tab": "Change the image"},
         {"tab": "The whole test set"},
         {"tab": "Numbers and download"},
-        {"target": "MEL", "against": "MEL"},
+        {"target": "BCC", "against": "BCC"},
         {"method": "magic", "layer": "conv1", "baseline": "white"},
     ],
     ids=str,
