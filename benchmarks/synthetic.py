@@ -115,7 +115,7 @@ def percent(k: int, n: int) -> str:
 def report(made: Sequence[SyntheticLesion]) -> None:
     """Print the shares of every shipped run, in Markdown."""
     n = len(made)
-    print(f"\n{n} images, the eight diagnoses in turn; exact 95 % intervals.\n")
+    print(f"\n{n} images, the eight diagnoses in turn, with exact 95 % intervals:\n")
     print("| run | rejected, % | right, % | right of the answered, % |\n|---|---|---|---|")
     by_class = {}
     for run in RUNS:
@@ -127,7 +127,7 @@ def report(made: Sequence[SyntheticLesion]) -> None:
             f"| {percent(int(kept['right'].sum()), len(kept))} |",
             flush=True,
         )
-    print(f"\n| diagnosis, n = {n // 8} each |" + "".join(f" {name}: rejected, right, % |" for name in by_class))
+    print(f"\n| rejected, right, %; n = {n // 8} each |" + "".join(f" {name} |" for name in by_class))
     print("|---|" + "---|" * len(by_class))
     for code in ISIC2019:
         cells = [f" {100 * t.loc[code, 'rejected']:.0f}, {100 * t.loc[code, 'right']:.0f} |" for t in by_class.values()]

@@ -109,11 +109,14 @@ def test_signs_of_the_diagnoses():
         return cv2.cvtColor(lesion.image, cv2.COLOR_RGB2LAB)[lesion.mask].astype(float).std(0).sum()
 
     def redness(lesion):
-        return cv2.cvtColor(lesion.image, cv2.COLOR_RGB2LAB)[lesion.mask][:, 1].mean()
+        """Against its own skin, which is pinker around some diagnoses, as in HAM10000."""
+        skin = make_skin(lesion.seed, 128, 2, lesion.diagnosis)
+        red, without = (cv2.cvtColor(image, cv2.COLOR_RGB2LAB)[..., 1].astype(float) for image in (lesion.image, skin))
+        return (red - without)[lesion.mask].mean()
 
     assert inside("MEL", lambda x: asymmetry(x.mask)) > 1.3 * inside("NV", lambda x: asymmetry(x.mask))
-    assert inside("MEL", variety) > 1.3 * inside("NV", variety)
-    assert inside("VASC", redness) > max(inside(code, redness) for code in ISIC2019 if code not in ("VASC", "SCC"))
+    assert inside("MEL", variety) > 1.1 * inside("NV", variety), "1.25 times in HAM10000"
+    assert inside("VASC", redness) > max(inside(code, redness) for code in ISIC2019 if code != "VASC")
 
 
 def test_patients_are_plausible():

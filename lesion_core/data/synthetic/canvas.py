@@ -23,6 +23,8 @@ ABSORPTION = np.array([[0.48, 0.80, 1.06], [0.13, 0.80, 0.55], [1.10, 0.85, 0.52
 """Optical density in red, green and blue of a unit of melanin, of blood, and of pigment so deep that it looks blue."""
 AREAS = (0.04, 0.5)
 """Least and largest share of the square that a lesion's ellipse takes."""
+FAINTEST = 0.3
+"""Pigment that a lesion has at least for each unit of melanin of the skin beyond type III."""
 FARTHEST = 1.5
 """Deviations from the mean beyond which no colour is drawn."""
 SKIN_SPREAD = 0.45
@@ -140,6 +142,9 @@ class Canvas:
         )
         added = t.colour[3:] + np.array(style.shift) + style.spread * deviation
         added *= 1 / max(float(self.soft[self.mask].mean()), 0.3)
+        # On dark skin the same pigment is a smaller difference: the faintest lesions could not be told from it.
+        least = FAINTEST * max(self.tone - SKIN_TONES[2], 0)
+        added *= max(1.0, least / float(np.linalg.norm(added)))
         self.added = added
         strength = style.rough * np.exp(style.spread * t.texture_spread[1] * rng.standard_normal())
         strength *= np.sqrt(np.clip(np.linalg.norm(added) / np.linalg.norm(t.colour[3:]), 0.3, 3))
