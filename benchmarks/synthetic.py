@@ -68,12 +68,12 @@ def measured(rows: pd.DataFrame, most: int = MOST) -> list[Measured]:
     return [found for found in made if found]
 
 
-def compare(made: Sequence[SyntheticLesion], root: Path) -> pd.DataFrame:
+def compare(made: Sequence[SyntheticLesion], root: Path, most: int = MOST) -> pd.DataFrame:
     """Each figure's median on synthetic and on real images that the drawing was not fitted to, and their distances:
     for each diagnosis the Wasserstein distance in deviations of the real ones, then the mean over diagnoses."""
     rows, per_class = real_rows(("select", "calibrate", "test"), root), {}
     for code in ISIC2019:
-        real = table(measured(rows[rows["label"] == code]))
+        real = table(measured(rows[rows["label"] == code], most))
         found = (measure(lesion.image, lesion.mask) for lesion in made if lesion.diagnosis == code)
         synthetic = table([each for each in found if each])
         per_class[code] = {
