@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import state, visit
 from app.navigation import PURPOSES
-from lesion_core.data.samples import OOD, SYNTHETIC
+from lesion_core.data.samples import OOD, SYNTHETIC, without_truth
 
 COOKIE = "lesion_lab_tour"
 """Set in the browser once a visitor has begun the tour or declined it; it holds one word, and nothing about anybody."""
@@ -114,6 +114,8 @@ def _draw_step(at: int) -> None:
 def _link(to: int, label: str, icon: str) -> None:
     target = STEPS[to - 1]
     query = visit.carried(**{state.TOUR: str(to)}, **target.query)
+    if visit.truth_is_hidden() and state.IMAGE in query:
+        query[state.IMAGE] = without_truth(query[state.IMAGE])
     st.page_link(state.ROOT / "pages" / f"{target.page}.py", label=label, icon=icon, query_params=query)
 
 

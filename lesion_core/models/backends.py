@@ -10,12 +10,14 @@ pixels, which have another order then; `benchmarks.explain` prints how much.
 from __future__ import annotations
 
 import contextlib
+import copy
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import ResNet
 
 from lesion_core.errors import ModelError
@@ -67,11 +69,29 @@ def _eager(model: ResNet, size: int) -> Backend:  # noqa: ARG001
     return _Trunk(model)
 
 
+def folded_norms(model: ResNet) -> ResNet:
+    """A copy in which each batch norm is part of the convolution before it.
+
+    Not by `torch.fx`, whose tracing replaces the call of every module of the process while it lasts: what other threads
+    compute meanwhile would fail.
+    """
+    folded = copy.deepcopy(model)
+    for block in folded.modules():
+        parts = dict(block.named_children())
+        pairs = [(f"conv{i}", f"bn{i}") for i in (1, 2, 3)] + [("0", "1")]  # the last one is of a shortcut
+        for first, second in pairs:
+            conv, norm = parts.get(first), parts.get(second)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(block, first, fuse_conv_bn_eval(conv, norm))
+                setattr(block, second, nn.Identity())
+    return folded
+
+
 def _bfloat16(model: ResNet, size: int) -> Backend:  # noqa: ARG001
     able = torch.cpu.get_capabilities()
     if not any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")):
         raise RuntimeError("this processor does not compute in bfloat16")
-    folded = fuse(_Stages(model)).to(torch.bfloat16).to(memory_format=torch.channels_last)
+    folded = _Stages(folded_norms(model)).to(torch.bfloat16).to(memory_format=torch.channels_last)
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         earlier, last = folded(images.to(torch.bfloat16, memory_format=torch.channels_last))
@@ -98,7 +118,9 @@ def _openvino(model: ResNet, size: int) -> Backend:
     import openvino
 
     example = torch.zeros(1, 3, size, size)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # OpenVINO traces the network with what PyTorch has deprecated.
+        warnings.filterwarnings("ignore", r"`torch\.jit\.trace", FutureWarning)
         converted = openvino.convert_model(_Trunk(model), example_input=example, input=[-1, 3, size, size])
     compiled = openvino.Core().compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
 

@@ -98,7 +98,7 @@ def test_what_is_printed_is_what_the_schema_says(places: dict[str, list[Any]], c
         code, out, err = call(*arguments, "--json", *details)
         assert code == (1 if "predict" in name or name == "ood score" else 0), (name, err[-500:])
         found = json.loads(out, parse_constant=pytest.fail)
-        TypeAdapter(SCHEMAS[name]).validate_python(found)
+        TypeAdapter(SCHEMAS[name]).validate_json(out)
         if details:
             answered, broken = found  # in the order of their names
             assert {"logits", "features"} <= set(answered) and set(broken) == {"picture", "error"}
@@ -109,8 +109,9 @@ def test_a_training_prints_what_its_schema_says(
 ) -> None:
     for name, run in (("train", small_run), ("segment train", small_segmenter)):
         tell_trained(run, run.history, True)
-        found = json.loads(capfd.readouterr().out)
-        TypeAdapter(SCHEMAS[name]).validate_python(found)
+        out = capfd.readouterr().out
+        found = json.loads(out)
+        TypeAdapter(SCHEMAS[name]).validate_json(out)
         assert found["history"] and found["run"] == run.name
 
 

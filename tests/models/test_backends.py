@@ -22,7 +22,7 @@ from lesion_core.explain.faithfulness import rank_agreement
 from lesion_core.explain.maps import Attribution, Target
 from lesion_core.explain.methods import METHODS
 from lesion_core.imaging.preprocess import Pipeline
-from lesion_core.models.backends import BACKENDS, Backend, make_backend, quickest_backend
+from lesion_core.models.backends import BACKENDS, Backend, folded_norms, make_backend, quickest_backend
 from lesion_core.models.classifiers import build, stages, trained
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.serving.classifier import AT_ONCE, Engine
@@ -41,6 +41,22 @@ WAYS = [pytest.param(name, marks=NEEDS.get(name, ())) for name in BACKENDS]
 def model() -> ResNet:
     torch.manual_seed(0)
     return build(ModelSettings(architecture="resnet10", classes=("a", "b", "c"))).requires_grad_(False)
+
+
+@pytest.mark.parametrize("architecture", ["resnet10", "resnet50"])
+def test_folded_norms_change_no_activation(architecture: str) -> None:
+    torch.manual_seed(2)
+    own = build(ModelSettings(architecture=architecture, classes=("a", "b"))).requires_grad_(False)  # type: ignore[arg-type]
+    norms = [part for part in own.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        for values in (norm.running_mean, norm.running_var, norm.weight, norm.bias):
+            values.uniform_(0.5, 1.5)
+    folded = folded_norms(own.eval())
+    assert norms and not any(isinstance(part, torch.nn.BatchNorm2d) for part in folded.modules())
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        for one, expected in zip(stages(folded, x), stages(own, x), strict=True):
+            torch.testing.assert_close(one, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
 
 
 @pytest.mark.slow

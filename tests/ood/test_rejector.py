@@ -25,7 +25,7 @@ def test_another_policy_is_obeyed(key: str, run_copy: Path, small_run: Run, tmp_
     (run_copy / "policy.json").unlink()
     found = Rejector.open(open_run(run_copy), path)
     assert found is not None and found.policy == made
-    outputs = outputs_of(small_run, small_run.part("test"))
+    outputs = outputs_of(small_run, small_run.predictions)
     decisions = found.decide(outputs)
     assert decisions == decide(made, Scorer.of(small_run, made.temperature).all(outputs, made.parts))
     assert {d.rejected for d in decisions} == {True, False}
