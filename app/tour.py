@@ -87,16 +87,19 @@ def draw(page: str) -> None:
     elif page == visit.START and not knows:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown("**New here?** Five steps show what the pages are for, in one minute.", width="stretch")
-            _link(1, "Take the tour", ":material/tour:")
-            st.button("Not now", on_click=_end, type="tertiary")
+            _offer()
     elif page == landed and page in PURPOSES and not knows and visit.named(state.PRESENT) != "1":
         with st.container(key="came-by-link", horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(PURPOSES[page])
-            _link(1, "Take the tour", ":material/tour:")
-            st.button("Not now", on_click=_end, type="tertiary")
+            _offer()
     visit.into_link(state.TOUR, None)
     if at or st.session_state.get(DECLINED):
         _REMEMBER(key="remember")
+
+
+def _offer() -> None:
+    _link(1, "Take the tour", ":material/tour:")
+    st.button("Not now", on_click=_end, type="tertiary")
 
 
 def _draw_step(at: int) -> None:

@@ -67,7 +67,8 @@ def change_link(changes: Mapping[str, str | None]) -> None:
     What the link says already is not written: each writing is an entry of the browser's history where the visitor has
     gone on by then, so that Back pressed twice would lead forward.
     """
-    if all(st.query_params.get(name) == value for name, value in changes.items()):
+    changes = {name: value for name, value in changes.items() if st.query_params.get(name) != value}
+    if not changes:
         return
     now = {name: st.query_params.get_all(name) for name in st.query_params}
     wanted = {name: value for name, value in {**now, **changes}.items() if value is not None}
@@ -77,7 +78,7 @@ def change_link(changes: Mapping[str, str | None]) -> None:
         for name, value in changes.items():
             if value is not None:
                 st.query_params[name] = value
-            elif name in now:
+            else:
                 del st.query_params[name]
 
 
