@@ -281,7 +281,7 @@ class Schedule(Settings):
     )
     monitor: str = Field(default="select_loss", description="what chooses the best epoch")
     ema_decay: float = Field(default=0.0, ge=0, lt=1, description="moving average of the weights; 0: none")
-    augmentation: Literal["none", "flips", "gentle", "full"] = "full"
+    augmentation: Literal["none", "flips", "gentle", "full", "strong"] = "full"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     workers: int = Field(default=1, ge=0, le=MOST["workers"])
     seed: Seed = 0
@@ -316,6 +316,18 @@ class Training(Schedule):
     label_spaces: bool = Field(
         default=False, description="compare an image only with the diagnoses that its own data set holds"
     )
+    frozen_stages: int = Field(
+        default=0, ge=0, le=3, description="so many of the network's first stages stay as they begin, statistics too"
+    )
+    draw: Literal["image", "lesion"] = Field(
+        default="image", description="what an epoch draws once: each image, or each lesion, as one of its images"
+    )
+    coarse: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the draws that are brought to the detail in preprocessing.detail, be it enabled or not",
+    )
 
     @model_validator(mode="after")
     def _smooths_over_all(self) -> Self:
@@ -330,6 +342,9 @@ class Training(Schedule):
         return self
 
 
+Forms = Literal["first", "finest"]
+"""Of an image that several folders of its data set hold: the first folder's, or the one with the most detail."""
+
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 
 
@@ -338,6 +353,7 @@ class RunSettings(Settings):
 
     name: RunName
     model: ModelSettings
+    images: Forms = "first"
     preprocessing: Preprocessing = Preprocessing()
     split: SplitSettings = SplitSettings()
     training: Training = Training()
@@ -382,6 +398,7 @@ class SegmenterRunSettings(Settings):
 
     name: RunName
     model: SegmenterSettings = SegmenterSettings()
+    images: Forms = "first"
     preprocessing: Preprocessing = Preprocessing(resize=Resize(size=160, fit="stretch"))
     split: SplitSettings = SplitSettings()
     training: SegmenterTraining = SegmenterTraining()

@@ -14,6 +14,7 @@ from lesion_core.analysis.evaluation_sets import paired_differences, view_data, 
 from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.summaries import multiclass_summary, per_class_summary
 from lesion_core.config import RunSettings
+from lesion_core.data.catalog import Roots
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import assign_roles, roles_fingerprint
 from lesion_core.data.tables import OFFICIAL_TEST
@@ -144,7 +145,7 @@ def known_experiment(key: str) -> Experiment:
 def run_experiment(
     key: str,
     settings: RunSettings,
-    root: Path,
+    root: Roots,
     work: Path,
     *,
     weights_folder: Path | None = None,
@@ -160,7 +161,7 @@ def run_experiment(
     Args:
         key: Of `EXPERIMENTS`.
         settings: What all variants share.
-        root: The data folder.
+        root: The data folder, or several.
         work: For checkpoints and the trainings' runs, of one data folder.
         weights_folder: Where a weights file named in the settings is.
         on_variant: Called with each variant's name before it starts.
@@ -180,7 +181,7 @@ def run_experiment(
         LesionError: As `collect`, `fit` and `write_run` raise it.
     """
     chosen = known_experiment(key)
-    collection = collect(root, settings.split)
+    collection = collect(root, settings.split, finest=settings.images == "finest")
     if on_note:
         for note in collection.notes:
             on_note(note)

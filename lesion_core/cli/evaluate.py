@@ -25,7 +25,6 @@ from lesion_core.cli.options import (
 from lesion_core.cli.progress import Steps
 from lesion_core.cli.unseen import evaluate_unseen
 from lesion_core.errors import ConfigError, RunError
-from lesion_core.foreign_text import shown
 
 if TYPE_CHECKING:
     from lesion_core.runs.classifier import Run
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     data: Annotated[
-        Path | None, typer.Option(help="Score these images anew; see above for what becomes of the run.")
+        list[Path] | None, typer.Option(help="Score these images anew; see above for what becomes of the run.")
     ] = None,
     flips: Annotated[
         bool,
@@ -124,7 +123,7 @@ def evaluate(
 
 
 def _score_again(
-    folder: Path, data: Path, flips: bool, detail: bool, devices: str, nodes: int, strategy: str
+    folder: Path, data: list[Path], flips: bool, detail: bool, devices: str, nodes: int, strategy: str
 ) -> tuple[Run, tuple[str, ...]] | None:
     """A run with its images scored again, and sentences on the images; None in all processes but the first.
 
@@ -137,6 +136,7 @@ def _score_again(
             roles than `config.json`.
     """
     from lesion_core.data.collection import CORRUPTED_PER_KIND, collect
+    from lesion_core.data.csv_tables import some
     from lesion_core.data.splits import Manifest
     from lesion_core.files import current, finish
     from lesion_core.reports.classifier_card import write_card
@@ -154,12 +154,17 @@ def _score_again(
     known = Manifest.of_run(opened.predictions) if kept else None
     dealt = None if kept else settings.split
     collection = collect(
-        data, dealt, known=known, ood_images=Path("ood_samples"), corrupted_per_kind=CORRUPTED_PER_KIND
+        data,
+        dealt,
+        known=known,
+        ood_images=Path("ood_samples"),
+        corrupted_per_kind=CORRUPTED_PER_KIND,
+        finest=settings.images == "finest",
     )
     if not kept and collection.manifest.fingerprint != opened.config.split_fingerprint:
         raise RunError(
             f"Run {opened.name} lacks predictions.parquet, which tells what it was trained on, and "
-            f"{shown(str(data), 200)} is split otherwise than what it was trained on.",
+            f"{some(data, most=200)} is split otherwise than what it was trained on.",
             "Copy the folder again, or give the data that it was trained on.",
         )
     listed = opened.predictions if kept else collection.table.rename(columns={"role": "split"})

@@ -40,9 +40,13 @@ def named_path(text: str | Path) -> Path:
 
 
 DataOption = Annotated[
-    Path,
+    list[Path],
     typer.Option(
-        "--data", envvar="LESION_DATA", help="Folder with the data sets, one level down.", exists=True, file_okay=False
+        "--data",
+        envvar="LESION_DATA",
+        help="Folder with the data sets, one level down; it may be given several times.",
+        exists=True,
+        file_okay=False,
     ),
 ]
 NameOption = Annotated[str, typer.Option("--name", help="The run's name; with --settings, in place of the one there.")]

@@ -101,7 +101,7 @@ def train(
     known = read_split(split_of) if split_of else None
     with Steps() as step:
         step("Reading the tables and dealing the lesions")
-        collection = collect(data, chosen.split, known=known)
+        collection = collect(data, chosen.split, known=known, finest=chosen.images == "finest")
         for note in collection.notes:
             tell(note)
         masked = collection.table.dropna(subset=["path", "mask_path"])
@@ -154,7 +154,7 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A segmenter's run folder.")],
     data: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             help="With --changed: images with masks, some of the run's test lesions among them; with --as, yours."
         ),
@@ -241,7 +241,7 @@ def evaluate(
         print_json(result)
 
 
-def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: int, as_json: bool) -> None:
+def _evaluate_changed(run: SegmenterRun, data: list[Path], pictures: int, resamples: int, as_json: bool) -> None:
     """Print a segmenter's figures on test images as they are and changed.
 
     Roles are those of the run's own table; images that are not in it belong to no test lesion and are left out.
@@ -251,7 +251,7 @@ def _evaluate_changed(run: SegmenterRun, data: Path, pictures: int, resamples: i
     from lesion_core.data.splits import Manifest
     from lesion_core.imaging.corruptions import CORRUPTIONS
 
-    collection = collect(data, None, known=Manifest.of_run(run.masks))
+    collection = collect(data, None, known=Manifest.of_run(run.masks), finest=run.config.settings.images == "finest")
     notes = (*collection.notes, *collection.compared(run.name, run.masks, all_listed=False))
     for note in notes:
         tell(note)

@@ -122,7 +122,12 @@ def train(
     with Steps() as step:
         step("Reading the tables and dealing the lesions")
         collection = collect(
-            data, chosen.split, known=known, ood_images=Path("ood_samples"), corrupted_per_kind=CORRUPTED_PER_KIND
+            data,
+            chosen.split,
+            known=known,
+            ood_images=Path("ood_samples"),
+            corrupted_per_kind=CORRUPTED_PER_KIND,
+            finest=chosen.images == "finest",
         )
         for note in collection.notes:
             tell(note)

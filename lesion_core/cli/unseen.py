@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def evaluate_unseen(
     folder: Path,
-    data: Path | None,
+    data: list[Path] | None,
     name: str,
     parent: Path | None,
     *,
@@ -38,7 +38,7 @@ def evaluate_unseen(
 
     Args:
         folder: A run folder, of a classifier or a segmenter.
-        data: The data folder; what LESION_DATA names if it is None.
+        data: The data folders; what LESION_DATA names if there are none.
         name: Of the set of images.
         parent: Folder of evaluations, in place of the run's own.
         split_of: For a segmenter: whose split tells what it was trained on.
@@ -56,8 +56,9 @@ def evaluate_unseen(
     from lesion_core.runs.folder import kind_of
     from lesion_core.runs.segmenter import open_segmenter
 
-    data = data or from_environment()
-    if data is None:
+    named = from_environment()
+    data = data or ([named] if named else [])
+    if not data:
         raise ConfigError("--as scores images, and none are named.", "Say where they are with --data.")
     kind = kind_of(folder)
     run: StoredRun[Any] = open_segmenter(folder) if kind == "segmenter" else open_consistent(folder)

@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from lesion_core.config import ROLE_NAMES, SplitSettings
-from lesion_core.data.catalog import discover, read, training_table
+from lesion_core.data.catalog import LAYOUTS, Roots, discover, folders_of, read, training_table
 from lesion_core.data.corruptions import corrupted_images
 from lesion_core.data.csv_tables import read_csv, some
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.data.pictures import ood_pictures
-from lesion_core.data.splits import Manifest, split
-from lesion_core.data.tables import OFFICIAL_TEST
+from lesion_core.data.readers.pad_ufes_20 import patient_of
+from lesion_core.data.splits import Manifest, assign_roles, split
+from lesion_core.data.tables import OFFICIAL_TEST, TO_CHOOSE_WITH
 from lesion_core.errors import DataError
 from lesion_core.foreign_text import shown
 from lesion_core.imaging.decode import decode_listed
@@ -31,8 +32,10 @@ class Collection:
     Attributes:
         table: Catalog rows with their image, and the columns `role` and `group`; the official ISIC 2018 test
             set, where it is there, has the data set name `OFFICIAL_TEST` and the role test.
-        ood: Columns image_id, kind, source, path, mask_path: images that are not dermoscopic, and changed test
-            images (source `CORRUPTED`, see `data.corruptions`), which are changed when they are read.
+        ood: Columns image_id, kind, source, path, mask_path: images that are not dermoscopic or of another diagnosis,
+            and changed test images (source `CORRUPTED`, see `data.corruptions`), which are changed when they are read.
+            Of clinical images and other diagnoses, those of lesions outside of the test set have the source
+            `TO_CHOOSE_WITH`.
         manifest: The split of the rows that are not official.
         unseen: Catalog rows that are left out, because their lesion has no role in the split that was asked for.
         notes: Sentences on what was left out.
@@ -77,22 +80,24 @@ class Collection:
 
 
 def collect(
-    root: Path,
+    root: Roots,
     settings: SplitSettings | None,
     *,
     known: Manifest | None = None,
     ood_images: Path | None = None,
     corrupted_per_kind: int = 0,
+    finest: bool = False,
 ) -> Collection:
     """Read a data folder and give each lesion its role.
 
     Args:
-        root: Such as LESION_DATA names: data sets one level down, ``ood/<kind>/`` for OOD images.
+        root: Such as LESION_DATA names: data sets one level down, ``ood/<kind>/`` for OOD images. Or several.
         settings: Shares and seed by which lesions without a role are dealt; None, to measure what was trained
             before: they are left out.
         known: An earlier split, such as a run's (`Manifest.of_run`): its lesions keep their roles.
         ood_images: A folder with a ``manifest.csv`` of further images that show no lesion, such as `ood_samples/`.
         corrupted_per_kind: Test images that are corrupted in each way of `data.corruptions`.
+        finest: As in `training_table`.
 
     Raises:
         DataError: There is no data set, none of its images, or none of a lesion with a role.
@@ -106,7 +111,7 @@ def collect(
         >>> found.table["diagnosis"].nunique(), set(found.table["role"]) <= {"train", "select", "calibrate", "test"}
         (8, True)
     """
-    catalog = training_table(root)
+    catalog = training_table(root, finest=finest)
     table = catalog.table[catalog.table["path"].notna()].reset_index(drop=True)
     manifest = split(table, settings, known)
     roles = manifest.table.set_index("image_id")
@@ -124,7 +129,7 @@ def collect(
                 "Take them out of the training data: what was learned from cannot be tested on.",
             )
         table = pd.concat([table, official], ignore_index=True)
-    ood = _ood_images(root, ood_images)
+    ood = pd.concat([_ood_images(root, ood_images), _strange_lesions(root, manifest)], ignore_index=True)
     if corrupted_per_kind:
         ood = pd.concat([ood, corrupted_images(table, corrupted_per_kind)], ignore_index=True)
     return Collection(table, ood, manifest, unseen, tuple(dict.fromkeys(notes)))
@@ -195,7 +200,7 @@ def check_pictures(
             on_progress(i + 1, len(paths))
 
 
-def _official_test(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]] | None:
+def _official_test(root: Roots) -> tuple[pd.DataFrame, tuple[str, ...]] | None:
     """The ISIC 2018 Task 3 test set, if it is below `root`, and the notes of its data set."""
     folder = discover(root).get("isic2018_task3")
     if folder is None:
@@ -209,10 +214,11 @@ def _official_test(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]] | None:
     return own, catalog.notes
 
 
-def _ood_images(root: Path, shipped: Path | None) -> pd.DataFrame:
+def _ood_images(root: Roots, shipped: Path | None) -> pd.DataFrame:
     rows: list[tuple[str, str, str, str, None]] = [
         (f"{path.parent.name}/{path.stem}", path.parent.name, "data folder", str(path), None)
-        for path in ood_pictures(root)
+        for folder in folders_of(root)
+        for path in ood_pictures(folder)
     ]
     if shipped and (shipped / "manifest.csv").is_file():
         listed = read_csv(shipped / "manifest.csv", ("path", "kind"))
@@ -228,3 +234,35 @@ def _ood_images(root: Path, shipped: Path | None) -> pd.DataFrame:
             for path, kind in zip(listed["path"], listed["kind"], strict=True)
         ]
     return pd.DataFrame(rows, columns=["image_id", "kind", "source", "path", "mask_path"])
+
+
+STRANGE_LESIONS: dict[str, str] = {
+    "milk10k": "other_diagnosis",
+    "milk10k_close_ups": "clinical_close_up",
+    "pad_ufes_20": "smartphone_photo",
+}
+"""Layouts whose lesions a classifier of dermoscopy should not answer, and what they are; of MILK10k's dermoscopic
+images those whose diagnosis is none of the eight."""
+
+
+def _strange_lesions(root: Roots, manifest: Manifest) -> pd.DataFrame:
+    """Rows of `Collection.ood` of lesions that are not for a classifier, with their lesion's or patient's role."""
+    dealt = manifest.table.drop_duplicates("group").set_index("group")["role"]
+    found, tables = discover(root), []
+    for layout, kind in STRANGE_LESIONS.items():
+        if layout not in found:
+            continue
+        table = read(layout, found[layout]).present
+        if not LAYOUTS[layout].clinical:
+            table = table[table["diagnosis"].isna() & table["other_diagnosis"].notna()].reset_index(drop=True)
+        if table.empty:
+            continue
+        group, shares = table["lesion_id"].fillna(table["image_id"]), SplitSettings()
+        if layout == "pad_ufes_20":
+            group = group.map(patient_of)
+            shares = SplitSettings(test=0.5)  # nothing is trained on them
+        role = group.map(dealt).fillna(assign_roles(group, shares))
+        source = pd.Series(TO_CHOOSE_WITH, table.index).mask(role == "test", layout)
+        rows = {"image_id": kind + "/" + table["image_id"], "kind": kind, "source": source, "path": table["path"]}
+        tables.append(pd.DataFrame({**rows, "mask_path": None}))
+    return pd.concat(tables, ignore_index=True) if tables else _ood_images((), None)

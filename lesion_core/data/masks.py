@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lesion_core.config import Resize
 from lesion_core.errors import DataError, ImageError
 from lesion_core.foreign_text import shown
 from lesion_core.imaging.decode import decode, header_of
 from lesion_core.imaging.formats import SIGNATURES
+from lesion_core.imaging.geometry import square
 
 ASPECT_TOLERANCE = 0.02
+CENTRE = "#centre"
+"""What follows a mask's file name where its image is the central square of the mask's frame."""
 
 
 def check_frame(mask: NDArray[np.bool_], shape: tuple[int, int], path: Path) -> None:
@@ -39,7 +43,8 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
     resized with nearest neighbour.
 
     Args:
-        path: An image with at most two grey levels, the lesion in the brighter one.
+        path: An image with at most two grey levels, the lesion in the brighter one; where its name is followed by
+            `CENTRE`, its central square is read.
         shape: Height and width of the lesion's image.
 
     Returns:
@@ -49,6 +54,8 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
         DataError: The file cannot be decoded, is not a black and white image of 8 bits, or the frame has another aspect
             ratio.
     """
+    centre = path.name.endswith(CENTRE)
+    path = path.with_name(path.name.removesuffix(CENTRE))
     try:
         pixels = decode(path)
     except ImageError as error:
@@ -70,6 +77,9 @@ def read_mask(path: Path, shape: tuple[int, int] | None = None) -> NDArray[np.bo
                 "Give a black and white PNG of 8 bits; a JPEG smears the edge.",
             )
     mask = grey > 0 if len(levels) == 1 else grey == levels[1]
+    if centre:
+        x0, y0, x1, y1 = square(mask.shape, Resize(fit="crop"))
+        mask = mask[y0:y1, x0:x1]
     if shape is None or mask.shape == shape:
         return mask
     check_frame(mask, shape, path)

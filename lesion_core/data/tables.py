@@ -41,6 +41,9 @@ CORRUPTED = "changed test dermoscopy"
 """The source of test images that something is wrong with (`data.corruptions`): they are dermoscopy. Runs store it,
 so it stays as it is."""
 
+TO_CHOOSE_WITH = "to choose with"
+"""The source of OOD images that scores and limits may be chosen with; no figure is of them."""
+
 OLDEST = 120.0
 
 _DX_TYPES: dict[str, str] = {

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from lesion_core.config import ROLE_NAMES
-from lesion_core.data.catalog import discover, left_out, read
+from lesion_core.data.catalog import Roots, discover, folders_of, left_out, read
 from lesion_core.data.csv_tables import some
 from lesion_core.data.data_files import id_key
 from lesion_core.data.tables import COLUMNS, Catalog
 from lesion_core.errors import DataError
-from lesion_core.foreign_text import shown
 
 FITTED = ("train", "select", "calibrate")
 """Roles of images that a run's weights, epoch, temperature or thresholds hang on."""
@@ -31,7 +29,7 @@ SHARING = ("isic2018_task3", "isic2019")
 """Layouts whose images may lie with those of other sets."""
 
 
-def labelled_images(root: Path) -> Catalog:
+def labelled_images(root: Roots) -> Catalog:
     """Every image that is there, of every data set in a data folder; what one set knows of an image is joined with
     what another knows.
 
@@ -41,7 +39,7 @@ def labelled_images(root: Path) -> Catalog:
     found = discover(root)
     if not found:
         raise DataError(
-            f"There is no data set in {shown(str(root), 200)} or a folder in it.",
+            f"There is no data set in {some(folders_of(root), most=200)} or a folder in it.",
             "Give a folder with a table of images and diagnoses, or with a folder of images for each diagnosis.",
         )
     tables, notes = [], list(left_out(root))

@@ -25,7 +25,7 @@ from pydantic import Field, field_validator
 from safetensors.numpy import save
 
 from lesion_core.config import RunSettings, Settings
-from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES
+from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST, ROLES, TO_CHOOSE_WITH
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.files import write_parquet
 from lesion_core.labels import LABELS, class_indices
@@ -197,8 +197,13 @@ class Run(StoredRun[RunConfig]):
 
     @property
     def ood_images(self) -> pd.DataFrame:
-        """The rows of `ood` that show no dermoscopic lesion."""
-        return self.ood[self.ood["source"] != CORRUPTED]
+        """The rows of `ood` that a classifier of dermoscopy should not answer, and that nothing was chosen with."""
+        return self.ood[~self.ood["source"].isin([CORRUPTED, TO_CHOOSE_WITH])]
+
+    @property
+    def ood_to_choose_with(self) -> pd.DataFrame:
+        """The rows of `ood` that scores and limits may be chosen with."""
+        return self.ood[self.ood["source"] == TO_CHOOSE_WITH]
 
     @property
     def corrupted(self) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 from lesion_core.config import Preprocessing
 from lesion_core.errors import ConfigError
 
-NAMES = ("none", "flips", "gentle", "full")
+NAMES = ("none", "flips", "gentle", "full", "strong")
 Transform = Callable[[Tensor], Tensor]
 
 
@@ -23,7 +23,8 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transfor
     other dermatoscopes, colour for other lights and cameras, the erased patch for rulers and ink.
 
     Args:
-        name: none, flips, gentle (size and colour of a lesion, which are signs, stay nearly as they are), or full.
+        name: none, flips, gentle (size and colour of a lesion, which are signs, stay nearly as they are), full, or
+            strong (as full, and as another hospital's camera: its white balance, its exposure, its frame).
         preprocessing: Its mean and deviation normalise.
         size: Pixels per side of the result.
 
@@ -56,20 +57,44 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transfor
                 ]
             ),
         )
+    if name == "full":
+        return cast(
+            Transform,
+            v2.Compose(
+                [
+                    v2.RandomResizedCrop(size, scale=(0.35, 1.0), ratio=(0.8, 1.25), antialias=True),
+                    *flips,
+                    _quarter_turn,
+                    v2.RandomApply([v2.RandomAffine(degrees=30, shear=8)], p=0.5),
+                    v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.3, hue=0.04),
+                    *finish,
+                    v2.RandomErasing(p=0.25, scale=(0.02, 0.1)),
+                ]
+            ),
+        )
     return cast(
         Transform,
         v2.Compose(
             [
-                v2.RandomResizedCrop(size, scale=(0.35, 1.0), ratio=(0.8, 1.25), antialias=True),
+                v2.RandomResizedCrop(size, scale=(0.3, 1.0), ratio=(0.8, 1.25), antialias=True),
                 *flips,
                 _quarter_turn,
-                v2.RandomApply([v2.RandomAffine(degrees=30, shear=8)], p=0.5),
-                v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.3, hue=0.04),
-                *finish,
+                v2.RandomApply([v2.RandomAffine(degrees=45, scale=(0.8, 1.1), shear=8)], p=0.5),
+                v2.ColorJitter(contrast=0.25, saturation=0.3, hue=0.03),
+                finish[0],
+                _camera,
+                finish[1],
                 v2.RandomErasing(p=0.25, scale=(0.02, 0.1)),
             ]
         ),
     )
+
+
+def _camera(image: Tensor) -> Tensor:
+    """Another white balance and another exposure: each channel by a factor of its own, then a gamma; in [0, 1]."""
+    gains = torch.exp(0.15 * torch.randn(3, 1, 1).clamp(-2, 2))
+    gamma = torch.exp(0.2 * torch.randn(()).clamp(-2, 2))
+    return (image * gains).clamp(0, 1) ** gamma
 
 
 def _quarter_turn(image: Tensor) -> Tensor:

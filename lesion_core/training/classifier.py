@@ -84,9 +84,9 @@ def fit(
         data = SplitData(table, settings, pictures or folder / "pictures", on_step)
         weights = None
         if t.class_weights != "none":
-            values = class_weights(data.labels["train"], len(settings.model.classes), t.class_weights)
+            values = class_weights(data.drawn, len(settings.model.classes), t.class_weights)
             weights = torch.tensor(values, dtype=torch.float32)
-        prior = torch.tensor(log_prior(data.labels["train"], len(settings.model.classes), t.oversampling)).float()
+        prior = torch.tensor(log_prior(data.drawn, len(settings.model.classes), t.oversampling)).float()
         module = ClassifierModule(model, t, weights, frozenset(initialised.loaded), prior)
         state, history = learn(module, data, t, folder, on_step=on_step, on_epoch=on_epoch, **trainer_options)
         model.load_state_dict(state)

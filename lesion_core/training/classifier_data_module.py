@@ -14,11 +14,12 @@ from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
 
 from lesion_core.config import ROLE_NAMES, RunSettings
 from lesion_core.data.collection import check_roles
+from lesion_core.imaging.decode import frame_of
 from lesion_core.steps import Step, silent
 from lesion_core.training.augmentation import augmentation
 from lesion_core.training.loop import RepeatableLoader
 from lesion_core.training.losses import class_weights
-from lesion_core.training.pictures import Pictures, PictureStore
+from lesion_core.training.pictures import Lesion, Pictures, PictureStore
 
 Batches = DataLoader[tuple[Tensor, int, Tensor]]
 
@@ -56,6 +57,13 @@ class SplitData(lightning.LightningDataModule):
             }
         )
         self._stores: dict[str, PictureStore] = {}
+        self.lesions = _lesions(self.parts["train"]) if settings.training.draw == "lesion" else None
+
+    @property
+    def drawn(self) -> NDArray[np.int64]:
+        """The class index of each thing that an epoch draws once: of each image, or of each lesion."""
+        labels = self.labels["train"]
+        return labels if self.lesions is None else labels[[lesion.all[0] for lesion in self.lesions]]
 
     def _label_spaces(self) -> dict[str, NDArray[np.bool_]]:
         """Which classes each image is compared with: those that its own data set holds.
@@ -97,13 +105,21 @@ class SplitData(lightning.LightningDataModule):
         training = self.settings.training
         epoch = self.trainer.current_epoch if self.trainer else 0
         transform = augmentation(training.augmentation, self.settings.preprocessing, self.size(epoch))
-        labels = self.labels["train"]
+        labels = self.drawn
         sampler: Sampler[int] | None = None
         generator = torch.Generator().manual_seed(training.seed * 1000 + epoch)
         if training.oversampling != "none":
             weight = class_weights(labels, len(self.settings.model.classes), training.oversampling)[labels]
             sampler = WeightedRandomSampler(weight.tolist(), len(labels), replacement=True, generator=generator)
-        pictures = Pictures(self._stores["train"], labels, self.compared["train"], transform)
+        pictures = Pictures(
+            self._stores["train"],
+            self.labels["train"],
+            self.compared["train"],
+            transform,
+            self.lesions,
+            training.coarse,
+            self.settings.preprocessing.detail,
+        )
         return RepeatableLoader(
             pictures,
             batch_size=training.batch_size,
@@ -119,3 +135,10 @@ class SplitData(lightning.LightningDataModule):
         transform = augmentation("none", self.settings.preprocessing, size)
         pictures = Pictures(self._stores["select"], self.labels["select"], self.compared["select"], transform)
         return DataLoader(pictures, batch_size=64)
+
+
+def _lesions(table: pd.DataFrame) -> list[Lesion]:
+    """The lesions of a table with the columns `group` and `path`, as places in it."""
+    sides = np.array([min(frame_of(Path(path))) for path in table["path"]])
+    places = pd.Series(np.arange(len(table))).groupby(table["group"].to_numpy()).apply(np.asarray)
+    return [Lesion(one[sides[one] == sides[one].max()], one) for one in places]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import lightning
 import numpy as np
@@ -61,6 +61,9 @@ class ClassifierModule(lightning.LightningModule):
         self.pretrained = pretrained
         self.register_buffer("class_weights", weights, persistent=False)
         self.register_buffer("log_prior", log_prior, persistent=False)
+        self._frozen = [model.get_submodule(name) for name in frozen_parts(settings.frozen_stages)]
+        for part in self._frozen:
+            part.requires_grad_(False).eval()  # Lightning leaves the mode as it is here
         self._mixing = np.random.default_rng(settings.seed)  # anew at each epoch: a resumed one is the same
         classes = model.fc.out_features
         self.select_metrics = MetricCollection(
@@ -89,6 +92,12 @@ class ClassifierModule(lightning.LightningModule):
         if s.loss == "focal":
             return focal_loss(logits, target, s.focal_gamma, weights, s.label_smoothing)
         return F.cross_entropy(logits, target, weight=weights, label_smoothing=s.label_smoothing)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
 
     def on_train_epoch_start(self) -> None:
         self._mixing = np.random.default_rng((self.settings.seed, self.current_epoch, self.global_rank))
@@ -122,4 +131,10 @@ class ClassifierModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         steps = int(self.trainer.estimated_stepping_batches) if self.settings.schedule == "cosine" else 0
-        return optimization(self.model.named_parameters(), self.pretrained, self.settings, steps)
+        learned = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+        return optimization(learned, self.pretrained, self.settings, steps)
+
+
+def frozen_parts(stages: int) -> tuple[str, ...]:
+    """The parts of a ResNet that its first stages are, with the convolution before them; none for 0."""
+    return ("conv1", "bn1", *(f"layer{i}" for i in range(1, stages + 1))) if stages else ()

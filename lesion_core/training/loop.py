@@ -117,6 +117,7 @@ def without_advertisements() -> Iterator[None]:
     with warnings.catch_warnings():
         # It takes the folder for its own; ours holds the settings, the split and the pictures on purpose.
         warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
+        warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # frozen stages
         warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)", module="lightning")
         for each in loggers:
             each.setLevel(logging.WARNING)

@@ -16,8 +16,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lesion_core import files
-from lesion_core.config import Preprocessing
+from lesion_core.config import Detail, Preprocessing, Resize
 from lesion_core.imaging.decode import decode_listed
+from lesion_core.imaging.detail import equal_detail
+from lesion_core.imaging.geometry import square
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.steps import Progress
 
@@ -114,17 +116,37 @@ class PictureStore:
         return cls(np.memmap(file, dtype=np.uint8, mode="r"), facts["shapes"], facts["offsets"])
 
 
+@dataclass(frozen=True)
+class Lesion:
+    """The images of a lesion that an epoch draws one of.
+
+    Attributes:
+        finest: Places of those with the most detail.
+        all: Places of all.
+    """
+
+    finest: NDArray[np.int64]
+    all: NDArray[np.int64]
+
+
 class Pictures(Dataset[tuple[Tensor, int, Tensor]]):
     """Images with labels.
 
     An item is a float32 tensor (3, S, S), normalised, the class index, and which classes it is compared with, (K,)
     bool.
 
+    Where one source has finer images than another, sharpness tells of the source, and so of the diagnosis. A draw is
+    either one of the lesion's finest images, as it is, or any of its images brought to the detail of the coarsest:
+    then either form is as common in every diagnosis.
+
     Args:
         store: The images.
         labels: (N,) class index.
         compared: (N, K) bool.
         transform: From a uint8 tensor (3, H, W) to the float tensor.
+        lesions: What an item is one image of, drawn anew each time; None: an item is an image.
+        coarse: Share of the draws that are brought to the detail of `detail`.
+        detail: The detail of the coarsest images.
     """
 
     def __init__(
@@ -133,12 +155,27 @@ class Pictures(Dataset[tuple[Tensor, int, Tensor]]):
         labels: NDArray[np.int64],
         compared: NDArray[np.bool_],
         transform: Callable[[Tensor], Tensor],
+        lesions: Sequence[Lesion] | None = None,
+        coarse: float = 0.0,
+        detail: Detail | None = None,
     ) -> None:
         self.store, self.labels, self.compared, self.transform = store, labels, compared, transform
+        self.lesions, self.coarse, self.detail = lesions, coarse, detail or Detail()
 
     def __len__(self) -> int:
-        return len(self.store)
+        return len(self.store) if self.lesions is None else len(self.lesions)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, Tensor]:
-        image = torch.from_numpy(np.array(self.store[index])).permute(2, 0, 1)
+        coarse = self.coarse > 0 and float(torch.rand(())) < self.coarse
+        if self.lesions is not None:
+            lesion = self.lesions[index]
+            among = lesion.all if coarse else lesion.finest
+            index = int(among[int(torch.randint(len(among), ()))])
+        picture = self.store[index]
+        if self.lesions is not None:
+            x0, y0, x1, y1 = square(picture.shape, Resize(fit="crop"))  # the frame must not betray the form either
+            picture = picture[y0:y1, x0:x1]
+        if coarse:
+            picture = equal_detail(picture, self.detail)
+        image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
         return self.transform(image), int(self.labels[index]), torch.from_numpy(self.compared[index])

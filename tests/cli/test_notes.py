@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from lesion_core.errors import DataError
 from lesion_core.runs.classifier import Run
+from tests.data.test_elsewhere import milk
 
 NOTE = "The folder second set (3 images) is laid out as none of the known data sets"
 
@@ -58,3 +60,27 @@ def test_trainings_tell_what_was_left_out_before_they_begin(
         where = ["--runs", tmp_path / "runs"]
     code, out, err = call(*command, "--data", with_more, "--work", tmp_path / "work", *where)
     assert code == 1 and out == "" and NOTE in err and err.strip().endswith("Enough.")
+
+
+def test_a_training_reads_several_folders(
+    call: Any, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: object, table: pd.DataFrame, *__: object, **___: object) -> None:
+        assert {"milk10k", "ham10000"} <= set(table["dataset"])
+        raise DataError("Enough.")
+
+    monkeypatch.setattr("lesion_core.training.classifier.fit", stop)
+    milk(tmp_path / "elsewhere" / "milk")
+    where = [
+        "--data",
+        data_root,
+        "--data",
+        tmp_path / "elsewhere",
+        "--runs",
+        tmp_path / "runs",
+        "--work",
+        tmp_path / "w",
+    ]
+    code, _, err = call("train", "--architecture", "resnet10", "--size", 32, *where)
+    assert code == 1 and err.strip().endswith("Enough.")
+    assert "milk10k: 2 of the 5 images have a diagnosis that is none of the eight" in err

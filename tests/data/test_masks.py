@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lesion_core.data.catalog import discover, read
-from lesion_core.data.masks import read_mask
+from lesion_core.data.masks import CENTRE, read_mask
 from lesion_core.errors import DataError
 from tests.literal import disc
 
@@ -55,6 +55,16 @@ def test_another_size_of_the_same_frame_is_resized_without_new_values(tmp_path: 
     np.testing.assert_array_equal(read_mask(path, (45, 60)), DISC)
     np.testing.assert_array_equal(read_mask(path, (135, 180)), blocks)
     np.testing.assert_array_equal(read_mask(save(tmp_path / "s.png", DISC), (135, 180)), blocks)
+
+
+def test_the_centre_of_a_mask_is_its_central_square(tmp_path: Path) -> None:
+    save(tmp_path / "m.png", DISC)
+    np.testing.assert_array_equal(read_mask(tmp_path / f"m.png{CENTRE}"), DISC[:, 7:52])
+    np.testing.assert_array_equal(read_mask(tmp_path / f"m.png{CENTRE}", (45, 45)), DISC[:, 7:52])
+    with pytest.raises(DataError, match="same frame"):
+        read_mask(tmp_path / "m.png", (45, 45))
+    with pytest.raises(DataError, match=r"absent\.png"):
+        read_mask(tmp_path / f"absent.png{CENTRE}")
 
 
 def test_shrinking_takes_the_middle_of_each_block(tmp_path: Path) -> None:

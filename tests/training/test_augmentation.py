@@ -47,8 +47,9 @@ def test_flips_only_flip(image: torch.Tensor) -> None:
     assert seen == {0, 1, 2, 3}
 
 
-def test_full_differs_each_time_and_repeats_with_a_seed(image: torch.Tensor) -> None:
-    transform = augmentation("full", PREPROCESSING, 32)
+@pytest.mark.parametrize("name", ["full", "strong"])
+def test_it_differs_each_time_and_repeats_with_a_seed(image: torch.Tensor, name: str) -> None:
+    transform = augmentation(name, PREPROCESSING, 32)
     torch.manual_seed(0)
     first, second = transform(image), transform(image)
     torch.manual_seed(0)
@@ -58,3 +59,12 @@ def test_full_differs_each_time_and_repeats_with_a_seed(image: torch.Tensor) -> 
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(ConfigError, match=r"no augmentation 'mixup'.*none, flips, gentle, full"):
         augmentation("mixup", PREPROCESSING, 32)
+
+
+def test_strong_is_another_white_balance_too() -> None:
+    grey = torch.full((3, 48, 48), 128, dtype=torch.uint8)
+    transform = augmentation("strong", PREPROCESSING, 32)
+    torch.manual_seed(0)
+    tints = torch.stack([(transform(grey) * STD + MEAN).median(2).values.median(1).values for _ in range(60)])
+    spread = (tints.max(1).values - tints.min(1).values) / tints.mean(1)
+    assert spread.median() > 0.05 and spread.max() < 1.0

@@ -329,3 +329,38 @@ def test_pretrained_layers_learn_slower_and_vectors_do_not_decay() -> None:
     found = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
     for name, parameter in model.named_parameters():
         assert found[id(parameter)] == (0.05 if name in old else 0.1, 0.3 if parameter.ndim >= 2 else 0.0), name
+
+
+@pytest.mark.parametrize("oversampling", ["none", "sqrt"])
+def test_each_lesion_is_drawn_once_an_epoch(easy: pd.DataFrame, tmp_path: Path, oversampling: str) -> None:
+    groups = easy.index.to_series().floordiv(4).astype(str) + easy["role"] + easy["diagnosis"]
+    table = easy.assign(group=groups)
+    chosen = settings(draw="lesion", coarse=0.3, oversampling=oversampling, workers=0)
+    data = SplitData(table, chosen, tmp_path / "pictures")
+    data.setup("fit")
+    train = table[table["role"] == "train"]
+    lesions = train.groupby("group")["diagnosis"].first()
+    counts = np.bincount(data.drawn, minlength=len(chosen.model.classes))
+    assert counts.sum() == len(lesions) < len(train)
+    assert counts.tolist() == [int((lesions == code).sum()) for code in chosen.model.classes]
+    loader = data.train_dataloader()
+    assert len(loader.dataset) == len(lesions)  # type: ignore[arg-type]
+    if oversampling == "none":
+        labels = torch.cat([y for _, y, _ in loader])
+        assert len(labels) >= len(lesions) - chosen.training.batch_size
+    fitted = run(chosen, table, tmp_path / "run")
+    assert np.isfinite(fitted.history["value"]).all()
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_frozen_stages_stay_as_they_begin(easy: pd.DataFrame, tmp_path: Path, ema: float) -> None:
+    chosen = settings(frozen_stages=2, epochs=1, ema_decay=ema)
+    torch.manual_seed(0)
+    start = build(chosen.model)
+    save_file(start.state_dict(), tmp_path / "start.safetensors")
+    model = chosen.model.model_copy(update={"weights": str(tmp_path / "start.safetensors")})
+    fitted = run(chosen.model_copy(update={"model": model}), easy, tmp_path / "run").model.state_dict()
+    for name, before in start.state_dict().items():
+        frozen = name.split(".")[0] in ("conv1", "bn1", "layer1", "layer2")
+        same = torch.equal(before, fitted[name])
+        assert same == frozen or name.endswith("num_batches_tracked"), name

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from lesion_core.config import ColorConstancy, Preprocessing, Resize
+from lesion_core.config import ColorConstancy, Detail, Preprocessing, Resize
 from lesion_core.errors import DataError
 from lesion_core.imaging.decode import decode
 from lesion_core.imaging.preprocess import Pipeline
-from lesion_core.training.pictures import Pictures, PictureStore
+from lesion_core.training.pictures import Lesion, Pictures, PictureStore
 
 SETTINGS = Preprocessing(color=ColorConstancy(enabled=True), resize=Resize(size=32))
 
@@ -93,3 +93,31 @@ def test_items_are_tensors_with_labels(paths: list[str], tmp_path: Path) -> None
     image.fill_(0)
     assert store[1].max() > 0, "the store is not written through"
     assert isinstance(image, torch.Tensor)
+
+
+def test_a_lesion_is_drawn_as_its_finest_image_or_as_any_at_the_detail_of_the_coarsest(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    paths = []
+    for i, side in enumerate((96, 32, 32)):
+        paths.append(str(tmp_path / f"{i}.png"))
+        cv2.imwrite(paths[-1], rng.integers(0, 256, (side, side + 32, 3), dtype=np.uint8))
+    store = PictureStore.make(paths, Preprocessing(resize=Resize(size=64)), tmp_path / "store", whole_frame=True)
+    lesions = [Lesion(np.array([0]), np.array([0, 1])), Lesion(np.array([2]), np.array([2]))]
+    labels, compared = np.array([3, 3, 5]), np.ones((3, 8), bool)
+    detail = Detail(short_side=16, quality=75)
+
+    def seen(coarse: float) -> list[torch.Tensor]:
+        found: list[torch.Tensor] = []
+        pictures = Pictures(store, labels, compared, lambda x: found.append(x) or x, lesions, coarse, detail)
+        assert len(pictures) == 2
+        torch.manual_seed(0)
+        assert {pictures[0][1] for _ in range(12)} == {3} and pictures[1][1] == 5
+        assert all(x.shape[1] == x.shape[2] for x in found)  # the frame of a thumbnail must not betray it
+        return found[:12]
+
+    height, width = store[0].shape[:2]
+    middle = store[0][:, (width - height) // 2 :][:, :height]
+    assert all(np.array_equal(x.permute(1, 2, 0).numpy(), middle) for x in seen(0.0))
+    assert {len(x[0]) for x in seen(1.0)} == {16}
+    assert len({x.numpy().tobytes() for x in seen(1.0)}) == 2  # either of its images
+    assert {len(x[0]) for x in seen(0.5)} == {16, height}
