@@ -185,8 +185,10 @@ def pick_picture() -> Picture:
     options = dict(first.samples(run, root))
     hidden = visit.truth_is_hidden()
     wanted = visit.named(state.IMAGE)
-    if wanted and wanted not in options and root and wanted in (everything := cached_images.all_real_samples(root)):
-        options[wanted] = everything[wanted]
+    if wanted and wanted not in options and root:
+        forms = run.config.settings.images if run else "first"
+        if wanted in (everything := cached_images.all_real_samples(root, forms)):
+            options[wanted] = everything[wanted]
     options, titles = named_samples(options, hidden)
     uploaded: Picture | ImageError | None = st.session_state.get(state.UPLOAD)
     if isinstance(uploaded, Picture):

@@ -181,7 +181,7 @@ def run_experiment(
         LesionError: As `collect`, `fit` and `write_run` raise it.
     """
     chosen = known_experiment(key)
-    collection = collect(root, settings.split, finest=settings.images == "finest")
+    collection = collect(root, settings.split, images=settings.images)
     if on_note:
         for note in collection.notes:
             on_note(note)

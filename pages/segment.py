@@ -155,7 +155,7 @@ def failures_first(run: SegmenterRun, controls: Controls) -> None:
     jaccard = MASK_METRICS["jaccard"](counts)
     try:
         root = state.data_root()
-        here = cached_images.all_real_samples(root) if root else {}
+        here = cached_images.all_real_samples(root, run.config.settings.images) if root else {}
     except LesionError:
         here = {}
     there = np.flatnonzero(rows["image_id"].isin(here).to_numpy())

@@ -14,7 +14,7 @@ from app.cache.runs import BY_FINGERPRINT
 from app.dataset.facts import Facts
 from app.dataset.facts import facts as count
 from app.state import OOD_SAMPLES, data_root, own_image
-from lesion_core.config import Preprocessing
+from lesion_core.config import Forms, Preprocessing
 from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
 from lesion_core.data.catalog import left_out as left_out_of
 from lesion_core.data.readers.isic_archive import TABLES, read_credits
@@ -160,8 +160,8 @@ def preprocess(settings: Preprocessing, image: Pixels) -> Preprocessed:
 
 
 @st.cache_resource(show_spinner="Reading the tables …", max_entries=2)
-def _training_table(root: Path) -> pd.DataFrame:
-    return training_table(root).table
+def _training_table(root: Path, images: Forms) -> pd.DataFrame:
+    return training_table(root, images).table
 
 
 # Of cached functions that call each other, the outermost one's spinner is shown, and no other.
@@ -175,7 +175,7 @@ def samples(run: Run | None, root: Path | None) -> dict[str, Sample]:
     """
     found: list[Sample] = []
     if run and root:
-        everything = all_real_samples(root)
+        everything = all_real_samples(root, run.config.settings.images)
         found += evenly(
             [everything[name] for name in run.part("test")["image_id"] if name in everything], PER_DIAGNOSIS
         )
@@ -199,10 +199,14 @@ def _own_samples(run: Run | None) -> list[Sample]:
 
 
 @st.cache_resource(show_spinner="Reading the tables …", max_entries=2)
-def all_real_samples(root: Path) -> dict[str, Sample]:
+def all_real_samples(root: Path, images: Forms = "first") -> dict[str, Sample]:
     """Every image of the data folder by id, those that show no lesion too, for links to any; for reading only.
 
     Data sets that cannot be read are left out.
+
+    Args:
+        root: The data folder.
+        images: The form of images that are there in several, a run's own setting.
     """
     tables = []
     for layout in data_sets():
@@ -210,7 +214,7 @@ def all_real_samples(root: Path) -> dict[str, Sample]:
             tables.append(catalog(layout).present)
     # Last, so that they win: the rows of the training table know more, such as the mask.
     with suppress(LesionError):
-        tables.append(_training_table(root))
+        tables.append(_training_table(root, images))
     found = {sample.id: sample for table in tables for sample in real_samples(table)}
     return found | {sample.id: sample for sample in folder_ood_samples(root)}
 

@@ -55,7 +55,7 @@ def draw_cell(run: Run, view: str, cell: tuple[str, str]) -> None:
         )
         return
     root = state.data_root()
-    here = cached_images.all_real_samples(root) if root else {}
+    here = cached_images.all_real_samples(root, run.config.settings.images) if root else {}
 
     def entries(places: NDArray[np.intp]) -> Sequence[Entry]:
         return [

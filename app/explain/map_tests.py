@@ -132,7 +132,7 @@ def test_set(asked: Asked) -> None:
         st.caption("None: each map has its strongest point or half of its evidence on the lesion.")
         return
     root = state.data_root()
-    here = cached_images.all_real_samples(root) if root else {}
+    here = cached_images.all_real_samples(root, asked.run.config.settings.images) if root else {}
     if not any(image_id in here for image_id in found.away["image_id"]):
         draw_elsewhere(asked.run, changed, key)
         return

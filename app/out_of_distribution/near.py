@@ -82,7 +82,7 @@ def draw_near(run: Run, key: str, split: str, at: float, root: Path | None) -> N
         at: The threshold, as a person reads it.
         root: The data folder, if there is one.
     """
-    here = cached_images.all_real_samples(root) if root else {}
+    here = cached_images.all_real_samples(root, run.config.settings.images) if root else {}
     shipped = cached_images.samples(run, root)
     for title, judged, beside in zip(
         ("Dermoscopy", "Non-lesion images"), judged_images(run, key, split), ("", "_ood"), strict=True

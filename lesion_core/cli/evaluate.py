@@ -159,7 +159,7 @@ def _score_again(
         known=known,
         ood_images=Path("ood_samples"),
         corrupted_per_kind=CORRUPTED_PER_KIND,
-        finest=settings.images == "finest",
+        images=settings.images,
     )
     if not kept and collection.manifest.fingerprint != opened.config.split_fingerprint:
         raise RunError(

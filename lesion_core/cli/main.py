@@ -241,7 +241,7 @@ def explain(
         known_method(key)
     opened = open_run(run)
     listed = opened.predictions
-    collection = collect(data, None, known=Manifest.of_run(listed), finest=opened.config.settings.images == "finest")
+    collection = collect(data, None, known=Manifest.of_run(listed), images=opened.config.settings.images)
     notes = (*collection.notes, *collection.compared(opened.name, listed))
     for note in notes:
         tell(note)

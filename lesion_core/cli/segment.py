@@ -101,7 +101,7 @@ def train(
     known = read_split(split_of) if split_of else None
     with Steps() as step:
         step("Reading the tables and dealing the lesions")
-        collection = collect(data, chosen.split, known=known, finest=chosen.images == "finest")
+        collection = collect(data, chosen.split, known=known, images=chosen.images)
         for note in collection.notes:
             tell(note)
         masked = collection.table.dropna(subset=["path", "mask_path"])
@@ -251,7 +251,7 @@ def _evaluate_changed(run: SegmenterRun, data: list[Path], pictures: int, resamp
     from lesion_core.data.splits import Manifest
     from lesion_core.imaging.corruptions import CORRUPTIONS
 
-    collection = collect(data, None, known=Manifest.of_run(run.masks), finest=run.config.settings.images == "finest")
+    collection = collect(data, None, known=Manifest.of_run(run.masks), images=run.config.settings.images)
     notes = (*collection.notes, *collection.compared(run.name, run.masks, all_listed=False))
     for note in notes:
         tell(note)

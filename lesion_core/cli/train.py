@@ -127,7 +127,7 @@ def train(
             known=known,
             ood_images=Path("ood_samples"),
             corrupted_per_kind=CORRUPTED_PER_KIND,
-            finest=chosen.images == "finest",
+            images=chosen.images,
         )
         for note in collection.notes:
             tell(note)

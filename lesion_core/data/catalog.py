@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lesion_core.config import Forms
 from lesion_core.data.csv_tables import column_names, some
 from lesion_core.data.data_files import Files, fits, id_key, scan
 from lesion_core.data.masks import CENTRE
@@ -371,7 +372,7 @@ def _one_sided(used: pd.Index[str], ham: pd.Index[str], listed: set[str]) -> lis
     return notes
 
 
-def training_table(root: Roots, *, finest: bool = False) -> Catalog:
+def training_table(root: Roots, images: Forms = "first") -> Catalog:
     """The table that a run is trained on: the eight diagnoses of ISIC 2019 with every image that is there, and the
     dermoscopic images of MILK10k.
 
@@ -380,8 +381,8 @@ def training_table(root: Roots, *, finest: bool = False) -> Catalog:
 
     Args:
         root: Data folders.
-        finest: Where several folders of HAM10000 hold an image, use the form with the most detail, which may be the
-            central square of its frame; else the first folder's.
+        images: Of an image that several folders of HAM10000 hold, the first folder's, or the finest: the one with the
+            most detail, which may be the central square of its frame.
 
     Returns:
         A catalog whose table has only images that are there and have a diagnosis; `dataset` is 'ham10000',
@@ -415,7 +416,7 @@ def training_table(root: Roots, *, finest: bool = False) -> Catalog:
         ham = ham.reindex(table.index)
         for column in ("dx_type", "site", "mask_path"):
             table[column] = ham[column].fillna(table[column])
-        if finest:
+        if images == "finest":
             finer, cut, used = _finer(table["path"], _folders_like(root, found["ham10000"], "ham10000"))
             table["path"], table["mask_path"] = finer, table["mask_path"].mask(cut, table["mask_path"] + CENTRE)
             notes = [note for note in notes if not any(note.startswith(_pictures_in(folder)) for folder in used)]

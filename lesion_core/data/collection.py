@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesion_core.config import ROLE_NAMES, SplitSettings
+from lesion_core.config import ROLE_NAMES, Forms, SplitSettings
 from lesion_core.data.catalog import LAYOUTS, Roots, discover, folders_of, read, training_table
 from lesion_core.data.corruptions import corrupted_images
 from lesion_core.data.csv_tables import read_csv, some
@@ -86,7 +86,7 @@ def collect(
     known: Manifest | None = None,
     ood_images: Path | None = None,
     corrupted_per_kind: int = 0,
-    finest: bool = False,
+    images: Forms = "first",
 ) -> Collection:
     """Read a data folder and give each lesion its role.
 
@@ -97,7 +97,7 @@ def collect(
         known: An earlier split, such as a run's (`Manifest.of_run`): its lesions keep their roles.
         ood_images: A folder with a ``manifest.csv`` of further images that show no lesion, such as `ood_samples/`.
         corrupted_per_kind: Test images that are corrupted in each way of `data.corruptions`.
-        finest: As in `training_table`.
+        images: As in `training_table`.
 
     Raises:
         DataError: There is no data set, none of its images, or none of a lesion with a role.
@@ -111,7 +111,7 @@ def collect(
         >>> found.table["diagnosis"].nunique(), set(found.table["role"]) <= {"train", "select", "calibrate", "test"}
         (8, True)
     """
-    catalog = training_table(root, finest=finest)
+    catalog = training_table(root, images)
     table = catalog.table[catalog.table["path"].notna()].reset_index(drop=True)
     manifest = split(table, settings, known)
     roles = manifest.table.set_index("image_id")

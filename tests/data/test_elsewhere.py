@@ -86,6 +86,7 @@ def test_milk10k_has_its_dermoscopy_and_its_close_ups_apart(tmp_path: Path) -> N
     assert set(table["dx_type"]) == {"histo"} and set(table["site"]) == {"upper extremity"}
     close = read("milk10k_close_ups", tmp_path / "milk").table
     assert close["image_id"].str[0].eq("C").all() and set(close["lesion_id"]) == set(LESIONS)
+    assert not any("no table lists" in note for note in read("milk10k", tmp_path / "milk").notes)
 
 
 def test_milk10k_without_the_table_of_confirmations(tmp_path: Path) -> None:
@@ -191,7 +192,7 @@ def test_the_finest_form_of_an_image_is_used_with_its_part_of_the_mask(both: tup
     picture(folder / "images" / f"{first}.jpg", (2 * height, 2 * height))
     picture(folder / "images" / f"{second}.jpg", (height // 2, height // 2))  # coarser: not used
     assert training_table(root).table.equals(plain.reset_index()[training_table(root).table.columns])
-    catalog = training_table(root, finest=True)
+    catalog = training_table(root, "finest")
     fine = catalog.table.set_index("image_id")
     assert fine.loc[first, "path"].endswith(f"synthetic_fine/images/{first}.jpg")
     assert fine["path"].drop(first).equals(plain["path"].drop(first))

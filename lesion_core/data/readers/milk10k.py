@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from lesion_core.data.csv_tables import read_csv, renamed, some
@@ -54,7 +56,10 @@ def _read(files: Files, name: str, *, dermoscopic: bool) -> Catalog:
     part = path.name.split("_")[1]
     metadata = files.require("MILK10k metadata", f"MILK10k_{part}_Metadata.csv")[0]
     frame = read_csv(metadata, ("lesion_id", "image_type", *_COLUMNS))
-    frame = frame[(frame["image_type"].str.casefold() == "dermoscopic") == dermoscopic].reset_index(drop=True)
+    wanted = (frame["image_type"].str.casefold() == "dermoscopic") == dermoscopic
+    others = set(frame["isic_id"][~wanted].map(id_key))  # listed too, and another layout's
+    files = replace(files, images={key: path for key, path in files.images.items() if key not in others})
+    frame = frame[wanted].reset_index(drop=True)
     if frame.empty:
         raise DataError(f"{metadata.name} lists no such image.", "Download it again.")
     words = frame["lesion_id"].map(truth.set_index("lesion_id")["word"])
