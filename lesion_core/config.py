@@ -375,7 +375,9 @@ class SegmenterSettings(Settings):
         default=(256, 128, 64, 32, 16), min_length=3, max_length=5, description="channels from coarse to fine"
     )
     weights: str = Field(
-        default="none", description="of the encoder: none, a safetensors file, or a classifier's model.safetensors"
+        default="none",
+        description="none, a safetensors file or a classifier's model.safetensors for the encoder, or another "
+        "segmenter's for all of it",
     )
     stride_in_1x1: bool = False
 
@@ -389,7 +391,7 @@ class SegmenterTraining(Schedule):
     """How a segmenter is trained: Dice and cross-entropy in equal parts."""
 
     monitor: Literal["select_jaccard", "select_loss"] = "select_jaccard"
-    augmentation: Literal["none", "flips", "full"] = "full"
+    augmentation: Literal["none", "flips", "full", "strong"] = "full"
     artefacts: float = Field(default=0.3, ge=0, le=1, description="share of images that get a synthetic artefact")
 
 

@@ -52,7 +52,8 @@ def trained_segmenter(settings: SegmenterSettings, weights: Path) -> nn.Module:
 
 
 def initialise_segmenter(model: nn.Module, settings: SegmenterSettings, folder: Path | None = None) -> Initialised:
-    """Load the encoder's initial weights: none, or a local file under torchvision's names, such as a classifier's.
+    """Load initial weights: none, a local file under torchvision's names, such as a classifier's, for the encoder, or
+    another segmenter's for all of it.
 
     Args:
         model: A network of `build_segmenter`, changed in place.
@@ -66,13 +67,15 @@ def initialise_segmenter(model: nn.Module, settings: SegmenterSettings, folder: 
         return Initialised()
     given = Path(settings.weights)
     path = given if given.is_file() or folder is None else folder / given
-    found = {ENCODER + name: tensor for name, tensor in load_tensors(path).items()}
+    found = load_tensors(path)
+    if not any(name.startswith(ENCODER) for name in found):
+        found = {ENCODER + name: tensor for name, tensor in found.items()}
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith("num_batches_tracked")}
     fitting = {name: t for name, t in found.items() if name in own and own[name].shape == t.shape}
     if not fitting:
         raise ModelError(
-            f"None of the {len(found)} tensors in '{settings.weights}' fits the encoder {settings.encoder}.",
-            "Give weights of the same ResNet under torchvision's names.",
+            f"None of the {len(found)} tensors in '{settings.weights}' fits a U-Net on {settings.encoder}.",
+            "Give weights of the same ResNet under torchvision's names, or of such a U-Net.",
         )
     model.load_state_dict({name: tensor.float() for name, tensor in fitting.items()}, strict=False)
     return Initialised(

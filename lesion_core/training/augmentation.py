@@ -82,7 +82,7 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transfor
                 v2.RandomApply([v2.RandomAffine(degrees=45, scale=(0.8, 1.1), shear=8)], p=0.5),
                 v2.ColorJitter(contrast=0.25, saturation=0.3, hue=0.03),
                 finish[0],
-                _camera,
+                other_camera,
                 finish[1],
                 v2.RandomErasing(p=0.25, scale=(0.02, 0.1)),
             ]
@@ -90,8 +90,15 @@ def augmentation(name: str, preprocessing: Preprocessing, size: int) -> Transfor
     )
 
 
-def _camera(image: Tensor) -> Tensor:
-    """Another white balance and another exposure: each channel by a factor of its own, then a gamma; in [0, 1]."""
+def other_camera(image: Tensor) -> Tensor:
+    """Another white balance and another exposure: each channel by a factor of its own, then a gamma.
+
+    Args:
+        image: (3, H, W) float32 in [0, 1].
+
+    Returns:
+        The same shape and range.
+    """
     gains = torch.exp(0.15 * torch.randn(3, 1, 1).clamp(-2, 2))
     gamma = torch.exp(0.2 * torch.randn(()).clamp(-2, 2))
     return (image * gains).clamp(0, 1) ** gamma

@@ -23,6 +23,7 @@ from lesion_core.imaging.decode import decode_listed
 from lesion_core.imaging.geometry import scale_to
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.steps import Progress
+from lesion_core.training.augmentation import other_camera
 from lesion_core.training.pictures import stamp
 
 Transform = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -82,23 +83,25 @@ def transform(training: SegmenterTraining, preprocessing: Preprocessing, size: i
     gel, dark corners and glare.
 
     Args:
-        training: Kind of augmentation, and how many images get an artefact.
+        training: Kind of augmentation, and how many images get an artefact; strong is full with more of scale and
+            frame, and with the white balance and exposure of another camera.
         preprocessing: Its mean and deviation normalise.
         size: Pixels per side of the result.
         augment: False for the validation set.
     """
     kind = training.augmentation if augment else "none"
     geometry: list[v2.Transform] = [v2.Resize((size, size), antialias=True)]
-    colour: list[v2.Transform] = []
-    if kind == "full":
+    colour: list[v2.Transform | Callable[[Tensor], Tensor]] = []
+    strong = kind == "strong"
+    if kind in ("full", "strong"):
         geometry = [
-            v2.RandomResizedCrop(size, scale=(0.45, 1.0), ratio=(0.75, 1.33), antialias=True),
+            v2.RandomResizedCrop(size, scale=(0.25 if strong else 0.45, 1.0), ratio=(0.75, 1.33), antialias=True),
             v2.RandomApply(
                 [
                     v2.RandomAffine(
                         degrees=45,
                         translate=(0.08, 0.08),
-                        scale=(0.7, 1.05),
+                        scale=(0.5 if strong else 0.7, 1.05),
                         shear=8,
                         interpolation=v2.InterpolationMode.BILINEAR,
                     )
@@ -110,11 +113,13 @@ def transform(training: SegmenterTraining, preprocessing: Preprocessing, size: i
             v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.35, hue=0.05),
             v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.5))], p=0.15),
         ]
+        if strong:
+            colour += [v2.ToDtype(torch.float32, scale=True), other_camera]
     if kind != "none":
         geometry += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]
     move, paint = v2.Compose(geometry), v2.Compose(colour) if colour else None
     finish = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(preprocessing.mean, preprocessing.std)])
-    share = training.artefacts if kind == "full" else 0.0
+    share = training.artefacts if kind in ("full", "strong") else 0.0
 
     def apply(picture: Tensor) -> tuple[Tensor, Tensor]:
         moved = move(picture)

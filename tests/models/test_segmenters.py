@@ -70,6 +70,15 @@ def test_the_encoder_starts_from_a_classifier_s_weights(tmp_path: Path) -> None:
     assert "encoder.fc.weight" in done.ignored and "encoder.layer4.0.conv1.weight" in done.ignored
 
 
+def test_another_segmenter_gives_all_of_its_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    first, second = build_segmenter(SMALL), build_segmenter(SMALL)
+    save_weights(tmp_path / "unet.safetensors", first.state_dict(), bits=32)
+    done = initialise_segmenter(second, SMALL.model_copy(update={"weights": "unet.safetensors"}), tmp_path)
+    assert not done.missing and not done.ignored
+    assert all(torch.equal(tensor, second.state_dict()[name]) for name, tensor in first.state_dict().items())
+
+
 def test_no_weights_change_nothing() -> None:
     assert initialise_segmenter(build_segmenter(SMALL), SMALL).sentence == "All weights start at random."
 
@@ -77,7 +86,7 @@ def test_no_weights_change_nothing() -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_weights(tmp_path / "x.safetensors", nn.Linear(3, 2).state_dict(), bits=32)
     settings = SMALL.model_copy(update={"weights": "x.safetensors"})
-    with pytest.raises(ModelError, match="fits the encoder resnet18"):
+    with pytest.raises(ModelError, match="fits a U-Net on resnet18"):
         initialise_segmenter(build_segmenter(settings), settings, tmp_path)
     with pytest.raises(ModelError, match="no weights file"):
         initialise_segmenter(build_segmenter(settings), settings)

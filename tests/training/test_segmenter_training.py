@@ -71,7 +71,7 @@ def planted(side: int = 48) -> torch.Tensor:
     return torch.from_numpy(np.repeat(mask[None], 4, axis=0))
 
 
-@pytest.mark.parametrize("kind", ["none", "flips", "full"])
+@pytest.mark.parametrize("kind", ["none", "flips", "full", "strong"])
 def test_picture_and_mask_move_together(kind: str) -> None:
     torch.manual_seed(0)
     change = transform(SegmenterTraining(augmentation=kind, artefacts=0), PLAIN, 32, augment=True)  # type: ignore[arg-type]
