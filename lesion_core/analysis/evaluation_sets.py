@@ -9,11 +9,10 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-
 from lesion_core.analysis.intervals import Figures, paired_intervals
 from lesion_core.analysis.metrics import METRICS, binary_figures, softmax, two_sided
 from lesion_core.analysis.predictions import LabelledPredictions, most_probable
-from lesion_core.analysis.summaries import binary_summary, multiclass_summary
+from lesion_core.analysis.summaries import binary_summary, multiclass_summary, per_class_summary
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, RunError
 from lesion_core.labels import BINARY, HAM10000, class_indices, convert_codes, convert_probabilities
@@ -57,6 +56,15 @@ EVALUATION_SETS: dict[str, EvaluationSet] = {
         classes=HAM10000,
         dataset="ham10000",
     ),
+    "milk10k": EvaluationSet(
+        name="MILK10k part of the test set",
+        short="MILK10k part",
+        description="The same, only MILK10k: five clinics of other countries, its rare and malignant diagnoses "
+        "preferred.",
+        split="test",
+        classes=None,
+        dataset="milk10k",
+    ),
     "isic2018": EvaluationSet(
         name="Official ISIC 2018 test set",
         short="Official ISIC 2018",
@@ -72,6 +80,14 @@ EVALUATION_SETS: dict[str, EvaluationSet] = {
         description="The test set in two classes; actinic keratosis counts as malignant.",
         split="test",
         classes=BINARY,
+    ),
+    "binary_ham10000": EvaluationSet(
+        name="Benign or malignant, HAM10000",
+        short="Two classes, HAM10000",
+        description="The HAM10000 part of the test set in two classes; actinic keratosis counts as malignant.",
+        split="test",
+        classes=BINARY,
+        dataset="ham10000",
     ),
     "calibrate": EvaluationSet(
         name="Calibration set",
@@ -175,6 +191,66 @@ def evaluation_summary(data: EvaluationData, n_boot: int = 1000) -> EvaluationSu
     else:
         compute = partial(multiclass_summary, data.truth, data.probabilities, data.groups, data.classes, n_boot=n_boot)
     return EvaluationSummary(compute(), len(data.truth), len(np.unique(data.groups)))
+
+
+@dataclass(frozen=True)
+class AtChosenThreshold:
+    """Benign or malignant at a threshold of its own.
+
+    Attributes:
+        threshold: An image is called malignant at or over this probability: the one with the best F1 among the images
+            of the calibration set.
+        summary: The metrics of the test images there.
+    """
+
+    threshold: float
+    summary: EvaluationSummary
+
+
+def at_chosen_threshold(run: Run, dataset: str | None = None, n_boot: int = 1000) -> AtChosenThreshold | None:
+    """The test set in two classes, at the threshold with the best F1 on the calibration set.
+
+    Args:
+        run: The run.
+        dataset: Only images of this data set, for both.
+        n_boot: Resamples.
+
+    Returns:
+        None where there is no test or calibration image, no malignant one to calibrate with, or the run's classes do
+        not map onto two.
+    """
+    from sklearn.metrics import precision_recall_curve  # a third of a second that pages do not wait for
+
+    tables = [run.part(role, dataset) for role in ("calibrate", "test")]
+    if any(table.empty for table in tables):
+        return None
+    known, asked = (evaluation_data(run, table, BINARY) for table in tables)
+    if known is None or asked is None or not known.truth.any():
+        return None
+    precision, recall, thresholds = precision_recall_curve(known.truth, known.probabilities[:, 1])
+    both = precision + recall
+    f1 = np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)[:-1]
+    threshold = float(thresholds[f1.argmax()])
+    table = binary_summary(asked.truth == 1, asked.probabilities[:, 1], asked.groups, threshold, n_boot=n_boot)
+    return AtChosenThreshold(threshold, EvaluationSummary(table, len(asked.truth), len(np.unique(asked.groups))))
+
+
+def auroc_by_source(run: Run, code: str = "MEL", n_boot: int = 1000) -> pd.DataFrame:
+    """How well one diagnosis is told from all others in each source of test images, the official test set too.
+
+    Returns:
+        dataset, value, low, high (95 %, resampled by lesion), n_images and n_groups (with the diagnosis), n (all); a
+        source without an image of either side is left out.
+    """
+    rows = []
+    for dataset in run.part("test")["dataset"].unique().tolist() + [OFFICIAL_TEST]:
+        data = evaluation_data(run, run.part("test", dataset), HAM10000)
+        if data is None or not 0 < (positive := data.truth == data.classes.index(code)).sum() < len(positive):
+            continue
+        table = per_class_summary(data.truth, data.probabilities, data.groups, data.classes, n_boot=n_boot)
+        row = table[(table["class"] == code) & (table["metric"] == "auroc")].iloc[0]
+        rows.append({"dataset": dataset, **row[["value", "low", "high", "n_images", "n_groups"]], "n": len(data.truth)})
+    return pd.DataFrame(rows, columns=["dataset", "value", "low", "high", "n_images", "n_groups", "n"])
 
 
 def paired_differences(run: Run, other: Run, key: str, n_boot: int = 1000) -> pd.DataFrame | None:

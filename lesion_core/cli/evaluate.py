@@ -20,6 +20,7 @@ from lesion_core.cli.options import (
     print_json,
     print_table,
     records,
+    say,
     tell,
 )
 from lesion_core.cli.progress import Steps
@@ -62,7 +63,7 @@ def evaluate(
     --as is for your own images: images whose id, lesion or pixels the run learned from or was chosen on are told and
     left out; the others are scored, and logits, truth and figures are written into a folder of that name. A segmenter
     is measured on those with a mask."""
-    from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_summary
+    from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, at_chosen_threshold, view_summary
     from lesion_core.runs.consistency import open_consistent
 
     if as_name or to is not None:
@@ -118,6 +119,16 @@ def evaluate(
             for row in summary.table.itertuples():
                 table.add_row(str(row.metric), f"{row.value:.3f}", f"{row.low:.3f} to {row.high:.3f}")
             print_table(table)
+    for name, dataset in (("binary", None), ("binary_ham10000", "ham10000")):
+        if chosen := at_chosen_threshold(opened, dataset, n_boot=resamples):
+            metrics = records(chosen.summary.table.round(4))
+            result["views"][name]["at_chosen_threshold"] = {"threshold": chosen.threshold, "metrics": metrics}
+            if not as_json:
+                figures = {row["metric"]: row["value"] for row in metrics}
+                say(
+                    f"{EVALUATION_SETS[name].name}, malignant from {chosen.threshold:.3f} on (the best F1 of the "
+                    f"calibration set): accuracy {figures['accuracy']:.3f}, F1 {figures['f1']:.3f}."
+                )
     if as_json:
         print_json(result)
 

@@ -41,6 +41,13 @@ class Measured(Interval):
     metric: str
 
 
+class AtChosenThreshold(Output):
+    """Two classes at the threshold with the best F1 on the calibration set."""
+
+    threshold: Annotated[float, Field(ge=0, le=1, description="malignant at or over this probability")]
+    metrics: list[Measured]
+
+
 class EvaluationView(Output):
     """A set of images seen as one list of classes."""
 
@@ -48,6 +55,7 @@ class EvaluationView(Output):
     n: Annotated[Count, Field(description="images")]
     lesions: Count
     metrics: list[Measured]
+    at_chosen_threshold: Annotated[AtChosenThreshold | None, Field(description="only of two classes")] = None
 
 
 class MaskView(Output):

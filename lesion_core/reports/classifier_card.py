@@ -7,10 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, view_data, view_summary
+from lesion_core.analysis.evaluation_sets import (
+    EVALUATION_SETS,
+    at_chosen_threshold,
+    auroc_by_source,
+    view_data,
+    view_summary,
+)
 from lesion_core.analysis.metrics import METRIC_NAMES
 from lesion_core.analysis.subgroups import GROUPED_BY, subgroups
 from lesion_core.analysis.summaries import per_class_summary
+from lesion_core.data.catalog import TITLES
 from lesion_core.foreign_text import visible
 from lesion_core.reports.card import SMALLEST, card_head, card_tail, interval
 from lesion_core.runs.classifier import Run
@@ -59,8 +66,10 @@ def card(run: Run, plain: Callable[[str], str] = visible) -> str:
         for row in summary.table.itertuples():
             metric = str(row.metric)
             lines.append(f"| {METRIC_NAMES[metric]} | {row.value:.3f} | {interval(row)} |")
+    lines += _at_chosen_threshold(run)
     for key in ("test", "isic2018"):
         lines += _recalls(run, key)
+    lines += _melanoma_by_source(run)
     lines += _groups(run, plain)
     calibration = run.calibration
     lines += [
@@ -125,6 +134,45 @@ def _recalls(run: Run, key: str) -> list[str]:
     ]
     for row in recalls.itertuples():
         lines.append(f"| {row[1]} | {row.value:.3f} | {interval(row)} | {row.n_images} |")
+    return lines
+
+
+def _at_chosen_threshold(run: Run) -> list[str]:
+    rows = []
+    for name, dataset in (("test set", None), ("its HAM10000 part", "ham10000")):
+        if found := at_chosen_threshold(run, dataset):
+            figures = found.summary.table.set_index("metric")
+            cells = [_words(figures.loc[metric]) for metric in ("accuracy", "precision", "recall", "f1")]
+            n = f"n = {found.summary.n_images:,}"
+            rows.append(f"| {name}, {n} | {found.threshold:.3f} | {' | '.join(cells)} |")
+    if not rows:
+        return []
+    return [
+        "",
+        "### Benign or malignant at a threshold of its own",
+        "",
+        "Malignant at or over the probability that has the best F1 on the calibration set, in place of a half.",
+        "",
+        "| images | threshold | accuracy | precision | recall | F1 |",
+        "|---|---|---|---|---|---|",
+        *rows,
+    ]
+
+
+def _melanoma_by_source(run: Run) -> list[str]:
+    table = auroc_by_source(run)
+    if table.empty:
+        return []
+    lines = [
+        "",
+        "### Melanoma against all else, by source (test images)",
+        "",
+        "| source | AUROC | 95 % interval | melanomas | images |",
+        "|---|---|---|---|---|",
+    ]
+    for row in table.itertuples():
+        name = TITLES.get(str(row.dataset), str(row.dataset))
+        lines.append(f"| {name} | {row.value:.3f} | {interval(row)} | {row.n_images} | {row.n} |")
     return lines
 
 

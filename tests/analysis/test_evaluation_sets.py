@@ -9,8 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
-from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, paired_differences, view_data, view_summary
+from lesion_core.analysis.evaluation_sets import (
+    EVALUATION_SETS,
+    at_chosen_threshold,
+    evaluation_data,
+    paired_differences,
+    view_data,
+    view_summary,
+)
 from lesion_core.analysis.metrics import softmax
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, RunError
@@ -82,7 +90,7 @@ def test_other_roles_have_views(small_run: Run, key: str) -> None:
     assert data is not None and set(data.table["split"]) == {key}
 
 
-@pytest.mark.parametrize("key", [k for k in EVALUATION_SETS if k != "isic2018"])
+@pytest.mark.parametrize("key", [k for k in EVALUATION_SETS if k not in ("isic2018", "milk10k")])
 def test_summaries_count_images_and_lesions(small_run: Run, key: str) -> None:
     data, found = view_data(small_run, key), view_summary(small_run, key, n_boot=100)
     assert data is not None and found is not None
@@ -146,3 +154,20 @@ def test_a_picture_that_is_listed_twice_is_told(small_run: Run) -> None:
     for pair in ((small_run, small_run.with_predictions(table)), (small_run.with_predictions(table), small_run)):
         with pytest.raises(RunError, match="lists an image twice"):
             paired_differences(*pair, "test", n_boot=10)
+
+
+@pytest.mark.parametrize("dataset", [None, "ham10000"])
+def test_the_threshold_with_the_best_f1_is_chosen_on_the_calibration_set(small_run: Run, dataset: str | None) -> None:
+    found = at_chosen_threshold(small_run, dataset, n_boot=50)
+    assert found is not None
+    known, asked = (
+        evaluation_data(small_run, small_run.part(role, dataset), BINARY) for role in ("calibrate", "test")
+    )
+    assert known is not None and asked is not None
+    scores = {p: f1_score(known.truth, known.probabilities[:, 1] >= p) for p in known.probabilities[:, 1]}
+    assert scores[found.threshold] == pytest.approx(max(scores.values()))
+    values = found.summary.table.set_index("metric")["value"]
+    called = asked.probabilities[:, 1] >= found.threshold
+    assert values["f1"] == pytest.approx(f1_score(asked.truth, called))
+    assert values["accuracy"] == pytest.approx((called == asked.truth).mean())
+    assert at_chosen_threshold(small_run, "milk10k") is None
