@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections import Counter
 from contextlib import suppress
-from numbers import Integral
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lesion_core.amounts import MOST
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import shown
 
@@ -36,39 +36,6 @@ Side = Annotated[int, Field(ge=16, le=1024)]
 MOST_SEED = 2**32 - 1
 """The largest that NumPy, PyTorch and Lightning all take."""
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
-
-
-MOST = {
-    "resamples": 100_000,
-    "bins": 10_000,
-    "steps": 1000,
-    "epochs": 1000,
-    "images at a time": 4096,
-    "workers": 64,
-    "images": 1_000_000,
-    "lesions of each diagnosis": 10_000,
-    "images of each kind": 10_000,
-    "images of a gallery": 10_000,
-    "devices": 1024,
-    "nodes": 10_000,
-}
-"""The largest number that makes sense, of whatever decides how much work is done."""
-
-
-def check_amount(value: int, what: str, least: int = 1) -> int:
-    """A number that decides how much work is done, refused where it is out of range.
-
-    Args:
-        value: The number.
-        what: Key of `MOST`: what it counts.
-        least: The smallest that makes sense.
-
-    Raises:
-        ConfigError: It is not a whole number from `least` to the largest that makes sense.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= MOST[what]:
-        raise ConfigError(f"{value} {what} are out of range.", f"Ask for at least {least} and at most {MOST[what]:,}.")
-    return int(value)
 
 
 def first_problem(error: ValidationError) -> str:

@@ -17,10 +17,11 @@ import typer
 from pydantic import Field
 
 import lesion_core
+from lesion_core.amounts import MOST, check_amount
 from lesion_core.analysis.calibration import expected_calibration_error
 from lesion_core.analysis.intervals import bootstrap, resamples
 from lesion_core.cli.main import app
-from lesion_core.config import MOST, Resize, Settings, Training, check_amount
+from lesion_core.config import Resize, Settings, Training
 from lesion_core.data.corruptions import corrupted_images
 from lesion_core.data.synthetic.lesions import gallery, make_dataset
 from lesion_core.data.synthetic.ood_images import write_ood_samples

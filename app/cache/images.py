@@ -15,7 +15,7 @@ from app.dataset.facts import Facts
 from app.dataset.facts import facts as count
 from app.state import OOD_SAMPLES, data_root, own_image
 from lesion_core.config import Forms, Preprocessing
-from lesion_core.data.catalog import COLUMNS, Catalog, discover, read, training_table
+from lesion_core.data.catalog import COLUMNS, Catalog, discover, read
 from lesion_core.data.catalog import left_out as left_out_of
 from lesion_core.data.readers.isic_archive import TABLES, read_credits
 from lesion_core.data.samples import (
@@ -29,6 +29,7 @@ from lesion_core.data.samples import (
     synthetic_samples,
 )
 from lesion_core.data.synthetic.lesions import SyntheticLesion, gallery, make_lesion
+from lesion_core.data.training_table import training_table
 from lesion_core.errors import LesionError
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.decode import content_hash, decode

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from lesion_core.amounts import check_amount
 from lesion_core.analysis.evaluation_sets import EvaluationData
 from lesion_core.analysis.intervals import share_intervals
 from lesion_core.analysis.metrics import ECE_BINS, bin_index, calibration_error, softmax
 from lesion_core.analysis.predictions import check_logits, check_truth, most_probable, probabilities_of
 from lesion_core.analysis.ranking import ones
-from lesion_core.config import check_amount
 from lesion_core.errors import DataError
 from lesion_core.labels import convert_probabilities
 from lesion_core.runs.classifier import Run

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
 from lesion_core.analysis.intervals import Figures, paired_intervals
 from lesion_core.analysis.metrics import METRICS, binary_figures, softmax, two_sided
 from lesion_core.analysis.predictions import LabelledPredictions, most_probable
@@ -243,7 +244,7 @@ def auroc_by_source(run: Run, code: str = "MEL", n_boot: int = 1000) -> pd.DataF
         source without an image of either side is left out.
     """
     rows = []
-    for dataset in run.part("test")["dataset"].unique().tolist() + [OFFICIAL_TEST]:
+    for dataset in [*run.part("test")["dataset"].unique().tolist(), OFFICIAL_TEST]:
         data = evaluation_data(run, run.part("test", dataset), HAM10000)
         if data is None or not 0 < (positive := data.truth == data.classes.index(code)).sum() < len(positive):
             continue

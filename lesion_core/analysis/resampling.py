@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from lesion_core.amounts import check_amount
 from lesion_core.analysis.ranking import Weights
-from lesion_core.config import check_amount
 from lesion_core.errors import DataError
 
 _BLOCK = 2**18

@@ -14,6 +14,7 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from lesion_core.amounts import MOST
 from lesion_core.cli import download, evaluate, ood, segment, train
 from lesion_core.cli.answers import DetailsOption, answer_row, wanted_details
 from lesion_core.cli.dashboard import dashboard
@@ -34,7 +35,7 @@ from lesion_core.cli.options import (
 )
 from lesion_core.cli.progress import bar
 from lesion_core.cli.serve import serve
-from lesion_core.config import MOST, MOST_SEED
+from lesion_core.config import MOST_SEED
 from lesion_core.errors import ConfigError, DataError, LesionError
 from lesion_core.explain.methods import METHODS
 from lesion_core.foreign_text import sentence, shown

@@ -17,7 +17,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from lesion_core.config import MOST, Settings, refuse_named_twice, settings_bytes
+from lesion_core.amounts import MOST
+from lesion_core.config import Settings, refuse_named_twice, settings_bytes
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import sentence, visible
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from lesion_core.amounts import MOST
 from lesion_core.cli.options import (
     AsOption,
     DataOption,
@@ -45,7 +46,7 @@ from lesion_core.cli.options import (
 )
 from lesion_core.cli.progress import Steps, bar
 from lesion_core.cli.unseen import evaluate_unseen
-from lesion_core.config import MOST, Preprocessing, Resize, SegmenterRunSettings, SegmenterTraining, first_problem
+from lesion_core.config import Preprocessing, Resize, SegmenterRunSettings, SegmenterTraining, first_problem
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.files import folder_to_write, written
 

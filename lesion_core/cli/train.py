@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from lesion_core.amounts import MOST
 from lesion_core.cli.options import (
     DataOption,
     DevicesOption,
@@ -36,16 +37,7 @@ from lesion_core.cli.options import (
     tell_trained,
 )
 from lesion_core.cli.progress import Steps
-from lesion_core.config import (
-    MOST,
-    MOST_SEED,
-    ModelSettings,
-    Preprocessing,
-    Resize,
-    RunSettings,
-    Training,
-    first_problem,
-)
+from lesion_core.config import MOST_SEED, ModelSettings, Preprocessing, Resize, RunSettings, Training, first_problem
 from lesion_core.errors import ConfigError
 from lesion_core.files import folder_to_write
 from lesion_core.foreign_text import shown

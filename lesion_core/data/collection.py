@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from lesion_core.config import ROLE_NAMES, Forms, SplitSettings
-from lesion_core.data.catalog import LAYOUTS, Roots, discover, folders_of, read, training_table
+from lesion_core.data.catalog import LAYOUTS, Roots, discover, folders_of, read
 from lesion_core.data.corruptions import corrupted_images
 from lesion_core.data.csv_tables import read_csv, some
 from lesion_core.data.masks import check_frame, read_mask
@@ -17,6 +17,7 @@ from lesion_core.data.pictures import ood_pictures
 from lesion_core.data.readers.pad_ufes_20 import patient_of
 from lesion_core.data.splits import Manifest, assign_roles, split
 from lesion_core.data.tables import OFFICIAL_TEST, TO_CHOOSE_WITH
+from lesion_core.data.training_table import training_table
 from lesion_core.errors import DataError
 from lesion_core.foreign_text import shown
 from lesion_core.imaging.decode import decode_listed

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesion_core.config import check_amount
+from lesion_core.amounts import check_amount
 from lesion_core.data.masks import read_mask
 from lesion_core.data.tables import CORRUPTED, OFFICIAL_TEST
 from lesion_core.imaging.corruptions import CORRUPTIONS, bare_square

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 
-from lesion_core.config import check_amount
+from lesion_core.amounts import check_amount
 from lesion_core.errors import DataError
 
 Answer = Callable[[NDArray[np.uint8]], NDArray[np.float64]]

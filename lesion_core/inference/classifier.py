@@ -16,9 +16,10 @@ from torch import Tensor
 from torchvision.models import ResNet
 
 from lesion_core import distributed
+from lesion_core.amounts import check_amount
 from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
-from lesion_core.config import ROLE_NAMES, Preprocessing, RunSettings, check_amount
+from lesion_core.config import ROLE_NAMES, Preprocessing, RunSettings
 from lesion_core.data.tables import OFFICIAL_TEST, ROLES
 from lesion_core.errors import RunError
 from lesion_core.files import current, rewritten

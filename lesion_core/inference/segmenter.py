@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 from torch import nn
 
+from lesion_core.amounts import check_amount
 from lesion_core.analysis.segmentation import MASK_METRICS, count
-from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining, check_amount
+from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.files import rewritten, write_parquet

@@ -17,7 +17,6 @@ from lesion_core.analysis.evaluation_sets import (
 from lesion_core.analysis.metrics import METRIC_NAMES
 from lesion_core.analysis.subgroups import GROUPED_BY, subgroups
 from lesion_core.analysis.summaries import per_class_summary
-from lesion_core.data.catalog import TITLES
 from lesion_core.foreign_text import visible
 from lesion_core.reports.card import SMALLEST, card_head, card_tail, interval
 from lesion_core.runs.classifier import Run
@@ -69,7 +68,7 @@ def card(run: Run, plain: Callable[[str], str] = visible) -> str:
     lines += _at_chosen_threshold(run)
     for key in ("test", "isic2018"):
         lines += _recalls(run, key)
-    lines += _melanoma_by_source(run)
+    lines += _melanoma_by_source(run, plain)
     lines += _groups(run, plain)
     calibration = run.calibration
     lines += [
@@ -159,7 +158,7 @@ def _at_chosen_threshold(run: Run) -> list[str]:
     ]
 
 
-def _melanoma_by_source(run: Run) -> list[str]:
+def _melanoma_by_source(run: Run, plain: Callable[[str], str]) -> list[str]:
     table = auroc_by_source(run)
     if table.empty:
         return []
@@ -171,8 +170,7 @@ def _melanoma_by_source(run: Run) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for row in table.itertuples():
-        name = TITLES.get(str(row.dataset), str(row.dataset))
-        lines.append(f"| {name} | {row.value:.3f} | {interval(row)} | {row.n_images} | {row.n} |")
+        lines.append(f"| {plain(str(row.dataset))} | {row.value:.3f} | {interval(row)} | {row.n_images} | {row.n} |")
     return lines
 
 

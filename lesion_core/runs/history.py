@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesion_core.config import MOST
+from lesion_core.amounts import MOST
 from lesion_core.data.csv_tables import read_csv
 from lesion_core.errors import DataError, RunError
 from lesion_core.foreign_text import shown

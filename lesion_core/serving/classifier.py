@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lesion_core.amounts import check_amount
 from lesion_core.analysis.metrics import softmax
-from lesion_core.config import Preprocessing, check_amount
+from lesion_core.config import Preprocessing
 from lesion_core.errors import LesionError, RunError
 from lesion_core.explain.attribution import LAST, attribute, from_maps
 from lesion_core.explain.cam import class_maps

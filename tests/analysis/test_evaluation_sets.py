@@ -160,9 +160,7 @@ def test_a_picture_that_is_listed_twice_is_told(small_run: Run) -> None:
 def test_the_threshold_with_the_best_f1_is_chosen_on_the_calibration_set(small_run: Run, dataset: str | None) -> None:
     found = at_chosen_threshold(small_run, dataset, n_boot=50)
     assert found is not None
-    known, asked = (
-        evaluation_data(small_run, small_run.part(role, dataset), BINARY) for role in ("calibrate", "test")
-    )
+    known, asked = (evaluation_data(small_run, small_run.part(role, dataset), BINARY) for role in ("calibrate", "test"))
     assert known is not None and asked is not None
     scores = {p: f1_score(known.truth, known.probabilities[:, 1] >= p) for p in known.probabilities[:, 1]}
     assert scores[found.threshold] == pytest.approx(max(scores.values()))

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lesion_core.data.catalog import COLUMNS, LAYOUTS, discover, from_environment, read, training_table
+from lesion_core.data.catalog import COLUMNS, LAYOUTS, discover, from_environment, read
 from lesion_core.data.collection import _official_test
 from lesion_core.data.data_files import scan
 from lesion_core.data.masks import looks_like_mask
 from lesion_core.data.readers.ham10000 import read_ham10000
 from lesion_core.data.tables import Catalog
+from lesion_core.data.training_table import training_table
 from lesion_core.errors import DataError
 from lesion_core.labels import DIAGNOSES, HAM10000, ISIC2019
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lesion_core.data.catalog import discover, left_out, read, training_table
+from lesion_core.data.catalog import discover, left_out, read
 from lesion_core.data.data_files import isic_id
 from lesion_core.data.masks import looks_like_mask
+from lesion_core.data.training_table import training_table
 from lesion_core.errors import DataError
 from lesion_core.labels import ISIC2019
 

@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 
 from lesion_core.config import SplitSettings
-from lesion_core.data.catalog import discover, read, training_table
+from lesion_core.data.catalog import discover, read
 from lesion_core.data.collection import collect
 from lesion_core.data.masks import read_mask
 from lesion_core.data.readers.milk10k import CLASSES
 from lesion_core.data.splits import assign_roles
 from lesion_core.data.synthetic.lesions import make_dataset
 from lesion_core.data.tables import TO_CHOOSE_WITH
+from lesion_core.data.training_table import training_table
 from lesion_core.errors import DataError
 
 LESIONS = {"IL_1": "MEL", "IL_2": "AKIEC", "IL_3": "SCCKA", "IL_4": "INF", "IL_5": "BEN_OTH"}

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lesion_core.data.catalog import Catalog, read, training_table
+from lesion_core.data.catalog import Catalog, read
 from lesion_core.data.masks import looks_like_mask
+from lesion_core.data.training_table import training_table
 from lesion_core.errors import DataError
 from tests.data.test_data_files import IDS, disc, ham, isic2019, mask, photograph, rows_2019, said, text
 from tests.mutations.data_sets import SETS, DataSet, N, Rng, archive, written

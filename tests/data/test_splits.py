@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from lesion_core.config import SplitSettings
-from lesion_core.data.catalog import training_table
 from lesion_core.data.duplicates import NEAR_DUPLICATE, group_ids, near_pairs, perceptual_hash
 from lesion_core.data.splits import Manifest, assign_roles, split
 from lesion_core.data.tables import ROLES
+from lesion_core.data.training_table import training_table
 from lesion_core.errors import DataError, ImageError
 
 

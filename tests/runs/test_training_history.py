@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesion_core.config import MOST
+from lesion_core.amounts import MOST
 from lesion_core.errors import RunError
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.history import COLUMNS, PHASES, read_history

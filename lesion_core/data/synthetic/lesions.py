@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from lesion_core import files
-from lesion_core.config import check_amount
+from lesion_core.amounts import check_amount
 from lesion_core.data.synthetic.canvas import SKIN_TONES, Canvas
 from lesion_core.data.synthetic.dermoscopic_structures import KINDS
 from lesion_core.data.synthetic.typical import typical

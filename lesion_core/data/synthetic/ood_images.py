@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesion_core import files
-from lesion_core.config import check_amount
+from lesion_core.amounts import check_amount
 from lesion_core.data.csv_tables import read_csv
 from lesion_core.data.synthetic.lesions import make_skin, picture_shape
 from lesion_core.errors import ConfigError, DataError
