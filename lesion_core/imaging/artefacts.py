@@ -111,8 +111,8 @@ def bow(rng: Rng, start: NDArray[np.floating], angle: float, length: float, bend
     return np.asarray((1 - t) ** 2 * start + 2 * t * (1 - t) * knee + t**2 * (start + along))
 
 
-def _lay(image: Pixels, alpha: Field, colour: NDArray[np.floating] | tuple[int, int, int]) -> tuple[Pixels, Mask]:
-    """The image under a colour, (3,) or (H, W, 3), of some opacity; nothing changes outside the mask."""
+def lay(image: Pixels, alpha: Field, colour: NDArray[np.floating] | tuple[int, int, int]) -> tuple[Pixels, Mask]:
+    """The image under a colour, (3,) or (H, W, 3), of an opacity (H, W) in [0, 1]; nothing changes outside the mask."""
     mask = alpha > 0.03
     result = image.copy()
     paint = np.broadcast_to(np.asarray(colour, np.float32), image.shape)[mask]
@@ -134,10 +134,18 @@ def _hair(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
         thick = scale * rng.uniform(0.004, 0.010)
         paths += [(points[a:b], thick * share) for a, b, share in ((0, 8, 1.0), (7, 13, 0.75), (12, 16, 0.5))]
     colour = np.array([52, 36, 30]) * rng.uniform(0.3, 1.1)
-    return _lay(image, 0.93 * strokes((height, width), paths), colour)
+    return lay(image, 0.93 * strokes((height, width), paths), colour)
 
 
-def _ruler(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
+def ruler(image: Pixels, rng: Rng, tick: float, span: float | None = None) -> tuple[Pixels, Mask]:
+    """A measuring scale along one side: image and mask; the same random state lays it along the same line.
+
+    Args:
+        image: (H, W, 3) uint8; it is not changed.
+        rng: Draws the side, the tilt, the distance from the side, and the pitch.
+        tick: Length of a short tick, in short sides; every fifth is 1.3 times, every tenth 1.6 times as long.
+        span: Share of the side, about its middle, that has ticks; None goes on past both ends.
+    """
     height, width = image.shape[:2]
     scale, side = min(height, width), int(rng.integers(4))
     along, into = np.array([[1.0, 0.0], [0.0, 1.0]][:: 1 if side < 2 else -1])
@@ -146,11 +154,14 @@ def _ruler(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
     tilt, inset = rng.uniform(-0.05, 0.05), scale * rng.uniform(0.01, 0.05)
     along, into = along + tilt * into, into - tilt * along
     pitch, thick = scale * rng.uniform(0.035, 0.05), scale * 0.0055
+    length = width if side < 2 else height
     paths = []
     opacity = np.zeros((height, width), np.uint8)
     for i in range(int(1.5 * max(height, width) / pitch)):
+        if span is not None and abs(pitch * (i - 2) - length / 2) > span * length / 2:
+            continue
         foot = corner + into * inset + along * pitch * (i - 2)
-        size = scale * (0.035 + 0.045 * strength) * (1.6 if i % 10 == 0 else 1.3 if i % 5 == 0 else 1)
+        size = scale * tick * (1.6 if i % 10 == 0 else 1.3 if i % 5 == 0 else 1)
         paths.append((np.stack([foot, foot + into * size]), thick))
         if i % 10 == 0:
             x, y = (foot + into * (size + scale * 0.03) + scale * np.array([-0.02, 0.015])).astype(int).tolist()
@@ -165,24 +176,42 @@ def _ruler(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
                 cv2.LINE_AA,
             )
     alpha = np.maximum(strokes((height, width), paths), np.float32(1 / 255) * opacity)
-    return _lay(image, 0.9 * alpha, (24, 22, 26))
+    return lay(image, 0.9 * alpha, (24, 22, 26))
 
 
-def _ink(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
+def ink(image: Pixels, rng: Rng, drawn: int, shown: int) -> tuple[Pixels, Mask]:
+    """Violet strokes of a pen around the lesion: image and mask.
+
+    Args:
+        image: (H, W, 3) uint8; it is not changed.
+        rng: Draws the strokes, then how worn and how strong the ink is.
+        drawn: Strokes that are drawn from it.
+        shown: The first of them that are laid over the image: with the same random state and `drawn`, more strokes
+            hide all that fewer hide.
+    """
     height, width = image.shape[:2]
     scale, start = min(height, width), rng.uniform(0, 2 * np.pi)
     paths = []
-    for i in range(round(1 + 4 * strength)):
+    for i in range(drawn):
         turn = start + 2 * np.pi * i / 5 + rng.uniform(-0.3, 0.3)
         foot = np.array([width, height]) / 2 * (1 + rng.uniform(0.7, 0.95) * np.array([np.cos(turn), np.sin(turn)]))
         points = bow(rng, foot, turn + rng.choice([0.4, 1.6]), scale * rng.uniform(0.25, 0.5), 0.25)
         paths.append((points, scale * rng.uniform(0.03, 0.06)))
-    body = blur(strokes((height, width), paths), 0.006 * scale)
+    body = blur(strokes((height, width), paths[:shown]), 0.006 * scale)
     worn = 0.8 + 0.16 * noise(rng, (height, width), 22, 3, 0.8)
     alpha = np.clip(body * worn, 0, 1) * step(body, 0.08, 0.6)
     # Gentian violet lets blue through; the skin shows under it.
     stained = image * np.exp(-rng.uniform(0.9, 1.5) * np.array([0.9, 1.15, 0.18])) + np.array([8.0, 0.0, 30.0])
-    return _lay(image, np.asarray(alpha, np.float32), stained)
+    return lay(image, np.asarray(alpha, np.float32), stained)
+
+
+def _ruler(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
+    return ruler(image, rng, 0.035 + 0.045 * strength)
+
+
+def _ink(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
+    count = round(1 + 4 * strength)
+    return ink(image, rng, count, count)
 
 
 def _bubbles(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
@@ -216,7 +245,7 @@ def _dark_corner(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask
     y, x = np.mgrid[:height, :width].astype(np.float32)
     far = np.hypot(x - np.float32(centre[0]), y - np.float32(centre[1])) / np.float32(half)
     radius = 0.96 - 0.3 * strength
-    return _lay(image, step(far, radius - 0.035, radius + 0.02), rng.uniform(4, 14) * np.array([1.1, 0.9, 1.0]))
+    return lay(image, step(far, radius - 0.035, radius + 0.02), rng.uniform(4, 14) * np.array([1.1, 0.9, 1.0]))
 
 
 def _glare(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
@@ -226,7 +255,7 @@ def _glare(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
     flecks = place * step(noise(rng, shape, 45, 2, 0.7), 1.0 - 0.4 * strength, 1.7)
     core = spots(rng, np.ones(shape, bool), round(2 + 9 * strength), (0.004, 0.008 + 0.02 * strength), 0.35)
     alpha = np.clip(flecks + 1.3 * core + 0.5 * blur(np.maximum(flecks, core), 0.012 * scale), 0, 1)
-    return _lay(image, 0.96 * np.asarray(alpha, np.float32), (255, 253, 250))
+    return lay(image, 0.96 * np.asarray(alpha, np.float32), (255, 253, 250))
 
 
 @dataclass(frozen=True)
