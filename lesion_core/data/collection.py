@@ -264,6 +264,6 @@ def _strange_lesions(root: Roots, manifest: Manifest) -> pd.DataFrame:
             shares = SplitSettings(test=0.5)  # nothing is trained on them
         role = group.map(dealt).fillna(assign_roles(group, shares))
         source = pd.Series(TO_CHOOSE_WITH, table.index).mask(role == "test", layout)
-        rows = {"image_id": kind + "/" + table["image_id"], "kind": kind, "source": source, "path": table["path"]}
-        tables.append(pd.DataFrame({**rows, "mask_path": None}))
+        facts = table[["image_id", "path"]].assign(kind=kind, source=source, mask_path=None)
+        tables.append(facts[["image_id", "kind", "source", "path", "mask_path"]])
     return pd.concat(tables, ignore_index=True) if tables else _ood_images((), None)
