@@ -65,7 +65,9 @@ def blur(x: Field, sigma: float) -> Field:
     return np.asarray(cv2.GaussianBlur(x, (0, 0), max(sigma, 0.3)), np.float32)
 
 
-def spots(rng: Rng, where: Mask, count: int, radius: tuple[float, float], soft: float = 0.2) -> Field:
+def spots(
+    rng: Rng, where: Mask, count: int, radius: tuple[float, float], soft: float = 0.2, shown: int | None = None
+) -> Field:
     """Opacity of roundish spots with their centres in `where`.
 
     Args:
@@ -74,6 +76,7 @@ def spots(rng: Rng, where: Mask, count: int, radius: tuple[float, float], soft: 
         count: How many; fewer where `where` is tiny.
         radius: Least and largest, in short sides.
         soft: Blur, in largest radii.
+        shown: The first of them are painted; None: all.
 
     Returns:
         (H, W) float32 in [0, 1].
@@ -85,7 +88,7 @@ def spots(rng: Rng, where: Mask, count: int, radius: tuple[float, float], soft: 
     axes = rng.uniform(*radius, (count, 1)) * rng.uniform(0.75, 1.3, (count, 2)) * scale
     axes = np.maximum(axes * 16, 8).astype(int)
     turns, inks = rng.uniform(0, 180, count).tolist(), rng.integers(180, 256, count).tolist()
-    for (y, x), axis, turn, ink in zip(centres.tolist(), axes.tolist(), turns, inks, strict=False):
+    for (y, x), axis, turn, ink in zip(centres.tolist()[:shown], axes.tolist(), turns, inks, strict=False):
         cv2.ellipse(canvas, (x, y), axis, turn, 0, 360, ink, -1, cv2.LINE_AA, 4)
     return blur(np.float32(1 / 255) * canvas, soft * radius[1] * scale)
 
@@ -123,18 +126,28 @@ def lay(image: Pixels, alpha: Field, colour: NDArray[np.floating] | tuple[int, i
 # The artefacts -------------------------------------------------------------------------------------------------
 
 
-def _hair(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
+def hair(image: Pixels, rng: Rng, strength: float, drawn: int | None = None) -> tuple[Pixels, Mask]:
+    """Dark hairs: image and mask.
+
+    Args:
+        image: (H, W, 3) uint8; it is not changed.
+        rng: Draws the hairs, then their colour.
+        strength: 0 to 1; how many hairs, and how long.
+        drawn: Hairs that are drawn from it, at least as many as are shown: with the same random state, more strength
+            then shows the same hairs, longer, and others. None: as many as are shown.
+    """
     height, width = image.shape[:2]
     scale, lie = min(height, width), rng.uniform(0, 2 * np.pi)
     paths = []
-    for _ in range(round(3 + 37 * strength)):
+    shown = round(3 + 37 * strength)
+    for _ in range(drawn or shown):
         root = rng.uniform(-0.15, 1.15, 2) * (width, height)
         length = scale * rng.uniform(0.25, 0.35 + 0.9 * strength)
         points = bow(rng, root, rng.normal(lie, 0.45), length, 0.3)
         thick = scale * rng.uniform(0.004, 0.010)
         paths += [(points[a:b], thick * share) for a, b, share in ((0, 8, 1.0), (7, 13, 0.75), (12, 16, 0.5))]
     colour = np.array([52, 36, 30]) * rng.uniform(0.3, 1.1)
-    return lay(image, 0.93 * strokes((height, width), paths), colour)
+    return lay(image, 0.93 * strokes((height, width), paths[: 3 * shown]), colour)
 
 
 def ruler(image: Pixels, rng: Rng, tick: float, span: float | None = None) -> tuple[Pixels, Mask]:
@@ -179,20 +192,19 @@ def ruler(image: Pixels, rng: Rng, tick: float, span: float | None = None) -> tu
     return lay(image, 0.9 * alpha, (24, 22, 26))
 
 
-def ink(image: Pixels, rng: Rng, drawn: int, shown: int) -> tuple[Pixels, Mask]:
+def ink(image: Pixels, rng: Rng, shown: int, drawn: int | None = None) -> tuple[Pixels, Mask]:
     """Violet strokes of a pen around the lesion: image and mask.
 
     Args:
         image: (H, W, 3) uint8; it is not changed.
         rng: Draws the strokes, then how worn and how strong the ink is.
-        drawn: Strokes that are drawn from it.
-        shown: The first of them that are laid over the image: with the same random state and `drawn`, more strokes
-            hide all that fewer hide.
+        shown: How many strokes are laid over the image.
+        drawn: As that of `hair`, with strokes.
     """
     height, width = image.shape[:2]
     scale, start = min(height, width), rng.uniform(0, 2 * np.pi)
     paths = []
-    for i in range(drawn):
+    for i in range(drawn or shown):
         turn = start + 2 * np.pi * i / 5 + rng.uniform(-0.3, 0.3)
         foot = np.array([width, height]) / 2 * (1 + rng.uniform(0.7, 0.95) * np.array([np.cos(turn), np.sin(turn)]))
         points = bow(rng, foot, turn + rng.choice([0.4, 1.6]), scale * rng.uniform(0.25, 0.5), 0.25)
@@ -210,8 +222,7 @@ def _ruler(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
 
 
 def _ink(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
-    count = round(1 + 4 * strength)
-    return ink(image, rng, count, count)
+    return ink(image, rng, round(1 + 4 * strength))
 
 
 def _bubbles(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
@@ -248,12 +259,14 @@ def _dark_corner(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask
     return lay(image, step(far, radius - 0.035, radius + 0.02), rng.uniform(4, 14) * np.array([1.1, 0.9, 1.0]))
 
 
-def _glare(image: Pixels, rng: Rng, strength: float) -> tuple[Pixels, Mask]:
+def glare(image: Pixels, rng: Rng, strength: float, drawn: int | None = None) -> tuple[Pixels, Mask]:
+    """Mirrored light, flecks and bright points: image and mask; the arguments are as those of `hair`, with points."""
     height, width = image.shape[:2]
     shape, scale = (height, width), min(height, width)
     place = step(noise(rng, shape, 2.5, 2), 1.8 - 1.7 * strength, 2.6 - 1.7 * strength)
     flecks = place * step(noise(rng, shape, 45, 2, 0.7), 1.0 - 0.4 * strength, 1.7)
-    core = spots(rng, np.ones(shape, bool), round(2 + 9 * strength), (0.004, 0.008 + 0.02 * strength), 0.35)
+    shown = round(2 + 9 * strength)
+    core = spots(rng, np.ones(shape, bool), drawn or shown, (0.004, 0.008 + 0.02 * strength), 0.35, shown)
     alpha = np.clip(flecks + 1.3 * core + 0.5 * blur(np.maximum(flecks, core), 0.012 * scale), 0, 1)
     return lay(image, 0.96 * np.asarray(alpha, np.float32), (255, 253, 250))
 
@@ -276,12 +289,12 @@ class Artefact:
 ARTEFACTS: dict[str, Artefact] = {
     a.name: a
     for a in (
-        Artefact("hair", "Dark hairs lie over the lesion and cut its border.", _hair),
+        Artefact("hair", "Dark hairs lie over the lesion and cut its border.", hair),
         Artefact("ruler", "A measuring scale runs along one side of the image.", _ruler),
         Artefact("ink", "Violet marks of a surgeon's pen surround the lesion.", _ink),
         Artefact("bubbles", "Air bubbles are caught in the contact gel.", _bubbles),
         Artefact("dark_corner", "The round field of the dermatoscope leaves the corners black.", _dark_corner),
-        Artefact("glare", "Light is mirrored by wet skin and burns out small patches.", _glare),
+        Artefact("glare", "Light is mirrored by wet skin and burns out small patches.", glare),
     )
 }
 

@@ -9,20 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from lesion_core.imaging.arrays import Pixels
-from lesion_core.imaging.artefacts import ARTEFACTS, Rng, ink, lay, ruler, step
+from lesion_core.imaging.artefacts import ARTEFACTS, Rng, glare, hair, ink, lay, ruler, step
 from lesion_core.imaging.changes.blur import gaussian
-from lesion_core.imaging.changes.entry import OWN, Change, Changed, Draw
+from lesion_core.imaging.changes.entry import OWN, Change, Changed
 from lesion_core.imaging.changes.light import gains
 from lesion_core.imaging.corruptions import LIGHTS
-
-
-def artefact(name: str) -> Draw:
-    """Draws an artefact of `ARTEFACTS` in five strengths."""
-
-    def draw(image: Pixels, severity: int, rng: Rng) -> Changed:
-        return Changed(*ARTEFACTS[name].draw(image, rng, STRENGTHS[severity - 1]))
-
-    return draw
 
 
 def dark_corner(image: Pixels, share: float, rng: Rng) -> Changed:
@@ -68,7 +59,7 @@ DERMOSCOPY = (
         plain=ARTEFACTS["hair"].plain,
         source=OWN,
         scale="7, 12, 20, 29, 40 hairs, longer and longer.",
-        draw=artefact("hair"),
+        draw=lambda image, severity, rng: Changed(*hair(image, rng, STRENGTHS[severity - 1], 40)),
         drawn=_DRAWN.format(what="hair"),
     ),
     Change(
@@ -90,7 +81,7 @@ DERMOSCOPY = (
         plain=ARTEFACTS["ink"].plain,
         source=OWN,
         scale="1, 2, 3, 4, 5 strokes.",
-        draw=lambda image, severity, rng: Changed(*ink(image, rng, 5, severity)),
+        draw=lambda image, severity, rng: Changed(*ink(image, rng, severity, 5)),
         drawn=_DRAWN.format(what="ink"),
     ),
     Change(
@@ -100,7 +91,7 @@ DERMOSCOPY = (
         plain=ARTEFACTS["bubbles"].plain,
         source=OWN,
         scale="3, 6, 8, 12, 16 bubbles, larger and larger.",
-        draw=artefact("bubbles"),
+        draw=lambda image, severity, rng: Changed(*ARTEFACTS["bubbles"].draw(image, rng, STRENGTHS[severity - 1])),
         drawn=_DRAWN.format(what="bubbles"),
     ),
     Change(
@@ -121,7 +112,7 @@ DERMOSCOPY = (
         plain=ARTEFACTS["glare"].plain,
         source=OWN,
         scale="Strength 0.1, 0.25, 0.45, 0.7, 1: more and larger patches.",
-        draw=artefact("glare"),
+        draw=lambda image, severity, rng: Changed(*glare(image, rng, STRENGTHS[severity - 1], 11)),
         drawn=_DRAWN.format(what="glare"),
     ),
     Change(

@@ -52,7 +52,8 @@ def change(image: Pixels, key: str, severity: int, image_id: str) -> Changed:
     check_image(image)
     if severity == 0:
         return Changed(image)
-    return CHANGES[key].draw(image, int(severity), stream(key, image_id))
+    # OpenCV takes no views with steps.
+    return CHANGES[key].draw(np.ascontiguousarray(image), int(severity), stream(key, image_id))
 
 
 def stream(*words: str) -> np.random.Generator:

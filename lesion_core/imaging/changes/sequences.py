@@ -98,7 +98,7 @@ def frame(image: Pixels, key: str, i: int, image_id: str) -> Pixels:
     if isinstance(i, bool) or i not in range(FRAMES):
         raise ConfigError(f"There is no frame {i!r}.", f"Give a whole number from 0 to {FRAMES - 1}.")
     check_image(image)
-    sequence, number = SEQUENCES[key], int(i)
+    sequence, number, image = SEQUENCES[key], int(i), np.ascontiguousarray(image)
     if number == sequence.clean:
         return _centre(image)
     if sequence.compared_with == "first":  # noise has a grain that belongs to the frame, and is drawn anew for each
