@@ -235,8 +235,11 @@ def test_the_kinds_that_runs_hold_keep_their_pixels() -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("key", CHANGES)
 def test_more_severity_is_further_away_on_photographs(key: str) -> None:
-    files = sorted(Path(os.environ["LESION_DATA"], "ham10000_600x450").glob("*.jpg"))[:6]
-    assert files
+    if not (root := os.environ.get("LESION_DATA")):
+        pytest.skip("LESION_DATA is not set")
+    files = sorted(Path(root, "ham10000_600x450").glob("*.jpg"))[:6]
+    if not files:
+        pytest.skip("No images of 600 x 450 there")
     for file in files:
         image = np.ascontiguousarray(cv2.imread(str(file))[:, :, ::-1])
         for shape in ((450, 600), (150, 200)):
