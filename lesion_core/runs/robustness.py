@@ -1,0 +1,206 @@
+"""The robustness evaluation of a run on disk: a table beside the run's files, which may be replaced."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lesion_core.data.csv_tables import some
+from lesion_core.errors import RunError
+from lesion_core.files import current, read_parquet, write_parquet
+from lesion_core.foreign_text import shown
+from lesion_core.labels import LABELS
+from lesion_core.runs.attribution import NEAR
+from lesion_core.runs.beside import rewriting
+from lesion_core.runs.classifier import Run
+from lesion_core.runs.schema import Kind, check_among, check_rows, check_table, check_values
+from lesion_core.runs.small_files import is_there
+
+FILE = "robustness.parquet"
+REMEDY = "Make it again with `robustness`."
+CLEAN = ""
+"""What the column change holds of an image as it is, whose severity is 0."""
+SEVERITIES = (1, 2, 3, 4, 5)
+"""Those of a change; published figures are means over all five."""
+AGREEMENT = 0.995
+"""Share of unchanged images to which another way to compute the network has to give the answers of float32."""
+EXACT = "eager"
+"""The way to compute that runs store logits of (`models.backends`)."""
+HALF = 0.01
+"""How far a confidence may be from that of the logits, which are rounded to half precision."""
+
+COLUMNS: dict[str, Kind] = {
+    "image_id": "texts",
+    "lesion_id": "texts",
+    "dataset": "texts",
+    "label": "texts",
+    "change": "texts",
+    "severity": "whole numbers",
+    "answer": "texts",
+    "confidence": "numbers",
+    "temperature": "numbers",
+    "backend": "texts",
+    "run": "texts",
+}
+"""Columns of every table. `confidence` is the highest probability at the run's temperature; `temperature` that which
+the policy's scores were computed at; `backend` how the network was computed; `run` is the run's fingerprint. Then
+``logit_<class>``, half precision, **minus the row's highest**: the answer's is 0, and what is near it is rounded the
+least; and ``score_<key>`` of each part of the run's policy, float32."""
+TEXTS = ("image_id", "lesion_id", "dataset", "label", "change", "answer", "backend", "run")
+KEY = ["image_id", "change", "severity"]
+
+
+def relative(logits: NDArray[np.floating]) -> NDArray[np.float16]:
+    """Logits (N, K) as the table holds them: minus the row's highest, at half precision.
+
+    Examples:
+        >>> relative(np.array([[2.0, -1.0]])).tolist()
+        [[0.0, -3.0]]
+    """
+    least = float(np.finfo(np.float16).min)
+    return np.asarray(np.maximum(logits - logits.max(axis=1, keepdims=True), least), np.float16)
+
+
+def write_robustness(run: Run, found: pd.DataFrame) -> Path:
+    """Put answers into the run's table, in place of older ones of the same images, changes and severities.
+
+    Older rows of another way to compute, or of other scores, are dropped: figures are of one kind of rows.
+
+    Args:
+        run: The run that was evaluated.
+        found: `COLUMNS`, logits and scores, as `inference.robustness` gives them.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        BusyError: Another process is writing the run.
+        RunError: Its folder holds another run by now.
+    """
+    with rewriting(run) as new:
+        try:
+            earlier = read_robustness(run)
+        except RunError:  # damaged: what was measured now takes its place
+            earlier = None
+        if earlier is not None and _alike(earlier, found):
+            found = pd.concat([found, earlier], ignore_index=True).drop_duplicates(KEY)
+        write_parquet(stored(found), new / FILE)
+    return run.folder / FILE
+
+
+def _alike(earlier: pd.DataFrame, found: pd.DataFrame) -> bool:
+    same = set(earlier.columns) == set(found.columns)
+    return same and all(set(earlier[name].unique()) == set(found[name].unique()) for name in ("backend", "temperature"))
+
+
+def stored(table: pd.DataFrame) -> pd.DataFrame:
+    """A table in the order and types in which its file is small: sorted, texts as categories."""
+    ordered = table.sort_values(["change", "severity", "image_id"], ignore_index=True)
+    kinds: dict[str, Any] = {**dict.fromkeys(TEXTS, "category"), "severity": np.int8, "confidence": np.float32}
+    kinds |= {name: np.float16 for name in table.columns if str(name).startswith("logit_")}
+    kinds |= {name: np.float32 for name in table.columns if str(name).startswith("score_")}
+    return ordered.astype(kinds)
+
+
+def read_robustness(run: Run) -> pd.DataFrame | None:
+    """What `write_robustness` wrote; None where nothing was written, or it is of other weights or results.
+
+    Raises:
+        RunError: The file is there and cannot be read, is damaged, or holds what cannot be of this run.
+    """
+    path, named = current(run.folder, FILE), f"{FILE} of {run.name}"
+    try:
+        if not is_there(path):
+            return None
+        if not path.is_file():  # a pipe would keep its reader waiting
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
+        table = read_parquet(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RunError(f"{named} is damaged ({shown(str(error), 200)}).", REMEDY) from None
+    check_robustness(run, table, named)
+    return table if (table["run"] == run.fingerprint).all() else None
+
+
+def check_robustness(run: Run, table: pd.DataFrame, named: str) -> None:
+    """Refuse a table that cannot be one of this run; one of another run is not looked into.
+
+    Args:
+        run: The run.
+        table: As it was read.
+        named: The table in an error.
+
+    Raises:
+        RunError: A column is missing or holds what it cannot hold, or answers are not those of the run.
+    """
+    logits = [f"logit_{code}" for code in run.classes]
+    check_table(table, COLUMNS, named, REMEDY, tuple(COLUMNS))
+    if not (table["run"] == run.fingerprint).all():
+        return
+    scores = [name for name in map(str, table.columns) if name.startswith("score_")]
+    kinds: dict[str, Kind] = dict.fromkeys([*logits, *scores], "numbers")
+    check_table(table, kinds, named, REMEDY, tuple(kinds))
+    check_rows(table, KEY, named, REMEDY)
+    check_values(
+        table,
+        {
+            "severity": (0, SEVERITIES[-1]),
+            "confidence": (0, 1 + 1e-6),
+            "temperature": (1e-6, np.inf),
+            **dict.fromkeys(logits, (-np.inf, 0)),
+            **dict.fromkeys(scores, (-np.inf, np.inf)),
+        },
+        named,
+        REMEDY,
+    )
+    check_among(table["label"], LABELS, named)
+    check_among(table["answer"], run.classes, named)
+    if ((table["change"] == CLEAN) != (table["severity"] == 0)).any():
+        raise RunError(f"{named} has changed images of severity 0, or unchanged ones of another.", REMEDY)
+    _check_facts(run, table, named)
+    _check_answers(run, table, named)
+
+
+def _check_facts(run: Run, table: pd.DataFrame, named: str) -> None:
+    """Refuse an image with two lesions, labels or data sets, other facts than the run's, and lesions of other roles."""
+    facts = ["lesion_id", "dataset", "label"]
+    images = table[["image_id", *facts]].astype(str).drop_duplicates()
+    twice = images["image_id"].duplicated()
+    if twice.any():
+        raise RunError(f"{named} tells of one image different things: {some(images['image_id'][twice])}.", REMEDY)
+    own = run.predictions
+    if not images["lesion_id"].isin(own["lesion_id"][own["split"] == "test"]).all():
+        raise RunError(f"{named} has lesions that the run was not tested on.", REMEDY)
+    both = images.merge(own[["image_id", *facts]].astype(str), on="image_id", suffixes=("", "_own"))
+    for fact in facts:
+        other = both["image_id"][both[fact] != both[f"{fact}_own"]]
+        if len(other):
+            raise RunError(f"{named} has another {fact} than predictions.parquet: {some(other)}.", REMEDY)
+
+
+def _check_answers(run: Run, table: pd.DataFrame, named: str) -> None:
+    """Refuse answers and confidences that are not those of the row's logits, and other answers to unchanged images than
+    the run's own."""
+    logits = run.logits(table)
+    said = pd.Index(run.classes).get_indexer(pd.Index(table["answer"].astype(str)))
+    if not (logits.max(axis=1, initial=-np.inf) == 0).all() or (logits[np.arange(len(said)), said] < 0).any():
+        raise RunError(f"{named} has answers that are not those of their logits.", REMEDY)
+    temperature = run.calibration.temperature
+    confidence = 1 / np.exp(logits / temperature).sum(axis=1)
+    if (np.abs(confidence - table["confidence"].to_numpy(np.float64)) > HALF).any():
+        raise RunError(f"{named} has confidences that are not those of their logits.", REMEDY)
+    own = run.predictions
+    clean = (table["change"] == CLEAN).to_numpy()
+    places = pd.Index(own["image_id"]).get_indexer(pd.Index(table["image_id"][clean].astype(str)))
+    here, mine = np.flatnonzero(clean)[places >= 0], run.logits(own.iloc[places[places >= 0]])
+    wrong = mine[np.arange(len(here)), said[here]] < mine.max(axis=1, initial=-np.inf) - NEAR
+    most = 0 if (table["backend"] == EXACT).all() else (1 - AGREEMENT) * len(here)
+    if wrong.sum() > most:
+        raise RunError(
+            f"{named} has other answers than predictions.parquet: {some(table['image_id'].iloc[here[wrong]])}.", REMEDY
+        )
