@@ -7,7 +7,7 @@ images, and only the first one writes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar
 
@@ -68,6 +68,24 @@ def gather(part: T) -> list[T]:
     parts: list[T | None] = [None] * world()
     process_group.all_gather_object(parts, part)
     return parts  # type: ignore[return-value]
+
+
+def parts(work: Callable[[], T]) -> list[T]:
+    """What each process makes, by rank, in every process; where one fails, all do: they would wait for it for ever.
+
+    Raises:
+        LesionError, OSError: What the first of those that failed raised.
+    """
+    made: T | LesionError | OSError
+    try:
+        made = work()
+    except (LesionError, OSError) as error:
+        made = error
+    found = gather(made)
+    for one in found:
+        if isinstance(one, LesionError | OSError):
+            raise one
+    return [one for one in found if not isinstance(one, LesionError | OSError)]
 
 
 def wait() -> None:

@@ -4,41 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import Field, RootModel
 
+from lesion_core.cli.robustness_schema import Robust
+from lesion_core.cli.schema_parts import (
+    Count,
+    FingerprintField,
+    Interval,
+    Measured,
+    NotesField,
+    Output,
+    PictureField,
+    RunNameField,
+    Value,
+    WrittenField,
+)
 from lesion_core.ood.policy import Policy
-
-
-class Output(BaseModel):
-    """What a program may rely on: the fields named, and no others."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-Count = Annotated[int, Field(ge=0)]
-Value = float | None
-"""Null where it is not defined, such as an interval over one lesion: JSON has no NaN."""
-RunNameField = Annotated[str, Field(description="the run's name")]
-FingerprintField = Annotated[str, Field(description="the run's fingerprint, which changes with what it holds")]
-NotesField = Annotated[list[str], Field(description="sentences on what was left out or differs")]
-PictureField = Annotated[str, Field(description="path of the image")]
-WrittenField = Annotated[str, Field(description="path of what was written")]
-
-
-class Interval(Output):
-    """A value with its 95 % interval, bootstrapped by lesion."""
-
-    value: Value
-    low: Value
-    high: Value
-    n_images: Annotated[Count, Field(description="images that it is of")]
-    n_groups: Annotated[Count, Field(description="lesions that it is of")]
-
-
-class Measured(Interval):
-    """A figure with its 95 % interval, bootstrapped by lesion."""
-
-    metric: str
 
 
 class AtChosenThreshold(Output):
@@ -345,6 +326,7 @@ SCHEMAS: dict[str, Any] = {
     "evaluate --as": EvaluatedUnseen,
     "predict": RootModel[list[Predicted]],
     "explain": Explained,
+    "robustness": Robust,
     "runs": Listed,
     "segment train": Trained,
     "segment evaluate": SegmenterEvaluated,

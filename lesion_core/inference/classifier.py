@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -103,18 +104,10 @@ def infer(
     mine = range(distributed.rank(), len(paths), distributed.world())
     own = {i: made for i, place in enumerate(mine) if (made := (changes or {}).get(place))}
     pictures = ModelInputs([paths[i] for i in mine], preprocessing, own)
-    tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False  # a GPU would round to 10 bits
-    try:
-        part: RawOutputs | RunError = _infer(model, pictures, preprocessing, batch_size, workers, flips, on_progress)
-    except RunError as error:
-        part = error  # told to all: the others would wait for this part for ever
-    finally:
-        torch.backends.cudnn.allow_tf32 = tf32
-    parts = distributed.gather(part)
-    for found in parts:
-        if isinstance(found, RunError):
-            raise found
-    outputs = [found for found in parts if isinstance(found, RawOutputs)]
+    with full_precision():
+        outputs = distributed.parts(
+            lambda: _infer(model, pictures, preprocessing, batch_size, workers, flips, on_progress)
+        )
     whole = {}
     for name in (field.name for field in fields(RawOutputs)):
         own_parts = [getattr(found, name) for found in outputs]
@@ -122,6 +115,16 @@ def infer(
         for i, rows in enumerate(own_parts):
             whole[name][i :: len(outputs)] = rows
     return RawOutputs(**whole)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Compute in float32: a GPU would round to 10 bits."""
+    tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = tf32
 
 
 @torch.inference_mode()

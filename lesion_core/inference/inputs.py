@@ -46,10 +46,14 @@ class ModelInputs:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def decoded(self, path: str) -> NDArray[np.uint8]:
+        """An image file as it is, (H, W, 3)."""
+        return decode(Path(path))
+
     def __getitem__(self, index: int) -> Tensor | RunError:
         # The error is an answer, not raised: of many images the others go on.
         try:
-            image = decode(Path(self.paths[index]))
+            image = self.decoded(self.paths[index])
             if index in self.changes:
                 image = self.changes[index](image)
             return torch.from_numpy(self.pipeline.apply(image))

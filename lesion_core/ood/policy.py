@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, field_validator, model_validator
 
@@ -235,3 +236,17 @@ def decide(policy: Policy, scores: Mapping[str, ArrayLike]) -> list[Decision]:
 def keeps(policy: Policy, scores: Mapping[str, Floats]) -> NDArray[np.bool_]:
     """(N,): which images a policy keeps; arguments as in `decide`, without the words."""
     return np.asarray(np.all([scores[limit.score] <= limit.threshold for limit in policy.limits], axis=0))
+
+
+def keeps_changed(policy: Policy, table: pd.DataFrame) -> NDArray[np.bool_] | None:
+    """(N,): which rows of a run's robustness table a policy keeps; None where the table holds other scores than those
+    that it looks at: another policy was the run's when it was made.
+
+    Args:
+        policy: The policy.
+        table: Rows of `runs.robustness`.
+    """
+    columns = [f"score_{key}" for key in policy.parts]
+    if not set(columns) <= set(table.columns) or not np.isclose(table["temperature"], policy.temperature).all():
+        return None
+    return keeps(policy, {key: table[f"score_{key}"].to_numpy(np.float64) for key in policy.parts})

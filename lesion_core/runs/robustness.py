@@ -90,7 +90,7 @@ def write_robustness(run: Run, found: pd.DataFrame) -> Path:
             earlier = None
         if earlier is not None and _alike(earlier, found):
             found = pd.concat([found, earlier], ignore_index=True).drop_duplicates(KEY)
-        write_parquet(stored(found), new / FILE)
+        write_stored(found, new / FILE)
     return run.folder / FILE
 
 
@@ -99,13 +99,13 @@ def _alike(earlier: pd.DataFrame, found: pd.DataFrame) -> bool:
     return same and all(set(earlier[name].unique()) == set(found[name].unique()) for name in ("backend", "temperature"))
 
 
-def stored(table: pd.DataFrame) -> pd.DataFrame:
-    """A table in the order and types in which its file is small: sorted, texts as categories."""
+def write_stored(table: pd.DataFrame, path: Path) -> None:
+    """Write answers in the order and types in which the file is small: sorted, texts as categories."""
+    measured = [name for name in map(str, table.columns) if name.startswith(("logit_", "score_"))]
+    kinds: dict[str, Any] = {**dict.fromkeys(TEXTS, "category"), "severity": np.int8, "confidence": np.float16}
+    kinds |= {name: np.float16 if name.startswith("logit_") else np.float32 for name in measured}
     ordered = table.sort_values(["change", "severity", "image_id"], ignore_index=True)
-    kinds: dict[str, Any] = {**dict.fromkeys(TEXTS, "category"), "severity": np.int8, "confidence": np.float32}
-    kinds |= {name: np.float16 for name in table.columns if str(name).startswith("logit_")}
-    kinds |= {name: np.float32 for name in table.columns if str(name).startswith("score_")}
-    return ordered.astype(kinds)
+    write_parquet(ordered.astype(kinds), path, [*measured, "confidence"])
 
 
 def read_robustness(run: Run) -> pd.DataFrame | None:

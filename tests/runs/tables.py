@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lesion_core.runs.attribution import COLUMNS
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.robustness import CLEAN, SEVERITIES, relative
 
 
 def attributions(run: Run, n: int = 3) -> pd.DataFrame:
@@ -22,3 +24,35 @@ def attributions(run: Run, n: int = 3) -> pd.DataFrame:
         answer=[run.classes[i] for i in run.logits(test).argmax(axis=1)],
         run=run.fingerprint,
     )
+
+
+def robustness_rows(
+    run: Run, n: int = 3, changes: tuple[str, ...] = ("hair", "pixelate"), seed: int = 0
+) -> pd.DataFrame:
+    """A table of answers under changes that could be the run's own; the images may be more than the run has."""
+    test, rng = run.part("test"), np.random.default_rng(seed)
+    every = [(CLEAN, 0), *((change, severity) for change in changes for severity in SEVERITIES)]
+    tables = []
+    for change, severity in every:
+        own = test.iloc[np.arange(n) % len(test)]
+        suffix = [f"#{i // len(test)}" if i >= len(test) else "" for i in range(n)]
+        logits = run.logits(own).astype(np.float32)
+        logits = logits + severity * rng.normal(0, 0.5, logits.shape).astype(np.float32)
+        half = relative(logits)
+        facts = own[["image_id", "lesion_id", "dataset", "label"]].reset_index(drop=True)
+        facts["image_id"] = facts["image_id"].astype(str) + suffix
+        said = half.argmax(axis=1)
+        e = np.exp((logits - logits.max(axis=1, keepdims=True)) / run.calibration.temperature)
+        facts = facts.assign(
+            change=change,
+            severity=severity,
+            answer=[run.classes[k] for k in said],
+            confidence=1 / e.sum(axis=1),
+            temperature=run.calibration.temperature,
+            backend="eager",
+            run=run.fingerprint,
+        )
+        scores = {"score_scaled_confidence": 1 - 1 / e.sum(axis=1), "score_layer3_residual": rng.uniform(0, 9, n)}
+        named = {f"logit_{code}": column for code, column in zip(run.classes, half.T, strict=True)}
+        tables.append(facts.assign(**named, **scores))
+    return pd.concat(tables, ignore_index=True)

@@ -54,6 +54,7 @@ class Reference:
         errors: By the benchmark's name of a change, over 0: the balanced error, mean over five severities; or of a
             sequence, the flip rate.
         clean: The balanced error on images as they are; NaN of flip rates.
+        two_classes: Its answers are one of two; else one of several diagnoses.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Reference:
     source: str
     errors: Mapping[str, float]
     clean: float = float("nan")
+    two_classes: bool = True
 
     def error(self, change: str) -> float:
         """AlexNet's figure under a change, by either of its names; NaN where none was published.
@@ -112,6 +114,7 @@ REFERENCES: dict[str, Reference] = {
             "Ledig 2024 (arXiv:2406.17536)",
             errors=_of("DermaMNIST-C"),
             clean=_clean("DermaMNIST-C"),
+            two_classes=False,
         ),
         Reference(
             key="sam_p",
