@@ -82,7 +82,7 @@ def robustness(
     whether the policy rejects before the answer goes wrong are printed with 95 % intervals by lesion.
 
     Test images are those of the run's own test lesions, whatever folder is given."""
-    from lesion_core.data.collection import collect
+    from lesion_core.data.collection import collect, drawn_test
     from lesion_core.data.splits import Manifest
     from lesion_core.imaging.changes.registry import CHANGES, SEVERITIES
     from lesion_core.ood.policy import keeps_changed, read_policy
@@ -101,21 +101,21 @@ def robustness(
     listed = opened.predictions
     collection = collect(data, None, known=Manifest.of_run(listed), images=opened.config.settings.images)
     notes = [*collection.notes, *collection.compared(opened.name, listed)]
+    drawn = drawn_test(collection.table, images)
+    sample = (
+        f"{len(drawn):,} images of {drawn['group'].nunique():,} lesions of the test sets, drawn with seed 0, under "
+        f"{len(asked)} changes at severities {', '.join(map(str, steps))}."
+    )
 
     # What can be refused was, before the libraries that compute are loaded, and other processes started.
     from lesion_core import distributed
-    from lesion_core.inference.robustness import evaluate_robustness, sampled, work_folder
+    from lesion_core.inference.robustness import evaluate_robustness, work_folder
 
     if (devices, nodes, strategy) != ("auto", 1, "auto"):
         from lesion_core.training.processes import launch
 
         launch(devices, nodes, strategy)
     distributed.join()
-    drawn = sampled(collection.table, images)
-    sample = (
-        f"{len(drawn):,} images of {drawn['group'].nunique():,} lesions of the test sets, drawn with seed 0, under "
-        f"{len(asked)} changes at severities {', '.join(map(str, steps))}."
-    )
     if distributed.first():
         for note in (*notes, sample):
             tell(note)

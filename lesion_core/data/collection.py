@@ -136,6 +136,30 @@ def collect(
     return Collection(table, ood, manifest, unseen, tuple(dict.fromkeys(notes)))
 
 
+def drawn_test(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Test images at random, and as many of the official test set: one per lesion as long as there are other lesions.
+
+    Args:
+        table: Catalog rows with their role and group.
+        most: Images of each of the two sets at most, 1 or more. A larger sample holds the smaller ones.
+
+    Returns:
+        Rows of the table, the official ones last, in an order that does not depend on the table's.
+
+    Raises:
+        DataError: There is no test image.
+    """
+    test = table[(table["role"] == "test") & table["diagnosis"].notna() & table["path"].notna()]
+    drawn = []
+    for own in (test[test["dataset"] != OFFICIAL_TEST], test[test["dataset"] == OFFICIAL_TEST]):
+        order = own.sort_values("image_id").sample(frac=1, random_state=0)
+        drawn.append(order.iloc[order["group"].duplicated().to_numpy().argsort(kind="stable")].head(most))
+    found = pd.concat(drawn, ignore_index=True)
+    if found.empty:
+        raise DataError("No test image of the run is here.", "Give data with lesions that it was tested on.")
+    return found
+
+
 def check_roles(
     table: pd.DataFrame, classes: Sequence[str], roles: Sequence[str] = ("train", "select", "calibrate")
 ) -> None:

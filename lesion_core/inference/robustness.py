@@ -21,11 +21,9 @@ from numpy.typing import NDArray
 from torchvision.models import ResNet
 
 from lesion_core import distributed
-from lesion_core.amounts import check_amount
 from lesion_core.analysis.metrics import softmax
 from lesion_core.config import Preprocessing
-from lesion_core.data.tables import OFFICIAL_TEST
-from lesion_core.errors import ConfigError, DataError, ModelError, RunError
+from lesion_core.errors import ConfigError, ModelError, RunError
 from lesion_core.files import read_parquet, written
 from lesion_core.imaging.changes.registry import CHANGES, change
 from lesion_core.imaging.preprocess import normalize
@@ -52,8 +50,6 @@ from lesion_core.runs.robustness import (
 )
 from lesion_core.steps import Progress, Step, silent
 
-SEED = 0
-"""Of the sample: the same images each time, and a larger sample holds the smaller ones."""
 PART = 512
 """Answers that are written at once: less than a minute of work."""
 BATCH = 32
@@ -62,32 +58,6 @@ DECODED = 8
 
 Job = tuple[int, str, int]
 """A row of the images, a change, and a severity."""
-
-
-def sampled(table: pd.DataFrame, images: int) -> pd.DataFrame:
-    """Test images at random, and as many of the official test set: one per lesion as long as there are other lesions.
-
-    Args:
-        table: Catalog rows with their role and group.
-        images: How many of each set at most.
-
-    Returns:
-        Rows of the table, the test set's first, in an order that does not depend on the table's.
-
-    Raises:
-        DataError: There is no test image.
-        ConfigError: `images` is out of range.
-    """
-    check_amount(images, "images")
-    test = table[(table["role"] == "test") & table["diagnosis"].notna() & table["path"].notna()]
-    drawn = []
-    for own in (test[test["dataset"] != OFFICIAL_TEST], test[test["dataset"] == OFFICIAL_TEST]):
-        order = own.sort_values("image_id").sample(frac=1, random_state=SEED)
-        drawn.append(order.iloc[order["group"].duplicated().to_numpy().argsort(kind="stable")].head(images))
-    found = pd.concat(drawn, ignore_index=True)
-    if found.empty:
-        raise DataError("No test image of the run is here.", "Give data with lesions that it was tested on.")
-    return found
 
 
 @dataclass(frozen=True)
@@ -120,7 +90,8 @@ def evaluate_robustness(
 
     Args:
         run: The run.
-        images: Columns image_id, group (the lesion), dataset, diagnosis and path, as `sampled` gives them.
+        images: Columns image_id, group (the lesion), dataset, diagnosis and path, such as
+            `data.collection.drawn_test` gives.
         changes: Keys of `CHANGES`.
         severities: Of each change, 1 to 5.
         backend: Key of `BACKENDS`. Another one than float32 must give its answers on `AGREEMENT` of the images.

@@ -71,6 +71,7 @@ def places(
     assert finding is not None
     monkeypatch.setattr("lesion_core.experiments.run_experiment", lambda *_, **__: finding.table)
     mine, few = ["--data", tmp_path / "mine", "--as", "mine"], ["--resamples", 100]
+    changed = ["--change", "hair", "--change", "pixelate", "--images", 2, "--work", tmp_path / "work"]
     out, settings = tmp_path / "new", small_run.folder / "config.json"
     return {
         "synthesize": ["synthesize", tmp_path / "made", "--per-class", 1, "--size", 32],
@@ -79,6 +80,7 @@ def places(
         "evaluate --as": ["evaluate", run, *mine, *few],
         "predict": ["predict", pictures, "--run", run],
         "explain": ["explain", run, "--data", data_root, "--most", 2],
+        "robustness": ["robustness", run, "--data", data_root, *changed, *few],
         "runs": ["runs", ROOT / "checkpoints"],
         "segment evaluate": ["segment", "evaluate", unet, *few],
         "segment evaluate --changed": ["segment", "evaluate", unet, "--data", data_root, "--changed", *few],

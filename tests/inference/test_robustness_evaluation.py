@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 from lesion_core.analysis.robustness.severities import answers_under_changes
+from lesion_core.data.collection import drawn_test
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, DataError, ModelError, RunError
 from lesion_core.imaging.changes.registry import CHANGES, change
 from lesion_core.imaging.decode import decode
 from lesion_core.inference import robustness
-from lesion_core.inference.robustness import evaluate_robustness, sampled, work_folder
+from lesion_core.inference.robustness import evaluate_robustness, work_folder
 from lesion_core.ood.policy import keeps_changed, read_policy, save_policy
 from lesion_core.ood.rejector import Rejector
 from lesion_core.runs.classifier import Run, open_run
@@ -31,7 +32,7 @@ STEPS = (1, 4)
 
 @pytest.fixture(scope="module")
 def images(trained: Any) -> pd.DataFrame:
-    return sampled(trained.collection.table, 5)
+    return drawn_test(trained.collection.table, 5)
 
 
 @pytest.fixture(scope="module")
@@ -202,8 +203,8 @@ def test_the_sample_is_one_per_lesion_first_and_grows() -> None:
     table = drawn_of(pd.DataFrame({"image_id": ["t"], "group": ["t"], "dataset": ["ham10000"], "diagnosis": ["NV"]}))
     before: set[str] = set()
     for n in (1, 4, 10, 20, 25, 100):
-        drawn = sampled(table, n)
-        shuffled = sampled(table.sample(frac=1, random_state=3), n)
+        drawn = drawn_test(table, n)
+        shuffled = drawn_test(table.sample(frac=1, random_state=3), n)
         assert drawn["image_id"].tolist() == shuffled["image_id"].tolist(), "whatever order the table has"
         assert before <= set(drawn["image_id"]) and drawn["image_id"].is_unique and (drawn["role"] == "test").all()
         for _, own in drawn.groupby(drawn["dataset"] == OFFICIAL_TEST):
@@ -212,7 +213,7 @@ def test_the_sample_is_one_per_lesion_first_and_grows() -> None:
         before = set(drawn["image_id"])
     assert before == set(table["image_id"][table["role"] == "test"])
     with pytest.raises(DataError, match="No test image"):
-        sampled(table.assign(role="train"), 3)
+        drawn_test(table.assign(role="train"), 3)
 
 
 @pytest.mark.parametrize(
