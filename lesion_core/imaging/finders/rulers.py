@@ -105,8 +105,9 @@ def _periodicity(profile: Floats) -> float:
     if r[0] < 1e-6:
         return 0.0
     r = r / r[0] * n / (n - np.arange(n))
-    steps = _STEPS
-    return max(0.0, float((np.minimum(r[steps], r[2 * steps]) - np.maximum(r[steps // 2], r[3 * steps // 2])).max()))
+    peaks = np.minimum(r[_STEPS], r[2 * _STEPS])
+    troughs = np.maximum(r[_STEPS // 2], r[3 * _STEPS // 2])
+    return max(0.0, float((peaks - troughs).max()))
 
 
 @dataclass(frozen=True)
