@@ -172,10 +172,13 @@ def choose(
     return chosen
 
 
-def pick_picture() -> Picture:
+def pick_picture(wide: float = 3) -> Picture:
     """The picker that every page on one image shares: a sample from the list, or an upload.
 
     The sample's id is in the link; an upload stays in this visitor's memory and is never written to disk.
+
+    Args:
+        wide: How many times wider than the button for an upload the list is.
 
     Raises:
         DataError: The link names an image that is not here; the list to choose another stands on the page.
@@ -195,7 +198,7 @@ def pick_picture() -> Picture:
         titles = {visit.UPLOADED: f"Your image: {uploaded.title}", **titles}
     elif uploaded is not None:
         titles = {visit.UPLOADED: "Your image: it cannot be read", **titles}
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left, right = st.columns([wide, 1], vertical_alignment="bottom")
     # An upload replaces the chosen image before the list is drawn.
     with right, st.popover("Use your own image", icon=":material/upload:", width="stretch"):
         take_upload()

@@ -123,6 +123,18 @@ class Engine:
         self._refuse_other(preprocessing)
         return self._read(self._pipeline.apply(image)[None])[0]
 
+    def predict_all(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        """What `predict` says of each of several images, `AT_ONCE` of them together; other visitors come in between.
+
+        Args:
+            images: Each (H, W, 3) uint8 RGB, of any size.
+
+        Raises:
+            BusyError: Too many callers wait.
+        """
+        parts = [images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE)]
+        return [found for part in parts for found in self._read(np.stack([self._pipeline.apply(one) for one in part]))]
+
     def predict_files(self, paths: Sequence[Path], workers: int = 1) -> Iterator[Prediction | LesionError]:
         """Classify many image files: what `predict` says of each, faster, because the next ones are decoded
         while the model reads `AT_ONCE` together.

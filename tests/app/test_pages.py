@@ -29,7 +29,7 @@ from lesion_core.serving.segmenter import SegmenterEngine
 from tests.literal import on_the_line, open_page, text
 
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
-NEED_A_RUN = {"analyse", "compare", "explain", "out_of_distribution"}
+NEED_A_RUN = {"analyse", "compare", "explain", "out_of_distribution", "robustness"}
 
 
 def add_run(root: Path, small_run: Run, name: str, factor: float) -> None:

@@ -51,6 +51,27 @@ def test_a_slider_moves_the_map_and_the_link(page: Page, server: str) -> None:
     expect(page.get_by_role("slider").first).to_have_value("45")
 
 
+def test_the_severity_moves_in_the_browser_and_then_in_the_link(page: Page, server: str) -> None:
+    visit(page, server, "robustness?image=synthetic-MEL-1&change=gaussian_noise&severity=1")
+    slider = page.get_by_role("slider", name="Severity of gaussian noise")
+    expect(slider).to_have_value("1")
+    image = page.get_by_alt_text("Synthetic melanoma 1, gaussian noise 1")
+    before = image.get_attribute("src")
+    slider.focus()
+    slider.evaluate("(e) => { e.value = 4; e.dispatchEvent(new Event('input', { bubbles: true })); }")
+    after = page.get_by_alt_text("Synthetic melanoma 1, gaussian noise 4")
+    expect(after).to_be_visible()
+    assert after.get_attribute("src") != before and "severity=1" in page.url, "the server hears of it on release only"
+    slider.evaluate("(e) => e.dispatchEvent(new Event('change', { bubbles: true }))")
+    expect(page).to_have_url(re.compile(r"[?&]severity=4(&|$)"))
+    settle(page)
+    page.go_back()
+    settle(page)
+    expect(page.get_by_role("slider", name="Severity of gaussian noise")).to_have_value("1")
+    page.goto(page.url.replace("severity=1", "severity=5"))
+    expect(page.get_by_role("slider", name="Severity of gaussian noise")).to_have_value("5")
+
+
 def test_the_threshold_line_is_dragged_into_the_link(page: Page, server: str) -> None:
     visit(page, server, "out_of_distribution?score=confidence&on=calibrate")
     handle = page.locator("[role=slider][aria-valuetext]")

@@ -130,6 +130,18 @@ def test_many_files_are_answered_as_one_by_one(engine: Engine, trained: Any, tmp
     assert list(engine.predict_files([])) == []
 
 
+def test_several_images_get_what_each_gets_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lesion_core.serving.classifier.AT_ONCE", 3)
+    rng = np.random.default_rng(3)
+    images = [
+        rng.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((40, 60), (33, 33), (64, 48), (1, 1), (90, 20))
+    ]
+    for one, image in zip(engine.predict_all(images), images, strict=True):
+        alone = engine.predict(image)
+        assert one.logits == pytest.approx(alone.logits, abs=1e-4) and one.code == alone.code
+    assert engine.predict_all([]) == []
+
+
 @pytest.mark.parametrize("shape", [(17, 200), (450, 600), (1200, 1600), (64, 64)])
 def test_pictures_of_any_size_are_read(engine: Engine, shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)

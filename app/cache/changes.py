@@ -1,0 +1,72 @@
+"""An image under the changes of `imaging.changes`, and what a run says of it: computed once for all visitors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from app.cache import runs
+from app.state import own_image
+from lesion_core.imaging.arrays import Pixels
+from lesion_core.imaging.changes.registry import SEVERITIES, Changed, change
+from lesion_core.imaging.decode import content_hash
+from lesion_core.runs.classifier import Run
+from lesion_core.serving.results import Prediction
+from lesion_core.serving.single_flight import SingleFlightCache
+
+KEPT_PIXELS = 96 * 2**20
+"""Bytes of changed images that are kept: about 110 of 600x450."""
+KEPT_ANSWERS = 48 * 2**20
+"""Bytes of answers that are kept: about 2,000 images under one change each."""
+BESIDE = 1024
+Answers = tuple[Prediction, ...]
+"""Of one image by severity: the first is of the image itself."""
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _pixels() -> SingleFlightCache[Changed]:
+    return SingleFlightCache(lambda found: 3 * found.image.nbytes, KEPT_PIXELS)
+
+
+def changed(image: Pixels, key: str, severity: int) -> Changed:
+    """An image after a change, drawn by its own pixels; for reading only. Of a visitor's own image nothing is kept."""
+    content = content_hash(image)
+
+    def draw() -> Changed:
+        return change(image, key, severity, content)
+
+    return draw() if own_image() or not severity else _pixels().get((content, key, severity), draw)
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _answers() -> SingleFlightCache[Answers]:
+    return SingleFlightCache(lambda found: sum(one.nbytes + BESIDE for one in found), KEPT_ANSWERS)
+
+
+def answers(run: Run, image: Pixels, key: str) -> Answers:
+    """What a run says of an image at each severity of a change, 0 to 5, whether or not it should answer."""
+    model = runs.engine(run)
+
+    def ask() -> Answers:
+        own = runs.predict(run, image)
+        found = model.predict_all([changed(image, key, severity).image for severity in SEVERITIES])
+        return own, *found
+
+    return _answers().get((run.fingerprint, content_hash(image), key), ask)
+
+
+def known_answers(run: Run, image: Pixels, key: str) -> Answers | None:
+    """What `answers` has found before; the model is not asked."""
+    return _answers().peek((run.fingerprint, content_hash(image), key))
+
+
+def ask_all(run: Run, image: Pixels, keys: tuple[str, ...]) -> Callable[[Callable[[int], None]], None]:
+    """What asks for an image under several changes; called with what it is to tell how many images were read."""
+
+    def work(on_pass: Callable[[int], None]) -> None:
+        for key in keys:
+            answers(run, image, key)
+            on_pass(len(SEVERITIES))
+
+    return work

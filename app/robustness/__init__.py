@@ -1,0 +1,1 @@
+"""What the page Robustness is made of."""

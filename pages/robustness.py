@@ -1,0 +1,66 @@
+"""How much it takes to change the answer to one image: changes in five severities, and whether the policy notices."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import verdict, visit
+from app.components import (
+    badges,
+    current_run,
+    how_to_read,
+    open_tabs,
+    origin_badge,
+    page_title,
+    pick_picture,
+    role_badge,
+)
+from app.explain.on_demand import OnDemand
+from app.robustness import one
+from app.robustness.series import Series
+from lesion_core.data.samples import Picture
+from lesion_core.runs.classifier import Run
+
+
+def draw(run: Run) -> None:
+    """The page: the verdict, the image with its slider, then what asks for more of the model."""
+    strip, said = st.container(), st.container()
+    left, right = st.columns([7, 3], vertical_alignment="bottom")
+    with left:
+        picture = pick_picture(wide=1.7)
+    with right:
+        change = one.choose_change()
+    judged = verdict.verdict_of(run, picture, not visit.truth_is_hidden())
+    with strip:
+        verdict.draw(judged)
+    found = one.ask(run, picture, change)
+    said.markdown(verdict.muted(found.sentence, judged.rejected))
+    one.draw_series(run, picture, found, judged)
+    badges(origin_badge(picture), *role_badge(run, picture), ("n = 1 image", "gray"))
+    waiting: list[OnDemand] = []
+    open_tabs(
+        {
+            "Six severities": lambda: draw_strip(run, picture, found),
+            "All changes": lambda: waiting.append(one.draw_all(run, picture, change)),
+        }
+    )
+    how_to_read(
+        "A change is drawn anew from this image's own pixels; its five severities share one draw, so that each hides, "
+        "moves or darkens what the one before did, and more.",
+        "*In time* means that the policy rejects the image before or when the answer changes; *too late*, that another "
+        "answer was given first; *for nothing*, that the answer would have stayed.",
+        "One image shows what can happen, not how often. A change made by code is not another camera or hospital.",
+        "Changes that the training drew itself flatter the model; where that is so, the change says it.",
+    )
+    for on_demand in waiting:
+        on_demand.work()
+
+
+def draw_strip(run: Run, picture: Picture, found: Series) -> None:
+    """The six severities in a row, and the way to other pages."""
+    one.draw_strip(run, picture, found)
+    one.send(picture, found)
+
+
+page_title("How much does it take to change the answer?")
+draw(current_run())
