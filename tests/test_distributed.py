@@ -17,6 +17,7 @@ from lesion_core import distributed
 from lesion_core.config import Preprocessing, Resize, SegmenterRunSettings, SegmenterSettings, SegmenterTraining
 from lesion_core.errors import ConfigError
 from lesion_core.runs.classifier import Run, open_run
+from lesion_core.runs.robustness import read_robustness
 from lesion_core.runs.segmenter import open_segmenter
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +82,22 @@ def test_two_score_what_one_scores(small_run: Run, data_root: Path, tmp_path: Pa
     for key, view in json.loads(out)["views"].items():
         for mine, theirs in zip(views[key]["metrics"], view["metrics"], strict=True):
             assert mine["value"] == pytest.approx(theirs["value"], abs=1e-3)
+
+
+def test_two_ask_about_changed_images_what_one_asks(
+    small_run: Run, data_root: Path, tmp_path: Path, call: object
+) -> None:
+    one, both = (Path(shutil.copytree(small_run.folder, tmp_path / name)) for name in ("one", "both"))
+    assert callable(call)
+    asked = ("--data", data_root, "--images", 3, "--change", "hair", "--severity", 4, "--resamples", 100, "--json")
+    code, _, err = call("robustness", one, *asked, "--work", tmp_path / "alone")
+    assert code == 0, err
+    said = two("robustness", both, *map(str, asked), "--work", tmp_path / "together")
+    assert said.count('"views"') == 1, "one of them speaks"
+    alone, together = (read_robustness(open_run(folder)) for folder in (one, both))
+    assert alone is not None and together is not None and len(alone) == 6
+    pd.testing.assert_frame_equal(together, alone, rtol=1e-2, atol=2e-2)
+    assert not list((tmp_path / "together").iterdir())
 
 
 def test_evaluate_starts_the_second_process_itself(small_run: Run, data_root: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lesion_core.cli.options import (
     ResamplesOption,
     StrategyOption,
     WorkOption,
+    counted,
     new_table,
     print_json,
     print_table,
@@ -104,7 +105,7 @@ def robustness(
     drawn = drawn_test(collection.table, images)
     sample = (
         f"{len(drawn):,} images of {drawn['group'].nunique():,} lesions of the test sets, drawn with seed 0, under "
-        f"{len(asked)} changes at severities {', '.join(map(str, steps))}."
+        f"{counted(len(asked), 'change')} at severity {', '.join(map(str, steps))}."
     )
 
     # What can be refused was, before the libraries that compute are loaded, and other processes started.
@@ -137,7 +138,8 @@ def robustness(
     flattered = [key for key in asked if CHANGES[key].drawn]
     if flattered:
         notes.append(
-            f"The training of the shipped runs drew some of this, which flatters them: {', '.join(flattered)}."
+            "Changes that the training of a shipped run drew, a classifier's or the U-Net's, flatter that run; what "
+            f"was drawn stands beside each in the JSON: {', '.join(flattered)}."
         )
     views, compared = _views(opened, table, kept, resamples)
     if as_json:

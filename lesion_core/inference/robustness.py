@@ -124,9 +124,7 @@ def evaluate_robustness(
     there |= _keys(_read_parts(folder, run))
     rank, world = distributed.rank(), distributed.world()
     todo = [job for job in wanted if job[0] % world == rank and (ids[job[0]], *job[1:]) not in there]
-    progress = on_step(
-        f"Asking about {len(images):,} images under {len(changes)} changes at {len(severities)} severities"
-    )
+    progress = on_step("Asking about the changed images")
     distributed.parts(lambda: evaluation.work(todo, folder, progress))
     if not distributed.first():
         return None
