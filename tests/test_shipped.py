@@ -142,6 +142,34 @@ def test_the_readme_says_what_the_run_measures(shipped: Run, view: str) -> None:
     assert line in said("README.md") and line in said("docs/results.md"), line
 
 
+FLOORS = {
+    ("isic2018", "balanced_accuracy"): 0.653,
+    ("isic2018", "macro_auroc"): 0.950,
+    ("ham10000", "balanced_accuracy"): 0.722,
+    ("ham10000", "macro_auroc"): 0.950,
+    ("test", "balanced_accuracy"): 0.675,
+    ("binary_ham10000", "accuracy"): 0.843,
+    ("binary_ham10000", "f1"): 0.626,
+}
+"""What the best of the classifiers that ship reaches: a run that takes its place must not be worse."""
+
+
+@pytest.mark.parametrize(("view", "metric"), FLOORS)
+def test_the_headline_figures_do_not_slip(view: str, metric: str) -> None:
+    values = []
+    for folder in CLASSIFIERS:
+        summary = view_summary(open_run(folder), view, n_boot=2)
+        assert summary
+        values.append(summary.table.set_index("metric").loc[metric, "value"])
+    assert round(max(values), 3) >= FLOORS[view, metric]
+
+
+def test_the_masks_do_not_slip(unet: SegmenterRun) -> None:
+    table, counts = unet.counts("test", "clean")
+    values = mask_summary(counts, table["lesion_id"]).set_index("metric")["value"]
+    assert round(values["dice"], 3) >= 0.942 and round(values["threshold_jaccard"], 3) >= 0.878
+
+
 def test_the_docs_say_what_the_binary_view_measures(shipped: Run) -> None:
     summary = view_summary(shipped, "binary")
     assert summary
