@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from lesion_core.analysis.calibration import expected_calibration_error
+from lesion_core.analysis.intervals import Figures, paired_intervals
 from lesion_core.analysis.metrics import METRICS, softmax
-from lesion_core.analysis.robustness.corruption_errors import corruption_errors
+from lesion_core.analysis.robustness.corruption_errors import balanced_errors, corruption_errors
 from lesion_core.analysis.robustness.outcomes import OUTCOMES, TURNED_AWAY
 from lesion_core.analysis.robustness.references import REFERENCES
 from lesion_core.analysis.robustness.severities import (
@@ -120,6 +121,26 @@ def test_a_difference_is_paired(table: pd.DataFrame) -> None:
     again = told[told["severity"] > 0]
     assert (again[["more", "more_low", "more_high"]] == 0).all(axis=None)
     assert (told["high"] - told["low"] > 0).all()
+
+
+def test_a_difference_is_that_of_two_runs_on_the_same_lesions(table: pd.DataFrame) -> None:
+    """The house's own paired interval, of severity 5 against the images as they are."""
+    answers = answers_under_changes(Known(), table)["hair"]
+    told = by_severity(answers, n=200, seed=4).set_index(["metric", "severity"]).loc[("balanced_error", 5)]
+
+    def error(place: int) -> Figures:
+        return lambda w: {"it": balanced_errors(answers.right[[place]], answers.truth, w)[0]}
+
+    pair = paired_intervals(error(0), error(5), answers.groups, 200, 4)["it"]
+    assert told[["more", "more_low", "more_high"]].to_list() == pytest.approx([pair.value, pair.low, pair.high])
+    assert pair.low < pair.value < pair.high
+
+
+def test_a_changed_image_without_its_unchanged_one_is_left_out(table: pd.DataFrame) -> None:
+    image = rows_of(table, "hair", 0)["image_id"].iloc[0]
+    found = answers_under_changes(Known(), table[~((table["image_id"] == image) & (table["change"] == CLEAN))])
+    assert all(image not in own.image_ids for own in found.values())
+    assert answers_under_changes(Known(), table[table["change"] != CLEAN]) == {}
 
 
 def test_without_a_policy_nothing_is_said_of_rejection(table: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, DataError, ModelError, RunError
 from lesion_core.imaging.changes.registry import CHANGES, change
 from lesion_core.imaging.decode import decode
-from lesion_core.inference import robustness
+from lesion_core.inference import inputs, robustness
 from lesion_core.inference.robustness import evaluate_robustness, work_folder
 from lesion_core.ood.policy import keeps_changed, read_policy, save_policy
 from lesion_core.ood.rejector import Rejector
@@ -161,6 +162,17 @@ def test_what_is_there_stays_and_only_what_is_new_is_computed(
     assert fresh is not None and fresh.kept == 0 and sum(asked) == total
 
 
+def test_an_image_is_decoded_once_for_all_its_changes(
+    small_run: Run, images: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    own = inputs.decode
+    monkeypatch.setattr(inputs, "decode", lambda path: read.append(path) or own(path))
+    done = evaluate_robustness(small_run, images, ("hair", "pixelate", "ink"), STEPS, work=tmp_path)
+    assert done is not None and len(done.table) == 7 * len(images)
+    assert Counter(read) == dict.fromkeys(map(Path, images["path"]), 2), "as it is, and for the changes"
+
+
 def test_a_damaged_table_of_the_run_is_computed_anew(run_copy: Path, images: pd.DataFrame, tmp_path: Path) -> None:
     run = open_run(run_copy)
     (run_copy / FILE).write_bytes(b"PAR1 and nothing else")
@@ -276,6 +288,7 @@ def test_a_backend_with_the_same_answers_is_told(
     assert done is not None and done.agreement == 1 and set(done.table["backend"]) == {"openvino"}
 
 
+@pytest.mark.slow
 def test_openvino_gives_nearly_the_same_rows(
     found: pd.DataFrame, small_run: Run, images: pd.DataFrame, tmp_path: Path
 ) -> None:
