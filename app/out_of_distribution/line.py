@@ -79,7 +79,7 @@ def line_bins(judged: EvaluatedScore, split: str, marks: Sequence[Mark]) -> Thre
         table["correct"].to_numpy(bool),
         (table["diagnosis"] == "MEL").to_numpy(),
         ood_images["shown"].to_numpy(),
-        ood_images["kind"].astype(str).str.replace("_", " ").to_numpy(object),
+        ood_images["kind"].astype(str).to_numpy(object),
         reject=judged.measure.rejected_side,
         quantity=judged.measure.axis or judged.measure.quantity.rstrip(","),
         marks=marks,

@@ -65,7 +65,7 @@ def judged_images(run: Run, key: str, split: str) -> tuple[Judged, Judged]:
             ids.astype(str).tolist(),
             names.str[-1].astype(str).tolist(),
             [""] * len(others),
-            others["kind"].astype(str).str.replace("_", " ").tolist(),
+            others["kind"].astype(str).tolist(),
             others["shown"].to_numpy(float),
             np.zeros(len(others), bool),
         ),

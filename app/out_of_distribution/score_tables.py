@@ -188,10 +188,7 @@ def draw_board(run: Run, key: str) -> None:
         return
     score_table(
         kinds["score"].astype(str).tolist(),
-        [
-            f"{kind.replace('_', ' ')}, n {n:,}"
-            for kind, n in zip(kinds["kind"].astype(str), kinds["n"].astype(int), strict=True)
-        ],
+        [f"{kind}, n {n:,}" for kind, n in zip(kinds["kind"].astype(str), kinds["n"].astype(int), strict=True)],
         [
             f"{percent(value)} ({100 * low:.0f} to {100 * high:.0f})"
             for value, low, high in zip(kinds["value"], kinds["low"], kinds["high"], strict=True)

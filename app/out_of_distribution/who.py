@@ -74,9 +74,7 @@ def draw_kinds(run: Run, key: str, at: float) -> None:
         return
     rejected = judged.rejected(judged.ood_images["shown"], at)
     st.plotly_chart(
-        share_figures.share_dots(
-            shares_by(judged.ood_images["kind"].astype(str).str.replace("_", " "), rejected), "rejected"
-        ),
+        share_figures.share_dots(shares_by(judged.ood_images["kind"].astype(str), rejected), "rejected"),
         config=PLAIN,
         alt="Rejected share of each kind of non-lesion image",
     )

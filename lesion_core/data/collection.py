@@ -133,6 +133,7 @@ def collect(
     ood = pd.concat([_ood_images(root, ood_images), _strange_lesions(root, manifest)], ignore_index=True)
     if corrupted_per_kind:
         ood = pd.concat([ood, corrupted_images(table, corrupted_per_kind)], ignore_index=True)
+    ood = ood.astype(dict.fromkeys(("image_id", "kind", "source", "path"), "str"))
     return Collection(table, ood, manifest, unseen, tuple(dict.fromkeys(notes)))
 
 
@@ -262,9 +263,9 @@ def _ood_images(root: Roots, shipped: Path | None) -> pd.DataFrame:
 
 
 STRANGE_LESIONS: dict[str, str] = {
-    "milk10k": "other_diagnosis",
-    "milk10k_close_ups": "clinical_close_up",
-    "pad_ufes_20": "smartphone_photo",
+    "milk10k": "other diagnosis",
+    "milk10k_close_ups": "clinical close-up",
+    "pad_ufes_20": "smartphone photograph",
 }
 """Layouts whose lesions a classifier of dermoscopy should not answer, and what they are; of MILK10k's dermoscopic
 images those whose diagnosis is none of the eight."""

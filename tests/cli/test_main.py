@@ -180,7 +180,7 @@ def test_evaluate_tells_every_view(call: Any, small_run: Run) -> None:
     code, out, _ = call("evaluate", small_run.folder, "--json", "--resamples", 100)
     found = json.loads(out)
     assert code == 0 and found["fingerprint"] == small_run.fingerprint
-    assert set(found["views"]) == {"test", "ham10000", "binary", "calibrate", "select"}
+    assert set(found["views"]) == {"test", "ham10000", "binary", "binary_ham10000", "calibrate", "select"}
     test = found["views"]["test"]
     assert test["n"] == len(small_run.part("test"))
     for row in test["metrics"]:
@@ -237,7 +237,8 @@ def test_evaluate_with_flips_changes_nothing(call: Any, small_run: Run, data_roo
     code, plain, _ = call("evaluate", small_run.folder, "--json", "--resamples", 100)
     code, out, _ = call("evaluate", small_run.folder, "--data", data_root, "--flips", "--json", "--resamples", 100)
     assert code == 0 and before == {path.name: path.read_bytes() for path in small_run.folder.iterdir()}
-    assert set(json.loads(out)["views"]) == {"test", "ham10000", "binary"}, "select and calibrate are not scored anew"
+    views = {"test", "ham10000", "binary", "binary_ham10000"}
+    assert set(json.loads(out)["views"]) == views, "select and calibrate are not scored anew"
     assert json.loads(out)["views"]["test"] != json.loads(plain)["views"]["test"]
     refused(call("evaluate", small_run.folder, "--flips"), "--data")
     refused(call("evaluate", small_run.folder, "--devices", 2), "--data")

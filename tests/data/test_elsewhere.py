@@ -163,16 +163,16 @@ def test_milk10k_is_trained_on_and_strangers_are_kept_by_lesion_and_patient(both
     assert more["role"].tolist() == assign_roles(more["lesion_id"], SplitSettings()).tolist()
     ood = found.ood.set_index("image_id")
     assert ood["kind"].value_counts().to_dict() == {
-        "clinical_close_up": 90,
-        "smartphone_photo": 80,
-        "other_diagnosis": 30,
+        "clinical close-up": 90,
+        "smartphone photograph": 80,
+        "other diagnosis": 30,
     }
     # A close-up is on the side of its lesion's dermoscopic image.
     roles = more.set_index("image_id")["role"]
     for image in more["image_id"]:
         shown = ood.loc[f"C{image[1:]}", "source"] != TO_CHOOSE_WITH
         assert shown == (roles[image] == "test")
-    phone = ood[ood["kind"] == "smartphone_photo"]
+    phone = ood[ood["kind"] == "smartphone photograph"]
     by_patient = phone.groupby(phone.index.str.rsplit("_", n=1).str[0])["source"].nunique()
     assert (by_patient == 1).all() and phone["source"].nunique() == 2
 

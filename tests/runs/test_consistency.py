@@ -279,6 +279,7 @@ NOT_HASHED = {
     "policy.json": "names its run, has a check, and keeps the shares that it says",
     "known_answer.json": "names its run, and is given by the model",
     "explanations.parquet": "names its run in every row, and has the answers of its table",
+    "robustness.parquet": "names its run in every row",
     "card.md": "read by no page and no command",
 }
 """Files of a run that no hash in `config.json` covers, and what covers them."""
