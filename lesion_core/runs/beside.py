@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import pandas as pd
+import pyarrow as pa
+
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError, LesionError, RunError
-from lesion_core.files import current, rewritten
+from lesion_core.files import current, read_parquet, rewritten
 from lesion_core.foreign_text import shown
 from lesion_core.runs.folder import fingerprint_of, replaced
-from lesion_core.runs.small_files import read_small
+from lesion_core.runs.small_files import is_there, read_small
 
 
 class OpenedRun(Protocol):
@@ -52,6 +56,31 @@ def rewriting(run: OpenedRun) -> Iterator[Path]:
         if fingerprint_of(run.folder) != run.fingerprint:
             raise replaced(run)
         yield new
+
+
+def read_beside(run: OpenedRun, name: str, remedy: str) -> pd.DataFrame | None:
+    """A table beside the files of a run, as it stands there: the caller checks what it holds.
+
+    Args:
+        run: The run.
+        name: The file.
+        remedy: What to do where it is damaged.
+
+    Returns:
+        None where there is none.
+
+    Raises:
+        RunError: The file is there and cannot be read.
+    """
+    path = current(run.folder, name)
+    try:
+        if not is_there(path):
+            return None
+        if not path.is_file():  # a pipe would keep its reader waiting
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
+        return read_parquet(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RunError(f"{name} of {run.name} is damaged ({shown(str(error), 200)}).", remedy) from None
 
 
 class OfRun(Settings):

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from lesion_core.data.csv_tables import some
 from lesion_core.errors import RunError
-from lesion_core.files import current, read_parquet, write_parquet
-from lesion_core.foreign_text import shown
+from lesion_core.files import write_parquet
 from lesion_core.labels import LABELS
 from lesion_core.runs.attribution import NEAR
-from lesion_core.runs.beside import rewriting
+from lesion_core.runs.beside import read_beside, rewriting
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.schema import Kind, check_among, check_rows, check_table, check_values
-from lesion_core.runs.small_files import is_there
 
 FILE = "robustness.parquet"
 REMEDY = "Make it again with `robustness`."
@@ -114,15 +110,9 @@ def read_robustness(run: Run) -> pd.DataFrame | None:
     Raises:
         RunError: The file is there and cannot be read, is damaged, or holds what cannot be of this run.
     """
-    path, named = current(run.folder, FILE), f"{FILE} of {run.name}"
-    try:
-        if not is_there(path):
-            return None
-        if not path.is_file():  # a pipe would keep its reader waiting
-            raise OSError(errno.EINVAL, "it is not an ordinary file")
-        table = read_parquet(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise RunError(f"{named} is damaged ({shown(str(error), 200)}).", REMEDY) from None
+    named = f"{FILE} of {run.name}"
+    if (table := read_beside(run, FILE, REMEDY)) is None:
+        return None
     check_robustness(run, table, named)
     return table if (table["run"] == run.fingerprint).all() else None
 
