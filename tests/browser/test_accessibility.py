@@ -50,6 +50,8 @@ def visit_drawn(page: Page, server: str, link: str) -> None:
     visit(page, server, link)
     if link.startswith("out_of_distribution"):
         expect(page.locator("[role=slider][aria-valuetext]")).to_be_visible()  # its script has written the names
+    if page.viewport_size and page.viewport_size["width"] > 640 and "present=" not in link:
+        expect(page.get_by_test_id("stSidebar").get_by_role("link").last).to_be_visible()
     page.wait_for_timeout(500)  # what is drawn after the script has run: charts, and the fading in of elements
 
 
