@@ -19,6 +19,7 @@ from app.explain.on_demand import OnDemand
 from app.robustness import one
 from app.robustness.series import Series
 from lesion_core.data.samples import Picture
+from lesion_core.imaging.decode import content_hash
 from lesion_core.runs.classifier import Run
 
 
@@ -33,15 +34,16 @@ def draw(run: Run) -> None:
     judged = verdict.verdict_of(run, picture, not visit.truth_is_hidden())
     with strip:
         verdict.draw(judged)
-    found = one.ask(run, picture, change)
+    content = content_hash(picture.image)
+    found = Series.of(run, picture.image, content, change)
     said.markdown(verdict.muted(found.sentence, judged.rejected))
-    one.draw_series(run, picture, found, judged)
+    one.draw_series(run, picture, content, found, judged)
     badges(origin_badge(picture), *role_badge(run, picture), ("n = 1 image", "gray"))
     waiting: list[OnDemand] = []
     open_tabs(
         {
-            "Six severities": lambda: draw_strip(run, picture, found),
-            "All changes": lambda: waiting.append(one.draw_all(run, picture, change)),
+            "Six severities": lambda: draw_strip(run, picture, content, found),
+            "All changes": lambda: waiting.append(one.draw_all(run, picture, content, change)),
         }
     )
     how_to_read(
@@ -56,10 +58,10 @@ def draw(run: Run) -> None:
         on_demand.work()
 
 
-def draw_strip(run: Run, picture: Picture, found: Series) -> None:
+def draw_strip(run: Run, picture: Picture, content: str, found: Series) -> None:
     """The six severities in a row, and the way to other pages."""
-    one.draw_strip(run, picture, found)
-    one.send(picture, found)
+    one.draw_strip(run, picture, content, found)
+    one.send(picture, content, found)
 
 
 page_title("How much does it take to change the answer?")

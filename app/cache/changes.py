@@ -10,16 +10,14 @@ from app.cache import runs
 from app.state import own_image
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.changes.registry import SEVERITIES, Changed, change
-from lesion_core.imaging.decode import content_hash
 from lesion_core.runs.classifier import Run
 from lesion_core.serving.results import Prediction
 from lesion_core.serving.single_flight import SingleFlightCache
 
 KEPT_PIXELS = 96 * 2**20
-"""Bytes of changed images that are kept: about 110 of 600x450."""
+"""Bytes of changed images that are kept, with what was laid over and how pixels moved: about 40 of 600x450."""
 KEPT_ANSWERS = 48 * 2**20
 """Bytes of answers that are kept: about 2,000 images under one change each."""
-BESIDE = 1024
 Answers = tuple[Prediction, ...]
 """Of one image by severity: the first is of the image itself."""
 
@@ -29,9 +27,11 @@ def _pixels() -> SingleFlightCache[Changed]:
     return SingleFlightCache(lambda found: 3 * found.image.nbytes, KEPT_PIXELS)
 
 
-def changed(image: Pixels, key: str, severity: int) -> Changed:
-    """An image after a change, drawn by its own pixels; for reading only. Of a visitor's own image nothing is kept."""
-    content = content_hash(image)
+def changed(image: Pixels, content: str, key: str, severity: int) -> Changed:
+    """An image, whose `content_hash` is known, after a change that is drawn by its own pixels; for reading only.
+
+    Of a visitor's own image nothing is kept.
+    """
 
     def draw() -> Changed:
         return change(image, key, severity, content)
@@ -41,32 +41,32 @@ def changed(image: Pixels, key: str, severity: int) -> Changed:
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def _answers() -> SingleFlightCache[Answers]:
-    return SingleFlightCache(lambda found: sum(one.nbytes + BESIDE for one in found), KEPT_ANSWERS)
+    return SingleFlightCache(lambda found: sum(one.nbytes + runs.BESIDE for one in found), KEPT_ANSWERS)
 
 
-def answers(run: Run, image: Pixels, key: str) -> Answers:
+def answers(run: Run, image: Pixels, content: str, key: str) -> Answers:
     """What a run says of an image at each severity of a change, 0 to 5, whether or not it should answer."""
     model = runs.engine(run)
 
     def ask() -> Answers:
         own = runs.predict(run, image)
-        found = model.predict_all([changed(image, key, severity).image for severity in SEVERITIES])
+        found = model.predict_all([changed(image, content, key, severity).image for severity in SEVERITIES])
         return own, *found
 
-    return _answers().get((run.fingerprint, content_hash(image), key), ask)
+    return _answers().get((run.fingerprint, content, key), ask)
 
 
-def known_answers(run: Run, image: Pixels, key: str) -> Answers | None:
+def known_answers(run: Run, content: str, key: str) -> Answers | None:
     """What `answers` has found before; the model is not asked."""
-    return _answers().peek((run.fingerprint, content_hash(image), key))
+    return _answers().peek((run.fingerprint, content, key))
 
 
-def ask_all(run: Run, image: Pixels, keys: tuple[str, ...]) -> Callable[[Callable[[int], None]], None]:
+def ask_all(run: Run, image: Pixels, content: str, keys: tuple[str, ...]) -> Callable[[Callable[[int], None]], None]:
     """What asks for an image under several changes; called with what it is to tell how many images were read."""
 
     def work(on_pass: Callable[[int], None]) -> None:
         for key in keys:
-            answers(run, image, key)
+            answers(run, image, content, key)
             on_pass(len(SEVERITIES))
 
     return work

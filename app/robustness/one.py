@@ -1,4 +1,4 @@
-"""The tab One image: a change in six severities, what is said of each, and all changes at once."""
+"""One image: a change in six severities, what is said of each, and all changes at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import state, visit
 from app.cache import changes as cached_changes
-from app.cache import runs as cached_runs
+from app.cache.encoded import encoded
 from app.components import choose, link_to
 from app.explain import overlays
 from app.explain.on_demand import OnDemand, Work
@@ -18,19 +18,24 @@ from app.explain.question import Asked
 from app.figures import robustness as figures
 from app.figures.style import percent
 from app.foreign_text import literal
+from app.gallery import data_address
 from app.robustness.series import OUTCOMES, Series
 from app.verdict import Verdict
 from app.widgets.severity_slider import Said, severity_slider
 from lesion_core.data.samples import Picture
 from lesion_core.foreign_text import visible
+from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.changes.registry import CHANGES, SEVERITIES
 from lesion_core.imaging.decode import content_hash
+from lesion_core.imaging.geometry import scale_to
 from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
 from lesion_core.serving.results import Prediction
 
 ALL = (0, *SEVERITIES)
 WORST = len(SEVERITIES)
+SIDE = 720
+"""Longest side, in pixels, of an image of the slider."""
 
 
 def choose_change() -> str:
@@ -45,14 +50,14 @@ def severity() -> int:
     return int(named) if named in map(str, ALL) else 3
 
 
-def draw_series(run: Run, picture: Picture, found: Series, judged: Verdict) -> None:
+def draw_series(run: Run, picture: Picture, content: str, found: Series, judged: Verdict) -> None:
     """The image with its slider left, the probabilities of the classes right."""
     entry, at = CHANGES[found.change], severity()
-    drawn = [cached_changes.changed(picture.image, found.change, one) for one in ALL]
     left, right = st.columns([5, 4], gap="large")
     with left:
         severity_slider(
-            [one.image for one in drawn],
+            [_address(picture, content, found.change, one) for one in ALL],
+            picture.image.shape,
             [_said(found, one, judged) for one in ALL],
             at,
             label=f"Severity of {entry.name.lower()}, from 0, the image as it is, to {WORST}",
@@ -79,6 +84,16 @@ def draw_series(run: Run, picture: Picture, found: Series, judged: Verdict) -> N
             st.markdown(literal(entry.source) + (f"\n\n{literal(entry.drawn)}" if entry.drawn else ""))
 
 
+def _address(picture: Picture, content: str, change: str, at: int) -> str:
+    def small() -> Pixels:
+        image = cached_changes.changed(picture.image, content, change, at).image
+        height, width = image.shape[:2]
+        scale = min(1.0, SIDE / max(height, width))
+        return scale_to(image, max(1, round(width * scale)), max(1, round(height * scale)))
+
+    return data_address(encoded(("changed", content, change, at), small))
+
+
 def _said(found: Series, at: int, judged: Verdict) -> Said:
     words, colour, _ = OUTCOMES[found.outcome(at)]
     one: Prediction = found.predictions[at]
@@ -89,11 +104,11 @@ def _said(found: Series, at: int, judged: Verdict) -> Said:
     return Said(f"{words[0].upper()}{words[1:]}.", colour, text)
 
 
-def draw_strip(run: Run, picture: Picture, found: Series) -> None:
+def draw_strip(run: Run, picture: Picture, content: str, found: Series) -> None:
     """The six images in a row, under each the map for the answer that the image as it is gets."""
     target = found.answer
     for column, at in zip(st.columns(len(ALL), gap="small"), ALL, strict=True):
-        image = cached_changes.changed(picture.image, found.change, at).image
+        image = cached_changes.changed(picture.image, content, found.change, at).image
         shown = replace(picture, image=image)
         asked = Asked(run, shown, content_hash(image), target, None, "gradcam", "layer4", "skin")
         look = Look(0.55, signed=False)
@@ -114,14 +129,21 @@ def draw_strip(run: Run, picture: Picture, found: Series) -> None:
     )
 
 
-def send(picture: Picture, found: Series) -> None:
+def send(picture: Picture, content: str, found: Series) -> None:
     """Look at the changed image on other pages."""
     at, entry = severity(), CHANGES[found.change]
 
     def take() -> None:
-        image = cached_changes.changed(picture.image, found.change, at).image
-        title = f"{visible(picture.title)}, {entry.name.lower()} {at}"
-        st.session_state[state.UPLOAD] = replace(picture, id=visit.UPLOADED, title=title, origin="upload", image=image)
+        made = cached_changes.changed(picture.image, content, found.change, at)
+        mask = picture.mask if picture.mask is None or made.moved is None else made.moved(picture.mask)
+        st.session_state[state.UPLOAD] = replace(
+            picture,
+            id=visit.UPLOADED,
+            title=f"{visible(picture.title)}, {entry.name.lower()} {at}",
+            origin="upload",
+            image=made.image,
+            mask=mask,
+        )
         st.session_state[state.IMAGE] = visit.UPLOADED
 
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -140,11 +162,10 @@ def send(picture: Picture, found: Series) -> None:
             link_to(stem, label, icon)
 
 
-def draw_all(run: Run, picture: Picture, change: str) -> OnDemand:
+def draw_all(run: Run, picture: Picture, content: str, change: str) -> OnDemand:
     """Every change at every severity, coloured by what becomes of the image; a click chooses it above."""
-    content = content_hash(picture.image)
     on_demand = OnDemand(("every change", run.fingerprint, content))
-    found = {key: Series.known(run, picture.image, key) for key in CHANGES}
+    found = {key: Series.known(run, content, key) for key in CHANGES}
     missing = tuple(key for key, one in found.items() if one is None)
     if missing:
         on_demand.offer(
@@ -152,7 +173,7 @@ def draw_all(run: Run, picture: Picture, change: str) -> OnDemand:
                 "every change",
                 "Asking for every change",
                 len(missing) * len(SEVERITIES),
-                cached_changes.ask_all(run, picture.image, missing),
+                cached_changes.ask_all(run, picture.image, content, missing),
                 len(missing),
             ),
             f"Ask for all {len(CHANGES)} changes",
@@ -184,18 +205,7 @@ def draw_all(run: Run, picture: Picture, change: str) -> OnDemand:
         for outcome, (words, _, sign) in OUTCOMES.items():
             st.metric(f"{sign} {words}", f"{cells.count(outcome)} of {len(cells)}")
         st.caption("A row is a change, a square one of its severities. Click a square to see it above.")
-        late = [CHANGES[key].name for key, one in found.items() if one and _too_late(one)]
+        late = [CHANGES[key].name for key, one in found.items() if one and one.too_late]
         if late:
             st.markdown(f"**Noticed too late or never:** {', '.join(late)}.")
     return on_demand
-
-
-def _too_late(found: Series) -> bool:
-    other, gone = found.first_other, found.first_rejected
-    return other is not None and (gone is None or gone > other)
-
-
-def ask(run: Run, picture: Picture, change: str) -> Series:
-    """The chosen change; the model is asked for the image first, so that the first answer comes quickly."""
-    cached_runs.predict(run, picture.image)
-    return Series.of(run, picture.image, change)

@@ -36,14 +36,14 @@ class Series:
     predictions: tuple[Prediction, ...]
 
     @classmethod
-    def of(cls, run: Run, image: Pixels, change: str) -> Series:
-        """Ask for it."""
-        return cls._decided(run, change, cached_changes.answers(run, image, change))
+    def of(cls, run: Run, image: Pixels, content: str, change: str) -> Series:
+        """Ask for it; `content` is the hash of the image."""
+        return cls._decided(run, change, cached_changes.answers(run, image, content, change))
 
     @classmethod
-    def known(cls, run: Run, image: Pixels, change: str) -> Series | None:
+    def known(cls, run: Run, content: str, change: str) -> Series | None:
         """It, if anybody has asked before."""
-        found = cached_changes.known_answers(run, image, change)
+        found = cached_changes.known_answers(run, content, change)
         return None if found is None else cls._decided(run, change, found)
 
     @classmethod
@@ -80,6 +80,12 @@ class Series:
         return next((s for s in range(len(self.predictions)) if self.rejected(s)), None)
 
     @property
+    def too_late(self) -> bool:
+        """Whether another answer is given before the policy rejects, if it ever does."""
+        other, gone = self.first_other, self.first_rejected
+        return other is not None and (gone is None or gone > other)
+
+    @property
     def sentence(self) -> str:
         """How much it takes to change the answer, and whether that is noticed."""
         name, most = CHANGES[self.change].name.lower(), len(self.predictions) - 1
@@ -96,5 +102,5 @@ class Series:
             return f"{kept} The policy rejects this image as it is."
         if other is None:
             return f"{kept} The policy rejects it from severity {gone} on, for nothing."
-        when = "in time" if gone <= other else "too late"
+        when = "too late" if self.too_late else "in time"
         return f"{kept} The policy rejects from severity {gone} on: {when}."

@@ -22,7 +22,8 @@ export default function ({ data, parentElement, setStateValue }) {
   if (root.dataset.given !== String(data.at) || root.dataset.of !== data.images[last]) input.value = data.at;
   root.dataset.given = data.at;
   root.dataset.of = data.images[last];
+  // The turn makes a second release at one severity, after Back, another one.
   input.oninput = () => show(Number(input.value));
-  input.onchange = () => setStateValue('released', { severity: Number(input.value) });
+  input.onchange = () => setStateValue('released', { severity: Number(input.value), turn: Date.now() });
   show(Number(input.value));
 }

@@ -6,15 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
 import streamlit as st
 
-from app.widgets.comparison_slider import HEIGHT, data_uri
-from lesion_core.imaging.arrays import Pixels
-
-SIDE = 720
-"""Longest side, in pixels, of an image that is sent to the browser."""
+from app.widgets.comparison_slider import HEIGHT
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,8 @@ _COMPONENT = st.components.v2.component(
 
 
 def severity_slider(
-    images: Sequence[Pixels],
+    images: Sequence[str],
+    shape: tuple[int, ...],
     said: Sequence[Said],
     at: int,
     *,
@@ -54,7 +49,8 @@ def severity_slider(
     """Draw the image of one severity, with a slider over it that shows the others as it is dragged, without a rerun.
 
     Args:
-        images: By severity, 0 first, (H, W, 3) uint8, all of one size.
+        images: The ``data:`` address of each severity, 0 first.
+        shape: Height and width of the images; more is ignored.
         said: What is said of each.
         at: The severity to begin with.
         label: What the slider does, for screen readers.
@@ -68,11 +64,11 @@ def severity_slider(
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(images):
             on_release(value)
 
-    height, width = images[0].shape[:2]
+    height, width = shape[:2]
     _COMPONENT(
         key=key,
         data={
-            "images": [data_uri(_small(image)) for image in images],
+            "images": list(images),
             "said": [asdict(one) for one in said],
             "alts": list(alts),
             "at": at,
@@ -83,12 +79,3 @@ def severity_slider(
         },
         on_released_change=released,
     )
-
-
-def _small(image: Pixels) -> Pixels:
-    height, width = image.shape[:2]
-    scale = min(1.0, SIDE / max(height, width))
-    if scale == 1:
-        return image
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

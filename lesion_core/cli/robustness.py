@@ -85,15 +85,14 @@ def robustness(
     Test images are those of the run's own test lesions, whatever folder is given."""
     from lesion_core.data.collection import collect, drawn_test
     from lesion_core.data.splits import Manifest
-    from lesion_core.imaging.changes.registry import CHANGES, SEVERITIES
+    from lesion_core.imaging.changes.registry import CHANGES, SEVERITIES, known_change
     from lesion_core.ood.policy import keeps_changed, read_policy
     from lesion_core.runs.consistency import open_consistent
     from lesion_core.runs.robustness import read_robustness, write_robustness
 
     asked, steps = list(dict.fromkeys(changes or CHANGES)), sorted(set(severities or SEVERITIES))
     for key in asked:
-        if key not in CHANGES:
-            raise ConfigError(f"There is no change '{key}'.", f"Choose one of {', '.join(CHANGES)}.")
+        known_change(key)
     if backend not in BACKEND_NAMES:
         raise ConfigError(f"There is no backend '{backend}' here.", f"Choose one of {', '.join(BACKEND_NAMES)}.")
     folder_to_write(work, "--work")

@@ -25,7 +25,7 @@ from lesion_core.analysis.metrics import softmax
 from lesion_core.config import Preprocessing
 from lesion_core.errors import ConfigError, ModelError, RunError
 from lesion_core.files import read_parquet, written
-from lesion_core.imaging.changes.registry import CHANGES, change
+from lesion_core.imaging.changes.registry import CHANGES, change, known_change
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.inference.classifier import RawOutputs, full_precision, infer
 from lesion_core.inference.identity import check_same_images
@@ -139,8 +139,7 @@ def check_asked(changes: Sequence[str], severities: Sequence[int]) -> None:
         ConfigError: There are none, or one is unknown.
     """
     for key in changes:
-        if key not in CHANGES:
-            raise ConfigError(f"There is no change '{key}'.", f"Choose one of {', '.join(CHANGES)}.")
+        known_change(key)
     for severity in severities:
         if severity not in SEVERITIES:
             raise ConfigError(f"There is no severity {severity}.", "Give a whole number from 1 to 5.")

@@ -118,6 +118,18 @@ def test_a_changed_image_goes_along_as_the_visitors_own() -> None:
     assert np.array_equal(picture.image, change(before, "hair", 5, content_hash(before)).image)
 
 
+@pytest.mark.usefixtures("with_run")
+def test_the_mask_of_a_changed_image_moves_with_its_pixels() -> None:
+    app = open_page("robustness", image="synthetic-MEL-1", change="elastic_transform", severity="5")
+    app = next(button for button in app.button if button.label.startswith("Keep severity 5")).click().run()
+    assert not app.exception
+    before = load(next(one for one in synthetic_samples() if one.id == "synthetic-MEL-1"))
+    moved = change(before.image, "elastic_transform", 5, content_hash(before.image)).moved
+    assert moved is not None and before.mask is not None
+    mask = app.session_state["uploaded_picture"].mask
+    assert np.array_equal(mask, moved(before.mask)) and not np.array_equal(mask, before.mask)
+
+
 def test_no_policy_rejects_nothing(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> Prediction:
         raise RunError("The policy cannot be read.", "Make it again.")
@@ -125,7 +137,7 @@ def test_no_policy_rejects_nothing(small_run: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cached_runs, "decided", refuse)
     monkeypatch.setattr(cached_runs, "engine", lambda run: Engine(run))
     image = load(synthetic_samples()[0]).image
-    found = Series.of(small_run, image, "contrast_up")
+    found = Series.of(small_run, image, content_hash(image), "contrast_up")
     assert found.first_rejected is None and len(found.predictions) == 6
 
 

@@ -14,7 +14,7 @@ from lesion_core.imaging.changes.light import LIGHT
 from lesion_core.imaging.changes.noise import NOISE
 from lesion_core.imaging.changes.overlays import OVERLAYS
 
-__all__ = ["CHANGES", "SEVERITIES", "Change", "Changed", "change", "check_image", "stream"]
+__all__ = ["CHANGES", "SEVERITIES", "Change", "Changed", "change", "check_image", "known_change", "stream"]
 
 SEVERITIES = (1, 2, 3, 4, 5)
 
@@ -45,8 +45,7 @@ def change(image: Pixels, key: str, severity: int, image_id: str) -> Changed:
         >>> int(change(grey, "brightness_up", 2, "ISIC_0024306").image[0, 0, 0])
         120
     """
-    if key not in CHANGES:
-        raise ConfigError(f"There is no change '{key}'.", f"Choose one of {', '.join(CHANGES)}.")
+    known_change(key)
     if isinstance(severity, bool) or severity not in (0, *SEVERITIES):
         raise ConfigError(f"There is no severity {severity!r}.", "Give a whole number from 0 (unchanged) to 5.")
     check_image(image)
@@ -54,6 +53,17 @@ def change(image: Pixels, key: str, severity: int, image_id: str) -> Changed:
         return Changed(image)
     # OpenCV takes no views with steps.
     return CHANGES[key].draw(np.ascontiguousarray(image), int(severity), stream(key, image_id))
+
+
+def known_change(key: str) -> str:
+    """The key.
+
+    Raises:
+        ConfigError: It is unknown.
+    """
+    if key not in CHANGES:
+        raise ConfigError(f"There is no change '{key}'.", f"Choose one of {', '.join(CHANGES)}.")
+    return key
 
 
 def stream(*words: str) -> np.random.Generator:
