@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from benchmarks import synthetic
+from benchmarks import synthetic, tables
 from lesion_core.analysis.evaluation_sets import view_summary
-from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
@@ -21,7 +20,7 @@ from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN
 from lesion_core.findings import read_experiment
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import ISIC2019
-from lesion_core.ood.model_outputs import ood_outputs, outputs_of
+from lesion_core.ood.model_outputs import outputs_of
 from lesion_core.ood.policy import keeps, read_policy
 from lesion_core.ood.scores import DEFAULT, Scorer
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, split_scores
@@ -31,7 +30,7 @@ from lesion_core.reports.segmenter_card import segmenter_card
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.folder import kind_of
 from lesion_core.runs.listing import run_folders
-from lesion_core.runs.segmenter import VARIANTS, SegmenterRun, open_segmenter
+from lesion_core.runs.segmenter import SegmenterRun, open_segmenter
 from lesion_core.serving.classifier import Engine
 from lesion_core.serving.segmenter import SegmenterEngine
 
@@ -88,20 +87,6 @@ def test_the_segmenter_gives_its_known_answer_and_has_its_card(unet: SegmenterRu
     assert unet.masks.groupby("lesion_id")["split"].nunique().max() == 1
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_docs_say_what_the_segmenter_measures(unet: SegmenterRun, variant: str) -> None:
-    table, counts = unet.counts("test", variant)
-    rows = mask_summary(counts, table["lesion_id"]).set_index("metric")
-    cells = [
-        f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})"
-        for r in rows.loc[["dice", "jaccard", "threshold_jaccard", "accuracy"]].itertuples()
-    ]
-    fail = rows.loc["failures"]
-    cells.append(f"{100 * fail['value']:.1f} % ({100 * fail['low']:.1f} to {100 * fail['high']:.1f})")
-    line = f"| {VARIANTS[variant]} | {' | '.join(cells)} |"
-    assert line in said("docs/results.md"), line
-
-
 def test_it_gives_its_known_answer_and_has_its_own_policy(shipped: Run) -> None:
     engine = Engine(shipped)
     assert read_policy(shipped) is not None
@@ -132,16 +117,6 @@ def test_no_lesion_is_in_two_roles(shipped: Run) -> None:
     assert shipped.predictions.groupby("lesion_id")["split"].nunique().max() == 1
 
 
-@pytest.mark.parametrize("view", ["test", "ham10000", "isic2018"])
-def test_the_readme_says_what_the_run_measures(shipped: Run, view: str) -> None:
-    summary = view_summary(shipped, view)
-    assert summary
-    rows = summary.table.set_index("metric").loc[["balanced_accuracy", "macro_auroc", "accuracy"]]
-    cells = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" for r in rows.itertuples()]
-    line = f"| {named(shipped)} | {summary.n_images:,} ({summary.n_groups:,}) | " + " | ".join(cells) + " |"
-    assert line in said("README.md") and line in said("docs/results.md"), line
-
-
 FLOORS = {
     ("isic2018", "balanced_accuracy"): 0.653,
     ("isic2018", "macro_auroc"): 0.950,
@@ -168,24 +143,6 @@ def test_the_masks_do_not_slip(unet: SegmenterRun) -> None:
     table, counts = unet.counts("test", "clean")
     values = mask_summary(counts, table["lesion_id"]).set_index("metric")["value"]
     assert round(values["dice"], 3) >= 0.942 and round(values["threshold_jaccard"], 3) >= 0.878
-
-
-def test_the_docs_say_what_the_binary_view_measures(shipped: Run) -> None:
-    summary = view_summary(shipped, "binary")
-    assert summary
-    rows = summary.table.set_index("metric").loc[["accuracy", "precision", "recall", "f1"]]
-    cells = [f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" for r in rows.itertuples()]
-    line = f"| {named(shipped)} | {' | '.join(cells)} |"
-    assert line in said("docs/results.md"), line
-
-
-def test_the_docs_say_what_8_bits_cost(shipped: Run) -> None:
-    cost = shipped.config.quantization
-    line = (
-        f"| {named(shipped)} | {cost['balanced_accuracy_fp32']:.4f} | {cost['balanced_accuracy_8bit']:.4f} | "
-        f"{100 * cost['same_decision']:.2f} % |"
-    )
-    assert line in said("docs/results.md"), line
 
 
 @pytest.mark.parametrize("variant", EXPERIMENTS["imbalance"].variants)
@@ -232,31 +189,20 @@ def test_the_docs_say_what_leakage_buys(view: str, metric: str, start: str) -> N
     assert line in said("docs/experiments.md"), line
 
 
-@pytest.mark.parametrize(
-    ("share", "key", "name"),
-    [
-        (0.95, DEFAULT, "Unsure or unusual (the policy)"),
-        (0.95, "layer3_residual", "Residual of layer 3"),
-        (0.95, "vim", "Virtual logit (ViM)"),
-        (0.95, "confidence", "Confidence, as published"),
-        (0.99, DEFAULT, "Unsure or unusual"),
-        (0.99, "layer3_residual", "Residual of layer 3"),
-        (0.99, "residual", "Residual (penultimate features)"),
-    ],
-)
-def test_the_docs_say_whom_a_policy_turns_away(first: Run, share: float, key: str, name: str) -> None:
-    scorer = Scorer.of(first)
-    policy = tune(first, key, goal=TuningGoal(share=share), scorer=scorer)
-    assert share != 0.95 or key != DEFAULT or policy == read_policy(first)
-    kept, stays = (
-        keeps(policy, scorer.all(o, policy.parts)) for o in (outputs_of(first, first.part("test")), ood_outputs(first))
-    )
-    cells = [f"{100 * kept.mean():.1f}"]
-    for kind in ("natural", "chest_xray", "blood_smear"):
-        of = (first.ood_images["kind"] == kind).to_numpy()
-        gone = clopper_pearson(int((~stays[of]).sum()), int(of.sum()))
-        cells.append(" to ".join([f"{100 * gone.value:.1f} ({100 * gone.low:.1f}", f"{100 * gone.high:.1f})"]))
-    assert f"| {share:.0%} | {name} | {' | '.join(cells)} |".replace("%", " %") in said("docs/results.md")
+@pytest.mark.parametrize("document", tables.DOCUMENTS)
+def test_tables_of_the_documents_are_those_of_what_ships(document: str) -> None:
+    """`python -m benchmarks.tables` writes them."""
+    text = said(document)
+    assert tables.PLACE.search(text) and tables.filled(text) == text
+
+
+def test_every_table_has_a_place() -> None:
+    told = {place["key"] for name in tables.DOCUMENTS for place in tables.PLACE.finditer(said(name))}
+    assert told == set(tables.TABLES)
+
+
+def test_its_policy_is_that_of_the_default_rule(shipped: Run) -> None:
+    assert tune(shipped) == read_policy(shipped)
 
 
 @pytest.mark.slow
