@@ -103,6 +103,7 @@ ALLOWED: dict[str, set[str]] = {
     "reports": FOUNDATION | {"analysis", "foreign_text", "ood", "runs"},
     "experiments": FOUNDATION | {"analysis", "data", "foreign_text", "inference", "ood", "runs", "steps", "training"},
     "findings": FOUNDATION | {"data", "experiments", "files", "foreign_text", "runs"},
+    "teaching": FOUNDATION | {"foreign_text"},
 }
 """The rooms that each room may import; `cli` and `__main__` may import all, and nothing imports them."""
 WITHOUT_TORCH = {
@@ -117,6 +118,7 @@ WITHOUT_TORCH = {
     "analysis",
     "ood",
     "reports",
+    "teaching",
 }
 FILES_WITHOUT_TORCH = {
     f"lesion_core.{one}"

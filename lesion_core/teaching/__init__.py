@@ -1,0 +1,1 @@
+"""Questions to a class, and the rooms that they are asked in."""

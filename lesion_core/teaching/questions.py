@@ -1,0 +1,271 @@
+"""Questions to a class: five kinds, each as data, and which answers are answers."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+
+from lesion_core.config import Settings, first_problem, refuse_named_twice
+from lesion_core.errors import ConfigError
+from lesion_core.foreign_text import shown
+from lesion_core.labels import DIAGNOSES, ISIC2019, LABELS, diagnosis
+
+Answer = float | str | tuple[bool, ...]
+"""A number or a place on an axis; the key of an option or the code of a diagnosis; whether each item is right."""
+
+MOST_STEPS = 10_000
+MOST_ITEMS = 30
+
+Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=400)]
+Asked = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Unit = Annotated[str, StringConstraints(strip_whitespace=True, max_length=24)]
+
+
+class _Question(Settings):
+    key: Key = Field(description="names the question in its lesson and in the file of answers")
+    text: Asked = Field(description="what is asked, plain text")
+    after: Sentence = Field(default="", description="said after the reveal")
+
+    def public(self, *, revealed: bool = False) -> dict[str, object]:
+        """What a phone may know of the question: nothing that tells the answer before the reveal."""
+        hidden = set() if revealed else {"right", "after"}
+        told = self.model_dump(mode="json", exclude=hidden)
+        for part in () if revealed else (*told.get("options", ()), *told.get("items", ())):
+            for name in hidden & set(part):
+                del part[name]
+        return told
+
+
+class _OnAxis(_Question):
+    """What a number and a line share: a range, and maybe the right value."""
+
+    unit: Unit = Field(default="", description="what the value counts, such as % or points")
+    least: float
+    most: float
+    right: float | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.least < self.most:
+            raise ValueError("least must be below most")
+        if self.right is not None and not self.least <= self.right <= self.most:
+            raise ValueError("right must lie between least and most")
+        return self
+
+    def _checked(self, raw: object) -> float:
+        if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+            raise ConfigError("The answer is not a number.", f"Give one from {self.least:g} to {self.most:g}.")
+        if not self.least <= raw <= self.most:
+            raise ConfigError(f"{raw:.6g} is out of range.", f"Give a number from {self.least:g} to {self.most:g}.")
+        return float(raw)
+
+
+class NumberQuestion(_OnAxis):
+    """A number with a unit and a range."""
+
+    kind: Literal["number"] = "number"
+    step: float = Field(default=1.0, gt=0, description="answers are `least` and whole steps above it")
+
+    @model_validator(mode="after")
+    def _few_steps(self) -> Self:
+        if not 1 <= round((self.most - self.least) / self.step, 6) <= MOST_STEPS:
+            raise ValueError(f"least to most must be between 1 and {MOST_STEPS:,} steps")
+        return self
+
+    def check(self, raw: object) -> float:
+        """The answer; see `check_answer`."""
+        value = self._checked(raw)
+        steps = (value - self.least) / self.step
+        if abs(steps - round(steps)) > 1e-6:
+            raise ConfigError(f"{value:.6g} lies between two steps.", f"Answers go in steps of {self.step:g}.")
+        # Written in decimals, so that 0.1 + 0.2 and 0.3 are one answer.
+        return min(self.most, float(f"{self.least + round(steps) * self.step:.9g}"))
+
+
+class LineQuestion(_OnAxis):
+    """A place on an axis, such as a threshold."""
+
+    kind: Literal["line"] = "line"
+    below: Unit = Field(default="", description="what lies left of the line")
+    above: Unit = Field(default="", description="what lies right of the line")
+    bars: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(max_length=60)] = Field(
+        default=(), description="a histogram behind the axis: heights of bars of one width from least to most"
+    )
+
+    def check(self, raw: object) -> float:
+        """The answer, in decimals of which the axis has a thousand or more; see `check_answer`."""
+        decimals = 3 - math.floor(math.log10(self.most - self.least))
+        return min(self.most, max(self.least, round(self._checked(raw), decimals)))
+
+
+class Option(Settings):
+    """One of several choices."""
+
+    key: Key
+    text: Label
+    after: Sentence = Field(default="", description="said after the reveal to those who chose it, and to all")
+
+
+class ChoiceQuestion(_Question):
+    """One of two to five options."""
+
+    kind: Literal["choice"] = "choice"
+    options: Annotated[tuple[Option, ...], Field(min_length=2, max_length=5)]
+    right: Key | None = Field(default=None, description="the key of the right option, where there is one")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        keys = [option.key for option in self.options]
+        if len(set(keys)) < len(keys):
+            raise ValueError("two options have one key")
+        if self.right is not None and self.right not in keys:
+            raise ValueError("right is not the key of an option")
+        return self
+
+    def check(self, raw: object) -> str:
+        """The answer; see `check_answer`."""
+        return _one_of(raw, [option.key for option in self.options])
+
+
+class DiagnosisQuestion(_Question):
+    """The diagnosis of an image."""
+
+    kind: Literal["diagnosis"] = "diagnosis"
+    image: str = Field(
+        min_length=1, max_length=200, description="the id of a sample, such as synthetic-MEL-1; phones never see it"
+    )
+    codes: Annotated[tuple[str, ...], Field(min_length=2, max_length=9)] = Field(
+        default=ISIC2019, description="the diagnoses to choose from"
+    )
+    right: str | None = None
+
+    @model_validator(mode="after")
+    def _diagnoses(self) -> Self:
+        if unknown := set(self.codes) - set(LABELS):
+            raise ValueError(f"{shown(min(unknown))} is not one of {', '.join(LABELS)}")
+        if len(set(self.codes)) < len(self.codes):
+            raise ValueError("a diagnosis is there twice")
+        if self.right is not None and self.right not in self.codes:
+            raise ValueError("right is not one of the codes")
+        return self
+
+    def public(self, *, revealed: bool = False) -> dict[str, object]:
+        """As for all questions; the image is asked for by its place, for its id may name the diagnosis."""
+        told = super().public(revealed=revealed)
+        told["options"] = [{"key": code, "text": diagnosis(code).name} for code in self.codes]
+        return told | {"image": 0}
+
+    def check(self, raw: object) -> str:
+        """The answer; see `check_answer`."""
+        return _one_of(raw, self.codes)
+
+
+class Item(Settings):
+    """One of a series."""
+
+    text: Label
+    image: str = Field(default="", max_length=200, description="the id of a sample, or empty")
+    right: bool | None = Field(default=None, description="whether `yes` is the right answer")
+
+
+class SeriesQuestion(_Question):
+    """Right or wrong, item after item."""
+
+    kind: Literal["series"] = "series"
+    items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=MOST_ITEMS)]
+    yes: Unit = "Right"
+    no: Unit = "Wrong"
+
+    def public(self, *, revealed: bool = False) -> dict[str, object]:
+        """As for all questions; images are asked for by their place."""
+        told = super().public(revealed=revealed)
+        told["items"] = [
+            {**item.model_dump(exclude={"image"} if revealed else {"image", "right"})}
+            | {"image": place if item.image else None}
+            for place, item in enumerate(self.items)
+        ]
+        return told
+
+    def check(self, raw: object) -> tuple[bool, ...]:
+        """The answers so far, from the first item on; see `check_answer`."""
+        if not isinstance(raw, list | tuple) or not all(isinstance(one, bool) for one in raw):
+            raise ConfigError("The answer is not a series of true and false.", "Reload the page and answer again.")
+        if not 1 <= len(raw) <= len(self.items):
+            raise ConfigError(f"{len(raw)} answers to {len(self.items)} items.", "Reload the page and answer again.")
+        return tuple(raw)
+
+
+Question = NumberQuestion | LineQuestion | ChoiceQuestion | DiagnosisQuestion | SeriesQuestion
+KINDS: dict[str, str] = {
+    "number": "A number",
+    "line": "A place for a line",
+    "choice": "One of several choices",
+    "diagnosis": "The diagnosis of an image",
+    "series": "Right or wrong, item after item",
+}
+"""Kinds of questions, and what a person reads for each."""
+_ANY: TypeAdapter[Question] = TypeAdapter(Annotated[Question, Field(discriminator="kind")])
+
+
+def check_answer(question: Question, raw: object) -> Answer:
+    """The answer that somebody gave, as it is counted.
+
+    Args:
+        question: What was asked.
+        raw: What came, as JSON has it: a number (`number`, `line`), the key of an option (`choice`), the code of a
+            diagnosis (`diagnosis`), or a list of true and false for the first items (`series`).
+
+    Returns:
+        A number rounded to the question's steps (to decimals, for a line), the key or code, or a tuple.
+
+    Raises:
+        ConfigError: It is not an answer to this question; the sentence says which are.
+
+    Example:
+        >>> points = NumberQuestion(key="points", text="How many points?", unit="points", least=0, most=50)
+        >>> check_answer(points, 12)
+        12.0
+        >>> check_answer(points, 51)
+        Traceback (most recent call last):
+        lesion_core.errors.ConfigError: 51 is out of range. Give a number from 0 to 50.
+    """
+    return question.check(raw)
+
+
+def right_answer(question: Question) -> Answer | None:
+    """The right answer, None where there is none (for a series: where one item has none)."""
+    if isinstance(question, SeriesQuestion):
+        known = tuple(item.right for item in question.items)
+        return None if None in known else tuple(map(bool, known))
+    return question.right
+
+
+def images_of(question: Question) -> tuple[str, ...]:
+    """The ids of its images by their places, empty where an item has none."""
+    if isinstance(question, DiagnosisQuestion):
+        return (question.image,)
+    return tuple(item.image for item in question.items) if isinstance(question, SeriesQuestion) else ()
+
+
+def read_question(text: str | bytes, source: str = "the question") -> Question:
+    """A question from JSON; `kind` decides which.
+
+    Raises:
+        ConfigError: It is not one; the sentence names the field.
+    """
+    refuse_named_twice(text, source)
+    try:
+        return _ANY.validate_json(text)
+    except ValidationError as error:
+        raise ConfigError(f"{shown(source, 100)}: {first_problem(error)}", "Correct that field.") from None
+
+
+def _one_of(raw: object, known: tuple[str, ...] | list[str]) -> str:
+    if not isinstance(raw, str) or raw not in known:
+        names = ", ".join(DIAGNOSES[one].name if one in DIAGNOSES else one for one in known)
+        raise ConfigError(f"{shown(str(raw), 40)} is not one of the options.", f"Choose one of {shown(names, 160)}.")
+    return raw
