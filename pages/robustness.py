@@ -15,16 +15,22 @@ from app.components import (
     pick_picture,
     role_badge,
 )
-from app.explain.on_demand import OnDemand
 from app.robustness import one
 from app.robustness.series import Series
-from lesion_core.data.samples import Picture
 from lesion_core.imaging.decode import content_hash
 from lesion_core.runs.classifier import Run
 
 
 def draw(run: Run) -> None:
-    """The page: the verdict, the image with its slider, then what asks for more of the model."""
+    """The page: each tab says how to read it."""
+    open_tabs(
+        {"One image": lambda: draw_one(run)},
+        {"Six severities": "One image", "All changes": "One image"},
+    )
+
+
+def draw_one(run: Run) -> None:
+    """The verdict, the image with its slider, then what asks for more of the model."""
     strip, said = st.container(), st.container()
     left, right = st.columns([7, 3], vertical_alignment="bottom")
     with left:
@@ -39,13 +45,11 @@ def draw(run: Run) -> None:
     said.markdown(verdict.muted(found.sentence, judged.rejected))
     one.draw_series(run, picture, content, found, judged)
     badges(origin_badge(picture), *role_badge(run, picture), ("n = 1 image", "gray"))
-    waiting: list[OnDemand] = []
-    open_tabs(
-        {
-            "Six severities": lambda: draw_strip(run, picture, content, found),
-            "All changes": lambda: waiting.append(one.draw_all(run, picture, content, change)),
-        }
-    )
+    st.subheader("Six severities", anchor=False)
+    one.draw_strip(run, picture, content, found)
+    one.send(picture, content, found)
+    st.subheader("All changes", anchor=False)
+    on_demand = one.draw_all(run, picture, content, change)
     how_to_read(
         "A change is drawn anew from this image's own pixels; its five severities share one draw, so that each hides, "
         "moves or darkens what the one before did, and more.",
@@ -54,14 +58,7 @@ def draw(run: Run) -> None:
         "One image shows what can happen, not how often. A change made by code is not another camera or hospital.",
         "Changes that the training drew itself flatter the model; where that is so, the change says it.",
     )
-    for on_demand in waiting:
-        on_demand.work()
-
-
-def draw_strip(run: Run, picture: Picture, content: str, found: Series) -> None:
-    """The six severities in a row, and the way to other pages."""
-    one.draw_strip(run, picture, content, found)
-    one.send(picture, content, found)
+    on_demand.work()
 
 
 page_title("How much does it take to change the answer?")
