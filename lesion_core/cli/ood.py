@@ -23,6 +23,7 @@ from lesion_core.cli.options import (
     tell_whether_rejected,
 )
 from lesion_core.cli.progress import bar
+from lesion_core.config import ROLE_NAMES
 from lesion_core.data.pictures import picture_files
 from lesion_core.errors import LesionError
 from lesion_core.files import file_to_write
@@ -35,6 +36,8 @@ MOST_COST = 1_000_000
 """Referrals that one missed melanoma may count as."""
 MOST_SCORE = 1e9
 """A threshold beyond it is not one on any score."""
+WORDS = {"coverage": "kept", "rejected": "rejected"}
+"""What was done with the images of a kind."""
 RunOption = Annotated[Path, typer.Option("--run", help="A run folder.")]
 
 
@@ -45,9 +48,13 @@ def fit(
     share: Annotated[
         float, typer.Option(min=0, max=1, help="Of calibrate that the thresholds of the report keep.")
     ] = 0.95,
+    on: Annotated[str, typer.Option(help="test, or select: what a score is chosen by.")] = "test",
     resamples: ResamplesOption = 1000,
 ) -> None:
-    """Fit every score on the run's training set and say what it does on its test set and OOD images."""
+    """Fit every score on the run's training set and say what it does on its test set and OOD images.
+
+    `--on select` shows the validation set, and the OOD images that the run keeps to choose a score with: no other
+    figure is of these."""
     from lesion_core.ood.benchmark import scoreboard
     from lesion_core.ood.scores import SCORES, Scorer
     from lesion_core.runs.consistency import open_consistent
@@ -59,7 +66,7 @@ def fit(
         scorer.function(key)
         seconds[key] = round(time.perf_counter() - start, 4)
     with bar("Measuring") as progress:
-        board = scoreboard(opened, scorer, share=share, n=resamples, on_progress=progress)
+        board = scoreboard(opened, scorer, share=share, n=resamples, on=on, on_progress=progress)
     if as_json:
         rows = board.round(6).astype(object).where(board.notna(), None)
         print_json(
@@ -69,7 +76,7 @@ def fit(
                 "temperature": scorer.known.temperature,
                 "fitted_on": {"split": "train", "n": len(scorer.known.train)},
                 "fit_seconds": seconds,
-                "shown_on": "test",
+                "shown_on": on,
                 "thresholds_keep": {"split": "calibrate", "share": share},
                 "scores": {
                     str(key): part.drop(columns="score").to_dict("records") for key, part in rows.groupby("score")
@@ -77,12 +84,19 @@ def fit(
             }
         )
         return
-    # What fits a terminal; kinds, intervals and the other measures are in the JSON.
+    # What fits a terminal; intervals and the other measures are in the JSON.
     measures = ("auroc", "rejected", "coverage", "risk", "augrc")
     shown = board[board["kind"].isin(["", "all"])].pivot(index="score", columns="measure", values="value")
-    table = new_table("score", *measures, title=f"{opened.name}, test set")
+    table = new_table("score", *measures, title=f"{opened.name}, {ROLE_NAMES[on]}")
     for key in SCORES:
         table.add_row(key, *(f"{shown[name].get(key, float('nan')):.3f}" for name in measures))
+    print_table(table)
+    by_kind = board[~board["kind"].isin(["", "all"])]
+    wide = by_kind.pivot(index=["measure", "kind"], columns="score", values="value")
+    table = new_table("images", *SCORES, title="kept or rejected, %")
+    for measure, kind in wide.index:
+        row = wide.loc[(measure, kind)]
+        table.add_row(f"{kind}, {WORDS[measure]}", *(f"{100 * row[key]:.1f}" for key in SCORES))
     print_table(table)
 
 

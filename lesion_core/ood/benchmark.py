@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 import numpy as np
 import pandas as pd
 
-from lesion_core.analysis.intervals import Interval, clopper_pearson
+from lesion_core.analysis.intervals import Interval, clopper_pearson, share_interval
+from lesion_core.errors import ConfigError
 from lesion_core.ood.detection import detection
 from lesion_core.ood.model_outputs import ood_outputs
 from lesion_core.ood.scores import SCORES, Scorer
@@ -15,6 +16,9 @@ from lesion_core.ood.selective import selective
 from lesion_core.ood.threshold_rules import split_scores
 from lesion_core.ood.thresholds import keep_share_threshold, operating_point
 from lesion_core.runs.classifier import Run
+
+SHOWN_ON = ("test", "select")
+"""Dermoscopy that figures of scores are of: what is told of them, and what they are chosen by."""
 
 
 def scoreboard(
@@ -24,6 +28,7 @@ def scoreboard(
     share: float = 0.95,
     n: int = 1000,
     seed: int = 0,
+    on: str = "test",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """The figures of scores, long form, in the order of `keys`.
@@ -31,7 +36,11 @@ def scoreboard(
     Measures of dermoscopy alone (kind empty) are aurc, augrc, and coverage and risk at the threshold that keeps
     `share` of the calibration set; of OOD images (kind all) those of `detection.MEASURES`; of OOD images of each
     kind, and of all, the share that this threshold rejects. Dermoscopy is resampled by lesion, OOD images by image. The
-    kinds of corrupted images (`Run.corrupted`) have their rejected share too, and are not part of all.
+    kinds of corrupted images (`Run.corrupted`) have their rejected share too, and are not part of all. The share of
+    each data set's images that is kept is its coverage, with the data set as the kind.
+
+    Scores are chosen by what they do on `select`: then dermoscopy is the validation set, and OOD images are those that
+    the run keeps to choose with (`Run.ood_to_choose_with`), of which no other figure is.
 
     Args:
         run: The run.
@@ -40,6 +49,7 @@ def scoreboard(
         share: Share of the calibration images that the thresholds keep, in (0, 1].
         n: Resamples.
         seed: The same seed draws the same images.
+        on: The dermoscopy that the figures are of, `test` or `select`.
         on_progress: Called with scores done and scores in all.
 
     Returns:
@@ -47,13 +57,19 @@ def scoreboard(
 
     Raises:
         RunError: The run has no test or no calibration images.
-        ConfigError: A key is unknown, or a number is out of range.
+        ConfigError: A key is unknown, a number is out of range, or figures are asked of another set.
     """
-    ood_images, corrupted = ood_outputs(run), ood_outputs(run, run.corrupted)
-    kinds = np.concatenate([run.ood_images["kind"].to_numpy(str), run.corrupted["kind"].to_numpy(str)])
+    if on not in SHOWN_ON:
+        raise ConfigError(f"There are no figures of scores on '{on}'.", f"Choose one of {', '.join(SHOWN_ON)}.")
+    strange, changed = (
+        (run.ood_images, run.corrupted) if on == "test" else (run.ood_to_choose_with, run.corrupted.iloc[:0])
+    )
+    ood_images, corrupted = ood_outputs(run, strange), ood_outputs(run, changed)
+    kinds = np.concatenate([strange["kind"].to_numpy(str), changed["kind"].to_numpy(str)])
+    datasets = run.part(on)["dataset"].to_numpy(str)
     rows: list[dict[str, object]] = []
     for done, key in enumerate(keys, start=1):
-        test = split_scores(run, scorer, key, "test")
+        test = split_scores(run, scorer, key, on)
         threshold = keep_share_threshold(split_scores(run, scorer, key, "calibrate").scores, share)
         out = scorer(key, ood_images)
         point = operating_point(test.scores <= threshold, test.correct, out <= threshold, test.lesions)
@@ -80,6 +96,9 @@ def scoreboard(
                 "risk": point.risk,
             },
         )
+        for dataset in pd.unique(datasets):
+            own = datasets == dataset
+            add(str(dataset), {"coverage": share_interval(test.scores <= threshold, own, test.lesions)})
         add("all", {**detection(test.scores, out, test.lesions, n, seed), "rejected": point.ood_rejected})
         both = np.concatenate([out, scorer(key, corrupted)])
         for kind in pd.unique(kinds):

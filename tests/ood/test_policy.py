@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lesion_core.data.tables import TO_CHOOSE_WITH
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.ood.benchmark import scoreboard
@@ -299,11 +300,37 @@ def test_the_scoreboard(small_run: Run, scorer: Scorer) -> None:
         assert board.loc[(key, "", "coverage"), "value"] == keeps(made, scorer.all(test, made.parts)).mean()
         rejected = ~keeps(made, scorer.all(ood_images, made.parts))
         assert board.loc[(key, "all", "rejected"), "value"] == rejected.mean()
-        assert set(board.loc[key].index.get_level_values("kind")) == {"", "all", "noise", "stripes", *CORRUPTIONS}
+        datasets = small_run.part("test")["dataset"]
+        kinds = {"", "all", "noise", "stripes", *CORRUPTIONS, *datasets}
+        assert set(board.loc[key].index.get_level_values("kind")) == kinds
+        for dataset in datasets.unique():
+            kept = keeps(made, scorer.all(test, made.parts))[(datasets == dataset).to_numpy()]
+            assert board.loc[(key, dataset, "coverage"), "value"] == pytest.approx(kept.mean(), abs=1e-12)
         near = ~keeps(made, scorer.all(ood_outputs(small_run, small_run.corrupted), made.parts))
         hair = near[(small_run.corrupted["kind"] == "hair").to_numpy()]
         assert board.loc[(key, "hair", "rejected"), "value"] == hair.mean()
         assert board.loc[(key, "noise", "rejected"), "value"] == float(rejected[0])
+
+
+def test_a_score_is_chosen_by_images_of_which_no_other_figure_is(small_run: Run, scorer: Scorer) -> None:
+    ood = small_run.ood.copy()
+    aside = ood.index[ood["kind"] == "noise"]
+    ood.loc[aside, "source"] = TO_CHOOSE_WITH
+    run = replace(small_run)
+    run.__dict__["ood"] = ood  # as the cached property keeps it
+    told = scoreboard(run, scorer, ["energy"], n=20).set_index(["kind", "measure"])
+    chosen = scoreboard(run, scorer, ["energy"], n=20, on="select").set_index(["kind", "measure"])
+    assert "noise" not in told.index.get_level_values("kind")
+    assert set(chosen.index.get_level_values("kind")) == {"", "all", "noise", *run.part("select")["dataset"]}
+    made = tune(run, "energy", scorer=scorer)
+    kept, stays = (
+        keeps(made, scorer.all(outputs, made.parts))
+        for outputs in (outputs_of(run, run.part("select")), ood_outputs(run, run.ood_to_choose_with))
+    )
+    assert chosen.loc[("", "coverage"), "value"] == kept.mean()
+    assert chosen.loc[("noise", "rejected"), "value"] == (~stays).mean()
+    with pytest.raises(ConfigError, match="no figures of scores on 'train'"):
+        scoreboard(run, scorer, ["energy"], on="train")
 
 
 def test_an_undecided_answer_to_an_unknown_label_is_not_correct(small_run: Run, scorer: Scorer) -> None:
