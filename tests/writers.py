@@ -159,7 +159,7 @@ def _write_run(made: Made, place: Path, again: bool) -> None:
 
 def _explain(made: Made, place: Path) -> None:
     method = random.SystemRandom().choice(["gradcam", "gradcam_pp"])
-    command("explain", place, "--data", made.data, "--most", 1 + any_number() % 3, "--method", method)
+    command("explain", place, "--data", made.data, "--most", 1 + any_number() % 3, "--method", method, "--fresh")
 
 
 def _read_explanations(_: Made, place: Path) -> Hashable:

@@ -115,8 +115,8 @@ def _beta_ends(p: float, n: float, level: float) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class _Draws:
-    """One figure of the images as they are, and of each resample (n,)."""
+class Resampled:
+    """A figure of the images as they are, and `resampled`: in each resample, (n,), NaN where it has no such figure."""
 
     value: float
     resampled: Floats
@@ -130,7 +130,15 @@ class _Draws:
         noise_adds: bool = False,
         low: float = -np.inf,
     ) -> Interval:
-        """The interval of the figure; `noise_adds` asks for the reversed one."""
+        """The percentile interval of the figure.
+
+        Args:
+            level: Coverage, in (0, 1).
+            n_images: Images that the figure is over.
+            n_groups: Lesions that they show.
+            noise_adds: Ask for the reversed interval, see above.
+            low: What the figure cannot be under.
+        """
         nothing = Interval(self.value, float("nan"), float("nan"), n_images, n_groups)
         if np.isnan(self.value):
             return nothing
@@ -143,10 +151,26 @@ class _Draws:
         return Interval(self.value, a, b, n_images, n_groups)
 
 
-def _draws(
+def resampled_figures(
     figures: Callable[[Weights], Mapping[str, Floats]], groups: NDArray[np.intp], n: int, seed: int, others: int = 0
-) -> dict[str, list[_Draws]]:
-    """Every figure in the same resamples; a list of K for a figure that is (K, B), of one for (B,)."""
+) -> dict[str, list[Resampled]]:
+    """Every figure in the same resamples.
+
+    Args:
+        figures: Weights (N + M, B) to figures by name, each (B,), or (K, B) for K of a kind.
+        groups: (N,) lesions as `group_codes` numbers them.
+        n: Resamples.
+        seed: The same seed draws the same lesions.
+        others: M, as in `bootstrap_all`.
+
+    Returns:
+        By name, a list of K, of one for a figure that is (B,).
+
+    Examples:
+        >>> found = resampled_figures(lambda w: {"n": w.sum(axis=0)}, np.array([0, 0, 1]), 10, 0)["n"]
+        >>> found[0].value, found[0].resampled.shape
+        (3.0, (10,))
+    """
     values = {key: np.atleast_2d(value) for key, value in figures(ones(len(groups) + others)).items()}
     blocks: dict[str, list[Floats]] = {key: [] for key in values}
     rng = np.random.default_rng([seed, others])
@@ -155,12 +179,18 @@ def _draws(
         for key, found in figures(weights).items():
             blocks[key].append(np.atleast_2d(found))
     return {
-        key: [_Draws(float(v[0]), d) for v, d in zip(values[key], np.concatenate(parts, axis=1), strict=True)]
+        key: [Resampled(float(v[0]), d) for v, d in zip(values[key], np.concatenate(parts, axis=1), strict=True)]
         for key, parts in blocks.items()
     }
 
 
-def _lesions(groups: NDArray[np.intp], among: Mask | None = None) -> int:
+def count_lesions(groups: NDArray[np.intp], among: Mask | None = None) -> int:
+    """Different lesions among images (N,), or among those of them that `among`, (N,), marks.
+
+    Examples:
+        >>> count_lesions(np.array([0, 0, 1]), np.array([True, True, False]))
+        1
+    """
     return len(np.unique(groups if among is None else groups[among]))
 
 
@@ -196,8 +226,8 @@ def bootstrap_all(
     """
     check_level(level)
     codes = group_codes(groups)
-    draws = _draws(lambda w: {key: f(w) for key, f in statistics.items()}, codes, n, seed, others)
-    counts = len(codes) + others, _lesions(codes) + others
+    draws = resampled_figures(lambda w: {key: f(w) for key, f in statistics.items()}, codes, n, seed, others)
+    counts = len(codes) + others, count_lesions(codes) + others
     return {key: each[0].interval(level, *counts) for key, each in draws.items()}
 
 
@@ -254,10 +284,10 @@ def paired_intervals(
         here, there = ours(w), theirs(w)
         return {key: there[key] - here[key] for key in here}
 
-    counts = len(codes), _lesions(codes)
+    counts = len(codes), count_lesions(codes)
     return {
         key: each[0].interval(level, *counts, noise_adds=key in noise_adds)
-        for key, each in _draws(differences, codes, n, seed).items()
+        for key, each in resampled_figures(differences, codes, n, seed).items()
     }
 
 

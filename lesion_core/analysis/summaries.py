@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lesion_core.analysis.intervals import _draws, _lesions, check_level, share_interval, share_intervals
+from lesion_core.analysis.intervals import (
+    check_level,
+    count_lesions,
+    resampled_figures,
+    share_interval,
+    share_intervals,
+)
 from lesion_core.analysis.metrics import METRICS, binary_figures, class_figures, two_sided
 from lesion_core.analysis.predictions import LabelledPredictions, check_classes
 from lesion_core.analysis.resampling import group_codes
@@ -43,8 +49,10 @@ def multiclass_summary(
     labelled = LabelledPredictions.of(truth, probabilities)
     check_classes(classes, labelled.probabilities.shape[1])
     codes = group_codes(groups, len(labelled.truth))
-    draws = _draws(lambda w: {key: m.statistic(labelled, w) for key, m in METRICS.items()}, codes, n_boot, seed)
-    counts = len(codes), _lesions(codes)
+    draws = resampled_figures(
+        lambda w: {key: m.statistic(labelled, w) for key, m in METRICS.items()}, codes, n_boot, seed
+    )
+    counts = len(codes), count_lesions(codes)
     found = {
         key: draws[key][0].interval(level, *counts, noise_adds=m.noise_adds, low=m.low) for key, m in METRICS.items()
     }
@@ -71,7 +79,7 @@ def per_class_summary(
     labelled = LabelledPredictions.of(truth, probabilities)
     names = check_classes(classes, labelled.probabilities.shape[1])
     codes = group_codes(groups, len(labelled.truth))
-    draws = _draws(lambda w: class_figures(labelled, w), codes, n_boot, seed)
+    draws = resampled_figures(lambda w: class_figures(labelled, w), codes, n_boot, seed)
     rows = []
     for k, name in enumerate(names):
         is_class, says_class = labelled.truth == k, labelled.predicted == k
@@ -80,7 +88,7 @@ def per_class_summary(
             "specificity": (~says_class, ~is_class),
             "precision": (is_class, says_class),
         }
-        shares, counts = share_intervals(asked, codes, level), (int(is_class.sum()), _lesions(codes, is_class))
+        shares, counts = share_intervals(asked, codes, level), (int(is_class.sum()), count_lesions(codes, is_class))
         for metric, each in draws.items():
             interval = shares[metric] if metric in shares else each[k].interval(level, *counts)
             rows.append({"class": name, "metric": metric, **asdict(interval)})
@@ -114,7 +122,7 @@ def binary_summary(
     check_level(level)
     labelled = two_sided(truth_malignant, p_malignant, threshold)
     codes = group_codes(groups, len(labelled.truth))
-    draws = _draws(lambda w: binary_figures(labelled, w), codes, n_boot, seed)
+    draws = resampled_figures(lambda w: binary_figures(labelled, w), codes, n_boot, seed)
     malignant, called = labelled.truth == 1, labelled.predicted == 1
     asked = {
         "accuracy": (labelled.correct, np.ones_like(malignant)),
@@ -122,7 +130,7 @@ def binary_summary(
         "recall": (called, malignant),
         "specificity": (~called, ~malignant),
     }
-    shares, counts = share_intervals(asked, codes, level), (int(malignant.sum()), _lesions(codes, malignant))
+    shares, counts = share_intervals(asked, codes, level), (int(malignant.sum()), count_lesions(codes, malignant))
     rows = []
     for metric, each in draws.items():
         interval = shares[metric] if metric in shares else each[0].interval(level, *counts)

@@ -15,11 +15,10 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from lesion_core.amounts import MOST
-from lesion_core.cli import download, evaluate, ood, robustness, segment, train
+from lesion_core.cli import download, evaluate, explain, ood, robustness, segment, train
 from lesion_core.cli.answers import DetailsOption, answer_row, wanted_details
 from lesion_core.cli.dashboard import dashboard
 from lesion_core.cli.options import (
-    DataOption,
     JsonOption,
     as_it_is,
     err,
@@ -28,7 +27,6 @@ from lesion_core.cli.options import (
     open_streams,
     print_json,
     print_table,
-    records,
     say,
     tell,
     tell_whether_rejected,
@@ -36,8 +34,7 @@ from lesion_core.cli.options import (
 from lesion_core.cli.progress import bar
 from lesion_core.cli.serve import serve
 from lesion_core.config import MOST_SEED
-from lesion_core.errors import ConfigError, DataError, LesionError
-from lesion_core.explain.methods import METHODS
+from lesion_core.errors import ConfigError, LesionError
 from lesion_core.foreign_text import sentence, shown
 
 # Heavy imports wait inside the commands: `--help` and `runs` need no torch.
@@ -70,6 +67,7 @@ app.command("study", hidden=True)(train.experiment)  # its former name
 app.command()(dashboard)
 app.command()(serve)
 app.command()(evaluate.evaluate)
+app.command()(explain.explain)
 app.command()(robustness.robustness)
 app.add_typer(download.app, name="download")
 app.add_typer(segment.app, name="segment")
@@ -217,64 +215,6 @@ def predict(
         print_table(table)
     if any("error" in row for row in rows):
         raise typer.Exit(1)
-
-
-@app.command()
-def explain(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    data: DataOption,
-    methods: Annotated[
-        list[str] | None, typer.Option("--method", help=f"{', '.join(METHODS)}; may be repeated.")
-    ] = None,
-    most: Annotated[
-        int, typer.Option(min=1, max=MOST["images"], help="Test images at most, drawn by lesion with seed 0.")
-    ] = MOST["images"],
-    as_json: JsonOption = False,
-) -> None:
-    """Measure where a model looks on the test images with a lesion mask, and keep it beside the run.
-
-    Test images are those of the run's own test lesions, whatever folder is given; images of lesions that it never
-    saw are counted and left out."""
-    from lesion_core.analysis.attribution import attribution_summary
-    from lesion_core.data.collection import collect
-    from lesion_core.data.splits import Manifest
-    from lesion_core.data.tables import OFFICIAL_TEST
-    from lesion_core.explain.methods import known_method
-    from lesion_core.runs.attribution import write_attribution
-    from lesion_core.runs.classifier import open_run
-
-    for key in methods or ():
-        known_method(key)
-    opened = open_run(run)
-    listed = opened.predictions
-    collection = collect(data, None, known=Manifest.of_run(listed), images=opened.config.settings.images)
-    notes = (*collection.notes, *collection.compared(opened.name, listed))
-    for note in notes:
-        tell(note)
-    table = collection.table
-    test = table[(table["role"] == "test") & (table["dataset"] != OFFICIAL_TEST) & table["mask_path"].notna()]
-    if test.empty:
-        raise DataError("No test image of the run has a lesion mask here.", "Masks come with HAM10000 (ISIC 2018).")
-
-    from lesion_core.inference.attribution import evaluate_attribution
-
-    order = test.sample(frac=1, random_state=0).sort_values("group", key=lambda ids: ids.duplicated(), kind="stable")
-    with bar("Explaining") as progress:
-        found = evaluate_attribution(opened, order.head(most), methods or ["gradcam"], progress)
-    path = write_attribution(opened, found)
-    summaries = {str(key): attribution_summary(rows, "result") for key, rows in found.groupby("method")}
-    if as_json:
-        result = {"run": opened.name, "fingerprint": opened.fingerprint, "written": str(path)}
-        measured = {key: records(summary.round(4)) for key, summary in summaries.items()}
-        print_json({**result, "methods": measured, "notes": list(notes)})
-        return
-    for key, summary in summaries.items():
-        for line in summary.itertuples():
-            say(
-                f"{key}, {line.group} answers, n {line.n}: {line.share:.3f} ({line.low:.3f} to {line.high:.3f}) of the "
-                f"evidence inside the lesion, which is {line.area:.3f} of what is seen."
-            )
-    say(f"The table is {path}.")
 
 
 @app.command("runs")

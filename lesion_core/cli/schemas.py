@@ -180,6 +180,18 @@ class Evidence(Output):
     peak: Annotated[Value, Field(description="share of the maps whose maximum lies inside the lesion")]
 
 
+class TellsRight(Output):
+    """How well a number of a map tells right answers from wrong ones."""
+
+    number: Annotated[str, Field(description="confidence, or the key of a number of the map")]
+    n: Annotated[Count, Field(description="images")]
+    lesions: Count
+    right: Annotated[Count, Field(description="images whose answer is right")]
+    value: Annotated[Value, Field(description="AUROC for a right answer")]
+    low: Value
+    high: Value
+
+
 class Explained(Output):
     """Where a model looks."""
 
@@ -187,6 +199,7 @@ class Explained(Output):
     fingerprint: FingerprintField
     written: WrittenField
     methods: Annotated[dict[str, list[Evidence]], Field(description="by the method's key")]
+    tells_right: Annotated[dict[str, list[TellsRight]], Field(description="by the method's key")]
     notes: NotesField
 
 

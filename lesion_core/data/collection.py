@@ -153,12 +153,21 @@ def drawn_test(table: pd.DataFrame, most: int) -> pd.DataFrame:
     test = table[(table["role"] == "test") & table["diagnosis"].notna() & table["path"].notna()]
     drawn = []
     for own in (test[test["dataset"] != OFFICIAL_TEST], test[test["dataset"] == OFFICIAL_TEST]):
-        order = own.sort_values("image_id").sample(frac=1, random_state=0)
-        drawn.append(order.iloc[order["group"].duplicated().to_numpy().argsort(kind="stable")].head(most))
+        drawn.append(lesions_first(own).head(most))
     found = pd.concat(drawn, ignore_index=True)
     if found.empty:
         raise DataError("No test image of the run is here.", "Give data with lesions that it was tested on.")
     return found
+
+
+def lesions_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Images at random with seed 0, one of each lesion before the others, in an order that is not the table's.
+
+    Args:
+        table: Columns image_id and group (the lesion).
+    """
+    order = table.sort_values("image_id").sample(frac=1, random_state=0)
+    return order.iloc[order["group"].duplicated().to_numpy().argsort(kind="stable")]
 
 
 def check_roles(

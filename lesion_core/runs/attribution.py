@@ -9,17 +9,16 @@ import pandas as pd
 
 from lesion_core.data.csv_tables import some
 from lesion_core.errors import RunError
-from lesion_core.files import write_parquet
 from lesion_core.labels import LABELS
-from lesion_core.runs.beside import read_beside, rewriting
+from lesion_core.runs.beside import put_beside, read_beside
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.own_answers import check_tested, other_answers
 from lesion_core.runs.schema import Kind, check_among, check_rows, check_table, check_values
 
 FILE = "explanations.parquet"
 REMEDY = "Make it again with `explain`."
 SHARES = ("inside", "area", "hair", "dark")
-NEAR = 0.1
-"""Difference of two logits that the size of a batch explains: either class may be the answer then."""
+KEY = ("image_id", "method")
 COLUMNS: dict[str, Kind] = {
     "image_id": "texts",
     "lesion_id": "texts",
@@ -31,16 +30,19 @@ COLUMNS: dict[str, Kind] = {
     "peak": "truth values",
     "hair": "numbers",
     "dark": "numbers",
+    "deletion": "numbers",
     "maximum": "numbers",
     "run": "texts",
 }
 """One row per image and method. `inside`, `hair` and `dark` are shares of the map's positive sum; `area` is the share
 of what the model saw that is lesion: what `inside` would be for a map that points nowhere in particular; `peak` says
-whether the map's maximum lies inside; `maximum` is in the method's own unit; `run` is the run's fingerprint."""
+whether the map's maximum lies inside; `deletion` is the area under the deletion curve (`explain.faithfulness`), in
+[0, 1], missing in tables of version 0.2 and earlier; `maximum` is in the method's own unit; `run` is the run's
+fingerprint."""
 
 
 def write_attribution(run: Run, found: pd.DataFrame) -> Path:
-    """Put methods into the run's table, in place of older rows of the same methods.
+    """Put rows into the run's table, in place of older ones of the same images and methods.
 
     Args:
         run: The run that was evaluated.
@@ -53,15 +55,7 @@ def write_attribution(run: Run, found: pd.DataFrame) -> Path:
         BusyError: Another process is writing the run.
         RunError: Its folder holds another run by now.
     """
-    with rewriting(run) as new:
-        try:
-            earlier = read_attribution(run)
-        except RunError:  # damaged: what was measured now takes its place
-            earlier = None
-        if earlier is not None:
-            found = pd.concat([earlier[~earlier["method"].isin(found["method"])], found], ignore_index=True)
-        write_parquet(found, new / FILE)
-    return run.folder / FILE
+    return put_beside(run, FILE, found, KEY, read_attribution)
 
 
 def read_attribution(run: Run) -> pd.DataFrame | None:
@@ -73,29 +67,19 @@ def read_attribution(run: Run) -> pd.DataFrame | None:
     named = f"{FILE} of {run.name}"
     if (table := read_beside(run, FILE, REMEDY)) is None:
         return None
+    if "deletion" not in table.columns:  # of version 0.2
+        table["deletion"] = np.nan
     check_table(table, COLUMNS, named, REMEDY, ("image_id", "lesion_id", "label", "answer", "method", "run"))
     if not (table["run"] == run.fingerprint).all():
         return None
-    check_rows(table, ("image_id", "method"), named, REMEDY)
-    check_values(table, {**dict.fromkeys(SHARES, (0, 1)), "maximum": (-np.inf, np.inf)}, named, REMEDY)
+    check_rows(table, KEY, named, REMEDY)
+    check_values(table, {**dict.fromkeys((*SHARES, "deletion"), (0, 1)), "maximum": (-np.inf, np.inf)}, named, REMEDY)
     check_among(table["label"], LABELS, named)
     check_among(table["answer"], run.classes, named)
-    _check_answers(run, table, named)
+    check_tested(run, table["lesion_id"], named, REMEDY)
+    here, wrong = other_answers(run, table)
+    if wrong.any():
+        raise RunError(
+            f"{named} has other answers than predictions.parquet: {some(table['image_id'].iloc[here[wrong]])}.", REMEDY
+        )
     return table
-
-
-def _check_answers(run: Run, table: pd.DataFrame, named: str) -> None:
-    """Refuse answers that are not those of the run's own table, where it has the image, and lesions of other roles."""
-    own = run.predictions
-    test = own[own["split"] == "test"]
-    if not table["lesion_id"].isin(test["lesion_id"]).all():
-        raise RunError(f"{named} has lesions that the run was not tested on.", REMEDY)
-    places = pd.Index(own["image_id"]).get_indexer(pd.Index(table["image_id"]))
-    here = table[places >= 0]
-    logits = run.logits(own.iloc[places[places >= 0]])
-    told = np.take_along_axis(logits, pd.Index(run.classes).get_indexer(pd.Index(here["answer"]))[:, None], axis=1)[
-        :, 0
-    ]
-    wrong = here["image_id"][told < logits.max(axis=1, initial=-np.inf) - NEAR]
-    if len(wrong):
-        raise RunError(f"{named} has other answers than predictions.parquet: {some(wrong)}.", REMEDY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError, LesionError, RunError
-from lesion_core.files import current, read_parquet, rewritten
+from lesion_core.files import current, read_parquet, rewritten, write_parquet
 from lesion_core.foreign_text import shown
 from lesion_core.runs.folder import fingerprint_of, replaced
 from lesion_core.runs.small_files import is_there, read_small
@@ -81,6 +81,48 @@ def read_beside(run: OpenedRun, name: str, remedy: str) -> pd.DataFrame | None:
         return read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RunError(f"{name} of {run.name} is damaged ({shown(str(error), 200)}).", remedy) from None
+
+
+AnyRun = TypeVar("AnyRun", bound=OpenedRun)
+
+
+def put_beside(
+    run: AnyRun,
+    name: str,
+    found: pd.DataFrame,
+    key: Sequence[str],
+    read: Callable[[AnyRun], pd.DataFrame | None],
+    *,
+    alike: Callable[[pd.DataFrame, pd.DataFrame], bool] = lambda *_: True,
+    write: Callable[[pd.DataFrame, Path], None] = write_parquet,
+) -> Path:
+    """Put rows into a table beside the files of a run, in place of older ones of the same key; the others stay.
+
+    Args:
+        run: The run.
+        name: The file.
+        found: The new rows.
+        key: Columns that tell rows apart together.
+        read: Gives the table that is there, checked; one that it refuses is damaged, and the new rows take its place.
+        alike: Whether older rows and new ones can stand in one table; older ones that cannot are dropped.
+        write: Writes the table.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        BusyError: Another process is writing the run.
+        RunError: Its folder holds another run by now.
+    """
+    with rewriting(run) as new:
+        try:
+            earlier = read(run)
+        except RunError:
+            earlier = None
+        if earlier is not None and alike(earlier, found):
+            found = pd.concat([found, earlier], ignore_index=True).drop_duplicates(list(key), ignore_index=True)
+        write(found, new / name)
+    return run.folder / name
 
 
 class OfRun(Settings):

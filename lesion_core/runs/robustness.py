@@ -13,9 +13,9 @@ from lesion_core.data.csv_tables import some
 from lesion_core.errors import RunError
 from lesion_core.files import write_parquet
 from lesion_core.labels import LABELS
-from lesion_core.runs.attribution import NEAR
-from lesion_core.runs.beside import read_beside, rewriting
+from lesion_core.runs.beside import put_beside, read_beside
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.own_answers import check_tested, other_answers
 from lesion_core.runs.schema import Kind, check_among, check_rows, check_table, check_values
 
 FILE = "robustness.parquet"
@@ -79,15 +79,7 @@ def write_robustness(run: Run, found: pd.DataFrame) -> Path:
         BusyError: Another process is writing the run.
         RunError: Its folder holds another run by now.
     """
-    with rewriting(run) as new:
-        try:
-            earlier = read_robustness(run)
-        except RunError:  # damaged: what was measured now takes its place
-            earlier = None
-        if earlier is not None and _alike(earlier, found):
-            found = pd.concat([found, earlier], ignore_index=True).drop_duplicates(KEY)
-        write_stored(found, new / FILE)
-    return run.folder / FILE
+    return put_beside(run, FILE, found, KEY, read_robustness, alike=_alike, write=write_stored)
 
 
 def _alike(earlier: pd.DataFrame, found: pd.DataFrame) -> bool:
@@ -163,10 +155,8 @@ def _check_facts(run: Run, table: pd.DataFrame, named: str) -> None:
     twice = images["image_id"].duplicated()
     if twice.any():
         raise RunError(f"{named} tells of one image different things: {some(images['image_id'][twice])}.", REMEDY)
-    own = run.predictions
-    if not images["lesion_id"].isin(own["lesion_id"][own["split"] == "test"]).all():
-        raise RunError(f"{named} has lesions that the run was not tested on.", REMEDY)
-    both = images.merge(own[["image_id", *facts]].astype(str), on="image_id", suffixes=("", "_own"))
+    check_tested(run, images["lesion_id"], named, REMEDY)
+    both = images.merge(run.predictions[["image_id", *facts]].astype(str), on="image_id", suffixes=("", "_own"))
     for fact in facts:
         other = both["image_id"][both[fact] != both[f"{fact}_own"]]
         if len(other):
@@ -184,13 +174,10 @@ def _check_answers(run: Run, table: pd.DataFrame, named: str) -> None:
     confidence = 1 / np.exp(logits / temperature).sum(axis=1)
     if (np.abs(confidence - table["confidence"].to_numpy(np.float64)) > HALF).any():
         raise RunError(f"{named} has confidences that are not those of their logits.", REMEDY)
-    own = run.predictions
-    clean = (table["change"] == CLEAN).to_numpy()
-    places = pd.Index(own["image_id"]).get_indexer(pd.Index(table["image_id"][clean].astype(str)))
-    here, mine = np.flatnonzero(clean)[places >= 0], run.logits(own.iloc[places[places >= 0]])
-    wrong = mine[np.arange(len(here)), said[here]] < mine.max(axis=1, initial=-np.inf) - NEAR
+    clean = table[table["change"] == CLEAN]
+    here, wrong = other_answers(run, clean)
     most = 0 if (table["backend"] == EXACT).all() else (1 - AGREEMENT) * len(here)
     if wrong.sum() > most:
         raise RunError(
-            f"{named} has other answers than predictions.parquet: {some(table['image_id'].iloc[here[wrong]])}.", REMEDY
+            f"{named} has other answers than predictions.parquet: {some(clean['image_id'].iloc[here[wrong]])}.", REMEDY
         )

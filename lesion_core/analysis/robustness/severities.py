@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, evaluation_data
-from lesion_core.analysis.intervals import Interval, _draws, _lesions, check_level, share_intervals
+from lesion_core.analysis.intervals import Interval, check_level, count_lesions, resampled_figures, share_intervals
 from lesion_core.analysis.metrics import calibration_error
 from lesion_core.analysis.predictions import Floats
 from lesion_core.analysis.ranking import Weights, ratio, sums
@@ -170,8 +170,8 @@ def by_severity(answers: Answers, n: int = 1000, seed: int = 0, level: float = 0
         values = {metric: figure(weights) for metric, figure in figures.items()}
         return {**values, **{f"{metric}/more": own - own[:1] for metric, own in values.items()}}
 
-    draws = _draws(both, codes, n, seed)
-    shares, counts = _shares(answers, level), (len(codes), _lesions(codes))
+    draws = resampled_figures(both, codes, n, seed)
+    shares, counts = _shares(answers, level), (len(codes), count_lesions(codes))
     rows = []
     for metric in figures:
         for place, severity in enumerate(answers.severities):
@@ -330,7 +330,7 @@ def against_alexnet(
         each = {"error": beside.error, "more": beside.more, "be": beside.be, "rbe": beside.rbe}
         return {**each, **beside.summary()}
 
-    draws, counts = _draws(figures, codes, n, seed), (len(codes), _lesions(codes))
+    draws, counts = resampled_figures(figures, codes, n, seed), (len(codes), count_lesions(codes))
     rows = []
     for place, change in enumerate(whole):
         for metric in ("error", "more", "be", "rbe"):
