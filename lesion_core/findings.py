@@ -12,7 +12,7 @@ from lesion_core import files
 from lesion_core.config import RunSettings
 from lesion_core.data.csv_tables import read_csv
 from lesion_core.errors import ConfigError, DataError
-from lesion_core.experiments import DIFFERENCE, Experiment, known_experiment
+from lesion_core.experiments.registry import DIFFERENCE, Experiment, known_experiment
 from lesion_core.foreign_text import shown
 from lesion_core.runs.hashes import FileState, file_state, known_sha256
 from lesion_core.runs.small_files import read_small

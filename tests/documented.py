@@ -21,7 +21,7 @@ PROGRAM = "python -m lesion_core "
 
 FORKS = """
 import json, os, sys
-import lesion_core.experiments, lesion_core.inference.attribution, lesion_core.inference.unseen
+import lesion_core.experiments.trainings, lesion_core.inference.attribution, lesion_core.inference.unseen
 import lesion_core.serving.segmenter, lesion_core.serving.classifier, lesion_core.training.segmenter
 from lesion_core.cli.main import main
 os.environ["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES", "glibc.malloc.hugetlb=0")

@@ -17,17 +17,16 @@ from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, DataError
-from lesion_core.experiments import (
+from lesion_core.experiments.registry import (
     COLUMNS,
     DIFFERENCE,
     EXPERIMENTS,
     SEEN,
     STRANGE_COLUMNS,
     UNSEEN,
-    _by_image,
     known_experiment,
-    run_experiment,
 )
+from lesion_core.experiments.trainings import _by_image, run_experiment
 from lesion_core.findings import Finding, read_experiment, write_experiment
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of

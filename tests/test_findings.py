@@ -12,7 +12,7 @@ import pytest
 
 from lesion_core.config import ModelSettings, RunSettings
 from lesion_core.errors import DataError, LesionError
-from lesion_core.experiments import COLUMNS
+from lesion_core.experiments.registry import COLUMNS
 from lesion_core.findings import Finding, experiment_state, read_experiment, write_experiment
 from lesion_core.labels import ISIC2019
 

@@ -16,7 +16,7 @@ from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
 from lesion_core.data.synthetic.lesions import SyntheticLesion
-from lesion_core.experiments import EXPERIMENTS, SEEN, UNSEEN
+from lesion_core.experiments.registry import EXPERIMENTS, SEEN, UNSEEN
 from lesion_core.findings import read_experiment
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import ISIC2019

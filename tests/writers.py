@@ -30,7 +30,7 @@ from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest, roles_fingerprint
 from lesion_core.errors import LesionError
-from lesion_core.experiments import COLUMNS
+from lesion_core.experiments.registry import COLUMNS
 from lesion_core.findings import Finding, read_experiment, write_experiment
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.known_answer import KnownAnswer

@@ -14,7 +14,7 @@ from app.figures.style import percent
 from lesion_core.analysis.intervals import Interval
 from lesion_core.config import RunSettings
 from lesion_core.errors import LesionError
-from lesion_core.experiments import DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN
+from lesion_core.experiments.registry import DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN
 from lesion_core.runs.hashes import FileState
 
 DRAWN = {

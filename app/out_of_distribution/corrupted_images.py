@@ -15,7 +15,7 @@ from app.figures.style import percent
 from app.out_of_distribution.line import MOST_LINES
 from app.out_of_distribution.score_tables import score_table
 from lesion_core.errors import LesionError
-from lesion_core.experiments import EXPERIMENTS
+from lesion_core.experiments.registry import EXPERIMENTS
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.ood.evaluation import corrupted_shares
 from lesion_core.ood.scores import SCORES

@@ -186,7 +186,8 @@ def experiment(
     as_json: JsonOption = False,
 ) -> None:
     """Train variants side by side with one seed and one budget, and write what they measure as a table."""
-    from lesion_core.experiments import known_experiment, run_experiment
+    from lesion_core.experiments.registry import known_experiment
+    from lesion_core.experiments.trainings import run_experiment
     from lesion_core.findings import Finding, read_experiment, write_experiment
 
     known_experiment(key)

@@ -11,7 +11,7 @@ import streamlit as st
 from app.cache import results as cached_results
 from app.compare.lessons import DRAWN, chart_tables, experiment_table, recall_table, said
 from lesion_core.config import ModelSettings, RunSettings
-from lesion_core.experiments import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN
+from lesion_core.experiments.registry import COLUMNS, DIFFERENCE, EXPERIMENTS, SEEN, UNSEEN
 from lesion_core.findings import Finding, write_experiment
 from lesion_core.labels import ISIC2019
 from tests.literal import open_page

@@ -69,7 +69,7 @@ def places(
     own_set(tmp_path / "mine" / "mine", 10)
     finding = read_experiment("imbalance", ROOT / "experiments")
     assert finding is not None
-    monkeypatch.setattr("lesion_core.experiments.run_experiment", lambda *_, **__: finding.table)
+    monkeypatch.setattr("lesion_core.experiments.trainings.run_experiment", lambda *_, **__: finding.table)
     mine, few = ["--data", tmp_path / "mine", "--as", "mine"], ["--resamples", 100]
     changed = ["--change", "hair", "--change", "pixelate", "--images", 2, "--work", tmp_path / "work"]
     out, settings = tmp_path / "new", small_run.folder / "config.json"

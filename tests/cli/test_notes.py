@@ -44,7 +44,7 @@ def test_evaluate_and_explain_tell_what_was_left_out(
     [
         (["train", "--architecture", "resnet10", "--size", 32], "lesion_core.training.classifier.fit"),
         (["segment", "train"], "lesion_core.training.segmenter.fit_segmenter"),
-        (["study", "leakage"], "lesion_core.experiments._trained"),
+        (["study", "leakage"], "lesion_core.experiments.trainings._trained"),
     ],
 )
 def test_trainings_tell_what_was_left_out_before_they_begin(

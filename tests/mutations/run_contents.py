@@ -86,7 +86,7 @@ def forged_history(rng: Rng, folder: Path) -> Input:
 
 def experiment(rng: Rng, folder: Path) -> Input:
     """Cells of an experiment's table, or values of its settings; sometimes its hashes are made to fit."""
-    from lesion_core.experiments import EXPERIMENTS
+    from lesion_core.experiments.registry import EXPERIMENTS
     from lesion_core.findings import hashed, read_experiment
 
     key = list(EXPERIMENTS)[rng.integers(len(EXPERIMENTS))]

@@ -17,7 +17,7 @@ import torch
 from lesion_core.config import Preprocessing, Resize, SplitSettings
 from lesion_core.data.splits import Manifest
 from lesion_core.errors import LesionError
-from lesion_core.experiments import COLUMNS as MEASURED
+from lesion_core.experiments.registry import COLUMNS as MEASURED
 from lesion_core.findings import Finding, read_experiment, write_experiment
 from lesion_core.ood.policy import read_policy, save_policy, write_policy
 from lesion_core.ood.threshold_rules import TuningGoal

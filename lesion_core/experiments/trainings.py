@@ -1,9 +1,8 @@
-"""Small trainings side by side, with one seed and one budget: what one choice changes, and nothing else."""
+"""Every variant of an experiment trained and measured."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,14 @@ from lesion_core.data.catalog import Roots
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import assign_roles, roles_fingerprint
 from lesion_core.data.tables import OFFICIAL_TEST
-from lesion_core.errors import ConfigError
+from lesion_core.experiments.registry import (
+    DIFFERENCE,
+    SEEN,
+    STRANGE_COLUMNS,
+    UNSEEN,
+    VIEWS_SHOWN,
+    known_experiment,
+)
 from lesion_core.labels import BINARY
 from lesion_core.ood.detection import detection
 from lesion_core.ood.model_outputs import ood_outputs
@@ -28,118 +34,6 @@ from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.folder import fingerprint_of
 from lesion_core.steps import Step, silent
-
-COLUMNS = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
-"""Of an experiment of ways to train: how good each variant is."""
-
-DIFFERENCE = " less the first"
-"""What follows a view's key where a row is a variant's figure minus that of the first, at the images both have."""
-
-VIEWS_SHOWN = ("test", "ham10000", "binary", "isic2018")
-"""Of `analysis.evaluation_sets.EVALUATION_SETS`: those that an experiment measures."""
-
-SEEN, UNSEEN = "test, lesion in train", "test, lesion with several pictures, none in train"
-"""Test images of lesions of which the data have several images: such lesions are harder than others, so those that
-were trained on are compared with those that were not."""
-
-STRANGE_COLUMNS = ("score", "diagnosis", "measure", "value", "low", "high", "n")
-"""Of an experiment of diagnoses that were left out: how well each OOD score finds them."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way of several.
-
-    Attributes:
-        name: What a person reads.
-        training: Fields of `config.Training` that it changes.
-        by_image: Deal images to the roles one by one, as if no two showed one lesion.
-        detail: Whether all images get one sharpness and compression; None: as in the settings.
-    """
-
-    name: str
-    training: dict[str, Any] = field(default_factory=dict)
-    by_image: bool = False
-    detail: bool | None = None
-
-    def apply(self, settings: RunSettings) -> RunSettings:
-        """The settings with what this way changes."""
-        prepared = settings if self.detail is None else settings.with_detail(self.detail)
-        return prepared.model_copy(update={"training": settings.training.model_copy(update=self.training)})
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A question and its variants.
-
-    Attributes:
-        question: What it answers.
-        description: How to read it, one sentence.
-        variants: By key; the first is what the others are compared with.
-        left_out: Diagnoses that are taken from the training and are OOD images afterwards.
-    """
-
-    question: str
-    description: str
-    variants: dict[str, Variant]
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Of its table."""
-        return STRANGE_COLUMNS if self.left_out else COLUMNS
-
-
-_PLAIN = {"class_weights": "none", "oversampling": "none", "loss": "cross_entropy", "logit_adjustment": 0.0}
-
-EXPERIMENTS: dict[str, Experiment] = {
-    "imbalance": Experiment(
-        "What helps the rare diagnoses?",
-        "Each row is one training with the same seed and budget; only the way with rare classes differs.",
-        {
-            "none": Variant("nothing", _PLAIN),
-            "class_weights": Variant("class weights, 1/n", {**_PLAIN, "class_weights": "inverse"}),
-            "oversampling": Variant("oversampling, 1/n", {**_PLAIN, "oversampling": "inverse"}),
-            "focal": Variant("focal loss", {**_PLAIN, "loss": "focal"}),
-            "logit_adjusted": Variant("logit-adjusted loss", {**_PLAIN, "loss": "logit_adjusted"}),
-            "post_hoc": Variant("nothing, logits adjusted afterwards", {**_PLAIN, "logit_adjustment": 1.0}),
-        },
-    ),
-    "leakage": Experiment(
-        "How much does testing on training lesions inflate the result?",
-        "The same training twice. Split by image, other images of a test lesion are in the training set, as in many "
-        "published figures; the official test set shows what is left of the difference on new lesions.",
-        {"lesion": Variant("split by lesion"), "image": Variant("split by image", by_image=True)},
-    ),
-    "files": Experiment(
-        "Can a model tell the archive from the file?",
-        "The same training twice. Data sets differ in the size and compression of their files and in the diagnoses "
-        "that they hold, so a model can take one for the other; equal detail takes that sign away.",
-        {
-            "as_they_are": Variant("the files as they are", detail=False),
-            "equal_detail": Variant("one sharpness and compression", detail=True),
-        },
-    ),
-    "left_out": Experiment(
-        "Does a model notice a diagnosis that it was never taught?",
-        "One training without vascular lesions and dermatofibromas. All images of the two are then new to it: each row "
-        "is a score, and how many of them it rejects where it keeps 95 % of the calibration set.",
-        {"left_out": Variant("without VASC and DF")},
-        left_out=("VASC", "DF"),
-    ),
-}
-"""The experiments by key."""
-
-
-def known_experiment(key: str) -> Experiment:
-    """The experiment of a key.
-
-    Raises:
-        ConfigError: The key is unknown.
-    """
-    if key not in EXPERIMENTS:
-        raise ConfigError(f"There is no experiment '{key}'.", f"Choose one of {', '.join(EXPERIMENTS)}.")
-    return EXPERIMENTS[key]
 
 
 def run_experiment(

@@ -1,0 +1,1 @@
+"""Small trainings side by side, with one seed and one budget: what one choice changes, and nothing else."""
