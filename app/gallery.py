@@ -36,6 +36,7 @@ OPENS = {
     "analyse": "Open it on Analyse",
     "explain": "Open it on Explain",
     "segment": "Open it on Segment",
+    "robustness": "Open it on Robustness",
 }
 PICTURE, OUTLINE, MAP = "image", "outline", "map"
 LOOKS = {PICTURE: "Image", OUTLINE: "Outline", MAP: "Map"}

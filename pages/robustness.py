@@ -1,4 +1,4 @@
-"""How much it takes to change the answer to one image: changes in five severities, and whether the policy notices."""
+"""How much it takes to change the answer, to one image and on the whole test set, and whether the policy notices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.components import (
     pick_picture,
     role_badge,
 )
-from app.robustness import one
+from app.robustness import held, one, whole
 from app.robustness.series import Series
 from lesion_core.imaging.decode import content_hash
 from lesion_core.runs.classifier import Run
@@ -24,7 +24,11 @@ from lesion_core.runs.classifier import Run
 def draw(run: Run) -> None:
     """The page: each tab says how to read it."""
     open_tabs(
-        {"One image": lambda: draw_one(run)},
+        {
+            "One image": lambda: draw_one(run),
+            "The whole test set": lambda: whole.draw(run),
+            "Consistency": lambda: held.draw(run),
+        },
         {"Six severities": "One image", "All changes": "One image"},
     )
 

@@ -9,6 +9,7 @@ import streamlit as st
 from app.cache import runs
 from app.state import own_image
 from lesion_core.imaging.arrays import Pixels
+from lesion_core.imaging.changes.poses import POSES, pose
 from lesion_core.imaging.changes.registry import SEVERITIES, Changed, change
 from lesion_core.runs.classifier import Run
 from lesion_core.serving.results import Prediction
@@ -54,6 +55,16 @@ def answers(run: Run, image: Pixels, content: str, key: str) -> Answers:
         return own, *found
 
     return _answers().get((run.fingerprint, content, key), ask)
+
+
+def answers_to_poses(run: Run, image: Pixels, content: str, key: str) -> Answers:
+    """What a run says of every pose of a set, a key of `POSES`, whether or not it should answer."""
+    model = runs.engine(run)
+
+    def ask() -> Answers:
+        return tuple(model.predict_all([pose(image, key, i) for i in range(len(POSES[key].names))]))
+
+    return _answers().get((run.fingerprint, content, f"poses {key}"), ask)
 
 
 def known_answers(run: Run, content: str, key: str) -> Answers | None:

@@ -18,10 +18,12 @@ from plotly.basedatatypes import BaseFigure
 
 from app.cache.runs import BOTH
 from app.state import own_image
+from lesion_core.ood.policy import Policy
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+BY_ALL = {**BOTH, Policy: Policy.fingerprint}
 MOST_STATES = 128
 """States that are kept of one part: about all that a class can ask for of the runs that ship, 10 to 50 kB each."""
 
@@ -29,8 +31,8 @@ MOST_STATES = 128
 def drawn_once(spinner: str = "", most: int = MOST_STATES) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Keep what a function draws without widgets, or the figure that it makes, by its arguments.
 
-    These say all that it depends on; runs count by their files, arrays by all of their bytes. What shows a visitor's
-    own image is not kept: it goes with the visit.
+    These say all that it depends on; runs and policies count by their fingerprints, arrays by all of their bytes. What
+    shows a visitor's own image is not kept: it goes with the visit.
 
     Args:
         spinner: What is told while it is made for the first time.
@@ -38,7 +40,7 @@ def drawn_once(spinner: str = "", most: int = MOST_STATES) -> Callable[[Callable
     """
 
     def decorated(make: Callable[P, T]) -> Callable[P, T]:
-        kept = st.cache_resource(show_spinner=spinner or False, max_entries=most, hash_funcs=BOTH)(make)
+        kept = st.cache_resource(show_spinner=spinner or False, max_entries=most, hash_funcs=BY_ALL)(make)
 
         @wraps(make)
         def drawn(*args: P.args, **kwargs: P.kwargs) -> T:

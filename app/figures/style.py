@@ -58,6 +58,15 @@ CONFIRMATIONS: dict[str, tuple[str, str]] = {
 """How a diagnosis was confirmed: name and colour, the surest first."""
 MARKS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "triangle-down", "star")
 """Of lines that stand for classes, so that these are told apart without their colours."""
+RUN_LOOKS = (
+    ("#118189", "solid"),
+    ("#D1701F", "dash"),
+    ("#8561A8", "dot"),
+    ("#7A8B2F", "dashdot"),
+    ("#B0476B", "longdash"),
+    ("#5B7FA6", "longdashdot"),
+)
+"""Colour and dash of runs that stand side by side, in the order of the list of runs; each has a mark of `MARKS` too."""
 CODES = (*DIAGNOSES, AKIEC.code)
 SMALL_TYPE = 13
 """Pixels of the smallest words in a chart."""
@@ -92,6 +101,11 @@ def name_of(code: str) -> str:
 def percent(value: float, digits: int = 0) -> str:
     """A share as text: 0.873 is '87 %', NaN is 'none'."""
     return f"{100 * value:.{digits}f} %" if np.isfinite(value) else "none"
+
+
+def run_look(place: int) -> tuple[str, str, str]:
+    """Colour, dash and mark of the run at a place in the list of all runs, so that it looks alike everywhere."""
+    return *RUN_LOOKS[place % len(RUN_LOOKS)], MARKS[place % len(MARKS)]
 
 
 def swatch(code: str) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import state, visit
 from app.cache import changes as cached_changes
+from app.cache.drawn import FinishedFigure, drawn_once
 from app.cache.encoded import encoded
 from app.components import choose, link_to
 from app.explain import overlays
@@ -19,9 +20,10 @@ from app.figures import robustness as figures
 from app.figures.style import percent
 from app.foreign_text import literal
 from app.gallery import data_address
-from app.robustness.series import OUTCOMES, Series
+from app.robustness.series import OUTCOMES, Outcome, Series
 from app.verdict import Verdict
 from app.widgets.severity_slider import Said, severity_slider
+from lesion_core.analysis.predictions import Floats
 from lesion_core.data.samples import Picture
 from lesion_core.foreign_text import visible
 from lesion_core.imaging.arrays import Pixels
@@ -67,11 +69,11 @@ def draw_series(run: Run, picture: Picture, content: str, found: Series, judged:
         )
     with right:
         st.plotly_chart(
-            figures.probabilities_by_severity(
+            curves(
                 np.stack([one.probabilities for one in found.predictions]),
                 run.classes,
                 at,
-                [one for one in ALL if found.rejected(one)],
+                tuple(one for one in ALL if found.rejected(one)),
             ),
             config={"displayModeBar": False},
             alt=f"The probability of each class over the severity of {entry.name.lower()}",
@@ -82,6 +84,18 @@ def draw_series(run: Run, picture: Picture, content: str, found: Series, judged:
         st.caption(f"**{entry.name}.** {entry.plain} {entry.scale}")
         with st.popover("Where its severities come from", icon=":material/menu_book:"):
             st.markdown(literal(entry.source) + (f"\n\n{literal(entry.drawn)}" if entry.drawn else ""))
+
+
+@drawn_once()
+def curves(probabilities: Floats, classes: tuple[str, ...], at: int, rejected: tuple[int, ...]) -> FinishedFigure:
+    """`figures.probabilities_by_severity`, made once."""
+    return FinishedFigure(figures.probabilities_by_severity(probabilities, classes, at, rejected))
+
+
+@drawn_once()
+def squares(rows: tuple[tuple[str, tuple[Outcome, ...]], ...], chosen: tuple[str, int]) -> FinishedFigure:
+    """`figures.outcomes`, made once."""
+    return FinishedFigure(figures.outcomes(dict(rows), {key: CHANGES[key].name for key, _ in rows}, chosen))
 
 
 def _address(picture: Picture, content: str, change: str, at: int) -> str:
@@ -178,7 +192,7 @@ def draw_all(run: Run, picture: Picture, content: str, change: str) -> OnDemand:
             ),
             f"Ask for all {len(CHANGES)} changes",
         )
-    rows = {key: [one.outcome(at) for at in SEVERITIES] for key, one in found.items() if one is not None}
+    rows = {key: tuple(one.outcome(at) for at in SEVERITIES) for key, one in found.items() if one is not None}
     if not rows:
         return on_demand
 
@@ -193,7 +207,7 @@ def draw_all(run: Run, picture: Picture, content: str, change: str) -> OnDemand:
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.plotly_chart(
-            figures.outcomes(rows, {key: CHANGES[key].name for key in rows}, (change, severity())),
+            squares(tuple(rows.items()), (change, severity())),
             key=key_of_chart,
             on_select=take_click,
             selection_mode="points",

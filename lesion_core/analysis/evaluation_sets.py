@@ -156,6 +156,24 @@ def view_data(run: Run, key: str) -> EvaluationData | None:
     return None if table.empty else evaluation_data(run, table, view.classes or run.classes)
 
 
+def rows_of_view(run: Run, table: pd.DataFrame, key: str) -> tuple[NDArray[np.bool_], EvaluationData | None]:
+    """Which rows of a table of test images, such as those of `runs.robustness`, are of a view, and what they say.
+
+    Returns:
+        (rows,) bool; None where there are none, or they do not map onto the view's classes.
+
+    Raises:
+        ConfigError: The view is unknown, or not of test images.
+    """
+    known = [name for name, entry in EVALUATION_SETS.items() if entry.split == "test"]
+    if key not in known:
+        raise ConfigError(f"There is no view '{key}' of the test set.", f"Choose one of {', '.join(known)}.")
+    view = EVALUATION_SETS[key]
+    chosen = (table["dataset"] == view.dataset if view.dataset else table["dataset"] != OFFICIAL_TEST).to_numpy(bool)
+    rows = table[chosen]
+    return chosen, None if rows.empty else evaluation_data(run, rows, view.classes or run.classes)
+
+
 def evaluation_data(run: Run, table: pd.DataFrame, classes: tuple[str, ...]) -> EvaluationData | None:
     """Images in a label set; None where the run's classes or the images' diagnoses do not map onto it.
 

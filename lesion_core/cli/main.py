@@ -1,5 +1,5 @@
 """The command line: python -m lesion_core synthesize | download | train | evaluate | predict | explain | robustness |
-segment | ood | experiment | dashboard | serve | runs."""
+consistency | segment | ood | experiment | dashboard | serve | runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from lesion_core.amounts import MOST
-from lesion_core.cli import download, evaluate, explain, ood, robustness, segment, train
+from lesion_core.cli import consistency, download, evaluate, explain, ood, robustness, segment, train
 from lesion_core.cli.answers import DetailsOption, answer_row, wanted_details
 from lesion_core.cli.dashboard import dashboard
 from lesion_core.cli.options import (
@@ -69,6 +69,7 @@ app.command()(serve)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)
 app.command()(robustness.robustness)
+app.command()(consistency.consistency)
 app.add_typer(download.app, name="download")
 app.add_typer(segment.app, name="segment")
 app.add_typer(ood.app, name="ood")
@@ -85,7 +86,9 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line: 0 is success, 1 a problem told in one sentence, 2 a wrong call, 130 an interruption."""
-    trains = sys.argv[1:2] in (["train"], ["experiment"], ["study"], ["robustness"]) or sys.argv[1:3] == [
+    trains = sys.argv[1:2] in (["train"], ["experiment"], ["study"], ["robustness"], ["consistency"]) or sys.argv[
+        1:3
+    ] == [
         "segment",
         "train",
     ]
@@ -114,7 +117,7 @@ def main() -> None:
         if end.code == INTERRUPTED:
             err.print(
                 "Stopped. Started again, a training goes on from its last finished epoch, and a download or "
-                "`robustness` where it was.",
+                "`robustness` or `consistency` where it was.",
                 soft_wrap=True,
             )
         raise

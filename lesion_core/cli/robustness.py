@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lesion_core.amounts import MOST
+from lesion_core.cli.drawn_images import (
+    BACKEND_NAMES,
+    BackendOption,
+    ImagesOption,
+    draw_images,
+    join_processes,
+    keep,
+)
 from lesion_core.cli.options import (
     DataOption,
     DevicesOption,
@@ -24,12 +31,8 @@ from lesion_core.cli.options import (
     print_table,
     records,
     say,
-    tell,
-    tell_whether_rejected,
 )
 from lesion_core.cli.progress import Steps
-from lesion_core.errors import ConfigError
-from lesion_core.files import folder_to_write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,15 +41,12 @@ if TYPE_CHECKING:
     from lesion_core.analysis.robustness.severities import Answers, Comparison
     from lesion_core.runs.classifier import Run
 
-BACKEND_NAMES = ("eager", "openvino")
-"""Ways to compute that this command offers."""
-VIEWS = ("test", "isic2018", "binary")
-"""Sets of images that are told of, keys of `EVALUATION_SETS`."""
-BENCHMARKS = ("sam_c", "sam_c_extra", "dermamnist_c")
-"""Whose published errors are divided by, keys of `REFERENCES`: in two classes those of two, else those of several."""
 UNIT = (
     "BE, rBE and mBE divide by AlexNet's published errors on other images and classes: a unit in which runs can be "
     "compared with each other, not a place in a published table."
+)
+WEAK_LOSS = (
+    "* AlexNet hardly loses here (under 0.05), so a lesion more or less moves this rBE far: not to be relied on."
 )
 EXPLORATION = "Intervals are of each figure by itself: of many that were looked at, some stand out by chance."
 
@@ -60,13 +60,8 @@ def robustness(
     severities: Annotated[
         list[int] | None, typer.Option("--severity", min=1, max=5, help="1 to 5; may be repeated. All if none.")
     ] = None,
-    images: Annotated[
-        int,
-        typer.Option(min=1, max=MOST["images"], help="Images of the test set, and of the official one, at most."),
-    ] = 300,
-    backend: Annotated[
-        str, typer.Option("--backend", help=f"How the network is computed: {' or '.join(BACKEND_NAMES)}.")
-    ] = BACKEND_NAMES[0],
+    images: ImagesOption = 300,
+    backend: BackendOption = BACKEND_NAMES[0],
     work: WorkOption = Path("scratch"),
     fresh: FreshOption = False,
     devices: DevicesOption = "auto",
@@ -83,56 +78,28 @@ def robustness(
     whether the policy rejects before the answer goes wrong are printed with 95 % intervals by lesion.
 
     Test images are those of the run's own test lesions, whatever folder is given."""
-    from lesion_core.data.collection import collect, drawn_test
-    from lesion_core.data.splits import Manifest
     from lesion_core.imaging.changes.registry import CHANGES, SEVERITIES, known_change
-    from lesion_core.ood.policy import keeps_changed, read_policy
-    from lesion_core.runs.consistency import open_consistent
-    from lesion_core.runs.robustness import read_robustness, write_robustness
+    from lesion_core.ood.policy import keeps_changed
+    from lesion_core.runs.robustness import CHANGED
 
     asked, steps = list(dict.fromkeys(changes or CHANGES)), sorted(set(severities or SEVERITIES))
     for key in asked:
         known_change(key)
-    if backend not in BACKEND_NAMES:
-        raise ConfigError(f"There is no backend '{backend}' here.", f"Choose one of {', '.join(BACKEND_NAMES)}.")
-    folder_to_write(work, "--work")
-    opened = open_consistent(run)
-    policy = read_policy(opened)
-    listed = opened.predictions
-    collection = collect(data, None, known=Manifest.of_run(listed), images=opened.config.settings.images)
-    notes = [*collection.notes, *collection.compared(opened.name, listed)]
-    drawn = drawn_test(collection.table, images)
-    sample = (
-        f"{len(drawn):,} images of {drawn['group'].nunique():,} lesions of the test sets, drawn with seed 0, under "
-        f"{counted(len(asked), 'change')} at severity {', '.join(map(str, steps))}."
-    )
+    drawn = draw_images(run, data, images, backend, work)
+    sample = f"{drawn.sample}, under {counted(len(asked), 'change')} at severity {', '.join(map(str, steps))}."
+    join_processes(devices, nodes, strategy, [*drawn.notes, sample], drawn.policy)
+    from lesion_core.inference.robustness import evaluate_robustness
 
-    # What can be refused was, before the libraries that compute are loaded, and other processes started.
-    from lesion_core import distributed
-    from lesion_core.inference.robustness import evaluate_robustness, work_folder
-
-    if (devices, nodes, strategy) != ("auto", 1, "auto"):
-        from lesion_core.training.processes import launch
-
-        launch(devices, nodes, strategy)
-    distributed.join()
-    if distributed.first():
-        for note in (*notes, sample):
-            tell(note)
-        tell_whether_rejected(policy)
+    opened = drawn.run
     with Steps() as step:
-        found = evaluate_robustness(opened, drawn, asked, steps, backend=backend, work=work, fresh=fresh, on_step=step)
+        found = evaluate_robustness(
+            opened, drawn.images, asked, steps, backend=backend, work=work, fresh=fresh, on_step=step
+        )
     if found is None:
         return
-    if found.kept:
-        tell(f"{found.kept:,} answers were there already and stay; --fresh computes them anew.")
-    if backend != BACKEND_NAMES[0]:
-        tell(f"The backend {backend} gives the answers of float32 on {100 * found.agreement:.2f} % of the images.")
-    written = write_robustness(opened, found.table)
-    shutil.rmtree(work_folder(opened, policy, backend, work), ignore_errors=True)
-    table = read_robustness(opened)
-    assert table is not None  # it was written a moment ago
-    kept = None if policy is None else keeps_changed(policy, table)
+    written, table = keep(drawn, found, backend, work, CHANGED)
+    kept = None if drawn.policy is None else keeps_changed(drawn.policy, table)
+    notes = drawn.notes
     notes += [UNIT, EXPLORATION]
     flattered = [key for key in asked if CHANGES[key].drawn]
     if flattered:
@@ -156,8 +123,9 @@ def _views(
     run: Run, table: pd.DataFrame, kept: Mask | None, resamples: int
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Comparison]]]:
     """Figures of each set of images that is there, as JSON has them, and what was compared with AlexNet."""
-    from lesion_core.analysis.robustness.references import REFERENCES
+    from lesion_core.analysis.robustness.references import REFERENCES, benchmarks
     from lesion_core.analysis.robustness.severities import (
+        VIEWS,
         against_alexnet,
         answers_under_changes,
         common,
@@ -176,8 +144,7 @@ def _views(
             change: answers[change] for change in (*CHANGES, *sorted(set(answers) - set(CHANGES))) if change in answers
         }
         two = next(iter(answers.values())).classes == BINARY
-        own_benchmarks = [name for name in BENCHMARKS if REFERENCES[name].two_classes == two]
-        beside = {name: against_alexnet(answers, REFERENCES[name], resamples) for name in own_benchmarks}
+        beside = {name: against_alexnet(answers, REFERENCES[name], resamples) for name in benchmarks(two)}
         compared[key] = {name: own for name, own in beside.items() if own is not None and own.compared}
         together = common(answers)
         views[key] = {
@@ -231,7 +198,7 @@ def _print_view(key: str, view: dict[str, Any], compared: dict[str, Comparison])
         "change",
         *map(str, severities),
         f"rise at {severities[-1]} (95 %)",
-        *(f"BE, {n}" for n in names),
+        *(f"{figure}, {n}" for n in names for figure in ("BE", "rBE")),
         *away,
         title=title,
     )
@@ -244,7 +211,7 @@ def _print_view(key: str, view: dict[str, Any], compared: dict[str, Comparison])
             CHANGES[change].name if change in CHANGES else change,
             *(f"{at[s]['value']:.3f}" if s in at else "" for s in severities),
             rise,
-            *(_be(beside, change) for beside in compared.values()),
+            *(_over_alexnet(beside, change, metric) for beside in compared.values() for metric in ("be", "rbe")),
             *(f"{100 * shares[name]:.0f} %" for name in ("in_time", "too_late", "for_nothing") if rejected),
         )
     print_table(table)
@@ -255,6 +222,8 @@ def _print_view(key: str, view: dict[str, Any], compared: dict[str, Comparison])
             f"{REFERENCES[name].name}, {len(beside.compared)} of its {len(REFERENCES[name].errors)} changes: mBE "
             f"{mbe.value:.3f} ({mbe.low:.3f} to {mbe.high:.3f}); rBE {rbe:.2f} as a mean, {median:.2f} as a median."
         )
+    if any(beside.table["weak"].any() for beside in compared.values()):
+        say(WEAK_LOSS)
     told = {row["outcome"]: row for row in view["outcomes"]}
     if told:
         changed = told["correct_then_wrong"]
@@ -268,9 +237,9 @@ def _all(row: dict[str, Any]) -> bool:
     return None not in (row["more"], row["more_low"], row["more_high"])
 
 
-def _be(beside: Comparison, change: str) -> str:
-    """A change's BE; empty where AlexNet's error was not published."""
+def _over_alexnet(beside: Comparison, change: str, metric: str) -> str:
+    """A change's BE or rBE; empty where AlexNet's error was not published, marked where AlexNet hardly loses."""
     if change not in beside.compared:
         return ""
-    own = beside.table.query("change == @change and metric == 'be'")
-    return f"{own['value'].item():.2f}"
+    own = beside.table[(beside.table["change"] == change) & (beside.table["metric"] == metric)].iloc[0]
+    return "none" if math.isnan(own["value"]) else f"{own['value']:.2f}{' *' if own['weak'] else ''}"

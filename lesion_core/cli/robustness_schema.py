@@ -1,4 +1,4 @@
-"""What the command robustness prints with `--json`."""
+"""What the commands robustness and consistency print with `--json`."""
 
 from __future__ import annotations
 
@@ -116,4 +116,96 @@ class Robust(Output):
     agreement: Annotated[float, Field(description="share of unchanged images with the answer of float32")]
     sample: Annotated[str, Field(description="which images, in a sentence")]
     views: Annotated[dict[str, RobustnessView], Field(description="by the key of the set of images")]
+    notes: NotesField
+
+
+class Consistency(Output):
+    """How alike the answers to several images of one lesion are, with its 95 % interval by lesion."""
+
+    metric: Annotated[
+        str,
+        Field(
+            description="several (lesions with more than one answer), sides (right once and wrong once), pairs (two "
+            "images of a lesion differ), agreement (with the most frequent answer)"
+        ),
+    ]
+    value: Value
+    low: Value
+    high: Value
+    n_images: Annotated[Count, Field(description="images; of poses, those that there are poses of")]
+    n_groups: Annotated[Count, Field(description="lesions")]
+
+
+class ErrorOfAverage(Output):
+    """The balanced error where probabilities of several poses of an image are averaged."""
+
+    average: Annotated[str, Field(description="one (the image as it is), flips (its four flips), all (all poses)")]
+    value: Value
+    low: Value
+    high: Value
+    more: Annotated[Value, Field(description="how much higher than without averaging, same images and resamples")]
+    more_low: Value
+    more_high: Value
+
+
+class Poses(Output):
+    """A run's answers to a set of poses."""
+
+    images: Annotated[Count, Field(description="images that there are poses of")]
+    poses: Annotated[Count, Field(description="poses that are compared")]
+    plain: Annotated[list[Consistency], Field(description="each pose by itself")]
+    flips: Annotated[list[Consistency], Field(description="each pose averaged with its three flips")]
+    errors: list[ErrorOfAverage]
+
+
+class FlipsOfSequence(Output):
+    """How often the answer changes from frame to frame."""
+
+    sequence: str
+    metric: Annotated[str, Field(description="flip_probability, or flip_rate, that over AlexNet's")]
+    value: Value
+    low: Value
+    high: Value
+
+
+class MeanOfFlips(Output):
+    """A mean over the sequences that AlexNet's flips were published of."""
+
+    metric: Annotated[str, Field(description="mean_flip_probability, mfr")]
+    value: Value
+    low: Value
+    high: Value
+    changes: Annotated[Count, Field(description="sequences")]
+
+
+class Flips(Output):
+    """How often the answer changes within sequences of 31 frames."""
+
+    sequences: list[FlipsOfSequence]
+    means: list[MeanOfFlips]
+
+
+class ConsistencyView(Output):
+    """A set of images seen as one list of classes."""
+
+    poses: Annotated[dict[str, Poses], Field(description="by the key of the set of poses")]
+    repeated: Annotated[
+        list[Consistency] | None,
+        Field(description="of the whole set: lesions with several photographs; null where there are none"),
+    ]
+    flips: Annotated[
+        dict[str, Flips], Field(description="by sam_p and sam_p_extra; divided by AlexNet's in two classes only")
+    ]
+
+
+class Consistent(Output):
+    """Whether a run says the same of one lesion however it is held."""
+
+    run: RunNameField
+    fingerprint: FingerprintField
+    written: WrittenField
+    backend: Annotated[str, Field(description="how the network was computed")]
+    agreement: Annotated[float, Field(description="share of unchanged images with the answer of float32")]
+    sample: Annotated[str, Field(description="which images, in a sentence")]
+    views: Annotated[dict[str, ConsistencyView], Field(description="by the key of the set of images")]
     notes: NotesField

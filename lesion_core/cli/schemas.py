@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, RootModel
 
-from lesion_core.cli.robustness_schema import Robust
+from lesion_core.cli.robustness_schema import Consistent, Robust
 from lesion_core.cli.schema_parts import (
     Count,
     FingerprintField,
@@ -340,6 +340,7 @@ SCHEMAS: dict[str, Any] = {
     "predict": RootModel[list[Predicted]],
     "explain": Explained,
     "robustness": Robust,
+    "consistency": Consistent,
     "runs": Listed,
     "segment train": Trained,
     "segment evaluate": SegmenterEvaluated,

@@ -1,4 +1,4 @@
-"""Robustness evaluation: a model's answers to test images under every change at every severity.
+"""Robustness evaluation: a model's answers to test images under every change at every severity, and to their series.
 
 The work goes image by image, so that an image is decoded once. What is found is written in parts into a work folder: a
 command that was killed goes on where it was, and one with more images, changes or severities computes only these.
@@ -26,6 +26,7 @@ from lesion_core.config import Preprocessing
 from lesion_core.errors import ConfigError, ModelError, RunError
 from lesion_core.files import read_parquet, written
 from lesion_core.imaging.changes.registry import CHANGES, change, known_change
+from lesion_core.imaging.changes.series import length, member
 from lesion_core.imaging.preprocess import normalize
 from lesion_core.inference.classifier import RawOutputs, full_precision, infer
 from lesion_core.inference.identity import check_same_images
@@ -39,11 +40,12 @@ from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.robustness import (
     AGREEMENT,
+    CHANGED,
     CLEAN,
-    COLUMNS,
     EXACT,
-    KEY,
+    SERIES,
     SEVERITIES,
+    AnswerTable,
     read_robustness,
     relative,
     write_stored,
@@ -57,12 +59,12 @@ DECODED = 8
 """Images that are kept decoded, for those of one batch and the next."""
 
 Job = tuple[int, str, int]
-"""A row of the images, a change, and a severity."""
+"""A row of the images, a change or series, and a severity or place."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Answers under changes.
+    """Answers under changes, or to series.
 
     Attributes:
         table: Rows of `runs.robustness`: the images as they are, and what was not in the run's table before.
@@ -108,20 +110,57 @@ def evaluate_robustness(
         RunError: An image cannot be read or is another one of that id; or the model does not give its known answer.
     """
     check_asked(changes, severities)
+    asked = [(key, severity) for key in changes for severity in severities]
+    return _evaluate(run, images, asked, CHANGED, backend, work, fresh, on_step)
+
+
+def evaluate_series(
+    run: Run,
+    images: pd.DataFrame,
+    series: Sequence[str],
+    *,
+    backend: str = EXACT,
+    work: Path,
+    fresh: bool = False,
+    on_step: Step = silent,
+) -> Evaluated | None:
+    """Ask a run's model about images as they are and about every member of some series of each.
+
+    Args:
+        series: Keys of `imaging.changes.series.SERIES`, one or more.
+
+    Other arguments, what is returned and errors are those of `evaluate_robustness`.
+    """
+    asked = [(key, place) for key in series for place in range(length(key))]
+    if not asked:
+        raise ConfigError("No series is asked for.", "Name one, or leave them out for all sets of poses.")
+    return _evaluate(run, images, asked, SERIES, backend, work, fresh, on_step)
+
+
+def _evaluate(
+    run: Run,
+    images: pd.DataFrame,
+    asked: Sequence[tuple[str, int]],
+    of: AnswerTable,
+    backend: str,
+    work: Path,
+    fresh: bool,
+    on_step: Step,
+) -> Evaluated | None:
     policy = read_policy(run)
     model = checked_classifier(run).requires_grad_(False)
-    evaluation = _Evaluation(run, model, images, policy, backend)
+    evaluation = _Evaluation(run, model, images, policy, backend, of)
     agreement, clean = evaluation.clean(on_step)
-    folder = work_folder(run, policy, backend, work)
+    folder = work_folder(run, policy, backend, work, of)
     if fresh and distributed.first():
         shutil.rmtree(folder, ignore_errors=True)
     distributed.wait()
     earlier = None if fresh else evaluation.earlier(clean)
-    wanted = [(i, key, severity) for i in range(len(images)) for key in changes for severity in severities]
-    there = set() if earlier is None else _keys(earlier)
+    wanted = [(i, key, step) for i in range(len(images)) for key, step in asked]
+    there = set() if earlier is None else _keys(earlier, of)
     ids = images["image_id"].astype(str).tolist()
-    kept = sum((ids[i], key, severity) in there for i, key, severity in wanted)
-    there |= _keys(_read_parts(folder, run))
+    kept = sum((ids[i], key, step) in there for i, key, step in wanted)
+    there |= _keys(_read_parts(folder, run, of), of)
     rank, world = distributed.rank(), distributed.world()
     todo = [job for job in wanted if job[0] % world == rank and (ids[job[0]], *job[1:]) not in there]
     progress = on_step("Asking about the changed images")
@@ -129,7 +168,7 @@ def evaluate_robustness(
     if not distributed.first():
         return None
     # Also what an earlier command found that this one did not ask for: the folder is deleted once it is in the run.
-    return Evaluated(pd.concat([clean, _read_parts(folder, run)], ignore_index=True), agreement, kept)
+    return Evaluated(pd.concat([clean, _read_parts(folder, run, of)], ignore_index=True), agreement, kept)
 
 
 def check_asked(changes: Sequence[str], severities: Sequence[int]) -> None:
@@ -147,34 +186,43 @@ def check_asked(changes: Sequence[str], severities: Sequence[int]) -> None:
         raise ConfigError("No change or no severity is asked for.", "Name one of each, or leave them out for all.")
 
 
-def work_folder(run: Run, policy: Policy | None, backend: str, work: Path) -> Path:
+def work_folder(run: Run, policy: Policy | None, backend: str, work: Path, of: AnswerTable = CHANGED) -> Path:
     """Where parts of an evaluation wait: of one run with one policy, computed in one way."""
-    return work / f"robustness-{run.fingerprint}-{policy.fingerprint() if policy else 'none'}-{backend}"
+    return work / f"{of.command}-{run.fingerprint}-{policy.fingerprint() if policy else 'none'}-{backend}"
 
 
 class _Images(ModelInputs):
     """The model's square of each job's image; an image is decoded once for jobs that follow one another."""
 
-    def __init__(self, images: pd.DataFrame, jobs: Sequence[Job], preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, images: pd.DataFrame, jobs: Sequence[Job], preprocessing: Preprocessing, of: AnswerTable
+    ) -> None:
         paths, ids = images["path"].astype(str).tolist(), images["image_id"].astype(str).tolist()
+        draw = _changed if of == CHANGED else _member
         changes = {
-            place: partial(_changed, key=key, severity=severity, image_id=ids[i])
-            for place, (i, key, severity) in enumerate(jobs)
-            if severity
+            place: partial(draw, key=key, step=step, image_id=ids[i])
+            for place, (i, key, step) in enumerate(jobs)
+            if key != CLEAN
         }
         super().__init__([paths[i] for i, _, _ in jobs], preprocessing, changes)
         self.decoded: Changed = lru_cache(DECODED)(self.decoded)  # type: ignore[assignment]
 
 
-def _changed(image: NDArray[np.uint8], *, key: str, severity: int, image_id: str) -> NDArray[np.uint8]:
-    return change(image, key, severity, image_id).image
+def _changed(image: NDArray[np.uint8], *, key: str, step: int, image_id: str) -> NDArray[np.uint8]:
+    return change(image, key, step, image_id).image
+
+
+def _member(image: NDArray[np.uint8], *, key: str, step: int, image_id: str) -> NDArray[np.uint8]:
+    return member(image, key, step, image_id)
 
 
 class _Evaluation:
     """One run's model, its policy's scores, and the images that it is asked about."""
 
-    def __init__(self, run: Run, model: ResNet, images: pd.DataFrame, policy: Policy | None, backend: str) -> None:
-        self.run, self.model, self.images, self.backend = run, model, images, backend
+    def __init__(
+        self, run: Run, model: ResNet, images: pd.DataFrame, policy: Policy | None, backend: str, of: AnswerTable
+    ) -> None:
+        self.run, self.model, self.images, self.backend, self.of = run, model, images, backend, of
         self.preprocessing = run.config.settings.preprocessing
         self.workers = run.config.settings.training.workers
         self.temperature = policy.temperature if policy else run.calibration.temperature
@@ -214,7 +262,7 @@ class _Evaluation:
     def earlier(self, clean: pd.DataFrame) -> pd.DataFrame | None:
         """The run's table, where its rows are of the same kind as those that are made now."""
         try:
-            found = read_robustness(self.run)
+            found = read_robustness(self.run, self.of)
         except RunError:
             return None
         if found is None or set(found.columns) != set(clean.columns):
@@ -233,13 +281,13 @@ class _Evaluation:
 
             rows = self.rows(own, self.outputs(own, told))
             with written(folder / f"{distributed.rank()}-{uuid.uuid4().hex}.parquet") as new:
-                write_stored(rows, new)
+                write_stored(rows, new, self.of)
         return len(jobs)
 
     @torch.inference_mode()
     def outputs(self, jobs: Sequence[Job], progress: Progress) -> RawOutputs:
         """What the model gives for some jobs, in their order."""
-        inputs = _Images(self.images, jobs, self.preprocessing)
+        inputs = _Images(self.images, jobs, self.preprocessing, self.of)
         with full_precision():
             found = list(self._batches(inputs, progress))
         return RawOutputs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
@@ -269,8 +317,8 @@ class _Evaluation:
             "lesion_id": own["group"].to_numpy(str),
             "dataset": own["dataset"].to_numpy(str),
             "label": own["diagnosis"].to_numpy(str),
-            "change": [key for _, key, _ in jobs],
-            "severity": [severity for _, _, severity in jobs],
+            self.of.kind: [key for _, key, _ in jobs],
+            self.of.step: [step for _, _, step in jobs],
             "answer": [self.run.classes[k] for k in outputs.logits.argmax(axis=1)],
             "confidence": p.max(axis=1),
             "temperature": self.temperature,
@@ -286,19 +334,19 @@ class _Evaluation:
         return pd.DataFrame(facts)
 
 
-def _keys(table: pd.DataFrame) -> set[tuple[str, str, int]]:
-    columns = [table[name].astype(kind).tolist() for name, kind in zip(KEY, (str, str, int), strict=True)]
+def _keys(table: pd.DataFrame, of: AnswerTable) -> set[tuple[str, str, int]]:
+    columns = [table[name].astype(kind).tolist() for name, kind in zip(of.key, (str, str, int), strict=True)]
     return set(zip(*columns, strict=True))
 
 
-def _read_parts(folder: Path, run: Run) -> pd.DataFrame:
+def _read_parts(folder: Path, run: Run, of: AnswerTable) -> pd.DataFrame:
     """All parts of a folder that are whole and of this run, an answer once; those that are not are computed again."""
-    found = [pd.DataFrame(columns=list(COLUMNS))]
+    found = [pd.DataFrame(columns=list(of.columns))]
     for path in sorted(folder.glob("*.parquet")):
         try:
             part = read_parquet(path)
         except (OSError, ValueError, pa.ArrowException):
             continue
-        if set(COLUMNS) <= set(part.columns) and (part["run"] == run.fingerprint).all():
-            found.append(part.astype({name: str for name in COLUMNS if COLUMNS[name] == "texts"}))
-    return pd.concat(found[1:] or found, ignore_index=True).drop_duplicates(KEY, ignore_index=True)
+        if set(of.columns) <= set(part.columns) and (part["run"] == run.fingerprint).all():
+            found.append(part.astype(dict.fromkeys(of.texts, str)))
+    return pd.concat(found[1:] or found, ignore_index=True).drop_duplicates(of.key, ignore_index=True)

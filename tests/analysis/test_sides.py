@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lesion_core.analysis.robustness.severities import Answers
-from lesion_core.analysis.robustness.sides import changed_sides, sensitivity_by_class
+from lesion_core.analysis.robustness.sides import changed_sides, sensitivity_by_class, sensitivity_lost
 
 CLASSES = ("MEL", "NV", "BCC")
 
@@ -72,3 +72,20 @@ def test_where_nothing_changes_nobody_changes_sides() -> None:
     assert changed_sides(frozen).empty
     less = sensitivity_by_class(frozen)["less"]
     assert isinstance(less, pd.Series) and (less == 0).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+def test_lost_sensitivities_are_means_over_the_severities(seed: int, n: int) -> None:
+    found = {change: answers_of(seed + place, n) for place, change in enumerate(("hair", "ink"))}
+    told = sensitivity_lost(found).set_index(["change", "class"])
+    expected = {}
+    for change, answers in found.items():
+        for k in np.unique(answers.truth):
+            own = [i for i in range(n) if answers.truth[i] == k]
+            share = [sum(answers.predicted[s, i] == k for i in own) / len(own) for s in range(4)]
+            expected[change, CLASSES[k]] = (len(own), share[0], sum(share[1:]) / 3)
+    assert set(told.index) == set(expected)
+    for cell, (images, as_it_is, under) in expected.items():
+        row = told.loc[cell]
+        assert row["n"] == images and row[["sensitivity", "under"]].tolist() == pytest.approx([as_it_is, under])
+        assert row["lost"] == pytest.approx(as_it_is - under)

@@ -81,6 +81,7 @@ def places(
         "predict": ["predict", pictures, "--run", run],
         "explain": ["explain", run, "--data", data_root, "--most", 2],
         "robustness": ["robustness", run, "--data", data_root, *changed, *few],
+        "consistency": ["consistency", run, "--data", data_root, "--series", "symmetries", *changed[-4:], *few],
         "runs": ["runs", ROOT / "checkpoints"],
         "segment evaluate": ["segment", "evaluate", unet, *few],
         "segment evaluate --changed": ["segment", "evaluate", unet, "--data", data_root, "--changed", *few],

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lesion_core.analysis.robustness.consistency import consistency, members_of
 from lesion_core.analysis.robustness.severities import answers_under_changes, by_severity
-from lesion_core.cli.robustness_schema import Robust
+from lesion_core.cli.robustness_schema import Consistent, Robust
+from lesion_core.imaging.changes.poses import POSES
 from lesion_core.imaging.changes.registry import CHANGES
 from lesion_core.runs.classifier import open_run
-from lesion_core.runs.robustness import CLEAN, FILE, SEVERITIES, read_robustness
+from lesion_core.runs.robustness import CLEAN, FILE, SERIES, SEVERITIES, read_robustness
 from tests.cli.test_main import refused
 
 
@@ -32,6 +34,7 @@ def test_it_measures_keeps_and_goes_on(command: Any, run_copy: Path, tmp_path: P
     code, out, err = command("--change", "hair", "--change", "gaussian_noise")
     assert code == 0, err
     assert all(CHANGES[key].name in out for key in ("hair", "gaussian_noise"))
+    assert "rBE, DermaMNIST-C" in out and "rBE, SAM-C" in out
     assert "DermaMNIST-C, 1 of its 15 changes: mBE" in out and "SAM-C, 1 of its 14 changes: mBE" in out
     assert "not a place in a published table" in out and str(run_copy / FILE) in out
     assert "4 images of 4 lesions of the test sets, drawn with seed 0" in err
@@ -99,3 +102,31 @@ def test_a_run_whose_weights_are_damaged_is_not_asked(command: Any, run_copy: Pa
     path.write_bytes(path.read_bytes()[:-10])
     code, _, err = command("--change", "hair")
     assert code == 1 and "model.safetensors" in err and not (run_copy / FILE).exists()
+
+
+def test_consistency_measures_keeps_and_goes_on(call: Any, run_copy: Path, data_root: Path, tmp_path: Path) -> None:
+    few = ("--data", data_root, "--images", 3, "--resamples", 50, "--work", tmp_path / "work")
+    code, out, err = call("consistency", run_copy, *few, "--series", "symmetries", "--series", "rotate")
+    assert code == 0, err
+    assert "Flips and quarter turns" in out and "Rotate" in out and "SAM-P, 1 of its 10 sequences: mFR" in out
+    assert "more than one answer" in out and str(run_copy / SERIES.file) in out
+    assert "in 2 series of 39 images in all" in err
+    run = open_run(run_copy)
+    table = read_robustness(run, SERIES)
+    assert table is not None and len(table) == 3 * (1 + 8 + 31) and not list((tmp_path / "work").iterdir())
+    code, out, err = call("consistency", run_copy, *few, "--series", "symmetries", "--json")
+    assert code == 0 and f"{3 * 8} answers were there already" in err
+    found = json.loads(out)
+    Consistent.model_validate_json(out)
+    own = members_of(run, table)["symmetries"]
+    poses = POSES["symmetries"]
+    for key, one in (("plain", own), ("flips", own.averaged(poses.flips))):
+        expected = consistency(one, poses.shown, 50).set_index("metric")["value"]
+        told = {row["metric"]: row["value"] for row in found["views"]["test"]["poses"]["symmetries"][key]}
+        assert told == pytest.approx(expected.to_dict())
+    assert {row["metric"] for row in found["views"]["test"]["flips"]["sam_p"]["sequences"]} == {"flip_probability"}
+    assert "flip_rate" in {row["metric"] for row in found["views"]["binary"]["flips"]["sam_p"]["sequences"]}
+
+
+def test_a_series_that_is_not_known_is_refused(call: Any, run_copy: Path, data_root: Path) -> None:
+    refused(call("consistency", run_copy, "--data", data_root, "--series", "sideways"), "There is no series 'sideways'")

@@ -18,13 +18,14 @@ from lesion_core.data.collection import drawn_test
 from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.errors import ConfigError, DataError, ModelError, RunError
 from lesion_core.imaging.changes.registry import CHANGES, change
+from lesion_core.imaging.changes.series import member
 from lesion_core.imaging.decode import decode
 from lesion_core.inference import inputs, robustness
-from lesion_core.inference.robustness import evaluate_robustness, work_folder
+from lesion_core.inference.robustness import evaluate_robustness, evaluate_series, work_folder
 from lesion_core.ood.policy import keeps_changed, read_policy, save_policy
 from lesion_core.ood.rejector import Rejector
 from lesion_core.runs.classifier import Run, open_run
-from lesion_core.runs.robustness import CLEAN, FILE, KEY, read_robustness, relative, write_robustness
+from lesion_core.runs.robustness import CLEAN, FILE, KEY, SERIES, read_robustness, relative, write_robustness
 from lesion_core.serving.classifier import Engine
 
 ASKED = ("gaussian_noise", "hair")
@@ -318,3 +319,25 @@ def test_outputs_that_are_not_finite_are_refused(
     monkeypatch.setattr(robustness._Evaluation, "outputs", broken)
     with pytest.raises(RunError, match="NaN or infinite"):
         evaluate_robustness(small_run, images, ("hair",), (1,), work=tmp_path)
+
+
+def test_a_row_of_a_series_is_what_the_engine_says_of_that_member(
+    small_run: Run, images: pd.DataFrame, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, asked = images.head(2), counting(monkeypatch)
+    done = evaluate_series(small_run, own, ("symmetries",), work=tmp_path)
+    assert done is not None and sum(asked) == 2 * 8
+    again = evaluate_series(small_run, own, ("symmetries", "rotate"), work=tmp_path)
+    assert again is not None and sum(asked) == 2 * (8 + 31), "what waits in the work folder is not computed again"
+    assert not again.table.duplicated(SERIES.key).any() and len(again.table) == 2 * (1 + 8 + 31)
+    paths = own.set_index("image_id")["path"]
+    for row in again.table[again.table["place"] % 6 == 5].itertuples():
+        told = engine.predict(member(decode(Path(paths[row.image_id])), row.series, row.place, row.image_id))
+        assert row.answer == told.code and row.confidence == pytest.approx(told.confidence, abs=1e-3)
+    logits = [name for name in again.table if name.startswith("logit_")]
+    table = again.table.set_index(["series", "place", "image_id"])[logits].astype(float)
+    assert table.loc[("symmetries", 0)].to_numpy() == pytest.approx(table.loc[(CLEAN, 0)].to_numpy(), abs=2e-2)
+    with pytest.raises(ConfigError):
+        evaluate_series(small_run, own, ("sideways",), work=tmp_path)
+    with pytest.raises(ConfigError):
+        evaluate_series(small_run, own, (), work=tmp_path)

@@ -135,6 +135,20 @@ REFERENCES: dict[str, Reference] = {
 """By key. ImageNet's own figures are left out: nothing of dermoscopy may be divided by them."""
 
 
+BENCHMARKS = ("sam_c", "sam_c_extra", "dermamnist_c")
+"""Keys of those whose errors a run's are divided by: no flip rates."""
+
+
+def benchmarks(two_classes: bool) -> tuple[str, ...]:
+    """Those of `BENCHMARKS` whose answers are one of two, or one of several.
+
+    Examples:
+        >>> benchmarks(True)
+        ('sam_c', 'sam_c_extra')
+    """
+    return tuple(key for key in BENCHMARKS if REFERENCES[key].two_classes == two_classes)
+
+
 def reference(key: str) -> Reference:
     """AlexNet's figures of a key.
 

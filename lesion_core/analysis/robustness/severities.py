@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lesion_core.analysis.evaluation_sets import EVALUATION_SETS, evaluation_data
+from lesion_core.analysis.evaluation_sets import rows_of_view
 from lesion_core.analysis.intervals import Interval, check_level, count_lesions, resampled_figures, share_intervals
 from lesion_core.analysis.metrics import calibration_error
 from lesion_core.analysis.predictions import Floats
@@ -23,12 +23,14 @@ from lesion_core.analysis.resampling import group_codes
 from lesion_core.analysis.robustness.corruption_errors import balanced_errors, corruption_errors
 from lesion_core.analysis.robustness.outcomes import OUTCOMES, TURNED_AWAY, outcomes, turned_away
 from lesion_core.analysis.robustness.references import Reference, weak
-from lesion_core.data.tables import OFFICIAL_TEST
-from lesion_core.errors import ConfigError, DataError
+from lesion_core.errors import DataError
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.robustness import CLEAN, SEVERITIES
 
 Mask = NDArray[np.bool_]
+
+VIEWS = ("test", "isic2018", "binary")
+"""Sets of images that are told of, keys of `EVALUATION_SETS`."""
 
 FIGURES = {
     "error": "the share of images that are classified wrongly",
@@ -106,16 +108,12 @@ def answers_under_changes(
     Raises:
         ConfigError: The view is unknown, or not of test images.
     """
-    if view not in EVALUATION_SETS or EVALUATION_SETS[view].split != "test":
-        known = [key for key, entry in EVALUATION_SETS.items() if entry.split == "test"]
-        raise ConfigError(f"There is no view '{view}' of the test set.", f"Choose one of {', '.join(known)}.")
-    entry = EVALUATION_SETS[view]
-    chosen = table["dataset"] == entry.dataset if entry.dataset else table["dataset"] != OFFICIAL_TEST
-    rows = table[chosen]
-    if rows.empty or (data := evaluation_data(run, rows, entry.classes or run.classes)) is None:
+    chosen, data = rows_of_view(run, table, view)
+    if data is None:
         return {}
+    rows = table[chosen]
     predicted, confidence = data.predicted, data.probabilities.max(axis=1)
-    keeps = None if kept is None else np.asarray(kept)[chosen.to_numpy()]
+    keeps = None if kept is None else np.asarray(kept)[chosen]
     places = pd.DataFrame(
         {
             "image_id": rows["image_id"].to_numpy(str),

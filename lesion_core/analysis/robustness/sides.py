@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -41,6 +43,26 @@ def sensitivity_by_class(answers: Answers, level: float = 0.95) -> pd.DataFrame:
         for (k, place), own in shares.items()
     ]
     return pd.DataFrame(rows, columns=["class", "severity", "n", "sensitivity", "low", "high", "less"])
+
+
+def sensitivity_lost(found: Mapping[str, Answers]) -> pd.DataFrame:
+    """How much of each diagnosis' sensitivity each change takes away, as a mean over its severities.
+
+    Args:
+        found: Answers by change.
+
+    Returns:
+        change, class, n (images), sensitivity (as they are), under (mean over the severities), lost (their difference;
+        negative where a change helps); classes without an image are left out.
+    """
+    rows = []
+    for change, answers in found.items():
+        for k, code in enumerate(answers.classes):
+            own = answers.truth == k
+            if own.any():
+                share = answers.right[:, own].mean(axis=1)
+                rows.append((change, code, int(own.sum()), share[0], share[1:].mean(), share[0] - share[1:].mean()))
+    return pd.DataFrame(rows, columns=["change", "class", "n", "sensitivity", "under", "lost"])
 
 
 def changed_sides(answers: Answers) -> pd.DataFrame:
