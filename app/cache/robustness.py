@@ -29,6 +29,7 @@ from lesion_core.analysis.robustness.severities import (
     by_severity,
     common,
     outcome_shares,
+    turned_away_shares,
 )
 from lesion_core.analysis.robustness.sides import changed_sides, sensitivity_lost
 from lesion_core.errors import LesionError
@@ -89,6 +90,13 @@ def figures(run: Run, changed: int, view: str, policy: Policy | None, change: st
     """`by_severity` under a change; None where it was not asked about."""
     found = answers(run, changed, view, policy)
     return by_severity(found[change]) if change in found else None
+
+
+@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=BY_POLICY)
+def turned_away(run: Run, changed: int, view: str, policy: Policy | None, change: str) -> pd.DataFrame | None:
+    """`turned_away_shares` under a change; None where the file does not say what is kept."""
+    own = answers(run, changed, view, policy)[change]
+    return None if own.kept is None else turned_away_shares(own)
 
 
 @st.cache_resource(show_spinner="Measuring, with intervals …", max_entries=32, hash_funcs=BY_FINGERPRINT)

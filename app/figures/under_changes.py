@@ -17,7 +17,6 @@ from app.figures.style import (
     MUTED,
     SMALL_TYPE,
     SMALLEST,
-    WHITE,
     WORDS,
     layout_of,
     lengths,
@@ -34,10 +33,9 @@ OUTCOME_LOOKS = {
 }
 """Young's outcomes, by the keys of `analysis.robustness.outcomes.OUTCOMES`, in a few words and a colour."""
 LOST = [[0.0, "#2F868B"], [0.5, "#F4F7F6"], [1.0, "#D55E00"]]
+"""Sensitivity won, then lost; black words can be read on all of it."""
 MOST_LOST = 0.5
 """Sensitivity lost that has the strongest colour."""
-DARK_FROM = 0.35
-"""Sensitivity lost, or won, from which words on its colour are white."""
 
 
 def along_severity(
@@ -78,9 +76,9 @@ def along_severity(
                 "name": chart_text(run),
                 "line": {"color": colour, "width": 2.5, "dash": dash},
                 "marker": {"size": 9, "symbol": mark, "color": colour},
-                "customdata": np.column_stack([low, high]),
-                "hovertemplate": f"{chart_text(run)}, severity %{{x}}: %{{y:.1%}} (%{{customdata[0]:.1%}} to "
-                "%{customdata[1]:.1%})<extra></extra>",
+                "customdata": [[chart_text(run), *ends] for ends in zip(low.tolist(), high.tolist(), strict=True)],
+                "hovertemplate": "%{customdata[0]}, severity %{x}: %{y:.1%} (%{customdata[1]:.1%} to "
+                "%{customdata[2]:.1%})<extra></extra>",
             },
         ]
     severities = sorted({int(one) for table in tables.values() for one in table["severity"]})
@@ -110,7 +108,7 @@ def outcome_bars(
         names: What a person reads for each change.
         chosen: Change and outcome of the piece to frame.
     """
-    keys = list(shares)
+    keys, told = list(shares), {key: chart_text(name) for key, name in names.items()}
     traces = []
     for outcome, (words, colour) in OUTCOME_LOOKS.items():
         rows = [table[table["outcome"] == outcome].iloc[0] for table in shares.values()]
@@ -130,7 +128,7 @@ def outcome_bars(
                     "color": colour,
                     "line": {"color": [INK if f else GRID for f in framed], "width": [3 if f else 0.5 for f in framed]},
                 },
-                "hovertext": [names[key] for key in keys],
+                "hovertext": [told[key] for key in keys],
                 "hovertemplate": f"%{{hovertext}}, {words}: %{{x:.1%}} (%{{customdata[3]:.1%}} to "
                 "%{customdata[4]:.1%}), n = %{customdata[2]}<extra></extra>",
                 "selected": {"marker": {"opacity": 1}},
@@ -144,7 +142,7 @@ def outcome_bars(
     layout["xaxis"] = AXIS | {"range": [0, 1], "tickformat": ".0%", "showgrid": False, "fixedrange": True}
     layout["yaxis"] = AXIS | {
         "tickvals": list(range(len(keys))),
-        "ticktext": [f"<b>{names[key]}</b>" if chosen and key == chosen[0] else names[key] for key in keys],
+        "ticktext": [f"<b>{told[key]}</b>" if chosen and key == chosen[0] else told[key] for key in keys],
         "range": [len(keys) - 0.4, -0.6],
         "showgrid": False,
         "fixedrange": True,
@@ -161,6 +159,7 @@ def lost_by_class(table: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:
         names: What a person reads for each change.
     """
     keys, codes = list(dict.fromkeys(table["change"])), list(dict.fromkeys(table["class"]))
+    told = {key: chart_text(name) for key, name in names.items()}
 
     def cells(column: str) -> Floats:
         grid = table.pivot_table(column, "change", "class")
@@ -183,7 +182,7 @@ def lost_by_class(table: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:
         "xgap": 2,
         "ygap": 2,
         "customdata": np.dstack([cells("sensitivity"), cells("under"), n]),
-        "hovertext": [[f"{names[key]}, {code}" for code in codes] for key in keys],
+        "hovertext": [[f"{told[key]}, {code}" for code in codes] for key in keys],
         "hovertemplate": "%{hovertext}: sensitivity %{customdata[0]:.1%} as it is, %{customdata[1]:.1%} under the "
         "change, n = %{customdata[2]}<extra></extra>",
     }
@@ -194,7 +193,7 @@ def lost_by_class(table: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:
             "y": i,
             "text": words[i][j],
             "showarrow": False,
-            "font": {"size": SMALL_TYPE, "color": WHITE if abs(lost[i, j]) > DARK_FROM else BLACK},
+            "font": {"size": SMALL_TYPE, "color": BLACK},
         }
         for i in range(len(keys))
         for j in range(len(codes))
@@ -215,7 +214,7 @@ def lost_by_class(table: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:
     }
     layout["yaxis"] = AXIS | {
         "tickvals": list(range(len(keys))),
-        "ticktext": [names[key] for key in keys],
+        "ticktext": [told[key] for key in keys],
         "range": [len(keys) - 0.5, -0.5],
         "showgrid": False,
         "fixedrange": True,
@@ -249,9 +248,12 @@ def shares_of_runs(tables: Mapping[str, pd.DataFrame], places: Mapping[str, int]
                 "y": [rows.index(str(row)) + shift for row in table["row"]],
                 "marker": {"size": 10, "symbol": mark, "color": colour},
                 "error_x": {**lengths(low, value, high), "color": colour},
-                "customdata": [[chart_text(str(row)), a, b] for row, a, b in zip(table["row"], low, high, strict=True)],
-                "hovertemplate": f"{chart_text(run)}, %{{customdata[0]}}: %{{x:.1%}} (%{{customdata[1]:.1%}} to "
-                "%{customdata[2]:.1%})<extra></extra>",
+                "customdata": [
+                    [chart_text(run), chart_text(str(row)), a, b]
+                    for row, a, b in zip(table["row"], low.tolist(), high.tolist(), strict=True)
+                ],
+                "hovertemplate": "%{customdata[0]}, %{customdata[1]}: %{x:.1%} (%{customdata[2]:.1%} to "
+                "%{customdata[3]:.1%})<extra></extra>",
             }
         )
     height = 100 + (26 + 10 * len(tables)) * max(1, len(rows))

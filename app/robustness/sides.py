@@ -35,6 +35,11 @@ def name_of(change: str) -> str:
     return CHANGES[change].name if change in CHANGES else change
 
 
+def forget_page() -> None:
+    """Other images begin with their first page."""
+    visit.change_link({state.PAGE: None})
+
+
 def draw(asked: tuple[Run, int, Policy | None], view: str, change: str, found: Mapping[str, Answers]) -> None:
     """The bars left, the images of the chosen piece right.
 
@@ -59,7 +64,7 @@ def draw(asked: tuple[Run, int, Policy | None], view: str, change: str, found: M
 
     left, right = st.columns([5, 4], gap="large")
     with right:
-        turned = choose("Images that changed sides", TURNED, state.SIDES, buttons=True)
+        turned = choose("Images that changed sides", TURNED, state.SIDES, buttons=True, on_change=forget_page)
         draw_images(run, changed, view, policy, change, turned, found[change])
     with left:
         st.plotly_chart(
@@ -107,11 +112,11 @@ def draw_images(
     root = state.data_root()
     here = cached_images.all_real_samples(root, run.config.settings.images) if root else {}
     if not any(image_id in here for image_id in table["image_id"]):
-        draw_ids(table, answers.kept is not None or policy is not None)
+        draw_ids(table, answers.kept is not None)
         return
 
     def entries(places: NDArray[np.intp]) -> Sequence[Entry]:
-        return [entry(table.iloc[i], policy is not None) for i in places.tolist()]
+        return [entry(table.iloc[i], answers.kept is not None) for i in places.tolist()]
 
     def entry(row: pd.Series, rejects: bool) -> Entry:
         image = str(row["image_id"])

@@ -17,7 +17,7 @@ from app.figures import under_changes as figures
 from app.figures.style import percent
 from app.foreign_text import literal
 from app.robustness import errors, sides
-from app.robustness.sides import name_of
+from app.robustness.sides import forget_page, name_of
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
 from lesion_core.analysis.robustness.severities import FIGURES, VIEWS, Answers
 from lesion_core.errors import LesionError
@@ -55,14 +55,16 @@ def draw(run: Run) -> None:
         state.TEST_VIEW,
         buttons=True,
         label_visibility="collapsed",
+        on_change=forget_page,
     )
-    found = measured.answers(*asked[:2], view, None)
+    found = measured.answers(*asked[:2], view, asked[2])
     st.markdown(headline(run, asked[1], view))
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     with left:
-        change = choose("Change", {key: name_of(key) for key in found}, state.CHANGE)
+        change = choose("Change", {key: name_of(key) for key in found}, state.CHANGE, on_change=forget_page)
     with right:
-        shown = {key: title for key, title in ALONG.items() if key != "error_kept" or asked[2] is not None}
+        keeps = found[change].kept is not None
+        shown = {key: title for key, title in ALONG.items() if key != "error_kept" or keeps}
         figure = choose("Figure", shown, state.FIGURE, buttons=True)
     others, absent = beside(run)
     draw_curves((asked, *others), view, change, figure)
@@ -166,8 +168,11 @@ def draw_curves(asked: tuple[Asked, ...], view: str, change: str, figure: str) -
         rejected = along(asked, view, change, "rejected", places)
         if rejected is None:
             st.caption(
-                "No policy rejects anything here: `python -m lesion_core ood tune` chooses one, and "
-                "`python -m lesion_core robustness` then keeps its scores."
+                "No policy rejects anything: `python -m lesion_core ood tune` chooses one, and `robustness` then keeps "
+                "its scores."
+                if asked[0][2] is None
+                else "The policy that holds looks at other scores than the file has; `python -m lesion_core "
+                "robustness` computes those of the run's own policy."
             )
         else:
             st.plotly_chart(
@@ -176,12 +181,25 @@ def draw_curves(asked: tuple[Asked, ...], view: str, change: str, figure: str) -
                 alt=f"Rejected share over the severity of {name_of(change).lower()}, a line per run",
             )
             st.caption(
-                "What the policy rejects. It should rise where the error does; what was tuned on corrupted images has "
-                "seen dark corners, ink and blur at full strength."
+                "What the policy rejects; it should rise where the error does. "
+                + in_time(*asked[0], view, change)
+                + " A threshold tuned on corrupted images has seen dark corners, ink and blur at full strength."
             )
     if change in CHANGES:
         entry = CHANGES[change]
         st.caption(f"**{entry.name}.** {entry.plain} {entry.scale}" + (f" {entry.drawn}" if entry.drawn else ""))
+
+
+def in_time(run: Run, changed: int, policy: Policy | None, view: str, change: str) -> str:
+    """Whether the policy rejects before the answer goes wrong."""
+    found = measured.turned_away(run, changed, view, policy, change)
+    if found is None:
+        return ""
+    share = {str(row.outcome): percent(float(row.share)) for row in found.itertuples()}  # type: ignore[arg-type]
+    return (
+        f"{literal(run.name)}: {share['in_time']} of the images are rejected before or when the answer is first wrong, "
+        f"{share['too_late']} later or never, {share['for_nothing']} though it never is."
+    )
 
 
 @drawn_once("Measuring, with intervals …")

@@ -17,7 +17,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from app.figures import data, masks, preprocessing, results, shares
+from app.figures import data, masks, preprocessing, results, shares, under_changes
 from lesion_core.explain.faithfulness import Curve
 from lesion_core.foreign_text import visible
 
@@ -60,10 +60,37 @@ def answer_curves() -> go.Figure:
     return shares.answer_curves(dict.fromkeys(NAMES, curve))
 
 
+def along_severity() -> go.Figure:
+    table = pd.DataFrame({**INTERVAL, "severity": [0]})
+    return under_changes.along_severity(dict.fromkeys(NAMES, table), {name: i for i, name in enumerate(NAMES)}, "error")
+
+
+def outcome_bars() -> go.Figure:
+    outcomes = list(under_changes.OUTCOME_LOOKS)
+    table = pd.DataFrame({"outcome": outcomes, "n": 1, "share": 0.25, "low": 0.1, "high": 0.4})
+    keys = {str(i): name for i, name in enumerate(NAMES)}
+    return under_changes.outcome_bars(dict.fromkeys(keys, table), keys, ("0", outcomes[1]))
+
+
+def lost_by_class() -> go.Figure:
+    keys = {str(i): name for i, name in enumerate(NAMES)}
+    table = pd.DataFrame({"change": list(keys), "class": "MEL", "n": 30, "sensitivity": 0.8, "under": 0.7, "lost": 0.1})
+    return under_changes.lost_by_class(table, keys)
+
+
+def shares_of_runs() -> go.Figure:
+    table = pd.DataFrame([{"row": name, **{key: value[0] for key, value in INTERVAL.items()}} for name in NAMES])
+    return under_changes.shares_of_runs(dict.fromkeys(NAMES, table), {name: i for i, name in enumerate(NAMES)}, "share")
+
+
 FOREIGN: dict[Callable[..., go.Figure], Callable[[], go.Figure]] = {
     shares.share_dots: share_dots,
     shares.answer_curves: answer_curves,
     results.runs_side_by_side: runs_side_by_side,
+    under_changes.along_severity: along_severity,
+    under_changes.outcome_bars: outcome_bars,
+    under_changes.lost_by_class: lost_by_class,
+    under_changes.shares_of_runs: shares_of_runs,
     data.site_bars: lambda: data.site_bars(catalog()),
     data.share_bars: lambda: data.share_bars(catalog(), "dx_type", {}),
 }
@@ -107,7 +134,7 @@ def drawn(text: str) -> str:
 def test_every_figure_is_either_drawn_with_odd_names_or_takes_none() -> None:
     made = {
         function
-        for module in (data, masks, preprocessing, results, shares)
+        for module in (data, masks, preprocessing, results, shares, under_changes)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }

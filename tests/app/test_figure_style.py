@@ -11,7 +11,7 @@ import plotly.colors
 import pytest
 from streamlit.elements.lib import streamlit_plotly_theme
 
-from app.figures import results, style
+from app.figures import results, style, under_changes
 from lesion_core.labels import DIAGNOSES
 
 THEMES: dict[str, dict[str, Any]] = tomllib.loads(
@@ -69,6 +69,21 @@ def test_words_in_a_cell_can_be_read_whatever_its_share() -> None:
         for share, ink in zip(cells.marker.color, cells.textfont.color, strict=True):
             (ground,) = plotly.colors.sample_colorscale(style.SHARES, [share])
             assert contrast(ground, ink) >= 4.5, share
+
+
+def test_words_can_be_read_whatever_is_lost() -> None:
+    for share in np.linspace(0, 1, 41):
+        (ground,) = plotly.colors.sample_colorscale(under_changes.LOST, [share])
+        assert contrast(ground, style.BLACK) >= 4.5, share
+
+
+def test_runs_differ_without_their_colours() -> None:
+    looks = [style.run_look(place) for place in range(len(style.RUN_LOOKS))]
+    for parts in zip(*looks, strict=True):
+        assert len(set(parts)) == len(looks)
+    for colour, *_ in looks:
+        for theme in TYPES:
+            assert contrast(colour, THEMES[theme]["backgroundColor"]) >= 3, colour
 
 
 def test_curves_of_classes_differ_without_their_colours() -> None:

@@ -57,10 +57,10 @@ def test_each_pose_says_what_the_engine_says(small_run: Run, key: str) -> None:
 def test_the_sentence_counts_the_poses_that_are_shown() -> None:
     entry, classes = POSES["symmetries"], ("MEL", "NV")
     plain = np.tile([0.9, 0.1], (8, 1))
-    assert sentence(entry, classes, plain, plain).startswith("**All 8 poses get the same answer**, Melanoma")
+    assert sentence(entry, classes, plain, plain).startswith("**All 8 poses get the same answer**, melanoma")
     plain[:3] = [0.2, 0.8]
     said = sentence(entry, classes, plain, np.tile([0.6, 0.4], (8, 1)))
-    assert said.startswith("**5 of 8 poses agree** on Melanoma") and "(3)" in said and "all of 8 agree" in said
+    assert said.startswith("**5 of 8 poses agree** on melanoma") and "(3)" in said and "all of 8 agree" in said
 
 
 def test_the_test_set_is_that_of_the_table(with_series: Run) -> None:

@@ -105,7 +105,7 @@ def test_a_run_whose_weights_are_damaged_is_not_asked(command: Any, run_copy: Pa
 
 
 def test_consistency_measures_keeps_and_goes_on(call: Any, run_copy: Path, data_root: Path, tmp_path: Path) -> None:
-    few = ("--data", data_root, "--images", 3, "--resamples", 50, "--work", tmp_path / "work")
+    few = ("--data", data_root, "--images", 3, "--resamples", 100, "--work", tmp_path / "work")
     code, out, err = call("consistency", run_copy, *few, "--series", "symmetries", "--series", "rotate")
     assert code == 0, err
     assert "Flips and quarter turns" in out and "Rotate" in out and "SAM-P, 1 of its 10 sequences: mFR" in out
@@ -121,7 +121,7 @@ def test_consistency_measures_keeps_and_goes_on(call: Any, run_copy: Path, data_
     own = members_of(run, table)["symmetries"]
     poses = POSES["symmetries"]
     for key, one in (("plain", own), ("flips", own.averaged(poses.flips))):
-        expected = consistency(one, poses.shown, 50).set_index("metric")["value"]
+        expected = consistency(one, poses.shown, 100).set_index("metric")["value"]
         told = {row["metric"]: row["value"] for row in found["views"]["test"]["poses"]["symmetries"][key]}
         assert told == pytest.approx(expected.to_dict())
     assert {row["metric"] for row in found["views"]["test"]["flips"]["sam_p"]["sequences"]} == {"flip_probability"}

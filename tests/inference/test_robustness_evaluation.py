@@ -335,7 +335,7 @@ def test_a_row_of_a_series_is_what_the_engine_says_of_that_member(
         told = engine.predict(member(decode(Path(paths[row.image_id])), row.series, row.place, row.image_id))
         assert row.answer == told.code and row.confidence == pytest.approx(told.confidence, abs=1e-3)
     logits = [name for name in again.table if name.startswith("logit_")]
-    table = again.table.set_index(["series", "place", "image_id"])[logits].astype(float)
+    table = again.table.set_index(["series", "place", "image_id"])[logits].astype(float).sort_index()
     assert table.loc[("symmetries", 0)].to_numpy() == pytest.approx(table.loc[(CLEAN, 0)].to_numpy(), abs=2e-2)
     with pytest.raises(ConfigError):
         evaluate_series(small_run, own, ("sideways",), work=tmp_path)
