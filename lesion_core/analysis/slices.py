@@ -173,3 +173,31 @@ def slices(
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table["p_corrected"] = holm(table["p"].to_numpy(np.float64))
     return table
+
+
+def random_slices(part: Mask, size: int, slices: int = 10, draws: int = 2000, seed: int = 0) -> NDArray[np.float64]:
+    """Shares in slices that are drawn at random and mean nothing, to compare a found difference with.
+
+    Args:
+        part: (N,) bool, the cases that count.
+        size: Cases of a slice, drawn without replacement, 1 to N; the slices of a draw are independent.
+        slices: Slices of a draw.
+        draws: How often that many are drawn.
+        seed: The same seed draws the same cases.
+
+    Returns:
+        (draws, slices), each in [0, 1].
+
+    Raises:
+        DataError: There are fewer cases than a slice has, or a slice has none.
+
+    Examples:
+        >>> found = random_slices(np.arange(100) < 50, size=20, draws=200)
+        >>> bool(np.ptp(found, axis=1).mean() > 0.2)  # best minus worst of ten, though all are the same
+        True
+    """
+    if not 1 <= size <= len(part):
+        raise DataError(f"Slices of {size:,} cannot be drawn from {len(part):,} cases.", "Draw smaller ones.")
+    # A slice without replacement has a hypergeometric number of the cases that count.
+    hits = np.random.default_rng(seed).hypergeometric(int(part.sum()), int((~part).sum()), size, (draws, slices))
+    return hits / size
