@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted(
     path for folder in ("lesion_core", "app", "pages", "benchmarks") for path in (ROOT / folder).rglob("*.py")
 )
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("lessons/*.yaml")]
+)
 CARDS = sorted(ROOT.glob("checkpoints/*/card.md"))
 
 
