@@ -25,6 +25,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("out_of_distribution", "Out of distribution", ":material/block:"),
         ("robustness", "Robustness", ":material/blur_on:"),
     ),
+    "Teach": (("lessons", "Lessons", ":material/school:"),),
 }
 """Group to pages: file stem, title, icon."""
 PURPOSES = {
@@ -35,6 +36,7 @@ PURPOSES = {
     "segment": "Where the lesion ends, by a network of its own, and where that fails.",
     "explain": "Which parts of the image the answer rests on, by eight methods, and whether a map can be believed.",
     "robustness": "How much noise, blur, hair or other light it takes to change the answer, and whether it is noticed.",
+    "lessons": "Five lessons for a class or for yourself: guess first, then see what the model does.",
     "out_of_distribution": "When should a model say that it does not know? Drag the line, and see what that costs.",
 }
 """What each page but the first is for, in a sentence for those who come by a link."""

@@ -21,6 +21,7 @@ OOD_SAMPLES = ROOT / "ood_samples"
 MOST_MEGAPIXELS = 150
 """Pillow refuses larger images by itself."""
 EXPERIMENTS = ROOT / "experiments"
+LESSONS = ROOT / "lessons"
 
 # Keys of widgets that are bound to the link: the key is the parameter's name in the URL.
 RUN = "run"
@@ -90,6 +91,9 @@ CLAHE, CLIP, TILES = "clahe", "clip", "tiles"
 DETAIL, SHORT_SIDE, QUALITY = "detail", "short_side", "quality"
 SIZE, FIT = "size", "fit"
 AFTER = "after"
+
+# A step of a lesson.
+LESSON, STEP = "lesson", "step"
 
 # Keys of a visitor's session.
 UPLOAD = "uploaded_picture"
