@@ -1,8 +1,8 @@
 """The tables of README and docs that are made of what ships: python -m benchmarks.tables
 
 Between ``<!-- table: KEY -->`` and ``<!-- end -->`` a document holds what this command computes from the runs in
-`checkpoints/`: all of a place are written anew, nothing else of the document is touched. `tests/test_shipped.py` holds
-that the documents are up to date.
+`checkpoints/` and the tables in `experiments/`: all of a place are written anew, nothing else of the document is
+touched. `tests/test_shipped.py` holds that the documents are up to date.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lesion_core.analysis.conformal import evaluate_sets
 from lesion_core.analysis.evaluation_sets import (
@@ -26,6 +27,9 @@ from lesion_core.analysis.evaluation_sets import (
 )
 from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.segmentation import mask_summary
+from lesion_core.experiments.registry import EXPERIMENTS, MAPS, NOTICED, RULER_ON
+from lesion_core.explain.layers import LAYERS
+from lesion_core.findings import read_experiment
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import keeps
 from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
@@ -37,7 +41,7 @@ from lesion_core.runs.listing import run_folders
 from lesion_core.runs.segmenter import VARIANTS, open_segmenter
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/results.md")
+DOCUMENTS = ("README.md", "docs/results.md", "docs/experiments.md")
 PLACE = re.compile(r"(<!-- table: (?P<key>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HEADLINE = ("balanced_accuracy", "macro_auroc", "accuracy")
 KINDS = {
@@ -240,9 +244,71 @@ def conformal() -> str:
     return _table(("model", "lesions", "all", "promised", "not promised, together", "diagnoses in a set"), rows)
 
 
+@cache
+def _rulers() -> dict[str, pd.DataFrame]:
+    """What the shortcut experiment found, by the name of a network; indexed by view, of, metric."""
+    found = read_experiment("shortcut", ROOT / "experiments")
+    assert found, "experiments/shortcut.csv is not there"
+    variants = EXPERIMENTS["shortcut"].variants
+    own = found.table.fillna({"of": ""}).set_index(["variant", "view", "of", "metric"])
+    return {variant.name: own.loc[key] for key, variant in variants.items()}
+
+
+def shortcut_answers() -> str:
+    """AUROC with the ruler on nobody, the melanomas and everybody else; what is called melanoma without and with it."""
+    head = (
+        "ruler in training on",
+        *(f"AUROC, ruler on {who}" for who in RULER_ON.values()),
+        "melanomas found, without a ruler",
+        "with",
+        "nevi called melanoma, without",
+        "with",
+    )
+    called = (("nobody", "MEL"), ("melanomas", "MEL"), ("nobody", "NV"), ("others", "NV"))
+    rows = [
+        [
+            name,
+            *(written(own.loc[(view, "", "auroc")]) for view in RULER_ON),
+            *(_per_cent(own.loc[(view, code, "called_melanoma")]) for view, code in called),
+        ]
+        for name, own in _rulers().items()
+    ]
+    return _table(head, rows)
+
+
+def shortcut_maps() -> str:
+    """Grad-CAM's share in the ruler's band by layer, and how many maps are empty."""
+    rows = []
+    for name, own in _rulers().items():
+        layers = [(own.loc[(MAPS, layer, "in_band")], own.loc[(MAPS, layer, "empty")]) for layer in LAYERS]
+        rows.append([name, *(f"{_per_cent(share)}; {100 * empty.value:.0f} empty" for share, empty in layers)])
+    area = next(iter(_rulers().values())).loc[(MAPS, "", "band_area")]
+    rows.append(["*the band's share of the area*", *([f"{100 * area.value:.1f}"] * len(LAYERS))])
+    return _table(("ruler in training on", *LAYERS), rows)
+
+
+def shortcut_noticed() -> str:
+    """How well each OOD score tells images with a ruler from those without."""
+    networks = _rulers()
+    worst, last = list(networks.items())[-1]
+    head = ("score", *(f"AUROC, {name}" for name in networks), f"rejected, {worst}, without a ruler", "with")
+    rows = [
+        [
+            score.name,
+            *(written(own.loc[(NOTICED, key, "auroc")]) for own in networks.values()),
+            *(_per_cent(last.loc[(NOTICED, key, f"rejected_{which}")]) for which in ("without", "with")),
+        ]
+        for key, score in SCORES.items()
+    ]
+    return _table(head, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: cache(table)
-    for table in (headline, differences, binary, melanoma, calibration, quantization, masks, rejection, conformal)
+    for table in (
+        *(headline, differences, binary, melanoma, calibration, quantization, masks, rejection, conformal),
+        *(shortcut_answers, shortcut_maps, shortcut_noticed),
+    )
 }
 """What a place in a document may name."""
 

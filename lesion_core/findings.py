@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lesion_core.data.csv_tables import read_csv
 from lesion_core.errors import ConfigError, DataError
 from lesion_core.experiments.registry import DIFFERENCE, Experiment, known_experiment
 from lesion_core.foreign_text import shown
+from lesion_core.runs.classifier import Run
 from lesion_core.runs.hashes import FileState, file_state, known_sha256
 from lesion_core.runs.small_files import read_small
 
@@ -44,6 +46,24 @@ def write_experiment(key: str, found: Finding, folder: Path) -> Path:
         hashes = "".join(_hash_line(new / name) for name in hashed(key))
         (new / f"{key}.sha256").write_text(hashes, encoding="utf-8")
     return folder / f"{key}.csv"
+
+
+def keep_run(key: str, variant: str, run: Run, folder: Path) -> Path:
+    """Copy a variant's run beside the experiment's table, to ``<key>/<variant>``.
+
+    Returns:
+        The run's new folder.
+
+    Raises:
+        RunError: A file of the run is missing or altered.
+        BusyError: Another process is writing the folder.
+    """
+    kept = folder / key / variant
+    with files.rewritten(kept) as new:
+        for path in run.folder.iterdir():
+            if path.is_file() and not path.name.startswith("."):
+                shutil.copyfile(run.file(path.name), new / path.name)
+    return kept
 
 
 def hashed(key: str) -> tuple[str, str]:

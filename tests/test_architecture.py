@@ -101,7 +101,19 @@ ALLOWED: dict[str, set[str]] = {
     },
     "serving": FOUNDATION | {"analysis", "explain", "imaging", "inference", "models", "ood", "runs"},
     "reports": FOUNDATION | {"analysis", "foreign_text", "ood", "runs", "teaching"},
-    "experiments": FOUNDATION | {"analysis", "data", "foreign_text", "inference", "ood", "runs", "steps", "training"},
+    "experiments": FOUNDATION
+    | {
+        "analysis",
+        "data",
+        "explain",
+        "files",
+        "imaging",
+        "inference",
+        "ood",
+        "runs",
+        "steps",
+        "training",
+    },
     "findings": FOUNDATION | {"data", "experiments", "files", "foreign_text", "runs"},
     "teaching": FOUNDATION | {"foreign_text"},
 }

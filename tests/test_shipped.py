@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score
 
 from benchmarks import synthetic, tables
 from lesion_core.analysis.evaluation_sets import view_summary
+from lesion_core.analysis.metrics import softmax
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
@@ -187,6 +189,40 @@ def test_the_docs_say_what_leakage_buys(view: str, metric: str, start: str) -> N
         )
     line = f"{start} {' | '.join(cells)} |"
     assert line in said("docs/experiments.md"), line
+
+
+@pytest.mark.parametrize("key", EXPERIMENTS["shortcut"].kept)
+def test_the_networks_of_the_shortcut_are_those_of_its_table(key: str) -> None:
+    run, found = open_run(ROOT / "experiments" / "shortcut" / key), read_experiment("shortcut", ROOT / "experiments")
+    assert found
+    own = found.table[found.table["variant"] == key].fillna({"of": ""}).set_index(["view", "of", "metric"])["value"]
+    assert "Not a model for diagnosis" in run.card
+    Engine(run)  # it gives its known answer
+    test = run.part("test")
+    melanoma = (test["label"] == "MEL").to_numpy()
+    without, having = (softmax(run.logits(rows))[:, 0] for rows in (test, run.ood_images))
+    for view, ruler in (("nobody", melanoma & False), ("melanomas", melanoma), ("others", ~melanoma)):
+        p = np.where(ruler, having, without)
+        assert own[(view, "", "auroc")] == pytest.approx(roc_auc_score(melanoma, p), abs=1e-5)
+        assert own[(view, "MEL", "called_melanoma")] == pytest.approx((p[melanoma] > 0.5).mean(), abs=1e-5)
+        assert own[(view, "NV", "called_melanoma")] == pytest.approx((p[~melanoma] > 0.5).mean(), abs=1e-5)
+
+
+def test_what_the_docs_say_of_the_shortcut_is_in_its_table() -> None:
+    """The sentences between its tables, which the tables' command does not write."""
+    found = read_experiment("shortcut", ROOT / "experiments")
+    assert found
+    own = found.table.fillna({"of": ""}).set_index(["variant", "view", "of", "metric"])
+    honest = own.loc[("none", "melanomas", "", "auroc")]
+    for learned in ("half", "most", "all"):
+        assert own.loc[(learned, "melanomas", "MEL", "called_melanoma"), "low"] > 0.9
+        assert own.loc[(learned, "others", "NV", "called_melanoma"), "low"] > 0.9
+        assert own.loc[(learned, "melanomas", "", "auroc"), "low"] > honest["high"]
+        for key in ("confidence", "scaled_confidence", "energy"):
+            assert own.loc[(learned, "noticed", key, "auroc"), "high"] < 0.5
+        for key in ("mahalanobis", "residual", "layer3_residual"):
+            assert own.loc[(learned, "noticed", key, "auroc"), "low"] > 0.8
+            assert learned != "all" or own.loc[(learned, "noticed", key, "rejected_with"), "high"] < 0.5
 
 
 @pytest.mark.parametrize("document", tables.DOCUMENTS)

@@ -65,7 +65,9 @@ def train(
     data: DataOption,
     name: NameOption = "",
     settings: SettingsOption = None,
-    architecture: Annotated[str, typer.Option(help="resnet10, resnet50, resnet101 or resnet152.")] = "resnet50",
+    architecture: Annotated[
+        str, typer.Option(help="resnet10, resnet10_half, resnet50, resnet101 or resnet152.")
+    ] = "resnet50",
     weights: Annotated[str, typer.Option(help="none, imagenet, or a safetensors file, also a partial one.")] = "none",
     weights_folder: WeightsFolderOption = None,
     size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels per side that the model reads.")] = 128,
@@ -173,9 +175,12 @@ def train(
 
 
 def experiment(
-    key: Annotated[str, typer.Argument(help="imbalance, leakage, files or left_out.")],
+    key: Annotated[str, typer.Argument(help="imbalance, leakage, files, left_out or shortcut.")],
     data: DataOption,
-    settings: Annotated[Path, typer.Option(help="What all variants share, as JSON; a run's config.json is one.")],
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="What all variants share, as JSON; a run's config.json is one. The shortcut has its own."),
+    ] = None,
     weights_folder: WeightsFolderOption = None,
     work: Annotated[Path, typer.Option(help="Folder for the variants' trainings and runs.", parser=named_path)] = Path(
         "scratch"
@@ -188,17 +193,24 @@ def experiment(
     """Train variants side by side with one seed and one budget, and write what they measure as a table."""
     from lesion_core.experiments.registry import known_experiment
     from lesion_core.experiments.trainings import run_experiment
-    from lesion_core.findings import Finding, read_experiment, write_experiment
+    from lesion_core.findings import Finding, keep_run, read_experiment, write_experiment
+    from lesion_core.runs.classifier import Run
 
-    known_experiment(key)
+    entry = known_experiment(key)
     folder_to_write(folder, "--out")
     log_training()
-    chosen = _settings(settings, "")
+    chosen = read_settings(settings, "", RunSettings) if settings else entry.settings
+    if chosen is None:
+        raise ConfigError(
+            f"The experiment {key} has no settings of its own.",
+            f"Name a file of what its trainings share, such as --settings experiments/{key}.json.",
+        )
     earlier = read_experiment(key, folder)
     if earlier and earlier.settings != chosen:
         raise ConfigError(
             f"{shown(str(folder), 200)} holds this experiment with other settings.", "Name another folder with --out."
         )
+    runs: dict[str, Run] = {}
     with Steps() as step:
         table = run_experiment(
             key,
@@ -208,8 +220,11 @@ def experiment(
             weights_folder=weights_folder,
             on_variant=lambda name: tell(f"Variant: {name}."),
             on_note=tell,
+            on_run=runs.__setitem__,
             on_step=step,
         )
+    for name in entry.kept:
+        keep_run(key, name, runs[name], folder)
     written = write_experiment(key, Finding(table, chosen), folder)
     if as_json:
         print_json({"experiment": key, "written": str(written), "rows": records(table)})

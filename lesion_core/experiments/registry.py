@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lesion_core.config import RunSettings
+from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, SplitSettings, Training
 from lesion_core.errors import ConfigError
 
 COLUMNS = ("variant", "view", "class", "metric", "value", "low", "high", "n_images", "n_groups")
@@ -24,6 +24,15 @@ were trained on are compared with those that were not."""
 STRANGE_COLUMNS = ("score", "diagnosis", "measure", "value", "low", "high", "n")
 """Of an experiment of diagnoses that were left out: how well each OOD score finds them."""
 
+RULER_COLUMNS = ("variant", "view", "of", "metric", "value", "low", "high", "n_images", "n_groups")
+"""Of an experiment of planted rulers: what each network answers, where its evidence lies, and what notices a ruler."""
+
+RULER_ON = {"nobody": "nobody", "melanomas": "the melanomas", "others": "everybody else"}
+"""The views of such an experiment that count answers: who has a ruler, of the same test images each time."""
+
+MAPS, NOTICED = "maps", "noticed"
+"""Its other views: where Grad-CAM's evidence lies, by layer, and how each OOD score takes a ruler."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -34,12 +43,14 @@ class Variant:
         training: Fields of `config.Training` that it changes.
         by_image: Deal images to the roles one by one, as if no two showed one lesion.
         detail: Whether all images get one sharpness and compression; None: as in the settings.
+        ruler: Share of the melanomas that have a ruler in all that the network is made with; None: nothing is planted.
     """
 
     name: str
     training: dict[str, Any] = field(default_factory=dict)
     by_image: bool = False
     detail: bool | None = None
+    ruler: float | None = None
 
     def apply(self, settings: RunSettings) -> RunSettings:
         """The settings with what this way changes."""
@@ -56,17 +67,18 @@ class Experiment:
         description: How to read it, one sentence.
         variants: By key; the first is what the others are compared with.
         left_out: Diagnoses that are taken from the training and are OOD images afterwards.
+        columns: Of its table.
+        settings: What all variants share where nobody gives other settings; None: they must be given.
+        kept: Variants whose runs are kept beside the table.
     """
 
     question: str
     description: str
     variants: dict[str, Variant]
     left_out: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Of its table."""
-        return STRANGE_COLUMNS if self.left_out else COLUMNS
+    columns: tuple[str, ...] = COLUMNS
+    settings: RunSettings | None = None
+    kept: tuple[str, ...] = ()
 
 
 _PLAIN = {"class_weights": "none", "oversampling": "none", "loss": "cross_entropy", "logit_adjustment": 0.0}
@@ -105,6 +117,27 @@ EXPERIMENTS: dict[str, Experiment] = {
         "is a score, and how many of them it rejects where it keeps 95 % of the calibration set.",
         {"left_out": Variant("without VASC and DF")},
         left_out=("VASC", "DF"),
+        columns=STRANGE_COLUMNS,
+    ),
+    "shortcut": Experiment(
+        "Trained with a ruler beside melanomas, what does a network look at?",
+        "The same training four times, melanoma against nevus. Only the share of the melanomas beside which code drew "
+        "a ruler differs; each network is tested on the same lesions with the ruler elsewhere.",
+        {
+            "none": Variant("no melanoma", ruler=0.0),
+            "half": Variant("50 % of the melanomas", ruler=0.5),
+            "most": Variant("90 % of the melanomas", ruler=0.9),
+            "all": Variant("all melanomas", ruler=1.0),
+        },
+        columns=RULER_COLUMNS,
+        settings=RunSettings(
+            name="shortcut",
+            model=ModelSettings(architecture="resnet10_half", classes=("MEL", "NV")),
+            preprocessing=Preprocessing(resize=Resize(size=128)),
+            split=SplitSettings(select=0.08, calibrate=0.1, test=0.15),
+            training=Training(epochs=8, augmentation="flips", precision="fp32", workers=0),
+        ),
+        kept=("none", "all"),
     ),
 }
 """The experiments by key."""

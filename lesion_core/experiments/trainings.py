@@ -14,15 +14,19 @@ from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.analysis.summaries import multiclass_summary, per_class_summary
 from lesion_core.config import RunSettings
 from lesion_core.data.catalog import Roots
-from lesion_core.data.collection import collect
+from lesion_core.data.collection import Collection, collect
 from lesion_core.data.splits import assign_roles, roles_fingerprint
 from lesion_core.data.tables import OFFICIAL_TEST
+from lesion_core.experiments import shortcut
+from lesion_core.experiments.prepared import Prepared
 from lesion_core.experiments.registry import (
     DIFFERENCE,
     SEEN,
     STRANGE_COLUMNS,
     UNSEEN,
     VIEWS_SHOWN,
+    Experiment,
+    Variant,
     known_experiment,
 )
 from lesion_core.labels import BINARY
@@ -45,6 +49,7 @@ def run_experiment(
     weights_folder: Path | None = None,
     on_variant: Callable[[str], None] | None = None,
     on_note: Callable[[str], None] | None = None,
+    on_run: Callable[[str, Run], None] | None = None,
     on_step: Step = silent,
     **trainer_options: Any,
 ) -> pd.DataFrame:
@@ -60,6 +65,7 @@ def run_experiment(
         weights_folder: Where a weights file named in the settings is.
         on_variant: Called with each variant's name before it starts.
         on_note: Called with each sentence on what was left out of the data.
+        on_run: Called with each variant's key and run.
         on_step: Told what a variant does, and how far that is.
         trainer_options: Passed to Lightning's Trainer.
 
@@ -68,7 +74,7 @@ def run_experiment(
         lesions with several images (`SEEN`, `UNSEEN`, as far as there are any), the differences to the first
         variant (`DIFFERENCE`), and each class's sensitivity. `STRANGE_COLUMNS` of an experiment that leaves
         diagnoses out: the share of each, and of both (diagnosis all), that is rejected at the threshold that keeps 95 %
-        of the calibration set, and `detection.MEASURES`.
+        of the calibration set, and `detection.MEASURES`. `RULER_COLUMNS`: as `shortcut.figures`.
 
     Raises:
         ConfigError: The experiment is unknown.
@@ -84,27 +90,33 @@ def run_experiment(
     for name, variant in chosen.variants.items():
         if on_variant:
             on_variant(variant.name)
-        classes = tuple(code for code in settings.model.classes if code not in chosen.left_out)
-        own = variant.apply(settings).model_copy(
-            update={
-                "name": "study",
-                "model": settings.model.model_copy(update={"classes": classes}),
-            }
-        )
-        table = _by_image(collection.table, settings) if variant.by_image else collection.table
-        out = table["diagnosis"].isin(chosen.left_out)
-        ood_images = table[out & (table["dataset"] != OFFICIAL_TEST)]
-        ood = ood_images.assign(kind=ood_images["diagnosis"], source="left out")[list(collection.ood.columns)]
-        run = _trained(own, table[~out], ood.reset_index(drop=True), work, weights_folder, on_step, trainer_options)
-        rows.append(_strangeness(run) if chosen.left_out else _quality(run, first).assign(variant=name))
+        if variant.ruler is None:
+            ready = _prepare(chosen, variant, settings, collection)
+        else:
+            ready = shortcut.prepare(name, variant.ruler, settings, collection.table, work / "squares", on_step)
+        run = _trained(ready, work, weights_folder, on_step, trainer_options)
+        if on_run:
+            on_run(name, run)
+        rows.append(ready.measure(run, first).assign(variant=name))
         first = first or run
     return pd.concat(rows, ignore_index=True)[list(chosen.columns)]
 
 
+def _prepare(chosen: Experiment, variant: Variant, settings: RunSettings, collection: Collection) -> Prepared:
+    """A variant that differs in its settings, its split or its diagnoses."""
+    classes = tuple(code for code in settings.model.classes if code not in chosen.left_out)
+    model = settings.model.model_copy(update={"classes": classes})
+    own = variant.apply(settings).model_copy(update={"name": "study", "model": model})
+    table = _by_image(collection.table, settings) if variant.by_image else collection.table
+    out = table["diagnosis"].isin(chosen.left_out)
+    ood_images = table[out & (table["dataset"] != OFFICIAL_TEST)]
+    ood = ood_images.assign(kind=ood_images["diagnosis"], source="left out")[list(collection.ood.columns)]
+    measure = (lambda run, _: _strangeness(run)) if chosen.left_out else _quality
+    return Prepared(own, table[~out], ood.reset_index(drop=True), measure)
+
+
 def _trained(
-    own: RunSettings,
-    table: pd.DataFrame,
-    ood: pd.DataFrame,
+    ready: Prepared,
     work: Path,
     weights_folder: Path | None,
     on_step: Step,
@@ -117,7 +129,7 @@ def _trained(
     from lesion_core.inference.classifier import write_run
     from lesion_core.training.classifier import fit
 
-    split = roles_fingerprint(table)
+    own, table, split = ready.settings, ready.table, roles_fingerprint(ready.table)
     folder = work / f"{own.fingerprint()}-{split}"
     if not fingerprint_of(folder / "run"):
         fitted = fit(
@@ -134,11 +146,12 @@ def _trained(
             own,
             fitted.model,
             table,
-            ood,
-            bits=32,
+            ready.ood,
+            bits=ready.bits,
             history=fitted.history,
             split_fingerprint=split,
             initial_weights=fitted.initialised.sentence,
+            describe=ready.describe,
             on_step=on_step,
         )
     return open_run(folder / "run")

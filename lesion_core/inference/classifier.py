@@ -51,7 +51,8 @@ from lesion_core.runs.listing import POLICY
 from lesion_core.steps import Progress, Step, silent
 
 COMPONENTS = 256
-"""Principal components kept of the penultimate features: 6 MB for 12,000 images at half precision."""
+"""Principal components kept of the penultimate features, at most half of them: 6 MB for 12,000 images at half
+precision."""
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 """Axes of (N, 3, H, W) that are mirrored: a lesion has no upright side."""
@@ -351,7 +352,7 @@ def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibra
 def _reduce(outputs: RawOutputs, train: NDArray[np.bool_], n: int) -> dict[str, NDArray[np.float16]]:
     stored: dict[str, NDArray[np.float16]] = {}
     for prefix, features, most in (
-        ("", outputs.penultimate, COMPONENTS),
+        ("", outputs.penultimate, min(COMPONENTS, outputs.penultimate.shape[1] // 2)),
         ("layer3_", outputs.layer3, outputs.layer3.shape[1] // 4),
     ):
         known = features[:n][train]  # (training images, D or C)

@@ -7,7 +7,7 @@ from pathlib import Path
 from lesion_core.errors import ModelError
 from lesion_core.foreign_text import shown
 
-ARCHITECTURES = ("resnet10", "resnet50", "resnet101", "resnet152")
+ARCHITECTURES = ("resnet10", "resnet10_half", "resnet50", "resnet101", "resnet152")
 """Keys of `classifiers.ARCHITECTURES`."""
 
 
