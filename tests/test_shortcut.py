@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +137,17 @@ def test_files_with_and_without_differ_in_the_ruler(prepared: dict[str, Any], da
 
 
 @pytest.fixture(scope="module")
-def found(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path, Path]:
-    """The table, the folder of it, and that of the work."""
+def found(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[pd.DataFrame, Path, Path]]:
+    """The table, the folder of it, and that of the work: of the two variants that are kept, which takes half the time
+    of all four."""
+    entry = EXPERIMENTS["shortcut"]
+    with pytest.MonkeyPatch.context() as patch:
+        kept = {key: entry.variants[key] for key in entry.kept}
+        patch.setitem(EXPERIMENTS, "shortcut", replace(entry, variants=kept))
+        yield _made(data, tmp_path_factory)
+
+
+def _made(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path, Path]:
     folder = tmp_path_factory.mktemp("shortcut")
     runs: dict[str, Run] = {}
     table = run_experiment("shortcut", QUICK, data, folder / "work", on_run=runs.__setitem__, accelerator="cpu")
@@ -222,7 +233,7 @@ def test_the_command_makes_the_same_and_trains_nothing_twice(
     (tmp_path / "quick.json").write_text(QUICK.to_json())
     options = ("--settings", tmp_path / "quick.json", "--work", work, "--out", tmp_path / "out")
     code, out, err = call("experiment", "shortcut", "--data", data, *options)
-    assert code == 0 and "shortcut.csv" in out and "Variant: 90 % of the melanomas." in err, err
+    assert code == 0 and "shortcut.csv" in out and "Variant: all melanomas." in err, err
     again = read_experiment("shortcut", tmp_path / "out")
     assert again and again.settings == QUICK
     pd.testing.assert_frame_equal(again.table, table, rtol=1e-5, check_dtype=False)

@@ -73,7 +73,8 @@ def prepare(
     plain, planted = [], []
     test = (chosen["role"] == "test").to_numpy()
     for i, (source, image_id) in enumerate(zip(chosen["path"], chosen["image_id"], strict=True)):
-        paths = _write(source, image_id, size, squares, (test[i] or not ruled[i], test[i] or ruled[i]))
+        needed = bool(test[i] or not ruled[i]), bool(test[i] or ruled[i])
+        paths = _write(source, image_id, size, squares, needed)
         plain.append(paths[0])
         planted.append(paths[1])
         progress(i + 1, len(chosen))
@@ -101,7 +102,7 @@ def _chosen(table: pd.DataFrame, seed: int) -> pd.DataFrame:
             "There is no melanoma or no nevus of HAM10000 to train on.", "Give a data folder with HAM10000 in it."
         )
     dropped = np.random.default_rng(seed).permutation(nevi)[len(melanomas) :]
-    return own.drop(index=dropped).reset_index(drop=True)
+    return own[~own.index.isin(dropped)].reset_index(drop=True)
 
 
 def _ruled(chosen: pd.DataFrame, share: float) -> Mask:

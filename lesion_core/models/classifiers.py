@@ -40,12 +40,12 @@ class Architecture:
     in_hub: bool = True
 
 
-class _HalfResNet(ResNet):
+class _HalfResNet(ResNet):  # type: ignore[misc]  # torchvision has no types
     """A ResNet of basic blocks with half the channels from the first block on."""
 
     def __init__(self, layers: list[int], num_classes: int) -> None:
         super().__init__(BasicBlock, layers, num_classes=num_classes)
-        self.fc = nn.Linear(self.fc.in_features // 2, num_classes)
+        self.fc = nn.Linear(256, num_classes)
 
     def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
         return cast(nn.Sequential, super()._make_layer(block, planes // 2, *args, **kwargs))
