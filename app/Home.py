@@ -34,6 +34,7 @@ if __name__ == "__main__":
     present.ways(groups)
     visit.end(visit.stem(page))
 else:
+    from app.room.routes import routes
     from app.server import middleware, started
 
-    served = st.App(__file__, middleware=middleware(), lifespan=started)
+    served = st.App(__file__, routes=routes(), middleware=middleware(), lifespan=started)

@@ -87,7 +87,9 @@ class CompressedFiles:
 
 def with_skeleton(page: bytes) -> bytes:
     """The start page with `SKELETON` in it, and after that its style sheet and `LOOK`: in the head a browser paints
-    nothing before the sheet is there, and asks for it after all scripts."""
+    nothing before the sheet is there, and asks for it after all scripts. Other pages stay as they are."""
+    if ROOT not in page:
+        return page
     sheets = b"".join(SHEET.findall(page))
     page = SHEET.sub(b"", page).replace(b"</body>", sheets + b"<style>" + LOOK + b"</style></body>")
     return page.replace(ROOT, SKELETON).replace(b"<title>Streamlit<", b"<title>Lesion Lab<")

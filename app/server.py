@@ -10,7 +10,10 @@ import asyncio
 import base64
 import hashlib
 import logging
+import os
 import re
+import socket
+import stat
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +21,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
@@ -30,6 +34,7 @@ from streamlit.web.server.server_util import allow_all_cross_origin_requests
 from app import state
 from app.delivery import CompressedFiles, FirstPaint
 from app.memory import keep_giving_back
+from app.room.shared import rooms
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import shown
 
@@ -191,10 +196,39 @@ def _prepare() -> None:
     keep_giving_back()
 
 
+def answer_at_once() -> int:
+    """Let small answers go out at once, on all sockets that this process listens on; how many these are.
+
+    Streamlit binds its socket itself, in a way for which asyncio does not set TCP_NODELAY, and uvicorn writes head and
+    body apart: every answer on a kept connection would wait 40 ms for the client's delayed acknowledgement. Linux lets
+    accepted connections inherit the setting; elsewhere nothing is changed.
+    """
+    found = 0
+    for entry in Path("/proc/self/fd").glob("[0-9]*"):
+        try:
+            if not stat.S_ISSOCK(entry.stat().st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(entry.name))) as door:
+                tcp = door.family in (socket.AF_INET, socket.AF_INET6) and door.type == socket.SOCK_STREAM
+                if tcp and door.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    found += 1
+        except OSError:  # closed meanwhile
+            continue
+    return found
+
+
+async def _sweep_rooms() -> None:
+    """Rooms that nobody uses any more go with their answers, also where nobody comes."""
+    while True:
+        await asyncio.sleep(600)
+        await run_in_threadpool(rooms().sweep)
+
+
 @asynccontextmanager
 async def started(_: object) -> AsyncIterator[None]:
-    """Around the server's life: uploads are received in memory, a desktop's browser is opened, and what the first
-    visitor needs is made meanwhile.
+    """Around the server's life: uploads are received in memory, small answers go out at once, a desktop's browser is
+    opened, what the first visitor needs is made meanwhile, and rooms without use go.
 
     Starlette would write an upload of over 1 MB to a temporary file while it arrives. Streamlit opens a browser for a
     bare script, and leaves it to the owner of an `App`.
@@ -207,7 +241,10 @@ async def started(_: object) -> AsyncIterator[None]:
         # The port listens as soon as this start has ended.
         asyncio.get_running_loop().call_later(1, webbrowser.open, f"{scheme}://{place}")
     threading.Thread(target=_prepare, name="prepare", daemon=True).start()
+    answer_at_once()
+    sweeping = asyncio.create_task(_sweep_rooms())
     yield
+    sweeping.cancel()
 
 
 def _listed() -> list[str]:
@@ -228,6 +265,8 @@ def middleware() -> list[Middleware]:
     try:
         policy = content_security_policy(state.embed_in())
         state.limits()
+        state.public_url()
+        rooms()
     except ConfigError as error:
         raise SystemExit(str(error)) from None
     headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}

@@ -7,7 +7,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import streamlit as st
 
@@ -111,6 +111,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--save-policies", action="store_true")
     parser.add_argument("--embed-in", action="append", default=[])
     parser.add_argument("--max-megapixels", default=None)
+    parser.add_argument("--rooms", type=Path)
+    parser.add_argument("--public-url", default=None)
     return parser.parse_known_args(sys.argv[1:])[0]
 
 
@@ -176,6 +178,35 @@ def limits() -> Limits:
             f"Give a number from 1 to {MOST_MEGAPIXELS}; each takes about 12 MB of memory.",
         )
     return Limits(max_pixels=round(1e6 * megapixels))
+
+
+def rooms_file() -> Path | None:
+    """The file in which several processes keep rooms together, ``--rooms``; None keeps them in memory."""
+    given: Path | None = _arguments().rooms
+    return given
+
+
+def public_url() -> str | None:
+    """The address under which phones reach this server, ``--public-url``, without a slash at its end.
+
+    Raises:
+        ConfigError: It is not an address.
+    """
+    given = _arguments().public_url
+    if given is None:
+        return None
+    parts = urlsplit(given)
+    try:
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+        _ = parts.port
+    except ValueError:
+        fine = False
+    if not fine:
+        raise ConfigError(
+            f"--public-url is {shown(given)}, which is not the address of a server.",
+            "Give what a phone would open, such as https://lab.example.org or http://192.168.1.20:8501.",
+        )
+    return str(given).rstrip("/")
 
 
 def backend() -> str:

@@ -47,6 +47,9 @@ class Rooms(ABC):
         clock: Gives seconds since the epoch.
     """
 
+    in_file = False
+    """Whether a call may wait for a disk."""
+
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
 
@@ -248,6 +251,8 @@ class FileRooms(Rooms):
     Raises:
         ConfigError: The file cannot be opened, or is another one.
     """
+
+    in_file = True
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock)
