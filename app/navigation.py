@@ -25,7 +25,10 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("out_of_distribution", "Out of distribution", ":material/block:"),
         ("robustness", "Robustness", ":material/blur_on:"),
     ),
-    "Teach": (("lessons", "Lessons", ":material/school:"),),
+    "Teach": (
+        ("lessons", "Lessons", ":material/school:"),
+        ("room", "Room", ":material/co_present:"),
+    ),
 }
 """Group to pages: file stem, title, icon."""
 PURPOSES = {
@@ -37,6 +40,7 @@ PURPOSES = {
     "explain": "Which parts of the image the answer rests on, by eight methods, and whether a map can be believed.",
     "robustness": "How much noise, blur, hair or other light it takes to change the answer, and whether it is noticed.",
     "lessons": "Five lessons for a class or for yourself: guess first, then see what the model does.",
+    "room": "A class answers on its phones, talks, answers again, and sees both votes.",
     "out_of_distribution": "When should a model say that it does not know? Drag the line, and see what that costs.",
 }
 """What each page but the first is for, in a sentence for those who come by a link."""

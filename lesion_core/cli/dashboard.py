@@ -30,6 +30,9 @@ EmbedIn = Annotated[
 MaxMegapixels = Annotated[
     float | None, typer.Option(min=1, max=150, help="Pixels of an upload, in millions; by default 50.3.")
 ]
+PublicUrl = Annotated[
+    str | None, typer.Option("--public-url", help="What phones open to come in, as http://192.168.1.20:8501.")
+]
 
 
 def entrypoint() -> Path:
@@ -57,6 +60,8 @@ def dashboard_command(
     address: str | None = None,
     embed_in: Sequence[str] = (),
     max_megapixels: float | None = None,
+    rooms: Path | None = None,
+    public_url: str | None = None,
 ) -> list[str]:
     """What is started: Streamlit's own options, the script, and behind ``--`` the dashboard's.
 
@@ -74,6 +79,8 @@ def dashboard_command(
     own += ["--save-policies"] if save_policies else []
     own += [argument for site in embed_in for argument in ("--embed-in", site)]
     own += ["--max-megapixels", f"{max_megapixels:g}"] if max_megapixels is not None else []
+    own += ["--rooms", str(rooms.resolve())] if rooms else []
+    own += ["--public-url", public_url] if public_url else []
     return [*command, "--", *own] if own else command
 
 
@@ -83,6 +90,7 @@ def dashboard(
     save_policies: SavePolicies = False,
     embed_in: EmbedIn = None,
     max_megapixels: MaxMegapixels = None,
+    public_url: PublicUrl = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; the first free one from 8501.")] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
@@ -96,6 +104,7 @@ def dashboard(
         browser=browser,
         embed_in=embed_in or (),
         max_megapixels=max_megapixels,
+        public_url=public_url,
     )
     sys.stdout.flush()
     os.execv(command[0], command)

@@ -17,6 +17,7 @@ from lesion_core.cli.dashboard import (
     DataFolder,
     EmbedIn,
     MaxMegapixels,
+    PublicUrl,
     RunsFolder,
     SavePolicies,
     dashboard_command,
@@ -40,6 +41,13 @@ def serve(
     save_policies: SavePolicies = False,
     embed_in: EmbedIn = None,
     max_megapixels: MaxMegapixels = None,
+    public_url: PublicUrl = None,
+    rooms: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="File in which the workers keep rooms together; by default one that goes with them."
+        ),
+    ] = None,
     proxy: Annotated[
         bool,
         typer.Option(help="Start nginx; without it the workers listen on the ports after PORT, for a proxy of yours."),
@@ -55,24 +63,29 @@ def serve(
         sys.stdout.write(door(following).site())
         return
     script = entrypoint()
+    with tempfile.TemporaryDirectory(prefix="lesion-lab-rooms-") as folder:
+        # A phone may come to another worker than its teacher.
+        together = rooms or (Path(folder, "rooms.db") if workers > 1 else None)
 
-    def command(own: int) -> list[str]:
-        return dashboard_command(
-            script,
-            data,
-            runs,
-            save_policies=save_policies,
-            port=own,
-            address="127.0.0.1",
-            browser=False,
-            embed_in=embed_in or (),
-            max_megapixels=max_megapixels,
-        )
+        def command(own: int) -> list[str]:
+            return dashboard_command(
+                script,
+                data,
+                runs,
+                save_policies=save_policies,
+                port=own,
+                address="127.0.0.1",
+                browser=False,
+                embed_in=embed_in or (),
+                max_megapixels=max_megapixels,
+                rooms=together,
+                public_url=public_url,
+            )
 
-    if proxy:
-        serve_behind_nginx(command, door(free_ports(workers)))
-    else:
-        serve_alone(command, following)
+        if proxy:
+            serve_behind_nginx(command, door(free_ports(workers)))
+        else:
+            serve_alone(command, following)
 
 
 def serve_behind_nginx(command: Callable[[int], Sequence[str]], proxy: Proxy) -> None:

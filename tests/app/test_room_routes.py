@@ -31,6 +31,20 @@ TEAMS = ChoiceQuestion(
 )
 IMAGE = DiagnosisQuestion(key="which", text="Which?", image="synthetic-MEL-1", right="MEL")
 
+PAGE = """
+import sys
+sys.path.insert(0, {root!r})
+import streamlit as st
+
+if __name__ == "__main__":
+    st.title("A page")
+else:
+    from app.room.routes import routes
+    from app.server import middleware
+
+    served = st.App(__file__, routes=routes(), middleware=middleware())
+"""
+
 
 @pytest.fixture(params=["memory", "file"])
 def rooms(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rooms]:
@@ -227,8 +241,9 @@ def test_listening_sockets_answer_at_once_and_no_file_stays_open() -> None:
 
 @pytest.mark.slow
 def test_the_server_of_the_pages_answers_phones(tmp_path: Path) -> None:
-    """As a person starts it, under a path of its own: what no route takes would get Streamlit's page."""
-    with served(ROOT / "app" / "Home.py", ["server.baseUrlPath=lab"], log=tmp_path / "log") as (url, _):
+    """Below a path of its own, as Streamlit finds them in a script: what no route takes would get Streamlit's page."""
+    (tmp_path / "page.py").write_text(PAGE.format(root=str(ROOT)))
+    with served(tmp_path / "page.py", ["server.baseUrlPath=lab"], log=tmp_path / "log") as (url, _):
         connection = HTTPConnection(url.removeprefix("http://"), timeout=60)
 
         def ask(path: str, method: str = "GET", body: Any = None, **headers: str) -> tuple[int, str, str]:

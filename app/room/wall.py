@@ -1,0 +1,132 @@
+"""What stands on the wall: the door with the code, the question, who has answered, and from the reveal on the votes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import segno
+import streamlit as st
+
+from app.components import badges
+from app.figures.votes import share_told, votes
+from app.foreign_text import literal
+from app.room.images import class_image
+from app.room.shared import rooms
+from lesion_core.errors import LesionError
+from lesion_core.teaching.questions import DiagnosisQuestion, LineQuestion, NumberQuestion, Question, images_of
+from lesion_core.teaching.room import RoomError, View
+from lesion_core.teaching.rooms import Opened
+from lesion_core.teaching.tallies import FEWEST
+
+EVERY_S = 2
+STEPS = {
+    "first": "Vote on your phone.",
+    "talk": "Talk to a neighbour who answered otherwise.",
+    "second": "Vote again.",
+    "revealed": "",
+    "hidden": "",
+}
+"""What the class does, by stage."""
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def qr_code(link: str) -> str:
+    """An SVG of a link, black on white with its quiet zone in both themes."""
+    drawn = io.BytesIO()
+    code = segno.make_qr(link, error="m")
+    code.save(drawn, kind="svg", scale=10, border=3, light="white", xmldecl=False, nl=False)
+    return drawn.getvalue().decode()
+
+
+def draw_code(code: str, link: str, *, large: bool) -> None:
+    """Code, link and QR code; the link alone can be read out and typed."""
+    with st.container(key="room-code-large" if large else "room-code"):
+        st.image(qr_code(link), width="stretch", alt=f"QR code of {link}")
+        st.markdown(f"## {code}")
+        st.markdown(f"`{link.partition('://')[2]}`")
+
+
+def follow(room: Opened, drawn: View) -> None:
+    """How many are here and have answered, every two seconds; the page is drawn anew where another window has gone
+    on."""
+
+    @st.fragment(run_every=None if drawn.stage == "revealed" else EVERY_S, key="who answered")
+    def count() -> None:
+        try:
+            view = rooms().view(*room)
+        except RoomError:
+            st.rerun()
+        if view.version != drawn.version:
+            st.rerun()
+        people = "1 person" if view.people == 1 else f"{view.people} people"
+        if view.stage is None:
+            st.markdown(f"### {people} in the room")
+        else:
+            st.markdown(f"### {view.answered} of {view.people} answered")
+            if view.people:
+                st.progress(min(1.0, view.answered / view.people))
+
+    count()
+
+
+def draw_question(view: View) -> None:
+    """The image of a question, what to do, and the votes from the reveal on."""
+    question = view.question
+    if question is None or view.stage is None:
+        return
+    if step := STEPS[view.stage]:
+        st.markdown(f"### {step}")
+    if isinstance(question, DiagnosisQuestion) and view.stage != "hidden":
+        draw_image(images_of(question)[0])
+    if view.first is not None:
+        draw_votes(question, view)
+
+
+def draw_image(name: str) -> None:
+    """An image with its badge and credit."""
+    image = class_image(name)
+    st.image(image.jpeg, width=420, alt="The image in question")
+    badges((image.kind, "violet" if image.kind == "synthetic" else "gray"))
+    st.caption(literal(image.credit))
+
+
+def draw_votes(question: Question, view: View) -> None:
+    """Both votes as a figure, and in sentences what it says."""
+    first, second = view.first, view.second
+    assert first is not None
+    figure = votes(question, first, second)
+    if figure is None:
+        n = (second or first).n
+        st.markdown(f"{n} answered; under {FEWEST} answers nothing is broken down.")
+    else:
+        st.plotly_chart(figure, config={"displayModeBar": False}, key="votes")
+    for sentence in sentences(question, view):
+        st.markdown(literal(sentence))
+
+
+def sentences(question: Question, view: View) -> list[str]:
+    """What both votes say, each figure with its n and its interval."""
+    told = []
+    for name, each in (("First vote", view.first), ("Second vote", view.second)):
+        if each is not None and each.right is not None:
+            told.append(f"{name}: {share_told(each.right, each.n)} right.")
+    if view.changed is not None and view.second is not None:
+        told.append(f"{view.changed[0]} of {view.changed[1]} changed their answer.")
+    if isinstance(question, NumberQuestion | LineQuestion) and question.right is not None:
+        told.append("The dashed line is the measured value.")
+    return [*told, question.after] if question.after else told
+
+
+def attempt(work: Callable[[], object]) -> None:
+    """Do what a button says; what is refused is told when the page is drawn."""
+    try:
+        work()
+    except LesionError as error:
+        st.session_state["room_problem"] = error
+
+
+def refused() -> LesionError | None:
+    """What the last button was refused, once."""
+    found: LesionError | None = st.session_state.pop("room_problem", None)
+    return found

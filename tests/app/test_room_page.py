@@ -1,0 +1,199 @@
+"""The page *Room*: a class is asked, votes twice, and sees both; what phones send goes past the page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app import state
+from app.figures.votes import share_told, votes
+from app.room import shared
+from app.room.addresses import own_addresses, reach
+from app.room.shared import TAUGHT
+from lesion_core.errors import ConfigError
+from lesion_core.teaching.questions import DiagnosisQuestion, Item, SeriesQuestion
+from lesion_core.teaching.rooms import MemoryRooms, Opened, Rooms
+from lesion_core.teaching.tallies import tally
+from tests.literal import open_page, text
+
+
+@pytest.fixture(autouse=True)
+def without_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LESION_RUNS", str(tmp_path))
+    monkeypatch.delenv("LESION_DATA", raising=False)
+
+
+@pytest.fixture
+def rooms() -> Iterator[Rooms]:
+    shared.rooms.cache_clear()
+    yield shared.rooms()
+    shared.rooms.cache_clear()
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click()
+    app.run()
+    assert not app.exception
+    return app
+
+
+def fill(app: AppTest, label: str, value: Any) -> None:
+    widgets = [*app.text_input, *app.text_area, *app.number_input, *app.selectbox]
+    next(widget for widget in widgets if widget.label == label).set_value(value)
+
+
+def vote(rooms: Rooms, room: Opened, people: list[str], values: str) -> None:
+    for person, value in zip(people, values, strict=True):
+        rooms.answer(room.code, person, str(rooms.phone(room.code, person)["ballot"]), value)
+
+
+def test_a_class_votes_talks_votes_again_and_sees_both(rooms: Rooms) -> None:
+    app = press(open_page("room"), "Open a room")
+    room = Opened(*app.session_state[TAUGHT])
+    assert room.code in text(app) and "0 people in the room" in text(app)
+    people = [rooms.join(room.code) for _ in range(6)]
+    press(app, "Ask")
+    assert "cannot be asked yet" in text(app), "an empty question is a sentence"
+    fill(app, "Question", "Whose model is better?")
+    fill(app, "Options, one per line", "Team A\n* Team B\nBoth alike")
+    press(app, "Ask")
+    assert app.title[0].value == "Whose model is better?" and "0 of 6 answered" in text(app)
+    vote(rooms, room, people, "aaabbc")
+    press(app, "Talk, then vote again")
+    assert "Talk to a neighbour" in text(app) and not app.get("plotly_chart")
+    press(app, "Vote again")
+    vote(rooms, room, people, "bbbbbc")
+    press(app, "Reveal")
+    assert len(app.get("plotly_chart")) == 1
+    for sentence in ("First vote: 2 of 6", "Second vote: 5 of 6", "3 of 6 changed their answer"):
+        assert sentence in text(app)
+    press(app, "Hide")
+    assert not app.get("plotly_chart")
+    press(app, "Vote anew")
+    assert "0 of 6 answered" in text(app)
+    press(app, "Close the room and forget all answers")
+    assert any(button.label == "Open a room" for button in app.button)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "answer", "told"),
+    [
+        ("number", {"Question": "How many?", "Unit": "points", "Right, where it is known": 8.0}, 7, "points"),
+        ("line", {"Question": "Where?"}, 0.8, "Where?"),
+        ("diagnosis", {"Question": "Which?"}, "MEL", "synthetic"),
+        ("series", {"Question": "Right?", "Items, one per line": "* One\nTwo"}, [True, False], "Right?"),
+    ],
+)
+def test_a_question_of_each_kind_is_asked_and_revealed(
+    rooms: Rooms, kind: str, fields: dict[str, Any], answer: object, told: str
+) -> None:
+    app = press(open_page("room"), "Open a room")
+    room = Opened(*app.session_state[TAUGHT])
+    next(group for group in app.get("button_group") if group.label == "Kind").set_value([kind]).run()
+    for label, value in fields.items():
+        fill(app, label, value)
+    press(app, "Ask")
+    for person in [rooms.join(room.code) for _ in range(5)]:
+        rooms.answer(room.code, person, "0.0.1", answer)
+    press(app, "Reveal")
+    assert told in text(app) and len(app.get("plotly_chart")) == 1
+
+
+def test_another_window_is_told_that_the_question_has_gone_on(rooms: Rooms) -> None:
+    app = press(open_page("room"), "Open a room")
+    room = Opened(*app.session_state[TAUGHT])
+    fill(app, "Question", "Whose?")
+    fill(app, "Options, one per line", "A\nB")
+    press(app, "Ask")
+    rooms.reveal(*room)
+    press(app, "Talk, then vote again")
+    assert "has gone on meanwhile" in text(app)
+    rooms.close(*room)
+    app.run()
+    assert any(button.label == "Open a room" for button in app.button) and not app.exception
+
+
+def test_the_teachers_cookie_opens_the_room_again(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, other = rooms.open(), rooms.open()
+    for value, mine in (
+        (f"{room.code}.{room.teacher}", True),
+        (f"{room.code}.{other.teacher}", False),
+        (room.code, False),
+        ("....", False),
+        ("", False),
+    ):
+        monkeypatch.setattr(type(st.context), "cookies", property(lambda _, value=value: {TAUGHT: value}))
+        app = open_page("room")
+        assert not app.exception and (room.code in text(app)) == mine
+
+
+HERE = ["192.168.1.20", "10.8.0.2"]
+
+
+@pytest.mark.parametrize(
+    ("opened_at", "public", "listens", "own", "origins", "doubt"),
+    [
+        ("http://localhost:8501/room", "https://lab.example.org/x", "", HERE, ["https://lab.example.org/x"], ""),
+        ("http://localhost:8501/room", None, "", HERE, [f"http://{a}:8501" for a in HERE], "guest networks"),
+        ("http://127.0.0.1:8501/room", None, "0.0.0.0", HERE[:1], ["http://192.168.1.20:8501"], "guest networks"),
+        ("http://[::1]:8501/room", None, "127.0.0.1", HERE, [], "this computer alone"),
+        ("http://localhost:8501/room", None, "10.8.0.2", HERE, ["http://10.8.0.2:8501"], ""),
+        ("http://localhost/room", None, "", [], [], "not known"),
+        ("https://lab.example.org/room", None, "127.0.0.1", HERE, ["https://lab.example.org"], None),
+        ("http://10.8.0.2:8501/room", None, "10.8.0.2", HERE, ["http://10.8.0.2:8501"], ""),
+    ],
+)
+def test_phones_are_sent_where_they_can_come(
+    opened_at: str, public: str | None, listens: str, own: list[str], origins: list[str], doubt: str | None
+) -> None:
+    found = reach(opened_at, "", public, listens, own)
+    assert list(found.origins)[: len(origins)] == origins and bool(found.origins) == bool(origins)
+    assert doubt is None or (doubt in found.doubt and bool(doubt) == bool(found.doubt))
+    assert not any("localhost" in origin or "127.0.0.1" in origin for origin in found.origins)
+
+
+def test_own_addresses_are_never_this_computers_alone() -> None:
+    assert not [address for address in own_addresses() if address.startswith("127.")]
+
+
+@pytest.mark.parametrize(
+    "url", ["lab.example.org", "ftp://x", "http://", "http://a:99999", "http://a?b", "javascript:1"]
+)
+def test_a_public_url_that_is_none_is_a_sentence(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["Home.py", f"--public-url={url}"])
+    state._arguments.cache_clear()
+    with pytest.raises(ConfigError, match="--public-url"):
+        state.public_url()
+    state._arguments.cache_clear()
+
+
+def test_the_figure_has_each_option_once_with_its_n() -> None:
+    question = DiagnosisQuestion(key="d", text="Which?", image="synthetic-MEL-1", codes=("MEL", "NV"), right="MEL")
+    first = tally(question, dict(enumerate(["MEL", "NV", "NV", "NV", "NV"])))
+    second = tally(question, dict(enumerate(["MEL"] * 5)))
+    figure = votes(question, first, second)
+    assert figure is not None
+    assert [list(trace.text) for trace in figure.data] == [
+        [share_told(1, 5), share_told(4, 5)],
+        [share_told(5, 5), share_told(0, 5)],
+    ]
+    assert list(figure.layout.yaxis.ticktext) == ["✓ melanoma", "melanocytic nevus"]
+    few = tally(question, dict(enumerate(["MEL", "NV"])))
+    assert votes(question, few, None) is None
+
+
+def test_an_item_that_few_answered_has_no_bar() -> None:
+    question = SeriesQuestion(key="s", text="?", items=(Item(text="One", right=True), Item(text="Two")))
+    answers = dict(enumerate([(True, True), (True,), (False,), (True,), (True,)]))
+    figure = votes(question, tally(question, answers), None)
+    assert figure is not None and list(figure.data[0].text) == [share_told(4, 5), ""]
+
+
+def test_rooms_are_in_memory_where_no_file_is_named(rooms: Rooms) -> None:
+    assert isinstance(rooms, MemoryRooms)
