@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import state
 from app.components import how_to_read, page_title, problem
 from app.foreign_text import literal
 from app.room import controls, wall
-from app.room.addresses import HOW_TO_FIND, own_addresses, reach
 from app.room.shared import TAUGHT, base, rooms, taught, teach
 from app.widgets.teacher_cookie import keep_token
 from lesion_core.teaching.room import View
@@ -29,8 +27,7 @@ def draw() -> None:
     page_title(literal(view.question.text) if view.question else QUESTION)
     if found := wall.refused():
         problem(found)
-    link = choose_link(room.code)
-    draw_wall(room, view, link)
+    draw_wall(room, view)
     with st.expander("Ask a question of your own", expanded=view.question is None, icon=":material/add:"):
         controls.draw_form(room, view)
 
@@ -58,44 +55,24 @@ def open_room() -> None:
     wall.attempt(lambda: teach(rooms().open()))
 
 
-def draw_wall(room: Opened, view: View, link: str) -> None:
+def draw_wall(room: Opened, view: View) -> None:
     """The question, the code, and how many have answered."""
     if view.question is None:
-        code, text = st.columns([3, 2], gap="large", vertical_alignment="center")
-        with code:
-            wall.draw_code(room.code, link, large=True)
-        with text:
-            st.markdown("### Point your camera at the code, or type the address.")
-            wall.follow(room, view)
-            controls.draw_room_menu(room)
-        return
-    main, side = st.columns([4, 1], gap="large")
+        code, side = st.columns([3, 2], gap="large", vertical_alignment="center")
+    else:
+        main, side = st.columns([3, 1], gap="large")
+        with main:
+            wall.draw_question(view)
+            controls.draw_stage_buttons(room, view)
+        code = side.container()
     with side:
-        wall.draw_code(room.code, link, large=False)
+        if view.question is None:
+            st.subheader("Point your camera at the code, or type the address.", anchor=False)
         wall.follow(room, view)
+        link = wall.choose_link(room.code)
         controls.draw_room_menu(room)
-    with main:
-        wall.draw_question(view)
-        controls.draw_stage_buttons(room, view)
-
-
-def choose_link(code: str) -> str:
-    """The link of the room; where several addresses may be the right one, the teacher chooses."""
-    listens = str(st.get_option("server.address") or "")
-    public = state.public_url()
-    found = reach(st.context.url or "", base(), public, listens, [] if public else own_addresses())
-    origins = list(found.origins)
-    if not origins:
-        with st.expander("Phones cannot come in yet", expanded=True, icon=":material/wifi_off:"):
-            st.markdown(f"{literal(found.doubt)} {HOW_TO_FIND}")
-        origins = [f"{(st.context.url or 'http://localhost:8501/room').rpartition('/')[0]}"]
-    chosen = origins[0]
-    if len(origins) > 1 or (found.doubt and found.origins):
-        with st.popover("Phones do not reach it?", icon=":material/wifi:"):
-            if len(origins) > 1:
-                chosen = str(st.radio("The address that phones open", origins, key="room_address"))
-            st.markdown(f"{literal(found.doubt)} {HOW_TO_FIND}")
-    return f"{chosen}/r/{code}"
+    with code:
+        wall.draw_code(room.code, link, large=view.question is None)
 
 
 draw()

@@ -48,8 +48,14 @@ def draw_stage_buttons(room: Opened, view: View) -> None:
         return
     with st.container(horizontal=True, gap="small"):
         for number, (to, label, icon) in enumerate(STAGE_BUTTONS[view.stage]):
-            kind = "primary" if number == 0 else "secondary"
-            st.button(label, icon=icon, type=kind, key=f"to-{to}", on_click=_go, args=(room, to))
+            st.button(
+                label,
+                icon=icon,
+                type="primary" if number == 0 else "secondary",
+                key=f"to-{to}",
+                on_click=_go,
+                args=(room, to),
+            )
         if view.stage in ("first", "talk", "second") and st.button(
             "Peek", icon=":material/search:", help="The votes so far, over what this screen shows: not on the wall."
         ):
@@ -93,7 +99,7 @@ def _peek(room: Opened) -> None:
 
 def draw_room_menu(room: Opened) -> None:
     """The file of answers, and the end of the room."""
-    with st.popover("Answers and end", icon=":material/more_horiz:"):
+    with st.popover("Answers, end", icon=":material/more_horiz:", width="stretch"):
         st.download_button(
             "Download answers (CSV)",
             lambda: rooms().answers_csv(*room).encode(),

@@ -4,7 +4,7 @@
   const EVERY = 2000, CODE = location.pathname.split('/').pop();
   const main = document.getElementById('main'), said = document.getElementById('status');
   const KEPT = 'answer of ' + CODE;
-  let drawn = '', note = '', mark = () => {}, timer = 0, busy = false, over = false, lost = '', joined = false;
+  let drawn = '', note = '', mark = () => {}, timer = 0, busy = false, over = false, lost = '', known = false, proved = false;
   let waiting = null;  // an answer that the server does not have yet; it survives a reload
   try { waiting = JSON.parse(sessionStorage.getItem(KEPT)); } catch { /* no storage: it lives in this page alone */ }
 
@@ -49,29 +49,24 @@
     if (busy || over) return;
     if (document.hidden && !waiting) return;  // until somebody looks at it again: visibilitychange
     busy = true;
-    const sent = waiting;
+    const sent = known ? waiting : null;
     try {
-      let found = await (sent ? ask('/answer', sent) : ask('/state'));
-      const delivered = sent && found.status === 200;
-      if (found.status === 401 && joined) {
+      const found = await (known ? sent ? ask('/answer', sent) : ask('/state') : ask('/join', {}));
+      if (sent && found.status === 200 && waiting === sent) keep(null);
+      if (found.status === 401 && !proved) {
         over = true; tell('This browser keeps no cookies. Allow them for this page, then reload.', true);
-      } else if (found.status === 401) {
-        found = await ask('/join', {});
-        joined = found.status === 200;
-        if (joined) found = await ask('/state');
-      }
+      } else if (found.status === 401) known = proved = false;  // a new room that has this code
       lost = '';
-      if (delivered && waiting === sent) keep(null);
-      if (found.status === 200) { joined = false; show(found.body); }
+      if (found.status === 200) { proved = known; known = true; show(found.body); }
       else if (found.status === 404) { over = true; keep(null); gone(found.body.problem); }
       else if (found.status !== 401) {
         const later = found.status === 429 || found.status >= 500;
         if (later) { lost = found.body.problem; report(null); }
-        else { if (waiting === sent) keep(null); drawn = ''; warn(found.body.problem); }
+        else { if (sent && waiting === sent) keep(null); drawn = ''; warn(found.body.problem); }
       }
     } catch { noNetwork(); }
     busy = false;
-    if (waiting && waiting !== sent) turn();
+    if (waiting && waiting !== sent && known && !lost) turn();
     else if (!over) timer = setTimeout(turn, EVERY * (.9 + .2 * Math.random()));
   };
   const send = (ballot, value) => {
@@ -200,7 +195,7 @@
         line.setAttribute('x1', x); line.setAttribute('x2', x); knob.setAttribute('cx', x);
         button.disabled = value === null;
         button.textContent = value === null ? 'Place the line first' : `Send ${number(value)} ${unit}`.trim();
-        if (value === null) plot.removeAttribute('aria-valuenow'); else plot.setAttribute('aria-valuenow', value);
+        plot.setAttribute('aria-valuenow', value === null ? least : value);  // a slider must have one
         plot.setAttribute('aria-valuetext', value === null ? 'not placed yet' : `${number(value)} ${unit}`.trim());
       };
       const follow = (event) => {
@@ -249,7 +244,7 @@
         } }, 'One back');
         box.replaceChildren(...(place >= items.length ? [make('p', {}, `All ${items.length} are answered.`), back] : [
           make('p', { class: 'step' }, `${place + 1} of ${items.length}`),
-          item.image === null ? '' : picture(state, item.image, item.text), make('p', {}, item.text),
+          item.image === null ? '' : picture(state, item.image, 'The image in question'), make('p', {}, item.text),
           make('div', { class: 'pair', role: 'group', 'aria-label': item.text }, make('button', { onclick: () => press(true) }, yes),
                make('button', { onclick: () => press(false) }, no)), place ? make('p') : '', place ? back : ''].filter(Boolean)));
       };

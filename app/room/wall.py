@@ -8,18 +8,28 @@ from collections.abc import Callable
 import segno
 import streamlit as st
 
-from app.components import badges
+from app import state
+from app.components import badges, problem
 from app.figures.votes import share_told, votes
 from app.foreign_text import literal
+from app.room.addresses import HOW_TO_FIND, own_addresses, reach
 from app.room.images import class_image
-from app.room.shared import rooms
+from app.room.shared import base, rooms
 from lesion_core.errors import LesionError
-from lesion_core.teaching.questions import DiagnosisQuestion, LineQuestion, NumberQuestion, Question, images_of
+from lesion_core.teaching.questions import (
+    ChoiceQuestion,
+    DiagnosisQuestion,
+    LineQuestion,
+    NumberQuestion,
+    Question,
+    images_of,
+)
 from lesion_core.teaching.room import RoomError, View
 from lesion_core.teaching.rooms import Opened
 from lesion_core.teaching.tallies import FEWEST
 
 EVERY_S = 2
+ADDRESS = "room_address"
 STEPS = {
     "first": "Vote on your phone.",
     "talk": "Talk to a neighbour who answered otherwise.",
@@ -39,11 +49,30 @@ def qr_code(link: str) -> str:
     return drawn.getvalue().decode()
 
 
+def choose_link(code: str) -> str:
+    """The link of the room; where several addresses may be the right one, the teacher chooses."""
+    listens = str(st.get_option("server.address") or "")
+    public = state.public_url()
+    found = reach(st.context.url or "", base(), public, listens, [] if public else own_addresses())
+    origins = list(found.origins)
+    if not origins:
+        with st.expander("Phones cannot come in yet", expanded=True, icon=":material/wifi_off:"):
+            st.markdown(f"{literal(found.doubt)} {HOW_TO_FIND}")
+        origins = [f"{(st.context.url or 'http://localhost:8501/room').rpartition('/')[0]}"]
+    chosen = origins[0]
+    if len(origins) > 1 or (found.doubt and found.origins):
+        with st.popover("Address", icon=":material/wifi:", width="stretch"):
+            if len(origins) > 1:
+                chosen = str(st.radio("The address that phones open", origins, key=ADDRESS, persist_state="session"))
+            st.markdown(f"{literal(found.doubt)} {HOW_TO_FIND}")
+    return f"{chosen}/r/{code}"
+
+
 def draw_code(code: str, link: str, *, large: bool) -> None:
     """Code, link and QR code; the link alone can be read out and typed."""
     with st.container(key="room-code-large" if large else "room-code"):
         st.image(qr_code(link), width="stretch", alt=f"QR code of {link}")
-        st.markdown(f"## {code}")
+        st.header(code, anchor=False)
         st.markdown(f"`{link.partition('://')[2]}`")
 
 
@@ -61,9 +90,9 @@ def follow(room: Opened, drawn: View) -> None:
             st.rerun()
         people = "1 person" if view.people == 1 else f"{view.people} people"
         if view.stage is None:
-            st.markdown(f"### {people} in the room")
+            st.subheader(f"{people} in the room", anchor=False)
         else:
-            st.markdown(f"### {view.answered} of {view.people} answered")
+            st.subheader(f"{view.answered} of {view.people} answered", anchor=False)
             if view.people:
                 st.progress(min(1.0, view.answered / view.people))
 
@@ -76,7 +105,11 @@ def draw_question(view: View) -> None:
     if question is None or view.stage is None:
         return
     if step := STEPS[view.stage]:
-        st.markdown(f"### {step}")
+        st.subheader(step, anchor=False)
+    if isinstance(question, ChoiceQuestion) and view.stage != "revealed":
+        with st.container(key="room-options"):
+            for option in question.options:
+                st.markdown(f"- {literal(option.text)}")
     if isinstance(question, DiagnosisQuestion) and view.stage != "hidden":
         draw_image(images_of(question)[0])
     if view.first is not None:
@@ -85,7 +118,11 @@ def draw_question(view: View) -> None:
 
 def draw_image(name: str) -> None:
     """An image with its badge and credit."""
-    image = class_image(name)
+    try:
+        image = class_image(name)
+    except LesionError as error:
+        problem(error)
+        return
     st.image(image.jpeg, width=420, alt="The image in question")
     badges((image.kind, "violet" if image.kind == "synthetic" else "gray"))
     st.caption(literal(image.credit))
@@ -100,7 +137,12 @@ def draw_votes(question: Question, view: View) -> None:
         n = (second or first).n
         st.markdown(f"{n} answered; under {FEWEST} answers nothing is broken down.")
     else:
-        st.plotly_chart(figure, config={"displayModeBar": False}, key="votes")
+        st.plotly_chart(
+            figure,
+            config={"displayModeBar": False},
+            key="votes",
+            alt="The answers of each vote, by option or value, with the number of people.",
+        )
     for sentence in sentences(question, view):
         st.markdown(literal(sentence))
 

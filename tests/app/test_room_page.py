@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.runtime.context import StreamlitCookies
 from streamlit.testing.v1 import AppTest
 
 from app import state
@@ -95,7 +96,7 @@ def test_a_question_of_each_kind_is_asked_and_revealed(
 ) -> None:
     app = press(open_page("room"), "Open a room")
     room = Opened(*app.session_state[TAUGHT])
-    next(group for group in app.get("button_group") if group.label == "Kind").set_value([kind]).run()
+    next(group for group in app.get("button_group") if group.label == "Kind").set_value(kind).run()
     for label, value in fields.items():
         fill(app, label, value)
     press(app, "Ask")
@@ -128,7 +129,9 @@ def test_the_teachers_cookie_opens_the_room_again(rooms: Rooms, monkeypatch: pyt
         ("....", False),
         ("", False),
     ):
-        monkeypatch.setattr(type(st.context), "cookies", property(lambda _, value=value: {TAUGHT: value}))
+        monkeypatch.setattr(
+            type(st.context), "cookies", property(lambda _, value=value: StreamlitCookies({TAUGHT: value}))
+        )
         app = open_page("room")
         assert not app.exception and (room.code in text(app)) == mine
 
