@@ -129,10 +129,5 @@ def _values(question: NumberQuestion | LineQuestion, told: list[tuple[str, Tally
     layout["yaxis"] = axis | {"title": {"text": "people", "font": WORDS}, "rangemode": "tozero", "tickformat": "d"}
     figure = go.Figure(traces, layout)
     if question.right is not None:
-        figure.add_vline(
-            question.right,
-            line={"color": INK, "width": 3, "dash": "dash"},
-            annotation={"text": f"{question.right:.6g}", "font": WORDS | {"size": TYPE + 4}, "yanchor": "bottom"},
-            annotation_position="top",
-        )
+        figure.add_vline(question.right, line={"color": INK, "width": 3, "dash": "dash"})
     return figure

@@ -219,7 +219,7 @@
         if (value === null) put(answer);
       };
       put(null);
-      return [make('p', { class: 'hint' }, 'Drag the line into the picture, or tap where it should be.'), plot,
+      return [make('p', { class: 'hint' }, 'Drag the line into the chart, or tap where it should be.'), plot,
         make('div', { class: 'row' }, make('button', { onclick: () => nudge(-step), 'aria-label': 'A step to the left' }, '←'),
              make('button', { onclick: () => nudge(step), 'aria-label': 'A step to the right' }, '→')), button, own];
     },

@@ -80,7 +80,7 @@ def follow(room: Opened, drawn: View) -> None:
     """How many are here and have answered, every two seconds; the page is drawn anew where another window has gone
     on."""
 
-    @st.fragment(run_every=None if drawn.stage == "revealed" else EVERY_S, key="who answered")
+    @st.fragment(run_every=EVERY_S, key="who answered")
     def count() -> None:
         try:
             view = rooms().view(*room)
@@ -156,7 +156,7 @@ def sentences(question: Question, view: View) -> list[str]:
     if view.changed is not None and view.second is not None:
         told.append(f"{view.changed[0]} of {view.changed[1]} changed their answer.")
     if isinstance(question, NumberQuestion | LineQuestion) and question.right is not None:
-        told.append("The dashed line is the measured value.")
+        told.append(f"The dashed line is the measured value, {question.right:.6g} {question.unit}".rstrip() + ".")
     return [*told, question.after] if question.after else told
 
 

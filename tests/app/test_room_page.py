@@ -44,6 +44,11 @@ def press(app: AppTest, label: str) -> AppTest:
     return app
 
 
+def words(app: AppTest) -> str:
+    """All that stands on the page, its headings too."""
+    return "\n".join([text(app), *(heading.value for heading in (*app.title, *app.header, *app.subheader))])
+
+
 def fill(app: AppTest, label: str, value: Any) -> None:
     widgets = [*app.text_input, *app.text_area, *app.number_input, *app.selectbox]
     next(widget for widget in widgets if widget.label == label).set_value(value)
@@ -57,27 +62,27 @@ def vote(rooms: Rooms, room: Opened, people: list[str], values: str) -> None:
 def test_a_class_votes_talks_votes_again_and_sees_both(rooms: Rooms) -> None:
     app = press(open_page("room"), "Open a room")
     room = Opened(*app.session_state[TAUGHT])
-    assert room.code in text(app) and "0 people in the room" in text(app)
+    assert room.code in words(app) and "0 people in the room" in words(app)
     people = [rooms.join(room.code) for _ in range(6)]
     press(app, "Ask")
-    assert "cannot be asked yet" in text(app), "an empty question is a sentence"
+    assert "cannot be asked yet" in words(app), "an empty question is a sentence"
     fill(app, "Question", "Whose model is better?")
     fill(app, "Options, one per line", "Team A\n* Team B\nBoth alike")
     press(app, "Ask")
-    assert app.title[0].value == "Whose model is better?" and "0 of 6 answered" in text(app)
+    assert app.title[0].value == "Whose model is better?" and "0 of 6 answered" in words(app)
     vote(rooms, room, people, "aaabbc")
     press(app, "Talk, then vote again")
-    assert "Talk to a neighbour" in text(app) and not app.get("plotly_chart")
+    assert "Talk to a neighbour" in words(app) and not app.get("plotly_chart")
     press(app, "Vote again")
     vote(rooms, room, people, "bbbbbc")
     press(app, "Reveal")
     assert len(app.get("plotly_chart")) == 1
     for sentence in ("First vote: 2 of 6", "Second vote: 5 of 6", "3 of 6 changed their answer"):
-        assert sentence in text(app)
+        assert sentence in words(app)
     press(app, "Hide")
     assert not app.get("plotly_chart")
     press(app, "Vote anew")
-    assert "0 of 6 answered" in text(app)
+    assert "0 of 6 answered" in words(app)
     press(app, "Close the room and forget all answers")
     assert any(button.label == "Open a room" for button in app.button)
 
@@ -85,7 +90,12 @@ def test_a_class_votes_talks_votes_again_and_sees_both(rooms: Rooms) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "answer", "told"),
     [
-        ("number", {"Question": "How many?", "Unit": "points", "Right, where it is known": 8.0}, 7, "points"),
+        (
+            "number",
+            {"Question": "How many?", "Unit": "points", "Right, where it is known": 8.0},
+            7,
+            "dashed line is the measured value",
+        ),
         ("line", {"Question": "Where?"}, 0.8, "Where?"),
         ("diagnosis", {"Question": "Which?"}, "MEL", "synthetic"),
         ("series", {"Question": "Right?", "Items, one per line": "* One\nTwo"}, [True, False], "Right?"),
@@ -103,7 +113,7 @@ def test_a_question_of_each_kind_is_asked_and_revealed(
     for person in [rooms.join(room.code) for _ in range(5)]:
         rooms.answer(room.code, person, "0.0.1", answer)
     press(app, "Reveal")
-    assert told in text(app) and len(app.get("plotly_chart")) == 1
+    assert told in words(app) and len(app.get("plotly_chart")) == 1
 
 
 def test_another_window_is_told_that_the_question_has_gone_on(rooms: Rooms) -> None:
@@ -114,7 +124,7 @@ def test_another_window_is_told_that_the_question_has_gone_on(rooms: Rooms) -> N
     press(app, "Ask")
     rooms.reveal(*room)
     press(app, "Talk, then vote again")
-    assert "has gone on meanwhile" in text(app)
+    assert "has gone on meanwhile" in words(app)
     rooms.close(*room)
     app.run()
     assert any(button.label == "Open a room" for button in app.button) and not app.exception
@@ -133,7 +143,7 @@ def test_the_teachers_cookie_opens_the_room_again(rooms: Rooms, monkeypatch: pyt
             type(st.context), "cookies", property(lambda _, value=value: StreamlitCookies({TAUGHT: value}))
         )
         app = open_page("room")
-        assert not app.exception and (room.code in text(app)) == mine
+        assert not app.exception and (room.code in words(app)) == mine
 
 
 HERE = ["192.168.1.20", "10.8.0.2"]

@@ -72,8 +72,8 @@ def test_a_class_votes_twice_and_nothing_is_lost(page: Page, phone: Page, server
     page.reload()
     expect(page.locator(".st-key-room-code-large h2")).to_have_text(code)  # the teacher's cookie
 
-    page.get_by_label("Question").fill("Whose model is better?")
-    page.get_by_label("Options, one per line").fill("Team A\n* Team B")
+    page.get_by_role("textbox", name="Question", exact=True).fill("Whose model is better?")
+    page.get_by_role("textbox", name="Options, one per line").fill("Team A\n* Team B")
     page.get_by_role("button", name="Ask", exact=True).click()
     first = phone.get_by_role("button", name="Team A")
     expect(first).to_have_attribute("aria-pressed", "false")
