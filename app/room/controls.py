@@ -156,9 +156,7 @@ def _fields(kind: str, text: str, key: str) -> Question | LesionError:
         known = truth if truth in codes else None
         return _made(lambda: DiagnosisQuestion(key=key, text=text, image=name, codes=tuple(codes), right=known))
     told = "A * before a line: it is right." if kind == "choice" else "A * before a line: the right answer is “Right”."
-    written = st.text_area(
-        "Options, one per line" if kind == "choice" else "Items, one per line", help=told, height=150
-    )
+    written = st.text_area("Options, one per line" if kind == "choice" else "Items, one per line", height=150)
     st.caption(told)
     lines = [line.strip() for line in written.splitlines() if line.strip()]
     if kind == "choice":
