@@ -224,6 +224,9 @@ class SplitSettings(Settings):
         return self
 
 
+RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+
 class Schedule(Settings):
     """How long and how fast a network learns: what classifiers and segmenters share."""
 
@@ -295,9 +298,21 @@ class Training(Schedule):
         le=1,
         description="share of the draws that are brought to the detail in preprocessing.detail, be it enabled or not",
     )
+    teachers: tuple[RunName, ...] = Field(
+        default=(), max_length=8, description="run folders beside the weights, whose answers the network learns too"
+    )
+    distillation: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="what the teachers' answers count in the loss, the diagnoses count the rest",
+    )
+    softness: float = Field(default=2.0, gt=0, le=20, description="temperature at which they are compared")
 
     @model_validator(mode="after")
-    def _smooths_over_all(self) -> Self:
+    def _over_all_classes(self) -> Self:
+        if self.label_spaces and self.teachers:
+            raise ValueError("teachers answer for all classes, label_spaces leaves some out: choose one")
         if self.label_spaces and self.label_smoothing:
             raise ValueError("label_smoothing spreads over all classes, label_spaces leaves some out: choose one")
         return self
@@ -311,8 +326,6 @@ class Training(Schedule):
 
 Forms = Literal["first", "finest"]
 """Of an image that several folders of its data set hold: the first folder's, or the one with the most detail."""
-
-RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 
 
 class RunSettings(Settings):

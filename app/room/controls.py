@@ -20,6 +20,7 @@ from lesion_core.errors import ConfigError, LesionError
 from lesion_core.labels import ISIC2019, diagnosis
 from lesion_core.teaching.questions import (
     KINDS,
+    MOST_NUMBER,
     ChoiceQuestion,
     DiagnosisQuestion,
     Item,
@@ -139,12 +140,13 @@ def _fields(kind: str, text: str, key: str) -> Question | LesionError:
     if kind in ("number", "line"):
         columns = st.columns(4)
         unit = columns[0].text_input("Unit", max_chars=24, placeholder="%")
-        least = columns[1].number_input("Least", value=0.0)
-        most = columns[2].number_input("Most", value=100.0 if kind == "number" else 1.0)
-        right = columns[3].number_input("Right, where it is known", value=None)
+        end = MOST_NUMBER
+        least = columns[1].number_input("Least", min_value=-end, max_value=end, value=0.0)
+        most = columns[2].number_input("Most", min_value=-end, max_value=end, value=100.0 if kind == "number" else 1.0)
+        right = columns[3].number_input("Right, where it is known", min_value=-end, max_value=end, value=None)
         if kind == "line":
             return _made(lambda: LineQuestion(key=key, text=text, unit=unit, least=least, most=most, right=right))
-        step = st.number_input("Step", value=1.0, min_value=0.0001)
+        step = st.number_input("Step", value=1.0, min_value=0.0001, max_value=MOST_NUMBER)
         return _made(
             lambda: NumberQuestion(key=key, text=text, unit=unit, least=least, most=most, right=right, step=step)
         )

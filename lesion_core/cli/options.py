@@ -55,7 +55,7 @@ SettingsOption = Annotated[
     Path | None, typer.Option("--settings", help="Settings as JSON; a run's config.json repeats that run.")
 ]
 WeightsFolderOption = Annotated[
-    Path | None, typer.Option("--weights-folder", help="Where a weights file named in the settings is.")
+    Path | None, typer.Option("--weights-folder", help="Where weights, and runs that teach, named in the settings are.")
 ]
 WorkOption = Annotated[
     Path, typer.Option("--work", help="Folder for checkpoints and preprocessed images.", parser=named_path)

@@ -87,6 +87,7 @@ def train(
     """Train a classifier, score every image and write the run. A killed training goes on where it was."""
     from lesion_core.data.collection import CORRUPTED_PER_KIND, check_pictures, check_roles, collect
     from lesion_core.models.known import known_architecture, weights_file
+    from lesion_core.runs.teachers import open_teachers, teachers_answers
 
     if settings:
         refuse_beside_settings(
@@ -113,6 +114,7 @@ def train(
     weights_file(chosen.model.weights, weights_folder)
     tell(f"Run {chosen.name}: {chosen.model.architecture}, {counted(chosen.training.epochs, 'epoch')}.")
     known = read_split(split_of) if split_of else None
+    teachers = open_teachers(chosen.training.teachers, weights_folder)
     with Steps() as step:
         step("Reading the tables and dealing the lesions")
         collection = collect(
@@ -126,6 +128,11 @@ def train(
         for note in collection.notes:
             tell(note)
         check_roles(collection.table, chosen.model.classes)
+        taught = (
+            teachers_answers(teachers, collection.table, chosen.model.classes, chosen.training.softness)
+            if teachers
+            else None
+        )
         step("Loading the libraries that train")
 
         from lesion_core import distributed
@@ -148,6 +155,7 @@ def train(
             collection.table,
             own,
             weights_folder=weights_folder,
+            taught=taught,
             resume=not fresh,
             on_step=step,
             on_epoch=epoch_teller(chosen.training.epochs),

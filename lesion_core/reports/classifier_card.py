@@ -40,7 +40,7 @@ def card(run: Run, plain: Callable[[str], str] = visible) -> str:
         f"on {counts.get('calibrate', 0):,}, tested on {counts.get('test', 0):,}; no lesion is in two of these parts "
         f"(split {config.split_fingerprint}). HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for "
         "research and teaching too.",
-        f"Initial weights: {plain(config.initial_weights)}"
+        f"Initial weights: {plain(config.initial_weights)}{_teachers(run)}"
         + (
             " It learned from the images as their files are; equal detail was switched on afterwards and holds for "
             "every figure here."
@@ -105,6 +105,16 @@ def card(run: Run, plain: Callable[[str], str] = visible) -> str:
         chosen=_chosen_epoch(run),
     )
     return "\n".join(lines)
+
+
+def _teachers(run: Run) -> str:
+    training = run.config.settings.training
+    if not training.teachers:
+        return ""
+    return (
+        f" It learned from the answers of {', '.join(training.teachers)} too, which count "
+        f"{100 * training.distillation:.0f} % of the loss."
+    )
 
 
 def _chosen_epoch(run: Run) -> str:

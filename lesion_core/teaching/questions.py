@@ -17,11 +17,13 @@ Answer = float | str | tuple[bool, ...]
 
 MOST_STEPS = 10_000
 MOST_ITEMS = 30
+MOST_NUMBER = 1e9
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=400)]
 Asked = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Number = Annotated[float, Field(ge=-MOST_NUMBER, le=MOST_NUMBER)]
 Unit = Annotated[str, StringConstraints(strip_whitespace=True, max_length=24)]
 
 
@@ -44,9 +46,9 @@ class _OnAxis(_Question):
     """What a number and a line share: a range, and maybe the right value."""
 
     unit: Unit = Field(default="", description="what the value counts, such as % or points")
-    least: float
-    most: float
-    right: float | None = None
+    least: Number
+    most: Number
+    right: Number | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -68,7 +70,7 @@ class NumberQuestion(_OnAxis):
     """A number with a unit and a range."""
 
     kind: Literal["number"] = "number"
-    step: float = Field(default=1.0, gt=0, description="answers are `least` and whole steps above it")
+    step: float = Field(default=1.0, gt=0, le=MOST_NUMBER, description="answers are `least` and whole steps above it")
 
     @model_validator(mode="after")
     def _few_steps(self) -> Self:
@@ -92,7 +94,7 @@ class LineQuestion(_OnAxis):
     kind: Literal["line"] = "line"
     below: Unit = Field(default="", description="what lies left of the line")
     above: Unit = Field(default="", description="what lies right of the line")
-    bars: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(max_length=60)] = Field(
+    bars: Annotated[tuple[Annotated[float, Field(ge=0, le=MOST_NUMBER)], ...], Field(max_length=60)] = Field(
         default=(), description="a histogram behind the axis: heights of bars of one width from least to most"
     )
 

@@ -47,6 +47,7 @@ def fit(
     *,
     weights_folder: Path | None = None,
     pictures: Path | None = None,
+    taught: pd.DataFrame | None = None,
     resume: bool = True,
     on_step: Step = silent,
     on_epoch: OnEpoch | None = None,
@@ -60,6 +61,7 @@ def fit(
         folder: For checkpoints; a later call with the same folder goes on from there.
         weights_folder: Where a weights file named in the settings is.
         pictures: For preprocessed images, which several trainings may share; None: in `folder`.
+        taught: What the settings' teachers answer, a row per training image by image_id, a column per class.
         resume: Go on from the folder's last checkpoint if it has one.
         on_step: Told what begins (reading, each epoch), and how far it is.
         on_epoch: Called after each epoch with its number and what was measured.
@@ -68,7 +70,8 @@ def fit(
     Raises:
         DataError: A split is empty, a diagnosis is not a class, or an image cannot be decoded.
         ModelError: The architecture or its initial weights are not to be had, or the loss is NaN or infinite.
-        ConfigError: The folder holds a training with other settings, or on another split.
+        ConfigError: The folder holds a training with other settings, or on another split; or teachers are named whose
+            answers are not given.
     """
     t = settings.training
     if t.class_weights != "none" and t.oversampling != "none":
@@ -81,7 +84,7 @@ def fit(
         model = build(settings.model).train()
         initialised = initialise(model, settings.model, weights_folder)
         log.info(initialised.sentence)
-        data = SplitData(table, settings, pictures or folder / "pictures", on_step)
+        data = SplitData(table, settings, pictures or folder / "pictures", on_step, taught)
         weights = None
         if t.class_weights != "none":
             values = class_weights(data.drawn, len(settings.model.classes), t.class_weights)

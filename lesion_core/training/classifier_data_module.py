@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Sampler, WeightedRandomSampler
 
 from lesion_core.config import ROLE_NAMES, RunSettings
 from lesion_core.data.collection import check_roles
+from lesion_core.errors import ConfigError
 from lesion_core.imaging.decode import frame_of
 from lesion_core.steps import Step, silent
 from lesion_core.training.augmentation import augmentation
@@ -21,7 +22,7 @@ from lesion_core.training.loop import RepeatableLoader
 from lesion_core.training.losses import class_weights
 from lesion_core.training.pictures import Lesion, Pictures, PictureStore
 
-Batches = DataLoader[tuple[Tensor, int, Tensor]]
+Batches = DataLoader[tuple[Tensor, int, Tensor, Tensor]]
 
 
 class SplitData(lightning.LightningDataModule):
@@ -32,12 +33,21 @@ class SplitData(lightning.LightningDataModule):
         settings: The run's settings.
         store: Folder for the preprocessed images.
         on_step: Told when images are read, and how far that is.
+        taught: What teachers answer, a row per training image by image_id, a column per class.
 
     Raises:
         DataError: The training or the validation set is empty, or holds a diagnosis that the model has no class for.
+        ConfigError: The settings name teachers, and their answers are not given.
     """
 
-    def __init__(self, table: pd.DataFrame, settings: RunSettings, store: Path, on_step: Step = silent) -> None:
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        settings: RunSettings,
+        store: Path,
+        on_step: Step = silent,
+        taught: pd.DataFrame | None = None,
+    ) -> None:
         super().__init__()
         self.prepare_data_per_node = False  # the folder is shared
         self.settings, self.store, self.on_step = settings, store, on_step
@@ -56,6 +66,12 @@ class SplitData(lightning.LightningDataModule):
                 role: np.ones((len(labels), len(settings.model.classes)), bool) for role, labels in self.labels.items()
             }
         )
+        self.taught: NDArray[np.float32] | None = None
+        if settings.training.teachers:
+            if taught is None:
+                raise ConfigError("The settings name teachers.", "Train with `train`, which asks them.")
+            rows = taught.loc[self.parts["train"]["image_id"], list(settings.model.classes)]
+            self.taught = rows.to_numpy(np.float32, copy=True)
         self._stores: dict[str, PictureStore] = {}
         self.lesions = _lesions(self.parts["train"]) if settings.training.draw == "lesion" else None
 
@@ -119,6 +135,7 @@ class SplitData(lightning.LightningDataModule):
             self.lesions,
             training.coarse,
             self.settings.preprocessing.detail,
+            self.taught,
         )
         return RepeatableLoader(
             pictures,

@@ -17,7 +17,7 @@ from torchvision.models import ResNet
 
 from lesion_core.config import Training
 from lesion_core.training.convolutions import MatrixProducts
-from lesion_core.training.losses import focal_loss, mix
+from lesion_core.training.losses import distillation, focal_loss, mix
 from lesion_core.training.optimization import optimization
 
 NEVER = -1e4
@@ -102,24 +102,28 @@ class ClassifierModule(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         self._mixing = np.random.default_rng((self.settings.seed, self.current_epoch, self.global_rank))
 
-    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
-        images, target, compared = batch
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], _: int) -> Tensor:
+        images, target, compared, taught = batch
         partner, share = None, 1.0
         if self.settings.mixup:
             images, partner, share = mix(images, self._mixing, self.settings.mixup)
             compared = compared | compared[partner]
+            taught = share * taught + (1 - share) * taught[partner]
         with MatrixProducts():
             logits = self(images).float()
         loss = self.loss(logits, target, compared)
         if partner is not None:
             loss = share * loss + (1 - share) * self.loss(logits, target[partner], compared)
+        if self.settings.teachers:
+            part = self.settings.distillation
+            loss = (1 - part) * loss + part * distillation(logits, taught, self.settings.softness)
         self.log("train_loss", loss, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)
         accuracy = (logits.argmax(1) == target).float().mean()
         self.log("train_accuracy", accuracy, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
-        images, target, _compared = batch
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], _: int) -> None:
+        images, target, *_rest = batch
         logits = self(images).float()
         self.select_metrics.update(logits.softmax(1), target)
         loss = F.cross_entropy(logits, target)

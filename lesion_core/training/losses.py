@@ -57,6 +57,22 @@ def focal_loss(
     return (rest**gamma * loss * each).sum() / each.sum()
 
 
+def distillation(logits: Tensor, taught: Tensor, softness: float) -> Tensor:
+    """The divergence of the network's answers from its teachers', both softened: ``T^2 KL(taught | softmax(z / T))``.
+
+    T^2 keeps the gradient's size whatever T is (Hinton et al. 2015, arXiv:1503.02531, section 2).
+
+    Args:
+        logits: (N, K).
+        taught: (N, K) probabilities, softened at the same temperature.
+        softness: T, over 0.
+
+    Returns:
+        A scalar, at least 0.
+    """
+    return softness**2 * F.kl_div(F.log_softmax(logits / softness, dim=1), taught, reduction="batchmean")
+
+
 def log_prior(labels: NDArray[np.int64], classes: int, oversampling: Balance) -> NDArray[np.float64]:
     """The logarithm of how often each class is drawn, (K,).
 

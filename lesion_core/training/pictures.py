@@ -129,11 +129,11 @@ class Lesion:
     all: NDArray[np.int64]
 
 
-class Pictures(Dataset[tuple[Tensor, int, Tensor]]):
+class Pictures(Dataset[tuple[Tensor, int, Tensor, Tensor]]):
     """Images with labels.
 
-    An item is a float32 tensor (3, S, S), normalised, the class index, and which classes it is compared with, (K,)
-    bool.
+    An item is a float32 tensor (3, S, S), normalised, the class index, which classes it is compared with, (K,) bool,
+    and what its teachers answer, (K,) float32.
 
     Where one source has finer images than another, sharpness tells of the source, and so of the diagnosis. A draw is
     either one of the lesion's finest images, as it is, or any of its images brought to the detail of the coarsest:
@@ -147,6 +147,7 @@ class Pictures(Dataset[tuple[Tensor, int, Tensor]]):
         lesions: What an item is one image of, drawn anew each time; None: an item is an image.
         coarse: Share of the draws that are brought to the detail of `detail`.
         detail: The detail of the coarsest images.
+        taught: (N, K) float32; None: there are no teachers, and zeros stand for their answers.
     """
 
     def __init__(
@@ -158,14 +159,16 @@ class Pictures(Dataset[tuple[Tensor, int, Tensor]]):
         lesions: Sequence[Lesion] | None = None,
         coarse: float = 0.0,
         detail: Detail | None = None,
+        taught: NDArray[np.float32] | None = None,
     ) -> None:
         self.store, self.labels, self.compared, self.transform = store, labels, compared, transform
         self.lesions, self.coarse, self.detail = lesions, coarse, detail or Detail()
+        self.taught = np.zeros(compared.shape, np.float32) if taught is None else taught
 
     def __len__(self) -> int:
         return len(self.store) if self.lesions is None else len(self.lesions)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Tensor, int, Tensor, Tensor]:
         coarse = self.coarse > 0 and float(torch.rand(())) < self.coarse
         if self.lesions is not None:
             lesion = self.lesions[index]
@@ -178,4 +181,5 @@ class Pictures(Dataset[tuple[Tensor, int, Tensor]]):
         if coarse:
             picture = equal_detail(picture, self.detail)
         image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-        return self.transform(image), int(self.labels[index]), torch.from_numpy(self.compared[index])
+        rows = (torch.from_numpy(part[index]) for part in (self.compared, self.taught))
+        return self.transform(image), int(self.labels[index]), *rows

@@ -302,6 +302,24 @@ def test_a_training_takes_the_split_of_a_run(call: Any, small_run: Run, data_roo
     assert made.to_dict() == small_run.predictions.set_index("image_id")["split"].to_dict()
 
 
+def test_a_training_learns_from_a_run(call: Any, small_run: Run, data_root: Path, tmp_path: Path) -> None:
+    own = small_run.config.settings
+    taught = own.training.model_copy(update={"teachers": (small_run.folder.name,), "distillation": 0.7})
+    settings = own.model_copy(update={"name": "pupil", "training": taught})
+    (tmp_path / "pupil.json").write_text(settings.to_json())
+    given = (
+        "train", "--settings", tmp_path / "pupil.json", "--split-of", small_run.folder, "--data", data_root,
+        "--runs", tmp_path / "runs", "--work", tmp_path / "work",
+    )  # fmt: skip
+    refused(call(*given), "name teachers", "--weights-folder")
+    code, _, err = call(*given, "--weights-folder", small_run.folder.parent)
+    assert code == 0, err
+    assert (
+        f"learned from the answers of {small_run.folder.name} too, which count 70 %"
+        in open_run(tmp_path / "runs" / "pupil").card
+    )
+
+
 def test_evaluate_refuses_other_pictures_under_the_same_ids(call: Any, run_copy: Path, tmp_path: Path) -> None:
     code, _, _ = call("synthesize", tmp_path / "other" / "set", "--per-class", 8, "--size", 64, "--seed", 5)
     assert code == 0

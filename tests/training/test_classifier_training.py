@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from lesion_core.config import ModelSettings, Preprocessing, Resize, RunSettings, Training
@@ -321,6 +322,20 @@ def test_a_picture_is_compared_with_what_its_data_set_holds(easy: pd.DataFrame, 
     assert np.isfinite(fitted.history["value"]).all()
 
 
+def test_a_pupil_answers_as_its_teachers_do(easy: pd.DataFrame, tmp_path: Path) -> None:
+    """Even against the diagnoses, where only the teachers count."""
+    train = easy[easy["role"] == "train"]
+    wrong = (train["diagnosis"] == "MEL").to_numpy()[:, None] == np.array([[False, True]])
+    taught = pd.DataFrame(wrong * 0.9 + 0.05, index=train["image_id"], columns=["MEL", "NV"], dtype=np.float32)
+    chosen = settings(epochs=6, learning_rate=3e-3, teachers=("wrong",), distillation=1.0, softness=1.0)
+    pupil = run(chosen, easy, tmp_path / "pupil", taught=taught.sample(frac=1, random_state=0))
+    assert pupil.history.query("phase == 'train' and metric == 'accuracy'")["value"].iloc[-1] < 0.3
+    with pytest.raises(ConfigError, match="name teachers"):
+        run(chosen, easy, tmp_path / "alone")
+    with pytest.raises(ValidationError, match="teachers answer for all classes"):
+        settings(teachers=("one",), label_spaces=True)
+
+
 def test_pretrained_layers_learn_slower_and_vectors_do_not_decay() -> None:
     chosen = Training(schedule="constant", learning_rate=0.1, pretrained_factor=0.5, weight_decay=0.3)
     model = build(settings().model)
@@ -346,7 +361,7 @@ def test_each_lesion_is_drawn_once_an_epoch(easy: pd.DataFrame, tmp_path: Path, 
     loader = data.train_dataloader()
     assert len(loader.dataset) == len(lesions)  # type: ignore[arg-type]
     if oversampling == "none":
-        labels = torch.cat([y for _, y, _ in loader])
+        labels = torch.cat([y for _, y, *_ in loader])
         assert len(labels) >= len(lesions) - chosen.training.batch_size
     fitted = run(chosen, table, tmp_path / "run")
     assert np.isfinite(fitted.history["value"]).all()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from lesion_core.config import ModelSettings, Training
 from lesion_core.models.classifiers import build
 from lesion_core.training.classifier_module import ClassifierModule
-from lesion_core.training.losses import class_weights, focal_loss, log_prior, mix
+from lesion_core.training.losses import class_weights, distillation, focal_loss, log_prior, mix
 
 
 def literal_focal(logits: np.ndarray, target: np.ndarray, gamma: float, weight: np.ndarray, smoothing: float) -> float:
@@ -130,6 +131,23 @@ def test_the_logit_adjusted_loss_adds_the_prior_and_the_model_does_not() -> None
     literal = [-np.log(np.exp(z[t]) / np.exp(z).sum()) for z, t in zip(adjusted, target.numpy(), strict=True)]
     found = module.loss(logits, target, torch.ones(5, 3, dtype=torch.bool))
     assert float(found) == pytest.approx(np.mean(literal), rel=1e-5)
+
+
+@given(st.integers(0, 2**31 - 1), st.sampled_from([0.5, 1.0, 2.0, 8.0]))
+def test_distillation_is_the_softened_divergence(seed: int, softness: float) -> None:
+    rng = np.random.default_rng(seed)
+    z, t = rng.normal(0, 3, (2, 5, 4))
+    p, q = (scipy.special.softmax(x / softness, axis=1) for x in (t, z))
+    literal = softness**2 * np.mean([scipy.stats.entropy(a, b) for a, b in zip(p, q, strict=True)])
+    found = distillation(torch.tensor(z), torch.tensor(p), softness)
+    assert float(found) == pytest.approx(literal, abs=1e-9)
+    assert float(distillation(torch.tensor(t), torch.tensor(p), softness)) == pytest.approx(0, abs=1e-9)
+
+
+def test_who_answers_with_certainty_teaches_the_diagnosis() -> None:
+    logits, target = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
+    found = distillation(logits, torch.eye(3)[target], 1.0)
+    assert float(found) == pytest.approx(float(torch.nn.functional.cross_entropy(logits, target)), rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])

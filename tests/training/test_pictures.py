@@ -87,8 +87,10 @@ def test_items_are_tensors_with_labels(paths: list[str], tmp_path: Path) -> None
     store = PictureStore.make(paths, SETTINGS, tmp_path / "store", whole_frame=False)
     compared = np.array([[True, True, True], [True, False, True], [True, True, True]])
     data = Pictures(store, np.array([2, 0, 1]), compared, lambda t: t.float())
-    image, label, spaces = data[1]
-    assert len(data) == 3 and label == 0 and spaces.tolist() == [True, False, True]
+    image, label, spaces, taught = data[1]
+    assert len(data) == 3 and label == 0 and spaces.tolist() == [True, False, True] and taught.tolist() == [0, 0, 0]
+    answers = np.eye(3, dtype=np.float32)
+    assert Pictures(store, data.labels, compared, data.transform, taught=answers)[1][3].tolist() == [0, 1, 0]
     np.testing.assert_array_equal(image.numpy(), store[1].transpose(2, 0, 1))
     image.fill_(0)
     assert store[1].max() > 0, "the store is not written through"
