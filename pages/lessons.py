@@ -42,8 +42,9 @@ def draw_list() -> None:
 
 def draw_lesson(name: str, lesson: Lesson) -> None:
     """A screen of a lesson."""
-    page_title(lesson.headline)
-    play.draw(name, lesson, current_run())
+    with st.container():  # in one piece, which presenter size does not take apart
+        page_title(lesson.headline)
+        play.draw(name, lesson, current_run())
 
 
 def draw() -> None:

@@ -68,7 +68,9 @@ def intervals(
     """
     ends = [*span, *others, *([guess.value] if guess else [])]
     room = 0.02 * (max(ends) - min(ends))
-    figure = go.Figure(layout=layout_of(100 + 52 * len(rows), margin={"l": 8, "r": 120, "t": 44, "b": 52}))
+    figure = go.Figure(
+        layout=layout_of(100 + (52 if len(rows) <= 6 else 36) * len(rows), margin={"l": 8, "r": 120, "t": 44, "b": 52})
+    )
     if reference:
         _line(figure, reference, MUTED, "dot", "bottom right")
     if guess:
@@ -159,7 +161,15 @@ def confidences(
         outside: Confidences of images that show no lesion.
         split: Tell right from wrong; not before a question is answered.
     """
-    figure = go.Figure(layout=layout_of(400, barmode="stack", bargap=0.05, margin={"l": 56, "r": 16, "t": 48, "b": 56}))
+    figure = go.Figure(
+        layout=layout_of(
+            400,
+            barmode="stack",
+            bargap=0.05,
+            margin={"l": 56, "r": 16, "t": 48, "b": 96},
+            legend={"y": -0.25, "yanchor": "top"},  # the words of lines stand over the plot
+        )
+    )
     parts = [("right answers", right, RIGHT), ("wrong answers", wrong, WRONG)]
     if not split:
         parts = [("images", np.concatenate([right, wrong]), NOTHING)]

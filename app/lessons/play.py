@@ -16,9 +16,11 @@ from app.explain import explanation
 from app.figures import lessons as charts
 from app.figures.style import name_of
 from app.foreign_text import literal
-from app.lessons import answers, deals, figures
+from app.lessons import answers, deals, figures, in_room
 from app.lessons.given import Card, Committed, Dealing, Given
 from app.lessons.shown import Shown
+from app.room import wall
+from app.room.shared import rooms, taught
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.runs.classifier import Run
@@ -54,6 +56,8 @@ def draw(name: str, lesson: Lesson, run: Run) -> None:
         run: The run that the figures are of.
     """
     step = at(lesson)
+    if refused := wall.refused():
+        problem(refused)
     with st.container(key="lesson-step"):  # in one piece, which presenter size does not take apart
         try:
             if step <= len(lesson.steps):
@@ -120,8 +124,17 @@ def draw_step(name: str, lesson: Lesson, run: Run, step: int) -> None:
             st.markdown("All are answered. What you did shows in a later step.")
     else:
         st.markdown(f"#### {literal(own.ask.text)}")
+        room = taught()
+        view = rooms().view(*room) if room else None
+        if room and view and in_room.is_on(view, own.ask):
+            given = in_room.draw(room, view, own.ask)
+            if given is not None and own.reveal is not None:
+                draw_reveal(run, own.reveal, given)
+            return
         if committed is None:
             ask(here, run, own.ask)
+            if room:
+                in_room.offer(room, run, own.ask)
             committed = answers.committed(here)
         else:
             st.markdown(f"Your answer: **{literal(told(own.ask, committed))}**")
@@ -250,16 +263,16 @@ def draw_dealt(here: answers.Place, run: Run, question: Dealt) -> None:
 def draw_image(run: Run, card: Card, dealing: Dealing) -> None:
     """An image to read, and the help beside it."""
     picture = cached_images.picture(deals.sample_of(run, card.image))
-    mapped = dealing.help == "map"
-    left, right = st.columns([7, 3] if mapped else [3, 2], gap="large")
-    with left, st.container(horizontal=True):
-        st.image(encoded(("lesson", card.image), lambda: picture.image), width=420)
-        if mapped:
-            key = ("map of a lesson", run.fingerprint, card.image, card.answer)
-            st.image(encoded(key, lambda: with_map(run, picture.image, card.answer)), width=420)
+    left, middle, right = st.columns([3, 3, 2], gap="medium")
     with left:
+        st.image(encoded(("lesson", card.image), lambda: picture.image), width="stretch")
         badges(("real dermoscopy", "blue") if dealing.real else ("synthetic image: a rehearsal", "violet"))
-    with right:
+    if dealing.help == "map":
+        with middle:
+            key = ("map of a lesson", run.fingerprint, card.image, card.answer)
+            st.image(encoded(key, lambda: with_map(run, picture.image, card.answer)), width="stretch")
+            st.caption("The Grad-CAM map of the model's answer: bright is where its evidence lies.")
+    with right if dealing.help == "map" else middle:
         if dealing.help != "nothing":
             st.markdown(f"The model says **{name_of(card.answer)}**, with a confidence of **{card.confidence:.2f}**.")
 
@@ -290,7 +303,7 @@ def draw_shown(found: Shown, note: str, key: str) -> None:
         for number in found.numbers:
             with st.container(gap="xxsmall"):  # a metric would cut off what does not fit its line
                 st.caption(literal(number.label))
-                st.markdown(f"### {literal(number.value)}")
+                st.markdown(f"## {literal(number.value)}")
                 st.caption(literal(number.beside))
     if note:
         st.markdown(f"**{note}**")

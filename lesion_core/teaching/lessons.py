@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -18,6 +19,8 @@ from lesion_core.teaching.questions import ChoiceQuestion, Label, LineQuestion, 
 MOST_BYTES = 2**17
 """Of a lesson's file: more than twenty times what the five lessons have."""
 SUFFIX = ".yaml"
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}"
+"""Of a file without its suffix: it is the lesson's name in links, and the keys of its questions begin with it."""
 REMEDY = "Correct that line; CONTRIBUTING.md says how a lesson is written."
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1200)]
@@ -121,6 +124,10 @@ def read_lesson(path: Path, figures: Mapping[str, type[Settings]]) -> Lesson:
         ConfigError: It cannot be read or is not a lesson; the sentence names the file and the line.
     """
     named = shown(path.name, 80)
+    if not re.fullmatch(NAME, path.stem):
+        raise ConfigError(
+            f"{named} cannot be a link.", "Name the file with letters, digits, - and _ alone, 30 at most."
+        )
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -186,6 +186,19 @@ def test_a_rare_illness_makes_alarms_wrong() -> None:
     assert predictive_value(1.0, 1.0, 0.5) == 1 and np.isnan(predictive_value(0.0, 1.0, 0.5))
 
 
+def test_the_planted_ruler_is_read_off_its_table() -> None:
+    table = pd.read_csv(Path(__file__).parents[2] / "experiments" / "shortcut.csv").fillna({"of": ""})
+    told = table.set_index(["variant", "view", "of", "metric"])["value"]
+    run = open_run(RUNS[0])
+    answers, maps, noticed = (drawn(run, f"planted_{name}") for name in ("answers", "maps", "noticed"))
+    per_cent = [100 * told[("all", view, of, "called_melanoma")] for view, of in (("others", "NV"), ("nobody", "NV"))]
+    assert [value(answers, at) for at in (0, 1)] == pytest.approx(per_cent, abs=0.51)
+    assert value(maps, 0) == pytest.approx(100 * told[("all", "maps", "layer4", "in_band")], abs=0.51)
+    assert value(noticed, 1) == pytest.approx(
+        100 * told[("all", "noticed", "layer3_residual", "rejected_with")], abs=0.51
+    )
+
+
 @pytest.mark.parametrize("deal", ["answers", "maps"])
 def test_half_of_a_dealt_series_is_right(deal: str, run: Run) -> None:
     question = Dealt.model_validate({"kind": "dealt", "key": "k", "deal": deal, "text": "Right?", "n": 10})
@@ -207,14 +220,14 @@ def test_the_reading_is_counted(run: Run) -> None:
     )
     given = Given(steps={4: alone, 5: helped})
     study = drawn(run, "reader_study", given)
-    assert numbers(study.sentence)[:2] == [3, 2], "three were planted, two of them followed"
+    assert numbers(study.sentence)[:2] == [2, 3], "three were planted, two of them followed"
     assert [number.label for number in study.numbers] == ["You, alone: 4 of 6", "You, with the answer: 3 of 6"]
     beside = drawn(run, "human_against_model", given)
     truth, model, own = ["MEL"] * 4 + ["NV"] * 2, ["NV"] * 6, ["MEL"] * 6
     for number, said in zip(beside.numbers, (own, model), strict=True):
         assert f"balanced accuracy {balanced_accuracy_score(truth, said):.2f}" in number.beside
     assert numbers(beside.sentence) == [6, 4, 2]
-    assert any("nobody is ranked" in note for note in beside.notes)
+    assert any("Nobody is ranked" in note for note in beside.notes)
 
 
 def test_no_percentage_under_five_and_a_guess_stays_drawn(run: Run) -> None:

@@ -62,11 +62,11 @@ def test_every_lesson_is_played_to_its_end(monkeypatch: pytest.MonkeyPatch) -> N
         for step, own in enumerate(lesson.steps, start=1):
             assert own.title in [heading.value for heading in app.subheader]
             assert len(charts(app)) == isinstance(own.ask, LineQuestion), "a figure before the answer"
-            assert "\n### " not in text(app), "a number before the answer"
+            assert "\n## " not in text(app), "a number before the answer"
             app = answer(app, own.ask)
             assert not app.exception and not app.warning, (name, step, text(app))
             if own.reveal is not None:
-                assert 1 <= text(app).count("\n### ") <= 3 and len(charts(app)) == 1, (name, step)
+                assert 1 <= text(app).count("\n## ") <= 3 and len(charts(app)) == 1, (name, step)
             app = press(app, "Next")
             assert app.query_params[play.state.STEP] in (str(step + 1), [str(step + 1)])
         assert lesson.take_away in text(app) and lesson.published.source in text(app)

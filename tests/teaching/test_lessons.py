@@ -191,5 +191,6 @@ def test_one_broken_lesson_leaves_the_others(tmp_path: Path) -> None:
     (tmp_path / "first.yaml").write_text(LESSON)
     (tmp_path / "broken.yaml").write_text("title: 1\n")
     (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "two words.yaml").write_text(LESSON)
     found, broken = list_lessons(tmp_path, FIGURES)
-    assert list(found) == ["first", "second"] and set(broken) == {"broken.yaml", "folder.yaml"}
+    assert list(found) == ["first", "second"] and set(broken) == {"broken.yaml", "folder.yaml", "two words.yaml"}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.lessons.figures import calibration, counting, leakage, maps, rejection
+from app.lessons.figures import calibration, counting, leakage, maps, planted, rejection
 from app.lessons.given import Given
 from app.lessons.shown import Shown
 from lesion_core.config import Settings
@@ -45,6 +45,9 @@ FIGURES: dict[str, LessonFigure] = {
         "what a map tells of one diagnosis beside the lesion's size", maps.Diagnosis, maps.maps_when_called
     ),
     "drawn_changes": LessonFigure("answers after code drew over images", maps.Diagnosis, maps.drawn_changes),
+    "planted_answers": LessonFigure("nevi with a ruler, by what was trained", NONE, planted.planted_answers),
+    "planted_maps": LessonFigure("how much of the map lies on the ruler", NONE, planted.planted_maps),
+    "planted_noticed": LessonFigure("whether scores notice the ruler", NONE, planted.planted_noticed),
     "slices_at_random": LessonFigure("slices that mean nothing", maps.Slices, maps.slices_at_random),
     "real_slices": LessonFigure("slices by artefact, site, age or sex", maps.Groups, maps.real_slices),
     "own_line": LessonFigure("what a line on the confidence does", rejection.Line, rejection.own_line),

@@ -170,7 +170,7 @@ def reader_study(run: Run, _arguments: NoArguments, given: Given) -> Shown:
     if not rows:
         return Shown("You have not read any images yet: go back to the steps with images.", notes=(NOT_A_TEST,))
     guess = "" if given.number is None else f" You had expected {given.number:.0f}."
-    wrong = "" if planted == 0 else f"Of **{planted}** planted wrong answers you gave **{followed}** too.{guess}"
+    wrong = "" if planted == 0 else f"You also gave **{followed} of {planted}** planted wrong answers.{guess}"
     notes = [NOT_A_TEST]
     if not real:
         notes.insert(0, REHEARSAL)
@@ -208,7 +208,7 @@ def human_against_model(_run: Run, _arguments: NoArguments, given: Given) -> Sho
     notes = [] if committed.dealing.real else [REHEARSAL]
     if fewest < RANKED_FROM:
         notes.append(
-            f"With {fewest} images of the rarest diagnosis nobody is ranked: that takes {RANKED_FROM} of each."
+            f"Nobody is ranked: that takes {RANKED_FROM} images of each diagnosis, and the rarest has {fewest}."
         )
     if n < FEWEST:
         notes.append("Too few images for a percentage.")

@@ -24,10 +24,7 @@ from lesion_core.data.artefact_labels import TABLE
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.runs.classifier import Run
 
-NO_PLANTED_STUDY = (
-    "A network that was trained with a ruler on every melanoma is not among these runs: this is the ordinary one, "
-    "which nobody taught to look at rulers."
-)
+ORDINARY = "This is the ordinary network, which nobody taught to look at rulers."
 
 
 class Slices(Settings):
@@ -130,7 +127,7 @@ def drawn_changes(run: Run, arguments: Diagnosis, given: Given) -> Shown:
         "A dot is the share of images whose answer stays, its bar the exact 95 % confidence interval. The same test "
         "images are drawn over each time.",
         "Share of test images with the same answer after each change that code drew.",
-        (NO_PLANTED_STUDY,),
+        (ORDINARY,),
     )
 
 

@@ -165,8 +165,8 @@ def rules(run: Run, arguments: Share, _given: Given) -> Shown:
         ways["policy"] = ("the run's policy", measured.policy_price(run, policy))
     rows, notes = [], []
     for name, found in ways.values():
-        rows.append(row(f"{name}: wrong among the answered", found.wrong))
-        rows.append(row(f"{name}: no lesion, and let through", _all(found.let_through), True))
+        rows.append(row(f"{name}: wrong", found.wrong))
+        rows.append(row("… no lesion, let through", _all(found.let_through), True))
     if "policy" not in ways:
         notes.append(f"Run {run.name} has no policy: `python -m lesion_core ood tune checkpoints/{run.name}`.")
     notes.append("The distance was chosen with images of these kinds in sight; clinical photographs may do otherwise.")
@@ -183,7 +183,8 @@ def rules(run: Run, arguments: Share, _given: Given) -> Shown:
             share_number(f"No lesion, let through, {ways['distance'][0]}", _all(by_distance.let_through)),
         ),
         charts.intervals(rows, "share"),
-        "Further left is better for both kinds of dots; bars are 95 % confidence intervals. Limits are chosen on the "
+        "Upper dots: wrong among the answered; lower ones: images without a lesion that are let through. Further left "
+        "is better for both; bars are 95 % confidence intervals. Limits are chosen on the "
         "calibration set, shares are of the test set and of images without a lesion.",
         "Wrong answers among the answered and images without a lesion that pass, by rule.",
         tuple(notes),
