@@ -181,5 +181,5 @@ class Pictures(Dataset[tuple[Tensor, int, Tensor, Tensor]]):
         if coarse:
             picture = equal_detail(picture, self.detail)
         image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-        rows = (torch.from_numpy(part[index]) for part in (self.compared, self.taught))
-        return self.transform(image), int(self.labels[index]), *rows
+        compared, taught = torch.from_numpy(self.compared[index]), torch.from_numpy(self.taught[index])
+        return self.transform(image), int(self.labels[index]), compared, taught
