@@ -22,6 +22,7 @@ MOST_MEGAPIXELS = 150
 """Pillow refuses larger images by itself."""
 EXPERIMENTS = ROOT / "experiments"
 LESSONS = ROOT / "lessons"
+FACTS = ROOT / "facts"
 
 # Keys of widgets that are bound to the link: the key is the parameter's name in the URL.
 RUN = "run"
@@ -48,6 +49,10 @@ FIGURE = "figure"
 SIDES = "sides"
 POSES = "poses"
 MEASURE = "measure"
+SOURCE_FIGURE = "in_each"
+SLICED_BY = "seen_by"
+SLICE_SIZE = "slice"
+ARTEFACT = "artefact"
 THRESHOLD = "threshold"
 WHO = "who"
 SCORE = "score"

@@ -53,14 +53,14 @@ def scored(table: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, float]
 
 
 def measured(table: pd.DataFrame, scores: dict[str, np.ndarray]) -> pd.DataFrame:
-    """artefact, n, positives, value, low, high: the AUROC of each finder's score against its label."""
-    rows = []
+    """artefact, n, lesions, positives, value, low, high: the AUROC of each finder's score against its label."""
+    rows, lesions = [], table["lesion_id"].nunique()
     for key in LABELLED:
         there = table[key].to_numpy(bool)
         ranking = rank(there, scores[key])
         found = bootstrap(lambda weights, r=ranking: auroc(r, weights), table["lesion_id"].to_numpy(str))
-        rows.append((key, len(table), int(there.sum()), found.value, found.low, found.high))
-    return pd.DataFrame(rows, columns=["artefact", "n", "positives", "value", "low", "high"])
+        rows.append((key, len(table), lesions, int(there.sum()), found.value, found.low, found.high))
+    return pd.DataFrame(rows, columns=["artefact", "n", "lesions", "positives", "value", "low", "high"])
 
 
 def sliced(data: Path, run: Path) -> pd.DataFrame:

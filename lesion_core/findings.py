@@ -13,7 +13,7 @@ from lesion_core import files
 from lesion_core.config import RunSettings
 from lesion_core.data.csv_tables import read_csv
 from lesion_core.errors import ConfigError, DataError
-from lesion_core.experiments.registry import DIFFERENCE, Experiment, known_experiment
+from lesion_core.experiments.registry import AT_HOME, DIFFERENCE, Experiment, known_experiment
 from lesion_core.foreign_text import shown
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.hashes import FileState, file_state, known_sha256
@@ -158,7 +158,7 @@ def _problem(text: pd.DataFrame, table: pd.DataFrame, numbers: list[str]) -> str
         return f"{shown(str(text[numbers].to_numpy()[unread][0]))} is not a number"
     metric = table["metric" if "metric" in table.columns else "measure"]
     most = metric.map(LARGEST).fillna(1.0).to_numpy(np.float64)
-    differs = table.get("view", pd.Series("", table.index)).str.endswith(DIFFERENCE).to_numpy(np.bool_)
+    differs = table.get("view", pd.Series("", table.index)).str.endswith((DIFFERENCE, AT_HOME)).to_numpy(np.bool_)
     for name in ("value", "low", "high"):
         found = table[name].to_numpy(np.float64)
         if ((found > most) | (found < np.where(differs, -most, 0))).any():

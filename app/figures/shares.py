@@ -1,15 +1,32 @@
-"""Charts of shares: who is rejected, and how an answer changes."""
+"""Charts of shares: who is rejected, figures of groups side by side, and how an answer changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.figures.style import ACCENT, AXIS, MUTED, PALE, SMALLEST, WORDS, WRONG, layout_of, lengths, styled
+from app.figures.style import (
+    ACCENT,
+    AXIS,
+    MUTED,
+    PALE,
+    SMALL_TYPE,
+    SMALLEST,
+    STRANGE,
+    WORDS,
+    WRONG,
+    layout_of,
+    lengths,
+    styled,
+)
 from app.foreign_text import chart_text
+from lesion_core.analysis.intervals import Interval
+from lesion_core.analysis.slices import FEWEST
 from lesion_core.explain.faithfulness import Curve
 
 
@@ -66,6 +83,93 @@ def share_dots(
         "automargin": True,
     }
     return go.Figure(traces, layout)  # at once: each later change is checked against all of Plotly's names again
+
+
+LINE = 46
+"""Pixels of a row of dots, with its value above each."""
+
+
+def panels(
+    rows: Sequence[tuple[str, Mapping[str, Interval]]],
+    titles: Mapping[str, str],
+    second: Sequence[str] = (),
+    fewest: int = FEWEST,
+) -> go.Figure:
+    """Shares as dots with intervals, a panel per figure, a row per group; of fewer than `fewest` lesions they are grey.
+
+    Args:
+        rows: Name and figures of each row, from top to bottom; a figure that is missing or NaN has no dot.
+        titles: By key of a figure, what stands above its panel, from left to right.
+        second: Figures of another kind, in another colour.
+        fewest: Lesions.
+    """
+    names, keys = [chart_text(name) for name, _ in rows], list(titles)
+    gap = 0.03
+    wide = (1 - gap * (len(keys) - 1)) / len(keys)
+    traces: list[dict[str, Any]] = []
+    narrow = max(14, 60 // len(keys))
+    layout = layout_of(80 + LINE * len(rows), margin={"l": 8, "r": 16, "t": 50, "b": 24}, annotations=[])
+    for i, key in enumerate(keys):
+        axis = "" if i == 0 else str(i + 1)
+        start = i * (wide + gap)
+        layout[f"xaxis{axis}"] = AXIS | {
+            "domain": [start, start + wide],
+            "anchor": f"y{axis}",
+            "range": [-0.06, 1.06],
+            "tickvals": [0, 0.5, 1],
+            "ticktext": ["0", "0.5", "1"],
+            "fixedrange": True,
+        }
+        layout[f"yaxis{axis}"] = AXIS | {
+            "anchor": f"x{axis}",
+            "range": [len(rows) - 0.4, -0.6],
+            "tickvals": list(range(len(rows))),
+            "ticktext": names if i == 0 else [],
+            "showticklabels": i == 0,
+            "automargin": i == 0,
+            "fixedrange": True,
+        }
+        layout["annotations"].append(
+            {
+                **{"text": "<br>".join(wrap(chart_text(titles[key]), narrow)), "align": "left"},
+                **{
+                    "font": WORDS,
+                    "showarrow": False,
+                    "x": start,
+                    "xref": "paper",
+                    "xanchor": "left",
+                    "y": 1,
+                    "yref": "paper",
+                    "yanchor": "bottom",
+                },
+            }
+        )
+        for y, (name, found) in enumerate(zip(names, (found for _, found in rows), strict=True)):
+            if key not in found or np.isnan((one := found[key]).value):
+                continue
+            value, low, high = (np.array([v]) for v in (one.value, one.low, one.high))
+            colour = PALE if one.n_groups < fewest else STRANGE if key in second else ACCENT
+            traces.append(
+                {
+                    "type": "scatter",
+                    "x": value,
+                    "y": [y],
+                    "xaxis": f"x{axis}",
+                    "yaxis": f"y{axis}",
+                    "mode": "markers+text",
+                    "text": [f"{one.value:.2f}"],
+                    "textposition": "top center",
+                    "textfont": {"size": SMALL_TYPE},
+                    "showlegend": False,
+                    "cliponaxis": False,
+                    "marker": {"size": 9, "color": colour, "symbol": "diamond" if key in second else "circle"},
+                    "error_x": {**lengths(low, value, high), "color": colour},
+                    "customdata": [[name, chart_text(titles[key]), one.low, one.high, one.n_images, one.n_groups]],
+                    "hovertemplate": "%{customdata[0]}, %{customdata[1]}: %{x:.3f} (%{customdata[2]:.3f} to "
+                    "%{customdata[3]:.3f}), n = %{customdata[4]:,} images of %{customdata[5]:,} lesions<extra></extra>",
+                }
+            )
+    return go.Figure(traces, layout)
 
 
 def answer_curves(curves: Mapping[str, Curve]) -> go.Figure:

@@ -289,6 +289,11 @@ def paired_differences(run: Run, other: Run, key: str, n_boot: int = 1000) -> pd
     for owner, data in ((run, ours), (other, theirs)):
         if not data.table["image_id"].is_unique:
             raise RunError(f"Run {owner.name} lists an image twice.", "Score it again with `evaluate --data`.")
+    return paired_data(ours, theirs, n_boot)
+
+
+def paired_data(ours: EvaluationData, theirs: EvaluationData, n_boot: int = 1000) -> pd.DataFrame | None:
+    """As `paired_differences`, of the images of two runs in one label set, each image once."""
     place = pd.Index(theirs.table["image_id"]).get_indexer(pd.Index(ours.table["image_id"]))
     shared = place >= 0
     if not shared.any():

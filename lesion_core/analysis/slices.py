@@ -7,7 +7,7 @@ A difference is an association: images with a ruler may come from another clinic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ Mask = NDArray[np.bool_]
 FIGURES = {
     "recall": "of the images of this diagnosis, the share that is called it",
     "false_alarms": "of the images of other diagnoses, the share that is called this one",
+    "nevi_called_melanoma": "of the images of nevi, the share that is called melanoma",
     "rejected": "the share that the policy rejects",
 }
 """What is compared, by key."""
@@ -126,18 +127,34 @@ def compare(
     return yes, no, whole, high
 
 
-def _asked(data: EvaluationData, rejected: Mask | None) -> Iterator[tuple[str, str, Mask, Mask]]:
-    """Figure, diagnosis, the images that count and those that are asked about."""
+Asked = Iterator[tuple[str, str, Mask, Mask]]
+"""Figure, diagnosis, the images that count and those that are asked about."""
+
+
+def every_diagnosis(data: EvaluationData) -> Asked:
+    """Recall and false alarms of each diagnosis."""
     for k, code in enumerate(data.classes):
         is_it, says_it = data.truth == k, data.predicted == k
         yield "recall", code, says_it, is_it
         yield "false_alarms", code, says_it, ~is_it
-    if rejected is not None:
-        yield "rejected", "", rejected, np.ones(len(data.truth), bool)
+
+
+def of_melanoma(data: EvaluationData) -> Asked:
+    """Recall of melanoma, and the false alarm that costs most people an operation: a nevus that is called melanoma.
+    Fewer figures are looked at, so that each is corrected for less."""
+    if {"MEL", "NV"} <= set(data.classes):
+        melanoma, nevus = (data.classes.index(code) for code in ("MEL", "NV"))
+        says_it = data.predicted == melanoma
+        yield "recall", "MEL", says_it, data.truth == melanoma
+        yield "nevi_called_melanoma", "MEL", says_it, data.truth == nevus
 
 
 def slices(
-    data: EvaluationData, present: Mapping[str, Mask], rejected: Mask | None = None, level: float = 0.95
+    data: EvaluationData,
+    present: Mapping[str, Mask],
+    rejected: Mask | None = None,
+    level: float = 0.95,
+    asked: Callable[[EvaluationData], Asked] = every_diagnosis,
 ) -> pd.DataFrame:
     """Recall and false alarms by diagnosis, and rejection, with each artefact and without it.
 
@@ -146,6 +163,7 @@ def slices(
         present: By artefact, (N,) bool: whether it is in the image.
         rejected: (N,) bool: whether the policy rejects the image; None leaves the figure out.
         level: Coverage of each interval by itself, in (0, 1).
+        asked: Which figures: `every_diagnosis` or `of_melanoma`; rejection comes last.
 
     Returns:
         `COLUMNS`, a row per artefact and figure: the share on either side with n (images), lesions and interval; the
@@ -161,9 +179,12 @@ def slices(
         if np.shape(values) != (n,) or np.asarray(values).dtype != np.bool_:
             raise DataError(f"'{name}' does not fit the {n:,} images.", "Give one boolean per image.")
     lesions = group_codes(data.groups, n)
+    figures = list(asked(data))
+    if rejected is not None:
+        figures.append(("rejected", "", rejected, np.ones(n, bool)))
     rows: list[tuple[object, ...]] = []
     for artefact, has in present.items():
-        for figure, diagnosis, part, among in _asked(data, rejected):
+        for figure, diagnosis, part, among in figures:
             if not among.any():
                 continue
             yes, no, ends, p = compare(part[among], has[among], lesions[among], level)

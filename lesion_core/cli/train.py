@@ -183,7 +183,7 @@ def train(
 
 
 def experiment(
-    key: Annotated[str, typer.Argument(help="imbalance, leakage, files, left_out or shortcut.")],
+    key: Annotated[str, typer.Argument(help="imbalance, leakage, files, left_out, shortcut or sources.")],
     data: DataOption,
     settings: Annotated[
         Path | None,

@@ -39,7 +39,7 @@ def artefact_labels(root: Path) -> pd.DataFrame | None:
     Raises:
         DataError: A table is damaged, lacks a column, lists an image twice or holds something else than 0 and 1.
     """
-    path = _find(root, TABLE)
+    path = labels_path(root)
     if path is None:
         return None
     table = read_csv(path, ("image_id", *LABELLED))[["image_id", *LABELLED]]
@@ -54,6 +54,11 @@ def artefact_labels(root: Path) -> pd.DataFrame | None:
     lesions = _lesions(root)
     table.insert(1, "lesion_id", table["image_id"].map(lesions).fillna(table["image_id"]))
     return table
+
+
+def labels_path(root: Path) -> Path | None:
+    """Where `TABLE` lies in a data folder, None where it does not."""
+    return _find(root, TABLE)
 
 
 def held_out(lesion_ids: Iterable[str]) -> NDArray[np.bool_]:

@@ -21,6 +21,20 @@ SEEN, UNSEEN = "test, lesion in train", "test, lesion with several pictures, non
 """Test images of lesions of which the data have several images: such lesions are harder than others, so those that
 were trained on are compared with those that were not."""
 
+AT_HOME = " minus at home"
+"""What follows a source where a row is a variant's figure minus that of the variant that was trained on that source
+alone, at the same images."""
+
+SOURCE_METRICS = {
+    "balanced_accuracy": "Balanced accuracy",
+    "melanoma_auroc": "AUROC of melanoma",
+    "accuracy": "Accuracy",
+    "rejected_scaled_confidence": "Rejected as unsure",
+    "rejected_layer3_residual": "Rejected as unusual",
+}
+"""What an experiment of sources measures in each; rejected is what lies over the threshold that keeps 95 % of the
+variant's own calibration set, by the two scores of the shipped policies."""
+
 STRANGE_COLUMNS = ("score", "diagnosis", "measure", "value", "low", "high", "n")
 """Of an experiment of diagnoses that were left out: how well each OOD score finds them."""
 
@@ -44,6 +58,8 @@ class Variant:
         by_image: Deal images to the roles one by one, as if no two showed one lesion.
         detail: Whether all images get one sharpness and compression; None: as in the settings.
         ruler: Share of the melanomas that have a ruler in all that the network is made with; None: nothing is planted.
+        sources: Data sets that it learns from, none: all.
+        equal: Whether these give as many lesions of every diagnosis as the smallest source compared has.
     """
 
     name: str
@@ -51,6 +67,8 @@ class Variant:
     by_image: bool = False
     detail: bool | None = None
     ruler: float | None = None
+    sources: tuple[str, ...] = ()
+    equal: bool = True
 
     def apply(self, settings: RunSettings) -> RunSettings:
         """The settings with what this way changes."""
@@ -70,6 +88,7 @@ class Experiment:
         columns: Of its table.
         settings: What all variants share where nobody gives other settings; None: they must be given.
         kept: Variants whose runs are kept beside the table.
+        shared: Diagnoses that all sources hold, where sources are compared: images of others play no part.
     """
 
     question: str
@@ -79,8 +98,15 @@ class Experiment:
     columns: tuple[str, ...] = COLUMNS
     settings: RunSettings | None = None
     kept: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The data sets that one of its variants learns from."""
+        return tuple(dict.fromkeys(source for variant in self.variants.values() for source in variant.sources))
 
 
+_SOURCES = ("ham10000", "isic2017", "milk10k")
 _PLAIN = {"class_weights": "none", "oversampling": "none", "loss": "cross_entropy", "logit_adjustment": 0.0}
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -138,6 +164,19 @@ EXPERIMENTS: dict[str, Experiment] = {
             training=Training(epochs=8, augmentation="flips", precision="fp32", workers=0),
         ),
         kept=("none", "all"),
+    ),
+    "sources": Experiment(
+        "What is lost on images of another source?",
+        "The same small training on images of one source alone, on as many of all three, and on everything. Each is "
+        "tested on the test lesions of every source, in the three diagnoses that all of them hold.",
+        {
+            "ham10000": Variant("HAM10000", sources=("ham10000",)),
+            "isic2017": Variant("ISIC 2017", sources=("isic2017",)),
+            "milk10k": Variant("MILK10k", sources=("milk10k",)),
+            "mixed": Variant("as many of all three", sources=_SOURCES),
+            "everything": Variant("all images of all three", sources=_SOURCES, equal=False),
+        },
+        shared=("MEL", "NV", "BKL"),
     ),
 }
 """The experiments by key."""

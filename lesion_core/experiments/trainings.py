@@ -17,7 +17,7 @@ from lesion_core.data.catalog import Roots
 from lesion_core.data.collection import Collection, collect
 from lesion_core.data.splits import assign_roles, roles_fingerprint
 from lesion_core.data.tables import OFFICIAL_TEST
-from lesion_core.experiments import shortcut
+from lesion_core.experiments import shortcut, sources
 from lesion_core.experiments.prepared import Prepared
 from lesion_core.experiments.registry import (
     DIFFERENCE,
@@ -74,7 +74,8 @@ def run_experiment(
         lesions with several images (`SEEN`, `UNSEEN`, as far as there are any), the differences to the first
         variant (`DIFFERENCE`), and each class's sensitivity. `STRANGE_COLUMNS` of an experiment that leaves
         diagnoses out: the share of each, and of both (diagnosis all), that is rejected at the threshold that keeps 95 %
-        of the calibration set, and `detection.MEASURES`. `RULER_COLUMNS`: as `shortcut.figures`.
+        of the calibration set, and `detection.MEASURES`. `RULER_COLUMNS`: as `shortcut.figures`. An experiment of
+        sources has a view per data set of test images, with `SOURCE_METRICS` and `AT_HOME`.
 
     Raises:
         ConfigError: The experiment is unknown.
@@ -85,20 +86,26 @@ def run_experiment(
     if on_note:
         for note in collection.notes:
             on_note(note)
-    rows: list[pd.DataFrame] = []
-    first: Run | None = None
+    runs: dict[str, Run] = {}
+    prepared: dict[str, Prepared] = {}
     for name, variant in chosen.variants.items():
         if on_variant:
             on_variant(variant.name)
-        if variant.ruler is None:
-            ready = _prepare(chosen, variant, settings, collection)
-        else:
+        if variant.ruler is not None:
             ready = shortcut.prepare(name, variant.ruler, settings, collection.table, work / "squares", on_step)
-        run = _trained(ready, work, weights_folder, on_step, trainer_options)
+        elif variant.sources:
+            ready = sources.prepare(name, variant, chosen, settings, collection, runs)
+        else:
+            ready = _prepare(chosen, variant, settings, collection)
+        prepared[name] = ready
+        runs[name] = _trained(ready, work, weights_folder, on_step, trainer_options)
         if on_run:
-            on_run(name, run)
-        rows.append(ready.measure(run, first).assign(variant=name))
-        first = first or run
+            on_run(name, runs[name])
+    first = next(iter(runs))
+    rows = [
+        ready.measure(runs[name], None if name == first else runs[first]).assign(variant=name)
+        for name, ready in prepared.items()
+    ]
     return pd.concat(rows, ignore_index=True)[list(chosen.columns)]
 
 

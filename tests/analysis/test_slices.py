@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lesion_core.analysis.evaluation_sets import EvaluationData
 from lesion_core.analysis.intervals import clopper_pearson, share_interval
-from lesion_core.analysis.slices import COLUMNS, FEWEST, FIGURES, compare, difference, holm, slices
+from lesion_core.analysis.slices import COLUMNS, FEWEST, FIGURES, compare, difference, holm, of_melanoma, slices
 from lesion_core.errors import DataError
 
 CLASSES = ("MEL", "NV", "BCC")
@@ -69,7 +69,13 @@ def test_every_share_is_what_a_loop_counts() -> None:
     rejected = rng.random(150) < 0.2
     found = slices(data, present, rejected)
     assert list(found.columns) == list(COLUMNS)
-    assert len(found) == 2 * (2 * len(CLASSES) + 1) and set(found["figure"]) == set(FIGURES)
+    assert len(found) == 2 * (2 * len(CLASSES) + 1) and set(found["figure"]) <= set(FIGURES)
+    fewer = slices(data, present, rejected, asked=of_melanoma)
+    assert set(fewer["figure"]) | set(found["figure"]) == set(FIGURES) and len(fewer) == 2 * 3
+    nevi = [i for i in range(150) if data.truth[i] == 1 and present["ink"][i]]
+    told = fewer[(fewer["artefact"] == "ink") & (fewer["figure"] == "nevi_called_melanoma")].iloc[0]
+    assert told["with_n"] == len(nevi)
+    assert told["with_value"] == pytest.approx(np.mean([data.predicted[i] == 0 for i in nevi]))
     for row in found.itertuples():
         for side in ("with", "without"):
             asked, hits, seen = 0, 0, set()

@@ -17,7 +17,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from app.figures import data, masks, preprocessing, results, shares, under_changes
+from app.figures import artefacts, data, elsewhere, masks, preprocessing, results, shares, under_changes
+from lesion_core.analysis.intervals import Interval
+from lesion_core.analysis.sources import TwoForms
 from lesion_core.explain.faithfulness import Curve
 from lesion_core.foreign_text import visible
 
@@ -83,8 +85,37 @@ def shares_of_runs() -> go.Figure:
     return under_changes.shares_of_runs(dict.fromkeys(NAMES, table), {name: i for i, name in enumerate(NAMES)}, "share")
 
 
+ONE = Interval(0.5, 0.4, 0.6, 30, 30)
+
+
+def panels() -> go.Figure:
+    return shares.panels([(name, {"recall": ONE}) for name in NAMES], {"recall": "Recall"})
+
+
+def forms() -> go.Figure:
+    nothing = Interval(np.nan, np.nan, np.nan, 0, 0)
+    found = TwoForms(4, 1, 1, 1, 1, 1.0, (nothing, nothing), (nothing, nothing), nothing)
+    return elsewhere.forms(dict.fromkeys(NAMES, found))
+
+
+def matrix() -> go.Figure:
+    names = {name: name for name in NAMES}
+    return elsewhere.matrix({(name, name): ONE for name in NAMES}, names, names)
+
+
+def slices() -> go.Figure:
+    keys = {str(i): name for i, name in enumerate(NAMES)}
+    sides = {f"{side}_{end}": 0.5 for side in ("with", "without") for end in ("n", "lesions", "value", "low", "high")}
+    table = pd.DataFrame([{"artefact": key, "figure": "recall", **sides, "enough": True} for key in keys])
+    return artefacts.slices(table, keys, {"recall": "Recall"})
+
+
 FOREIGN: dict[Callable[..., go.Figure], Callable[[], go.Figure]] = {
     shares.share_dots: share_dots,
+    shares.panels: panels,
+    elsewhere.forms: forms,
+    elsewhere.matrix: matrix,
+    artefacts.slices: slices,
     shares.answer_curves: answer_curves,
     results.runs_side_by_side: runs_side_by_side,
     under_changes.along_severity: along_severity,
@@ -104,6 +135,7 @@ OURS = {
     data.diagnosis_bars,
     data.age_histogram,
     masks.jaccard_histogram,
+    artefacts.spreads,
     preprocessing.rgb_histograms,
     preprocessing.change_of_answer,
 }
@@ -134,7 +166,7 @@ def drawn(text: str) -> str:
 def test_every_figure_is_either_drawn_with_odd_names_or_takes_none() -> None:
     made = {
         function
-        for module in (data, masks, preprocessing, results, shares, under_changes)
+        for module in (artefacts, data, elsewhere, masks, preprocessing, results, shares, under_changes)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }

@@ -11,7 +11,7 @@ import plotly.colors
 import pytest
 from streamlit.elements.lib import streamlit_plotly_theme
 
-from app.figures import results, style, under_changes
+from app.figures import elsewhere, results, style, under_changes
 from lesion_core.labels import DIAGNOSES
 
 THEMES: dict[str, dict[str, Any]] = tomllib.loads(
@@ -88,3 +88,8 @@ def test_runs_differ_without_their_colours() -> None:
 
 def test_curves_of_classes_differ_without_their_colours() -> None:
     assert len(set(style.MARKS)) == len(style.MARKS) >= len(DIAGNOSES)
+
+
+def test_words_on_a_bar_of_two_forms_can_be_read() -> None:
+    for _, colour, ink in elsewhere.PARTS.values():
+        assert contrast(colour, ink) >= 4.5, colour

@@ -89,9 +89,11 @@ def experiment(rng: Rng, folder: Path) -> Input:
     from lesion_core.experiments.registry import EXPERIMENTS
     from lesion_core.findings import hashed, read_experiment
 
-    key = list(EXPERIMENTS)[rng.integers(len(EXPERIMENTS))]
+    shipped = SHIPPED.parent / "experiments"
+    made = [key for key in EXPERIMENTS if (shipped / f"{key}.csv").is_file()]
+    key = made[rng.integers(len(made))]
     for ending in ("csv", "json", "sha256"):
-        shutil.copyfile(SHIPPED.parent / "experiments" / f"{key}.{ending}", folder / f"{key}.{ending}")
+        shutil.copyfile(shipped / f"{key}.{ending}", folder / f"{key}.{ending}")
     path, what = folder / f"{key}.csv", int(rng.integers(4))
     before = read_experiment(key, folder)
     assert before is not None

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lesion_core.data.csv_tables import read_csv, renamed, some
-from lesion_core.data.data_files import Files, id_key
+from lesion_core.data.csv_tables import known, read_csv, renamed, some
+from lesion_core.data.data_files import Files, id_key, isic_id
+from lesion_core.data.image_facts import CLOSE_UP, DERMOSCOPY
 from lesion_core.data.tables import Catalog, assemble, named_diagnoses, truth_from_one_hot, without_lesion
 from lesion_core.errors import DataError
 
@@ -42,6 +43,30 @@ def read_milk10k_close_ups(files: Files) -> Catalog:
         DataError: As `read_milk10k`.
     """
     return _read(files, "milk10k_close_ups", dermoscopic=False)
+
+
+def read_forms(files: Files) -> pd.DataFrame:
+    """Which lesion each image shows, in which form and on which skin, whether or not its file is there.
+
+    Returns:
+        image_id, lesion_id, form (`image_facts.DERMOSCOPY` or `CLOSE_UP`), skin_tone (text: 0, very dark, to 5, very
+        light; empty where it is not recorded), in the order of image_id.
+
+    Raises:
+        DataError: The table is missing or damaged.
+    """
+    metadata = files.require("MILK10k metadata", "MILK10k_*_Metadata.csv")[0]
+    frame = read_csv(metadata, ("isic_id", "lesion_id", "image_type", "skin_tone_class"))
+    dermoscopic = frame["image_type"].str.casefold() == "dermoscopic"
+    table = pd.DataFrame(
+        {
+            "image_id": frame["isic_id"].map(isic_id),
+            "lesion_id": frame["lesion_id"],
+            "form": dermoscopic.map({True: DERMOSCOPY, False: CLOSE_UP}),
+            "skin_tone": known(frame["skin_tone_class"]).fillna("").str.removesuffix(".0"),
+        }
+    )
+    return table.sort_values("image_id", ignore_index=True)
 
 
 def _read(files: Files, name: str, *, dermoscopic: bool) -> Catalog:
@@ -86,5 +111,5 @@ def _confirmed(files: Files, table: str, images: pd.Series[str]) -> pd.Series[st
     if not (found := files.find(table)):
         return ""
     frame = read_csv(found[0], ("isic_id", "diagnosis_confirm_type"))
-    known = frame.drop_duplicates("isic_id")
-    return images.map(id_key).map(known.set_index(known["isic_id"].map(id_key))["diagnosis_confirm_type"]).fillna("")
+    once = frame.drop_duplicates("isic_id")
+    return images.map(id_key).map(once.set_index(once["isic_id"].map(id_key))["diagnosis_confirm_type"]).fillna("")
