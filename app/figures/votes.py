@@ -74,9 +74,8 @@ def _bars(rows: list[str], shares: list[tuple[str, list[tuple[int | None, int]]]
         )
     if not traces:
         return None
-    layout = layout_of(
-        80 + (38 + 34 * len(traces)) * len(rows), margin={"l": 8, "r": 210, "t": 48, "b": 40}, bargap=0.25
-    )
+    each = 38 + 34 * len(traces) if len(rows) <= 5 else 16 + 26 * len(traces)
+    layout = layout_of(80 + each * len(rows), margin={"l": 8, "r": 210, "t": 48, "b": 40}, bargap=0.25)
     layout["legend"] |= {"font": WORDS}
     layout["xaxis"] = AXIS | {"range": [0, 1], "tickformat": ".0%", "fixedrange": True, "title": {"text": title}}
     layout["yaxis"] = AXIS | {
@@ -112,8 +111,8 @@ def _values(question: NumberQuestion | LineQuestion, told: list[tuple[str, Tally
         traces.append(
             {
                 "type": "bar",
-                "name": f"{name}: middle {np.median(values):.4g}, half from {np.quantile(values, 0.25):.4g} "
-                f"to {np.quantile(values, 0.75):.4g}, n = {each.n}",
+                "name": f"{name}: middle {np.median(values):.3g}, half from {np.quantile(values, 0.25):.3g} "
+                f"to {np.quantile(values, 0.75):.3g}, n = {each.n}",
                 "x": (edges[:-1] + edges[1:]) / 2,
                 "y": np.histogram(values, edges)[0],
                 "hoverinfo": "skip",

@@ -22,6 +22,7 @@ from lesion_core.teaching.questions import (
     LineQuestion,
     NumberQuestion,
     Question,
+    SeriesQuestion,
     images_of,
 )
 from lesion_core.teaching.room import RoomError, View
@@ -111,19 +112,19 @@ def draw_question(view: View) -> None:
             for option in question.options:
                 st.markdown(f"- {literal(option.text)}")
     if isinstance(question, DiagnosisQuestion) and view.stage != "hidden":
-        draw_image(images_of(question)[0])
+        draw_image(images_of(question)[0], 180 if view.stage == "revealed" else 420)
     if view.first is not None:
         draw_votes(question, view)
 
 
-def draw_image(name: str) -> None:
-    """An image with its badge and credit."""
+def draw_image(name: str, width: int) -> None:
+    """An image with its badge and credit, `width` pixels wide."""
     try:
         image = class_image(name)
     except LesionError as error:
         problem(error)
         return
-    st.image(image.jpeg, width=420, alt="The image in question")
+    st.image(image.jpeg, width=width, alt="The image in question")
     badges((image.kind, "violet" if image.kind == "synthetic" else "gray"))
     st.caption(literal(image.credit))
 
@@ -152,7 +153,8 @@ def sentences(question: Question, view: View) -> list[str]:
     told = []
     for name, each in (("First vote", view.first), ("Second vote", view.second)):
         if each is not None and each.right is not None:
-            told.append(f"{name}: {share_told(each.right, each.n)} right.")
+            everything = " in every item" if isinstance(question, SeriesQuestion) else ""
+            told.append(f"{name}: {share_told(each.right, each.n)} right{everything}.")
     if view.changed is not None and view.second is not None:
         told.append(f"{view.changed[0]} of {view.changed[1]} changed their answer.")
     if isinstance(question, NumberQuestion | LineQuestion) and question.right is not None:
