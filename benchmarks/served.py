@@ -84,9 +84,10 @@ def server(
             stderr=said,
         )
     url = f"http://127.0.0.1:{port}"
+    base = "".join(f"/{name.partition('=')[2]}" for name in settings if name.startswith("server.baseUrlPath="))
     try:
         for _ in range(1200):
-            with contextlib.suppress(OSError), urllib.request.urlopen(url + "/_stcore/health", timeout=1):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}{base}/_stcore/health", timeout=1):
                 break
             time.sleep(0.05)
         yield url, process
