@@ -131,7 +131,7 @@ def _import_torch() -> None:
     import lesion_core.models  # noqa: F401 -- without the compiler of torch
 
 
-@st.cache_resource(show_spinner="Loading the model …", max_entries=4, hash_funcs=BY_FINGERPRINT)
+@st.cache_resource(show_spinner="Loading the model …", max_entries=6, hash_funcs=BY_FINGERPRINT)
 def engine(run: Run) -> Engine:
     """The run's model, loaded on first use, one for all visitors."""
     _import_torch()

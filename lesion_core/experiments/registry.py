@@ -146,7 +146,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         columns=STRANGE_COLUMNS,
     ),
     "shortcut": Experiment(
-        "Trained with a ruler beside melanomas, what does a network look at?",
+        "What does a network learn that was trained with a ruler beside its melanomas?",
         "The same training four times, melanoma against nevus. Only the share of the melanomas beside which code drew "
         "a ruler differs; each network is tested on the same lesions with the ruler elsewhere.",
         {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.lessons.figures import calibration, counting, leakage, maps, planted, rejection
+from app.lessons.figures import calibration, counting, leakage, maps, planted, rejection, two_networks
 from app.lessons.given import Given
 from app.lessons.shown import Shown
 from lesion_core.config import Settings
@@ -48,6 +48,9 @@ FIGURES: dict[str, LessonFigure] = {
     "planted_answers": LessonFigure("nevi with a ruler, by what was trained", NONE, planted.planted_answers),
     "planted_maps": LessonFigure("how much of the map lies on the ruler", NONE, planted.planted_maps),
     "planted_noticed": LessonFigure("whether scores notice the ruler", NONE, planted.planted_noticed),
+    "two_networks": LessonFigure(
+        "one image as two networks see it, without a ruler and with it", two_networks.Nevus, two_networks.two_networks
+    ),
     "slices_at_random": LessonFigure("slices that mean nothing", maps.Slices, maps.slices_at_random),
     "real_slices": LessonFigure("slices by artefact, site, age or sex", maps.Groups, maps.real_slices),
     "own_line": LessonFigure("what a line on the confidence does", rejection.Line, rejection.own_line),
