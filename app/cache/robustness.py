@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.cache import results as cached_results
 from app.cache.runs import BY_FINGERPRINT, policy_of
+from lesion_core.analysis.evaluation_sets import rows_of_view
 from lesion_core.analysis.robustness.consistency import (
     Members,
     consistency,
@@ -22,6 +23,7 @@ from lesion_core.analysis.robustness.consistency import (
 )
 from lesion_core.analysis.robustness.references import REFERENCES
 from lesion_core.analysis.robustness.severities import (
+    VIEWS,
     Answers,
     Comparison,
     against_alexnet,
@@ -41,7 +43,7 @@ from lesion_core.labels import BINARY
 from lesion_core.ood.policy import Policy, keeps_changed
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.hashes import file_state
-from lesion_core.runs.robustness import FILE, SERIES, read_robustness
+from lesion_core.runs.robustness import CLEAN, FILE, SERIES, read_robustness
 
 BY_POLICY = {**BY_FINGERPRINT, Policy: Policy.fingerprint}
 
@@ -66,6 +68,16 @@ def policy_if_any(run: Run) -> Policy | None:
 def table(run: Run, changed: int) -> pd.DataFrame | None:  # noqa: ARG001
     """The rows of a run's file; None where they are of other weights. Errors as in `read_robustness`."""
     return read_robustness(run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_FINGERPRINT)
+def views(run: Run, changed: int) -> tuple[str, ...]:
+    """The keys of `VIEWS` that a run has answers for."""
+    rows = table(run, changed)
+    if rows is None:
+        return ()
+    clean = rows[rows["change"] == CLEAN]  # one row per image: the others are read for the view that is looked at
+    return tuple(key for key in VIEWS if rows_of_view(run, clean, key)[1] is not None)
 
 
 @st.cache_resource(show_spinner="Reading the answers …", max_entries=16, hash_funcs=BY_POLICY)

@@ -59,33 +59,35 @@ def draw(asked: tuple[tuple[Run, int, Policy | None], ...], view: str) -> None:
     if not own:
         st.caption("No change was asked about in all five severities, which the published errors are means over.")
         return
-    left, right = st.columns([3, 2], gap="large")
+    st.dataframe(
+        for_people(by_change(own)),
+        hide_index=True,
+        height="content",
+        alt=f"Balanced error, its rise, BE and rBE of {visible(run.name)} under each change",
+    )
+    some = next(iter(own.values()))
+    st.caption(
+        f"{literal(run.name)}: means over five severities, n = {some.n_images:,} images of {some.n_groups:,} lesions, "
+        f"the same under every change. In brackets the 95 % confidence interval over lesions. {MARK} AlexNet loses "
+        f"less than {WEAK} here: a lesion more or less moves this rBE by twenty times its weight. Empty: no error of "
+        "AlexNet was published; none: AlexNet loses nothing."
+    )
+    left, right = st.columns(2, gap="large")
     with left:
-        st.dataframe(
-            for_people(by_change(own)),
-            hide_index=True,
-            height="content",
-            alt=f"Balanced error, its rise, BE and rBE of {visible(run.name)} under each change",
-        )
-        some = next(iter(own.values()))
-        st.caption(
-            f"{literal(run.name)}: means over five severities, n = {some.n_images:,} images of {some.n_groups:,} "
-            f"lesions, the same under every change. In brackets the 95 % confidence interval over lesions. {MARK} "
-            f"AlexNet loses less than {WEAK} here: a lesion more or less moves this rBE by twenty times its weight. "
-            "Empty: no error of AlexNet was published; none: AlexNet loses nothing."
-        )
-    with right:
         for name in names:
-            rows = means(asked, view, name)
-            if rows.empty:
+            table = means(asked, view, name)
+            if table.empty:
                 continue
             reference = REFERENCES[name]
             st.markdown(f"**{reference.name}**: {len(own[name].compared)} of its {len(reference.errors)} changes")
-            st.dataframe(for_people(rows), hide_index=True, alt=f"Means over the changes of {reference.name}, by run")
+            st.dataframe(
+                for_people(table), hide_index=True, alt=f"Means over the changes of {reference.name}, a column per run"
+            )
         st.caption(
             "Means over the changes that AlexNet's error was published of. A change or two can decide the mean rBE, so "
             "its median stands beside it; no run is better than another by its mean rBE alone."
         )
+    with right:
         st.markdown(COMPARABLE)
 
 
@@ -114,15 +116,16 @@ def by_change(own: dict[str, Comparison]) -> pd.DataFrame:
 
 
 def means(asked: tuple[tuple[Run, int, Policy | None], ...], view: str, benchmark: str) -> pd.DataFrame:
-    """A row per run: the means and medians of `SUMMARY`; runs without a change of the benchmark are left out."""
-    rows = []
+    """A column per run: the means and medians of `SUMMARY`; runs without a change of the benchmark are left out, and
+    others say over how many their means are, which can be compared only where these are the same."""
+    columns = {}
     for run, changed, _ in asked:
         found = measured.against(run, changed, view, benchmark) if measured.answers(run, changed, view, None) else None
         if found is None or not found.compared:
             continue
         told = {str(row["metric"]): with_interval(row, 2) for _, row in found.summary.iterrows()}
-        rows.append({"run": run.name, **{head: told[key] for key, head in SUMMARY.items()}})
-    return pd.DataFrame(rows)
+        columns[run.name] = {"changes": f"{len(found.compared)}", **{head: told[key] for key, head in SUMMARY.items()}}
+    return pd.DataFrame(columns).rename_axis("over the changes").reset_index() if columns else pd.DataFrame()
 
 
 def with_interval(row: pd.Series, digits: int = 3) -> str:

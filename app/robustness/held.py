@@ -37,9 +37,9 @@ from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
 from lesion_core.runs.robustness import SERIES
 
-A_ROW = 6
-"""Poses that stand side by side."""
-SIDE = 240
+A_ROW = (6, 5, 4)
+"""Poses that stand side by side: the first number that makes whole rows, such as a row of flips over one of turns."""
+SIDE = 360
 """Longest side, in pixels, of an image of a pose."""
 PLAIN = {"displayModeBar": False}
 ASKED = {
@@ -85,9 +85,10 @@ def draw_one(run: Run) -> None:
     averaged = np.stack([probabilities[list(own)].mean(axis=0) for own in entry.flips])
     said.markdown(sentence(entry, run.classes, probabilities, averaged))
     most = Counter(answers_of(run.classes, probabilities, entry)).most_common(1)[0][0]
-    for start in range(0, len(entry.shown), A_ROW):
-        row = entry.shown[start : start + A_ROW]
-        for column, i in zip(st.columns(A_ROW, gap="small"), row, strict=False):
+    a_row = next((n for n in A_ROW if len(entry.shown) % n == 0), A_ROW[0])
+    for start in range(0, len(entry.shown), a_row):
+        row = entry.shown[start : start + a_row]
+        for column, i in zip(st.columns(a_row, gap="small"), row, strict=False):
             answer, with_flips = (run.classes[int(p[i].argmax())] for p in (probabilities, averaged))
             sign = "✓" if answer == most else "✗"
             with column:

@@ -19,7 +19,7 @@ from app.foreign_text import literal
 from app.robustness import errors, sides
 from app.robustness.sides import forget_page, name_of
 from lesion_core.analysis.evaluation_sets import EVALUATION_SETS
-from lesion_core.analysis.robustness.severities import FIGURES, VIEWS, Answers
+from lesion_core.analysis.robustness.severities import FIGURES, Answers
 from lesion_core.errors import LesionError
 from lesion_core.foreign_text import visible
 from lesion_core.imaging.changes.registry import CHANGES
@@ -45,7 +45,7 @@ def draw(run: Run) -> None:
         RunError: The run's file is damaged.
     """
     asked = asked_of(run)
-    views = [key for key in VIEWS if asked and measured.answers(*asked[:2], key, None)]
+    views = measured.views(*asked[:2]) if asked else ()
     if asked is None or not views:
         missing(run)
         return
@@ -58,6 +58,9 @@ def draw(run: Run) -> None:
         on_change=forget_page,
     )
     found = measured.answers(*asked[:2], view, asked[2])
+    if not found:
+        missing(run)
+        return
     st.markdown(headline(run, asked[1], view))
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     with left:
