@@ -166,9 +166,7 @@ def lost_by_class(table: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:
         return grid.reindex(index=keys, columns=codes).to_numpy(np.float64)
 
     lost, n = cells("lost"), cells("n")
-    words = [
-        ["" if np.isnan(one) else f"{-100 * one:+.0f}".replace("-", "\N{MINUS SIGN}") for one in row] for row in lost
-    ]
+    words = [["" if np.isnan(one) else _points(-100 * one) for one in row] for row in lost]
     most = {code: int(np.nanmax(n[:, j])) for j, code in enumerate(codes)}
     heat = {
         "type": "heatmap",
@@ -221,6 +219,11 @@ def lost_by_class(table: pd.DataFrame, names: Mapping[str, str]) -> go.Figure:
         "automargin": True,
     }
     return go.Figure(heat, layout)
+
+
+def _points(value: float) -> str:
+    """Percentage points with their sign, a true minus; 0 has none."""
+    return f"{value:+.0f}".replace("-", "\N{MINUS SIGN}") if round(value) else "0"
 
 
 def shares_of_runs(tables: Mapping[str, pd.DataFrame], places: Mapping[str, int], title: str) -> go.Figure:

@@ -31,16 +31,17 @@ SUMMARY = {
 }
 """Keys of `Comparison.summary`, and the head of their column."""
 COMPARABLE = """
-| | classes | image | the network's size | error | unit |
-|---|---|---|---|---|---|
-| SAM-C | 2 | 1000 x 667 | 448, squashed | balanced, threshold 0.5 | image |
-| DermaMNIST-C | 7 | 224 | 224 | balanced, top answer | image |
-| this page | 8, 7 or 2 | as published | the run's, cropped | balanced, top answer | lesion |
-
 - **Comparable:** runs on this page with each other, image for image.
 - **Not comparable:** a run with a published table. AlexNet saw other images, at another size, in other classes; and
   SAM-C does not publish its steps, so those of MedMNIST-C stand in for them.
 - **Left empty:** what nobody published: hair, ruler, ink, gel, glare, white balance and focus. Nothing is borrowed.
+"""
+CONDITIONS = """
+| | classes | image, px | the network's size, px | error | unit |
+|---|---|---|---|---|---|
+| SAM-C | 2 | 1000 x 667 | 448, squashed | balanced, threshold 0.5 | image |
+| DermaMNIST-C | 7 | 224 | 224 | balanced, top answer | image |
+| this page | 8, 7 or 2 | as published | the run's, cropped | balanced, top answer | lesion |
 """
 
 
@@ -89,6 +90,7 @@ def draw(asked: tuple[tuple[Run, int, Policy | None], ...], view: str) -> None:
         )
     with right:
         st.markdown(COMPARABLE)
+    st.markdown(CONDITIONS)
 
 
 def by_change(own: dict[str, Comparison]) -> pd.DataFrame:

@@ -145,7 +145,7 @@ def draw_all(run: Run) -> None:
         st.code(f"python -m lesion_core consistency checkpoints/{run.name} --data DATA", language=None)
     if not views:
         return
-    left, right = st.columns([1, 1], vertical_alignment="bottom")
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
     with left:
         view = choose(
             "Images and classes", {key: EVALUATION_SETS[key].short for key in views}, state.TEST_VIEW, buttons=True
@@ -153,21 +153,22 @@ def draw_all(run: Run) -> None:
     with right:
         measure = choose("Measure", ASKED, state.MEASURE, buttons=True)
     found = of_all_runs(run, changed)
-    chart, side = st.columns([3, 2], gap="large")
-    with chart:
-        st.plotly_chart(
-            of_lesions(found, view, measure, tuple(places_of_runs().items())),
-            config=PLAIN,
-            alt=f"{ASKED[measure]}: poses and photographs, with and without flips, a dot per run",
-        )
-        st.caption(
-            f"{MEASURES[measure][0].upper()}{MEASURES[measure][1:]}. "
-            + ("Further right is better." if measure == "agreement" else "Further left is better.")
-            + " Lines: 95 % confidence intervals over lesions. Photographs: every test lesion that has several."
-        )
-        badges(("real dermoscopy", "blue"), ("test set", "green"), *numbers(run, changed, view))
-    with side:
-        draw_averages(found, view)
+    st.plotly_chart(
+        of_lesions(found, view, measure, tuple(places_of_runs().items())),
+        config=PLAIN,
+        alt=f"{ASKED[measure]}: poses and photographs, with and without flips, a dot per run",
+    )
+    st.caption(
+        f"{MEASURES[measure][0].upper()}{MEASURES[measure][1:]}. "
+        + ("Further right is better." if measure == "agreement" else "Further left is better.")
+        + " Lines: 95 % confidence intervals over lesions. Photographs: every test lesion that has several."
+    )
+    badges(("real dermoscopy", "blue"), ("test set", "green"), *numbers(run, changed, view))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        if changed:
+            draw_averages(run, changed, view)
+    with right:
         draw_sequences(found, view)
 
 
@@ -226,26 +227,22 @@ def of_lesions(
 
 
 @drawn_once("Measuring, with intervals …")
-def draw_averages(found: tuple[tuple[Run, int], ...], view: str) -> None:
+def draw_averages(run: Run, changed: int, view: str) -> None:
     """Whether averaging makes answers right too."""
-    rows = []
-    for run, changed in found:
-        table = measured.averages(run, changed, view, "symmetries") if changed else None
-        if table is None:
-            continue
-        for _, row in table.iterrows():
-            more = row[["more", "more_low", "more_high"]].set_axis(["value", "low", "high"])
-            rows.append(
-                {
-                    "run": run.name,
-                    "the answer to": AVERAGES[str(row["average"])].replace("members", "eight"),
-                    "balanced error": with_interval(row),
-                    "difference": "" if np.isnan(row["more"]) else with_interval(more),
-                }
-            )
-    if not rows:
+    table = measured.averages(run, changed, view, "symmetries")
+    if table is None:
         return
-    st.markdown("**Does averaging make answers right too?**")
+    rows = []
+    for _, row in table.iterrows():
+        more = row[["more", "more_low", "more_high"]].set_axis(["value", "low", "high"])
+        rows.append(
+            {
+                "the answer to": AVERAGES[str(row["average"])].replace("members", "eight"),
+                "balanced error": with_interval(row),
+                "difference": "" if np.isnan(row["more"]) else with_interval(more),
+            }
+        )
+    st.markdown(f"**Does averaging make answers of {literal(run.name)} right too?**")
     st.dataframe(
         for_people(pd.DataFrame(rows)), hide_index=True, alt="Balanced error with and without averaging over flips"
     )

@@ -27,7 +27,8 @@ from lesion_core.runs.classifier import Run
 
 TURNED = {"correct_then_wrong": "Right, then wrong", "wrong_then_correct": "Wrong, then right"}
 """Outcomes whose images are shown: keys of `OUTCOMES`."""
-A_PAGE = 12
+A_PAGE = 6
+"""Images beside the bars."""
 
 
 def name_of(change: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from app.robustness.sides import TURNED
 from lesion_core.imaging.changes.registry import CHANGES
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.robustness import write_robustness
@@ -43,7 +44,7 @@ def test_a_bar_is_clicked_and_its_link_shows_the_same(browser: Browser, page: Pa
         (t, i, piece)
         for t, row in enumerate(pieces)
         for i, piece in enumerate(row)
-        if piece[0] != FIRST and piece[1] == "correct_then_wrong" and piece[2] > 1
+        if piece[0] != FIRST and piece[1] in TURNED and piece[2] > 1
     )
     piece = page.locator(f"{BARS} .barlayer .trace.bars").nth(trace).locator(".point path").nth(place)
     piece.scroll_into_view_if_needed()
@@ -53,7 +54,8 @@ def test_a_bar_is_clicked_and_its_link_shows_the_same(browser: Browser, page: Pa
     expect(page).to_have_url(re.compile(rf"[?&]change={change}(&|$)"))
     heading = f"{CHANGES[change].name}: {n} of 24 images"
     expect(page.get_by_text(heading)).to_be_visible()
-    assert outcome == "correct_then_wrong" and "sides" not in parse_qs(urlsplit(page.url).query)
+    unasked = outcome == next(iter(TURNED))
+    assert parse_qs(urlsplit(page.url).query).get("sides") == (None if unasked else [outcome])
     other = browser.new_page(viewport={"width": 1280, "height": 800})
     visit(other, measured, page.url.rsplit("/", 1)[1])
     expect(other.get_by_text(heading)).to_be_visible()
