@@ -220,22 +220,18 @@ def draw_forms(run: Run, key: str, of_table: FileState) -> None:  # noqa: ARG001
         return
     rows = {"diagnosis known to the model": found.known, "another diagnosis": found.other}
     rows = {name: one for name, one in rows.items() if one.lesions}
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        st.plotly_chart(
-            figures.forms(rows),
-            config=PLAIN,
-            alt="Lesions that are answered as dermoscopy, as close-up, in both forms or in neither",
-        )
-        st.caption(
-            "A bar is all test lesions of MILK10k that are there in both forms. The model learned from dermoscopy "
-            "alone: it should answer the first form and reject the second, and any form of a diagnosis that it does "
-            "not know."
-        )
-    with right:
-        for name, one in rows.items():
-            for sentence in said_of_forms(name, one):
-                st.markdown(sentence)
+    st.plotly_chart(
+        figures.forms(rows),
+        config=PLAIN,
+        alt="Lesions that are answered as dermoscopy, as close-up, in both forms or in neither",
+    )
+    st.caption(
+        "A bar is all test lesions of MILK10k that are there in both forms. The model learned from dermoscopy alone: "
+        "it should answer the first form and reject the second, and any form of a diagnosis that it does not know."
+    )
+    for name, one in rows.items():
+        for sentence in said_of_forms(name, one):
+            st.markdown(sentence)
 
 
 def said_of_forms(name: str, one: TwoForms) -> list[str]:
