@@ -15,7 +15,7 @@ from app.components import (
     pick_picture,
     role_badge,
 )
-from app.robustness import artefacts, elsewhere, held, one, whole
+from app.robustness import artefacts, elsewhere, held, maps, one, whole
 from app.robustness.series import Series
 from lesion_core.imaging.decode import content_hash
 from lesion_core.runs.classifier import Run
@@ -30,6 +30,7 @@ def draw(run: Run) -> None:
             "Consistency": lambda: held.draw(run),
             "Somewhere else": lambda: elsewhere.draw(run),
             "Artefacts in the wild": lambda: artefacts.draw(run),
+            "Does a map know?": lambda: maps.draw(run),
         },
         {"Six severities": "One image", "All changes": "One image"},
     )
