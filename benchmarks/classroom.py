@@ -62,6 +62,8 @@ PAGES = (
     "explain?image=synthetic-MEL-1&target=NV&layer=layer3",
     "explain?image=synthetic-BCC-1&tab=Change+the+image",
     "explain?image=synthetic-AK-2&tab=The+whole+test+set",
+    "robustness?image=synthetic-MEL-1&change=hair",
+    "robustness?tab=Does+a+map+know%3F",
     "out_of_distribution",
     "out_of_distribution?score=confidence&threshold=0.7",
     "out_of_distribution?score=energy&on=calibrate",

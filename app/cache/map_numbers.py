@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -9,6 +12,9 @@ from app.cache import explanation
 from app.cache.runs import BY_FINGERPRINT
 from lesion_core.analysis.map_numbers import Called, among_called, confidence_of, tells_right
 from lesion_core.runs.classifier import Run
+
+Signals = Mapping[str, Mapping[Hashable, Any]]
+"""By number: the columns of `tells_right`."""
 
 
 def rows(run: Run, method: str) -> pd.DataFrame:
@@ -19,8 +25,8 @@ def rows(run: Run, method: str) -> pd.DataFrame:
 
 
 @st.cache_resource(show_spinner="Measuring, with intervals …", max_entries=64, hash_funcs=BY_FINGERPRINT)
-def signals(run: Run, changed: int, method: str) -> pd.DataFrame:  # noqa: ARG001
-    """What tells right answers from wrong ones, as `tells_right` gives it, by number.
+def signals(run: Run, changed: int, method: str) -> Signals:  # noqa: ARG001
+    """What tells right answers from wrong ones, as `tells_right` gives it.
 
     Args:
         run: A run that was evaluated.
@@ -28,7 +34,8 @@ def signals(run: Run, changed: int, method: str) -> pd.DataFrame:  # noqa: ARG00
         method: A key of `METHODS` that was measured.
     """
     own = rows(run, method)
-    return tells_right(own, confidence_of(run, own["image_id"])).set_index("number")
+    found = tells_right(own, confidence_of(run, own["image_id"]))
+    return {str(row["number"]): row for row in found.to_dict("records")}
 
 
 @st.cache_resource(show_spinner="Measuring, with intervals …", max_entries=128, hash_funcs=BY_FINGERPRINT)

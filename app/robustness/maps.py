@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -79,20 +80,20 @@ def draw_numbers(run: Run, changed: int, method: str) -> None:
         method: A key of `METHODS` that was measured.
     """
     found = cached.signals(run, changed, method)
-    if found.empty or found["value"].isna().all():
+    if not any(np.isfinite(row["value"]) for row in found.values()):
         st.caption("All answers to these images are right, or none is: there is nothing to tell apart.")
         return
     st.markdown(answer(found, METHODS[method].name))
     dots = [
         Dot(
-            "The shown confidence" if key == CONFIDENCE else MAP_NUMBERS[str(key)].name,
+            "The shown confidence" if key == CONFIDENCE else MAP_NUMBERS[key].name,
             row["value"],
             row["low"],
             row["high"],
             int(row["n"]),
             key == CONFIDENCE,
         )
-        for key, row in found.iterrows()
+        for key, row in found.items()
     ]
     st.plotly_chart(
         auroc_dots(dots),
@@ -101,31 +102,31 @@ def draw_numbers(run: Run, changed: int, method: str) -> None:
     )
     st.caption("A dot right of the line tells right answers from wrong ones; on the line, as well as a coin.")
     with st.expander("What each number is"):
-        known = [entry for key, entry in MAP_NUMBERS.items() if key in found.index]
+        known = [entry for key, entry in MAP_NUMBERS.items() if key in found]
         st.markdown("\n".join(f"- **{entry.name}.** {entry.description}" for entry in known))
-    missing = [entry.name.lower() for key, entry in MAP_NUMBERS.items() if key not in found.index]
+    missing = [entry.name.lower() for key, entry in MAP_NUMBERS.items() if key not in found]
     if missing:
         st.caption(f"Not measured for this run yet: {', '.join(missing)}. This command measures it:")
         st.code(command(run), language=None)
-    own = found.loc[CONFIDENCE]
-    sizes = sorted({int(n) for n in found["n"]})
+    own = found[CONFIDENCE]
+    sizes = sorted({int(row["n"]) for row in found.values()})
     badges(
         ("real dermoscopy", "blue"),
         ("test set, with a mask", "green"),
-        (f"n = {own['n']:,.0f} images, {own['lesions']:,.0f} lesions", "gray"),
-        (f"{own['right']:,.0f} answers right, {own['n'] - own['right']:,.0f} wrong", "gray"),
+        (f"n = {own['n']:,} images, {own['lesions']:,} lesions", "gray"),
+        (f"{own['right']:,} answers right, {own['n'] - own['right']:,} wrong", "gray"),
         *([(f"of {sizes[0]:,} images: what the pointer says", "gray")] if len(sizes) > 1 else []),
     )
 
 
-def answer(found: pd.DataFrame, method: str) -> str:
+def answer(found: cached.Signals, method: str) -> str:
     """Whether the energy inside the lesion tells right from wrong, in two sentences.
 
     Args:
-        found: As `tells_right` gives it, by number.
+        found: Of each number.
         method: Name of the method.
     """
-    inside, shown = found.loc["inside"], found.loc[CONFIDENCE]
+    inside, shown = found["inside"], found[CONFIDENCE]
     if not inside["low"] <= 0.5 <= inside["high"]:
         said = (
             "**tells something** of whether the answer is right"
@@ -229,14 +230,14 @@ def draw_all(measured: tuple[tuple[Run, int], ...]) -> None:
     for run, changed in measured:
         for method in explanations.methods_of(run):
             found = cached.signals(run, changed, method)
-            if found.empty:
+            if not found:
                 continue
-            told = {key: in_words(row["value"], row["low"], row["high"]) for key, row in found.iterrows()}
+            told = {key: in_words(row["value"], row["low"], row["high"]) for key, row in found.items()}
             rows.append(
                 {
                     "model": run.name,
                     "method": METHODS[method].name,
-                    "n (lesions)": f"{found.loc[CONFIDENCE, 'n']:,} ({found.loc[CONFIDENCE, 'lesions']:,})",
+                    "n (lesions)": f"{found[CONFIDENCE]['n']:,} ({found[CONFIDENCE]['lesions']:,})",
                     "shown confidence": told[CONFIDENCE],
                 }
                 | {entry.name.lower(): told[key] for key, entry in MAP_NUMBERS.items() if key in told}

@@ -15,11 +15,12 @@ from app.components import choose, link_to
 from app.explain import overlays
 from app.explain.on_demand import OnDemand, Work
 from app.explain.overlays import Look
-from app.explain.question import Asked
+from app.explain.question import Asked, Lesion
 from app.figures import robustness as figures
 from app.figures.style import percent
 from app.foreign_text import literal
 from app.gallery import data_address
+from app.robustness import evidence
 from app.robustness.series import OUTCOMES, Outcome, Series
 from app.verdict import Verdict
 from app.widgets.severity_slider import Said, severity_slider
@@ -120,12 +121,12 @@ def _said(found: Series, at: int, judged: Verdict) -> Said:
 
 def draw_strip(run: Run, picture: Picture, content: str, found: Series) -> None:
     """The six images in a row, under each the map for the answer that the image as it is gets."""
-    target = found.answer
+    target, lesion = found.answer, Lesion.of(picture)
+    as_it_is = Asked(run, picture, content, target, None, "gradcam", "layer4", "skin")
+    look = Look(0.55, signed=False)
     for column, at in zip(st.columns(len(ALL), gap="small"), ALL, strict=True):
-        image = cached_changes.changed(picture.image, content, found.change, at).image
-        shown = replace(picture, image=image)
-        asked = Asked(run, shown, content_hash(image), target, None, "gradcam", "layer4", "skin")
-        look = Look(0.55, signed=False)
+        made = cached_changes.changed(picture.image, content, found.change, at)
+        asked = replace(as_it_is, picture=replace(picture, image=made.image), content=content_hash(made.image))
         words, _, sign = OUTCOMES[found.outcome(at)]
         one = found.predictions[at]
         with column:
@@ -137,9 +138,12 @@ def draw_strip(run: Run, picture: Picture, content: str, found: Series) -> None:
             )
             title = "as it is" if at == 0 else str(at)
             st.caption(f"**{title}** {sign} {one.code} {percent(one.confidence)}, {words}")
+            st.caption(evidence.of(as_it_is, asked, made, lesion).words)
     st.caption(
         f"Under each image its Grad-CAM for {diagnosis(target).name}, the answer to the image as it is, stretched to "
-        "its own maximum: does the evidence stay where it was?"
+        "its own maximum: does the evidence stay where it was? *Order* is the rank correlation with the map of the "
+        "image as it is, cell by cell: +1 is the same order, 0 none. A map that points nowhere has as much on what "
+        "was laid over the image as that covers."
     )
 
 

@@ -179,9 +179,9 @@ def _tell(run: Run, changed: int, method: str, shown: tuple[Shown, ...], kept: l
     columns[1].metric("A coin", "50 %")
     others = (("inside", "Energy inside the lesion"), (CONFIDENCE, "Shown confidence"))
     for column, (key, label) in zip(columns[2:], others, strict=True):
-        row = found.loc[key]
+        row = found[key]
         with column:
-            _metric(label, percent(row["value"]), row["low"], row["high"], f"AUROC, n = {row['n']:,.0f} test images.")
+            _metric(label, percent(row["value"]), row["low"], row["high"], f"AUROC, n = {row['n']:,} test images.")
     st.caption(
         "Ten guesses say little, as the interval shows; those of a class together say more. Your share and an AUROC "
         "are both 50 % for a coin, and 100 % for who knows."

@@ -245,6 +245,7 @@ class Change(Output):
     """A segmenter's figures on images that something was done to."""
 
     change: str
+    severity: Annotated[int, Field(ge=0, le=5, description="0 for the images as they are")]
     meaning: str
     in_training: Annotated[str | None, Field(description="how near the training's augmentation came to it")]
     n: Annotated[Count, Field(description="images")]

@@ -40,18 +40,18 @@ from lesion_core.cli.options import (
     read_split,
     records,
     refuse_beside_settings,
-    say,
     tell,
     tell_trained,
 )
-from lesion_core.cli.progress import Steps, bar
+from lesion_core.cli.progress import Steps
+from lesion_core.cli.segment_changes import evaluate_changed
 from lesion_core.cli.unseen import evaluate_unseen
 from lesion_core.config import Preprocessing, Resize, SegmenterRunSettings, SegmenterTraining, first_problem
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.files import folder_to_write, written
 
 if TYPE_CHECKING:
-    from lesion_core.runs.segmenter import SegmenterRun
+    pass
 
 # Heavy imports wait inside the commands: `--help` needs no torch.
 
@@ -165,9 +165,9 @@ def evaluate(
         typer.Option(
             "--changed",
             help=(
-                "With --data: segment test images again, as they are and with hair, ink, dark corners, another "
-                "light, blur and so on; the run stays as it is. A stand-in for other cameras, not another hospital: "
-                "most of these were drawn in the training too."
+                "With --data: segment test images again, as they are and under the changes of `robustness` (hair, ink, "
+                "dark corners, another light, blur ...); the run stays as it is. A stand-in for other cameras, not "
+                "another hospital: many of these were drawn in the training too."
             ),
         ),
     ] = False,
@@ -177,6 +177,14 @@ def evaluate(
             min=1, max=MOST["images"], help="With --changed: how many, whole lesions drawn with a fixed seed."
         ),
     ] = 200,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--change", help="With --changed: a change; may be repeated. All if none is named."),
+    ] = None,
+    severities: Annotated[
+        list[int] | None,
+        typer.Option("--severity", min=1, max=5, help="With --changed: 1 to 5; may be repeated. All if none."),
+    ] = None,
     known_answer: KnownAnswerOption = False,
     as_json: JsonOption = False,
     resamples: ResamplesOption = 1000,
@@ -213,13 +221,15 @@ def evaluate(
             "--changed reads the images again, and nothing else does.",
             "Say where they are with --data, or leave both out; --as scores other images.",
         )
+    if not changed and (changes or severities):
+        raise ConfigError("--change and --severity belong to --changed.", "Give --changed with --data.")
     opened = open_segmenter(run)
     if known_answer:
         from lesion_core.inference.segmenter import write_known_mask
 
         write_known_mask(opened)
     if data is not None:
-        _evaluate_changed(opened, data, pictures, resamples, as_json)
+        evaluate_changed(opened, data, pictures, changes or [], severities or [], resamples, as_json)
         return
     result: dict[str, Any] = {"run": opened.name, "fingerprint": opened.fingerprint, "split": "test", "masks": {}}
     for variant, meaning in VARIANTS.items():
@@ -240,80 +250,6 @@ def evaluate(
             print_table(shown)
     if as_json:
         print_json(result)
-
-
-def _evaluate_changed(run: SegmenterRun, data: list[Path], pictures: int, resamples: int, as_json: bool) -> None:
-    """Print a segmenter's figures on test images as they are and changed.
-
-    Roles are those of the run's own table; images that are not in it belong to no test lesion and are left out.
-    """
-    from lesion_core.analysis.segmentation import MASK_METRICS, mask_differences, mask_summary
-    from lesion_core.data.collection import collect
-    from lesion_core.data.splits import Manifest
-    from lesion_core.imaging.corruptions import CORRUPTIONS
-
-    collection = collect(data, None, known=Manifest.of_run(run.masks), images=run.config.settings.images)
-    notes = (*collection.notes, *collection.compared(run.name, run.masks, all_listed=False))
-    for note in notes:
-        tell(note)
-
-    from lesion_core.inference.segmenter import HIDES, UNCHANGED, count_changed, seen_in_training
-
-    with bar("Measuring") as progress:
-        rows, counts = count_changed(run, collection.table, pictures, on_progress=progress)
-    n, lesions = len(rows), rows["group"].nunique()
-    shown = ("dice", "jaccard", "threshold_jaccard")
-    table = new_table(
-        "change",
-        "in training",
-        "n (lesions)",
-        *(MASK_METRICS[key].name for key in shown),
-        "Jaccard, minus unchanged",
-        title=f"{run.name}, test set, masks cleaned up, 95 % intervals by lesion",
-    )
-    found: list[dict[str, Any]] = []
-    for kind, own in counts.items():
-        seen = "" if kind == UNCHANGED else seen_in_training(kind, run.config.settings.training)
-        summary = mask_summary(own, rows["group"], n_boot=resamples)
-        less = None if kind == UNCHANGED else mask_differences(counts[UNCHANGED], own, rows["group"], n_boot=resamples)
-        found.append(
-            {
-                "change": kind,
-                "meaning": "The images as they are." if kind == UNCHANGED else CORRUPTIONS[kind].plain,
-                "in_training": seen or None,
-                "n": n,
-                "lesions": lesions,
-                "metrics": records(summary.round(4)),
-                "less_unchanged": None if less is None else records(less.round(4)),
-            }
-        )
-        cells = [_cell(row) for row in summary.set_index("metric").loc[list(shown)].itertuples()]
-        cells.append("" if less is None else _cell(less.set_index("metric").loc[["jaccard"]].iloc[0], "+"))
-        table.add_row(kind.replace("_", " "), seen, f"{n:,} ({lesions:,})", *cells)
-    description = (
-        "A stand-in for other cameras, not other hospitals: lesions, skin and dermatoscopes are those of the test set. "
-        "What is of the same kind in the training was drawn there by the same code, so these figures flatter. What a "
-        f"{HIDES.replace('_', ' ')} covers counts as no lesion, as in the training."
-    )
-    if as_json:
-        print_json(
-            {
-                "run": run.name,
-                "fingerprint": run.fingerprint,
-                "split": "test",
-                "masks": "clean",
-                "says": description,
-                "notes": list(notes),
-                "changes": found,
-            }
-        )
-    else:
-        print_table(table)
-        say(description)
-
-
-def _cell(row: Any, sign: str = "") -> str:
-    return f"{row.value:{sign}.3f}\n{row.low:{sign}.3f} to {row.high:{sign}.3f}"  # two lines: four figures side by side
 
 
 @app.command()

@@ -17,16 +17,16 @@ from torch import nn
 
 from lesion_core.amounts import check_amount
 from lesion_core.analysis.segmentation import MASK_METRICS, count
-from lesion_core.config import Preprocessing, SegmenterRunSettings, SegmenterTraining
+from lesion_core.config import Preprocessing, SegmenterRunSettings
 from lesion_core.data.masks import check_frame, read_mask
-from lesion_core.errors import ConfigError, DataError, RunError
+from lesion_core.errors import RunError
 from lesion_core.files import rewritten, write_parquet
-from lesion_core.imaging.artefacts import ARTEFACTS
-from lesion_core.imaging.corruptions import CORRUPTIONS, corrupt
+from lesion_core.imaging.arrays import Mask, Pixels
+from lesion_core.imaging.changes.registry import Changed
 from lesion_core.imaging.decode import decode, frame_of
 from lesion_core.imaging.lesion import clean_up, mask_at
 from lesion_core.imaging.preprocess import Pipeline, normalize
-from lesion_core.inference.inputs import Changed, ModelInputs, batches, stack, train_batches
+from lesion_core.inference.inputs import ModelInputs, batches, stack, train_batches
 from lesion_core.inference.known_mask import FILE as KNOWN_ANSWER
 from lesion_core.inference.known_mask import TOLERANCE, known_mask, read_known_mask
 from lesion_core.inference.records import known_image, stored_facts, versions
@@ -47,14 +47,7 @@ from lesion_core.runs.segmenter import (
 )
 from lesion_core.steps import Progress, Step, silent
 
-UNCHANGED = "unchanged"
-KEEP_THE_LESION = tuple(kind for kind, entry in CORRUPTIONS.items() if not entry.needs_mask)
-"""Corruptions that move no pixel, so that the true mask stays valid; bare skin has no lesion left."""
-HIDES = "dark_corner"
-"""What this change covers nobody can outline: it is taken out of the true mask, as in the training."""
-AKIN = {"white_balance": "colour jitter", "out_of_focus": "slight blur"}
-FEWEST = 20
-"""Images under which a mean over them says little."""
+ChangedBy = Callable[[Pixels], Changed]
 
 
 @torch.inference_mode()
@@ -63,8 +56,8 @@ def count_pixels(
     preprocessing: Preprocessing,
     pictures: Sequence[tuple[str, str]],
     *,
-    changes: Mapping[int, Changed] | None = None,
-    hidden: Collection[int] = (),
+    changes: Mapping[int, ChangedBy] | None = None,
+    masks_too: Collection[int] = (),
     batch_size: int = 32,
     workers: int = 1,
     on_progress: Progress | None = None,
@@ -75,8 +68,8 @@ def count_pixels(
         model: In evaluation mode.
         preprocessing: The run's own.
         pictures: Path of each image and of its mask.
-        changes: What is done to an image before the preprocessing, by its place in `pictures`; it moves no pixel.
-        hidden: Places where what the change alters counts as no lesion.
+        changes: What is done to an image before the preprocessing, by its place in `pictures`.
+        masks_too: Places where the mask moves with the pixels, and loses what the change lays over them.
         batch_size: Images at a time; it changes no result beyond rounding.
         workers: Threads that decode.
         on_progress: Called with images done and images in all.
@@ -93,7 +86,8 @@ def count_pixels(
     check_amount(workers, "workers", least=0)
     model = model.eval().to(memory_format=torch.channels_last)
     changes = changes or {}
-    inputs = ModelInputs([path for path, _ in pictures], preprocessing, changes)
+    pixels = {place: partial(_pixels_of, made) for place, made in changes.items()}
+    inputs = ModelInputs([path for path, _ in pictures], preprocessing, pixels)
     counts: dict[str, list[tuple[int, int, int, int]]] = {variant: [] for variant in VARIANTS}
     for squares in map(stack, batches(inputs, batch_size, workers)):
         if isinstance(squares, RunError):
@@ -107,8 +101,8 @@ def count_pixels(
             path, mask_path = map(Path, pictures[place])
             true = read_mask(mask_path)
             check_frame(true, frame_of(path), mask_path)
-            if place in hidden:
-                true = true & ~_altered(path, changes[place], true.shape)
+            if place in masks_too:
+                true = mask_under_change(true, changes[place](decode(path)))
             raw = mask_at(probabilities, true.shape, MEASURED_AT)
             counts["raw"].append(count(raw, true))
             counts["clean"].append(count(clean_up(raw), true))
@@ -117,92 +111,31 @@ def count_pixels(
     return {variant: np.array(rows, np.int64).reshape(-1, len(COUNTS)) for variant, rows in counts.items()}
 
 
-def _altered(path: Path, made: Changed, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Where a change alters an image, bool of `shape`, the height and width of another size of its frame."""
-    image = decode(path)
-    where = (made(image) != image).any(axis=2).astype(np.uint8)
-    return np.asarray(cv2.resize(where, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT) > 0)
+def _pixels_of(made: ChangedBy, image: Pixels) -> Pixels:
+    return made(image).image
 
 
-def seen_in_training(kind: str, training: SegmenterTraining) -> str:
-    """How near the training's augmentation came to one of `KEEP_THE_LESION`: *same kind* (drawn by the same code), one
-    of `AKIN`, or *no*."""
-    if training.augmentation != "full":
-        return "no"
-    if kind in ARTEFACTS:
-        return "same kind" if training.artefacts else "no"
-    return AKIN.get(kind, "no")
-
-
-def draw_lesions(table: pd.DataFrame, n: int, seed: int = 0) -> pd.DataFrame:
-    """Test images with a mask, whole lesions drawn at random until there are `n` images, or all of them.
+def mask_under_change(true: Mask, made: Changed) -> Mask:
+    """The true mask of a changed image: it moves with the pixels, and loses what was laid over them.
 
     Args:
-        table: Catalog rows with their role and group.
-        n: A few more where the last lesion has several images; a larger `n` keeps the lesions of a smaller one.
-        seed: The same seed draws the same lesions.
-
-    Raises:
-        ConfigError: `n` is under `FEWEST` or over a million.
-        DataError: No test image has a mask, or all of them show one lesion.
-    """
-    if n < FEWEST:
-        raise ConfigError(f"{n:,} images are too few for a figure.", f"Take at least {FEWEST}.")
-    check_amount(n, "images")
-    masked = table[(table["role"] == "test") & table["path"].notna() & table["mask_path"].notna()]
-    if masked.empty:
-        raise DataError("No test image has a mask.", "Give a data set with masks.")
-    sizes = masked.groupby("group").size()  # sorted by lesion: the table's order must not matter
-    if len(sizes) < 2:
-        raise DataError("The test images with a mask show one lesion only.", "Give more images with masks.")
-    order = sizes.iloc[np.random.default_rng(seed).permutation(len(sizes))]
-    taken = order.index[(order.cumsum() - order) < n]
-    return masked[masked["group"].isin(taken)].reset_index(drop=True)
-
-
-def count_changed(
-    run: SegmenterRun, table: pd.DataFrame, n: int, *, seed: int = 0, on_progress: Progress | None = None
-) -> tuple[pd.DataFrame, dict[str, NDArray[np.int64]]]:
-    """Segment test images as they are and changed in each way of `KEEP_THE_LESION`; the run stays as it is.
-
-    A stand-in for images from elsewhere, not other hospitals: lesions, skin and dermatoscopes are those of the test
-    set, and most changes are of a kind that the training has drawn on its images too (`seen_in_training`), so it
-    flatters.
-
-    Args:
-        run: A segmenter's run.
-        table: Catalog rows with their role and group, of the run's own split.
-        n: Images, as `draw_lesions` takes them.
-        seed: Of the draw; what is changed hangs on the image's id alone.
-        on_progress: Called with images done and images in all, those of every change counted.
+        true: (h, w) of the image as it is, in any size of its frame.
+        made: What the change gave.
 
     Returns:
-        The rows that were drawn, N, and for `UNCHANGED` and each change the counts (N, 4) of the masks cleaned up.
-
-    Raises:
-        ConfigError, DataError: As in `draw_lesions` and `count_pixels`.
-        RunError: An image cannot be decoded, or the model gives values that are NaN or infinite.
+        (h, w).
     """
-    rows = draw_lesions(table, n, seed)
-    settings = run.config.settings
-    kinds = (UNCHANGED, *KEEP_THE_LESION)
-    first = {kind: i * len(rows) for i, kind in enumerate(kinds)}
-    # Ids as `corrupted_images` gives them: an image is changed as it is for the classifiers.
-    changes: dict[int, Changed] = {
-        first[kind] + i: partial(corrupt, kind=kind, image_id=f"{kind}/{image_id}")
-        for kind in KEEP_THE_LESION
-        for i, image_id in enumerate(rows["image_id"])
-    }
-    counts = count_pixels(
-        checked_segmenter(run),
-        settings.preprocessing,
-        list(zip(rows["path"].astype(str), rows["mask_path"].astype(str), strict=True)) * len(kinds),
-        changes=changes,
-        hidden=range(first[HIDES], first[HIDES] + len(rows)),
-        workers=settings.training.workers,
-        on_progress=on_progress,
-    )["clean"]
-    return rows, dict(zip(kinds, np.split(counts, len(kinds)), strict=True))
+    there = (made.image.shape[0], made.image.shape[1])
+    if made.moved is not None:
+        true = _at(np.asarray(made.moved(_at(true, there)), bool), (true.shape[0], true.shape[1]))
+    return true if made.artefact is None else true & ~_at(made.artefact, (true.shape[0], true.shape[1]))
+
+
+def _at(mask: Mask, shape: tuple[int, int]) -> Mask:
+    """A mask in another size of its frame."""
+    if mask.shape == shape:
+        return mask
+    return np.asarray(cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT) > 0)
 
 
 def write_segmenter_run(

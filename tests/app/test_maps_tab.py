@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Hashable
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,7 @@ def test_ten_maps_are_guessed_first_and_counted_then(table: pd.DataFrame) -> Non
     assert list(app.query_params["ten"]) == ["2"] and not [m for m in app.metric if m.label == "You"]
 
 
-def row(value: float, low: float, high: float) -> dict[str, float]:
+def row(value: float, low: float, high: float) -> dict[Hashable, float]:
     return {"value": value, "low": low, "high": high}
 
 
@@ -117,7 +118,7 @@ def row(value: float, low: float, high: float) -> dict[str, float]:
     [(0.46, 0.53, "no more than a coin"), (0.55, 0.6, "tells something"), (0.4, 0.48, "the wrong way")],
 )
 def test_the_answer_goes_by_the_interval(low: float, high: float, said: str) -> None:
-    found = pd.DataFrame({"inside": row((low + high) / 2, low, high), CONFIDENCE: row(0.8, 0.77, 0.83)}).T
+    found = {"inside": row((low + high) / 2, low, high), CONFIDENCE: row(0.8, 0.77, 0.83)}
     told = answer(found, "Grad-CAM")
     assert said in told and "0.800 (0.770 to 0.830)" in told
 

@@ -72,6 +72,7 @@ def places(
     monkeypatch.setattr("lesion_core.experiments.trainings.run_experiment", lambda *_, **__: finding.table)
     mine, few = ["--data", tmp_path / "mine", "--as", "mine"], ["--resamples", 100]
     changed = ["--change", "hair", "--change", "pixelate", "--images", 2, "--work", tmp_path / "work"]
+    hair = ["--change", "hair", "--severity", 5]
     out, settings = tmp_path / "new", small_run.folder / "config.json"
     return {
         "synthesize": ["synthesize", tmp_path / "made", "--per-class", 1, "--size", 32],
@@ -84,7 +85,7 @@ def places(
         "consistency": ["consistency", run, "--data", data_root, "--series", "symmetries", *changed[-4:], *few],
         "runs": ["runs", ROOT / "checkpoints"],
         "segment evaluate": ["segment", "evaluate", unet, *few],
-        "segment evaluate --changed": ["segment", "evaluate", unet, "--data", data_root, "--changed", *few],
+        "segment evaluate --changed": ["segment", "evaluate", unet, "--data", data_root, "--changed", *hair, *few],
         "segment evaluate --as": ["segment", "evaluate", unet, *mine, *few],
         "segment predict": ["segment", "predict", pictures, "--run", unet, "--out", tmp_path / "masks"],
         "ood fit": ["ood", "fit", run, *few],

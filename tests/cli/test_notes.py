@@ -34,7 +34,7 @@ def test_evaluate_and_explain_tell_what_was_left_out(
     assert code == 0 and NOTE in err and NOTE in " ".join(json.loads(out)["notes"])
     code, _, err = call("explain", run_copy, "--data", with_more, "--most", 2)
     assert code == 0 and NOTE in err
-    options = ("--changed", "--resamples", 100, "--json")
+    options = ("--changed", "--change", "hair", "--severity", 1, "--resamples", 100, "--json")
     code, out, err = call("segment", "evaluate", segmenter_copy, "--data", with_more, *options)
     assert code == 0 and NOTE in err and NOTE in " ".join(json.loads(out)["notes"])
 

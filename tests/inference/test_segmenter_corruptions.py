@@ -17,17 +17,19 @@ from lesion_core.config import Preprocessing, Resize, SegmenterSettings, Segment
 from lesion_core.data.masks import read_mask
 from lesion_core.errors import ConfigError, DataError, RunError
 from lesion_core.imaging.artefacts import ARTEFACTS
-from lesion_core.imaging.corruptions import CORRUPTIONS, corrupt
+from lesion_core.imaging.changes.entry import Changed
+from lesion_core.imaging.changes.overlays import RADII, black_corner
+from lesion_core.imaging.changes.registry import CHANGES, SEVERITIES, change
 from lesion_core.imaging.decode import decode
-from lesion_core.inference.segmenter import (
+from lesion_core.inference.segmenter import count_pixels, mask_under_change, probabilities_of
+from lesion_core.inference.segmenter_changes import (
+    AKIN,
+    DRAWN_AS,
     FEWEST,
     HIDES,
-    KEEP_THE_LESION,
     UNCHANGED,
     count_changed,
-    count_pixels,
     draw_lesions,
-    probabilities_of,
     seen_in_training,
 )
 from lesion_core.models.segmenters import build_segmenter
@@ -81,20 +83,50 @@ def test_what_cannot_be_measured_is_told() -> None:
         draw_lesions(lesions([30]), FEWEST)
 
 
-def test_what_keeps_the_lesion_is_all_but_bare_skin() -> None:
-    assert set(CORRUPTIONS) - set(KEEP_THE_LESION) == {"bare_skin"} and HIDES in KEEP_THE_LESION
-    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    for kind in KEEP_THE_LESION:
-        assert corrupt(image, kind, "x").shape == image.shape
-
-
 def test_what_the_training_drew_is_said() -> None:
-    full = {kind: seen_in_training(kind, SegmenterTraining()) for kind in KEEP_THE_LESION}
-    assert {kind for kind, seen in full.items() if seen == "same kind"} == set(ARTEFACTS)
-    assert full["compressed"] == "no" and full["white_balance"] == "colour jitter"
+    full = {key: seen_in_training(key, SegmenterTraining()) for key in CHANGES}
+    drawn = {DRAWN_AS.get(key, key) for key, seen in full.items() if seen == "same kind"}
+    assert drawn == set(ARTEFACTS), "each artefact that the training draws is among the changes"
+    assert set(AKIN) | set(DRAWN_AS) | set(HIDES) <= set(CHANGES)
+    assert full["jpeg_compression"] == "no" and full["white_balance"] == "colour jitter"
     bare = SegmenterTraining(artefacts=0)
-    assert seen_in_training("hair", bare) == "no" and seen_in_training("out_of_focus", bare) == "slight blur"
-    assert {seen_in_training(kind, SegmenterTraining(augmentation="flips")) for kind in KEEP_THE_LESION} == {"no"}
+    assert seen_in_training("hair", bare) == "no" and seen_in_training("focus", bare) == "slight blur"
+    assert {seen_in_training(key, SegmenterTraining(augmentation="flips")) for key in CHANGES} == {"no"}
+
+
+def outside(width: float, height: float, radius: float) -> float:
+    """The share of a rectangle that lies outside of a circle about its centre, by adding up its columns."""
+    x = np.linspace(-width / 2, width / 2, 20_001)
+    inside = np.minimum(height, 2 * np.sqrt(np.maximum(radius**2 - x**2, 0)))
+    return 1 - float(np.trapezoid(inside, x)) / (width * height)
+
+
+def test_a_black_corner_leaves_a_whole_frame_about_what_it_leaves_of_a_square() -> None:
+    square, long = np.full((450, 450, 3), 200, np.uint8), np.full((450, 600, 3), 200, np.uint8)
+    for radius in RADII:
+        expected = {
+            "square": outside(450, 450, radius * 225),
+            "long": outside(600, 450, radius * 225),
+            "long, whole": outside(600, 450, radius * 375 / np.sqrt(2)),  # the half diagonal is 375
+        }
+        made = {
+            "square": black_corner(square, radius, whole=True),
+            "long": black_corner(long, radius),
+            "long, whole": black_corner(long, radius, whole=True),
+        }
+        for name, one in made.items():
+            assert one.artefact is not None and not one.image[one.artefact].any() and one.image[~one.artefact].all()
+            assert one.artefact.mean() == pytest.approx(expected[name], abs=0.002), (name, radius)
+        near, far = (abs(expected[name] - expected["square"]) for name in ("long, whole", "long"))
+        assert near < far / 4
+        assert np.array_equal(black_corner(square, radius).image, made["square"].image)
+
+
+def test_only_black_corners_are_others_for_a_whole_frame() -> None:
+    long = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    for key in CHANGES:
+        same = np.array_equal(change(long, key, 3, "x").image, change(long, key, 3, "x", whole=True).image)
+        assert same == (key != "black_corner"), key
 
 
 # The counts of one image, by loops -----------------------------------------------------------------------------
@@ -115,16 +147,22 @@ def enlarge(field: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return result
 
 
+ASKED = ("hair", "dark_corner", "black_corner", "white_balance", "elastic_transform")
+KINDS = (UNCHANGED, *((key, severity) for key in ASKED for severity in (2, 5)))
+Counted = tuple[pd.DataFrame, dict[tuple[str, int], np.ndarray]]
+
+
 @pytest.fixture(scope="module")
-def counted(trained_segmenter: Any) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    return count_changed(trained_segmenter.run, trained_segmenter.collection.table, FEWEST)
+def counted(trained_segmenter: Any) -> Counted:
+    return count_changed(trained_segmenter.run, trained_segmenter.collection.table, FEWEST, ASKED, (2, 5))
 
 
-@pytest.mark.parametrize("kind", [UNCHANGED, "hair", HIDES, "white_balance"])
+@pytest.mark.parametrize("kind", [UNCHANGED, *((key, 5) for key in ASKED)], ids=lambda kind: kind[0])
 def test_one_changed_picture_s_dice_is_the_literal_one(
-    kind: str, trained_segmenter: Any, counted: tuple[pd.DataFrame, dict[str, np.ndarray]]
+    kind: tuple[str, int], trained_segmenter: Any, counted: Counted
 ) -> None:
     run, (rows, counts) = trained_segmenter.run, counted
+    assert run.config.settings.preprocessing.resize.fit == "stretch"
     model = load_segmenter(run.config.settings.model, run.weights)
     # Where the change alters most: a wrong truth or another random stream would show.
     moved = np.abs(counts[kind] - counts[UNCHANGED]).sum(axis=1)
@@ -132,54 +170,67 @@ def test_one_changed_picture_s_dice_is_the_literal_one(
     for i in {int(moved.argmax()), int(hidden.argmax())}:
         row = rows.iloc[i]
         image, true = decode(Path(row["path"])), read_mask(Path(row["mask_path"]))
-        seen = image if kind == UNCHANGED else corrupt(image, kind, f"{kind}/{row['image_id']}")
+        made = Changed(image) if kind == UNCHANGED else change(image, *kind, row["image_id"], whole=True)
         found = literal.clean_up(
-            enlarge(probabilities_of(model, run.config.settings.preprocessing, seen), true.shape) >= 0.5
+            enlarge(probabilities_of(model, run.config.settings.preprocessing, made.image), true.shape) >= 0.5
         )
+        if CHANGES.get(kind[0]) and CHANGES[kind[0]].moves:
+            assert made.moved is not None
+            true = made.moved(true)
         pixels = {(a, b): 0 for a in (True, False) for b in (True, False)}
         for y in range(true.shape[0]):
             for x in range(true.shape[1]):
-                lesion = bool(true[y, x]) and not (kind == HIDES and (seen[y, x] != image[y, x]).any())
-                pixels[bool(found[y, x]), lesion] += 1
+                covered = kind[0] in HIDES and made.artefact is not None and made.artefact[y, x]
+                pixels[bool(found[y, x]), bool(true[y, x]) and not covered] += 1
         expected = pixels[True, True], pixels[True, False], pixels[False, True], pixels[False, False]
         assert np.abs(counts[kind][i] - expected).max() <= 3, "rounding at the contour"
         dice = 2 * expected[0] / (2 * expected[0] + expected[1] + expected[2])
-        assert 0 < dice < 1 and float(MASK_METRICS["dice"](counts[kind])[i]) == pytest.approx(dice, abs=0.005)
-    assert kind != HIDES or hidden.max() > 3, "a ring that hides some lesion is among them"
+        assert dice < 1 and (dice > 0 or kind != UNCHANGED)
+        assert float(MASK_METRICS["dice"](counts[kind])[i]) == pytest.approx(dice, abs=0.005)
+    assert kind[0] not in HIDES or hidden.max() > 3, "a ring that hides some lesion is among them"
 
 
-def test_each_change_is_counted_and_unchanged_is_what_the_run_stored(
-    trained_segmenter: Any, counted: tuple[pd.DataFrame, dict[str, np.ndarray]]
-) -> None:
+def test_each_change_is_counted_and_unchanged_is_what_the_run_stored(trained_segmenter: Any, counted: Counted) -> None:
     run, (rows, counts) = trained_segmenter.run, counted
-    assert tuple(counts) == (UNCHANGED, *KEEP_THE_LESION)
+    assert tuple(counts) == KINDS
     for image_id, own in zip(rows["image_id"], counts[UNCHANGED], strict=True):
         stored = run.counts_of(image_id)
         assert stored is not None and np.abs(stored - own).max() <= 3
     pixels = counts[UNCHANGED].sum(axis=1)
     lesion = counts[UNCHANGED][:, 0] + counts[UNCHANGED][:, 2]
-    for kind in KEEP_THE_LESION:
+    for kind in KINDS[1:]:
         assert (counts[kind].sum(axis=1) == pixels).all() and (counts[kind] != counts[UNCHANGED]).any()
         own = counts[kind][:, 0] + counts[kind][:, 2]
-        assert (own <= lesion).all() if kind == HIDES else (own == lesion).all()
+        if kind[0] in HIDES:
+            assert (own <= lesion).all()
+        elif CHANGES[kind[0]].moves:
+            assert (own != lesion).any() and (np.abs(own - lesion) < 0.2 * lesion + 9).all()
+        else:
+            assert (own == lesion).all()
     assert run.counts_of("nobody") is None and run.counts_of(rows["image_id"][0], "select") is None
 
 
-def test_what_a_ring_hides_is_scaled_to_the_mask(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "p.png"), np.full((32, 48, 3), 200, np.uint8))
+def test_the_mask_moves_and_loses_what_is_hidden_at_any_size(tmp_path: Path) -> None:
+    image = np.full((32, 48, 3), 200, np.uint8)
+    artefact = np.zeros((32, 48), bool)
+    artefact[:, :5] = True
+    true = np.zeros((96, 144), bool)  # three times as fine as the image
+    true[:, 60:90] = True
+    shifted = Changed(image, moved=lambda array: np.roll(array, 4, axis=1))
+    assert np.array_equal(mask_under_change(true, shifted), np.roll(true, 12, axis=1))
+    assert np.array_equal(mask_under_change(~true, Changed(image, artefact=artefact)), ~true & (np.arange(144) >= 15))
+    assert np.array_equal(mask_under_change(true, Changed(image)), true)
+    cv2.imwrite(str(tmp_path / "p.png"), image)
     cv2.imwrite(str(tmp_path / "m.png"), np.full((96, 144), 255, np.uint8))  # all is lesion
     model = build_segmenter(SegmenterSettings(encoder="resnet18", decoder=(16, 8, 4)))
     preprocessing = Preprocessing(resize=Resize(size=32, fit="stretch"))
-
-    def blacken(image: np.ndarray) -> np.ndarray:
-        changed = image.copy()
-        changed[:, :5] = 0
-        return changed
-
     pictures = [(str(tmp_path / "p.png"), str(tmp_path / "m.png"))] * 2
-    rows = count_pixels(model, preprocessing, pictures, changes={0: blacken, 1: blacken}, hidden={1}, workers=0)["raw"]
-    true = rows[:, 0] + rows[:, 2]
-    assert true.tolist() == [96 * 144, 96 * (144 - 15)]
+
+    def blacken(given: np.ndarray) -> Changed:
+        return Changed(given * ~artefact[..., None], artefact=artefact)
+
+    rows = count_pixels(model, preprocessing, pictures, changes={0: blacken, 1: blacken}, masks_too={1}, workers=0)
+    assert (rows["raw"][:, 0] + rows["raw"][:, 2]).tolist() == [96 * 144, 96 * (144 - 15)]
 
 
 # The figures and the command -------------------------------------------------------------------------------------
@@ -209,9 +260,12 @@ class TestCommand:
     ) -> None:
         before = {path.name: path.read_bytes() for path in segmenter_copy.iterdir()}
         where = ["segment", "evaluate", segmenter_copy, "--data", data_root, "--changed", "--resamples", 100]
+        where += ["--change", "hair", "--change", "white_balance", "--severity", 1, "--severity", 5]
         code, out, _ = call(*where, "--json")
         found = json.loads(out)
-        assert code == 0 and [entry["change"] for entry in found["changes"]] == [UNCHANGED, *KEEP_THE_LESION]
+        kinds = [(entry["change"], entry["severity"]) for entry in found["changes"]]
+        asked = [(key, severity) for key in ("hair", "white_balance") for severity in (1, 5)]
+        assert code == 0 and kinds == [UNCHANGED, *asked] and set(SEVERITIES) >= {1, 5}
         assert "not other hospitals" in found["says"] and found["masks"] == "clean"
         test = trained_segmenter.collection.table.query("role == 'test' and mask_path.notna()")
         stored = mask_summary(trained_segmenter.run.counts("test")[1], test["group"], n_boot=100).set_index("metric")
@@ -221,7 +275,7 @@ class TestCommand:
             assert set(rows) == {*MASK_METRICS, "failures"}
             for key in ("dice", "jaccard", "threshold_jaccard"):
                 assert rows[key]["low"] <= rows[key]["value"] <= rows[key]["high"]
-            if entry["change"] == UNCHANGED:
+            if entry["change"] == UNCHANGED[0]:
                 assert entry["less_unchanged"] is None and entry["in_training"] is None
                 assert rows["dice"]["value"] == pytest.approx(stored.loc["dice", "value"], abs=1e-3)
             else:
@@ -230,7 +284,7 @@ class TestCommand:
                 assert less["jaccard"] == pytest.approx(rows["jaccard"]["value"] - unchanged["jaccard"], abs=2e-4)
                 assert entry["in_training"] == "no", "the small segmenter saw flips only"
         code, out, _ = call(*where)
-        assert code == 0 and "white balance" in out and "Threshold Jaccard" in out and "not other hospitals" in out
+        assert code == 0 and "White balance" in out and "Jaccard, 5" in out and "not other hospitals" in out
         assert {path.name: path.read_bytes() for path in segmenter_copy.iterdir()} == before
 
     @pytest.mark.parametrize(
@@ -238,6 +292,8 @@ class TestCommand:
         [
             (["--changed"], "Say where they are with --data"),
             (["--data", "DATA"], "nothing else does"),
+            (["--change", "hair"], "belong to --changed"),
+            (["--data", "DATA", "--changed", "--change", "earthquake"], "no change 'earthquake'"),
             (["--data", "DATA", "--changed", "--pictures", 3], "3 images are too few"),
         ],
     )
@@ -262,4 +318,4 @@ class TestCommand:
         first = table.index[(table["role"] == "test") & table["mask_path"].notna()][0]
         wrong = table.assign(path=table["path"].where(table.index != first, str(tmp_path / "broken.jpg")))
         with pytest.raises(RunError, match=r"broken\.jpg cannot be scored"):
-            count_changed(trained_segmenter.run, wrong, FEWEST)
+            count_changed(trained_segmenter.run, wrong, FEWEST, ("hair",), (1,))

@@ -57,6 +57,8 @@ class Change:
         moves: Whether pixels move, so that a mask must move too.
         drawn: Whether the training of the shipped runs drew it, and how; empty if not.
         draw: Makes it.
+        draw_whole: Makes it for a network that sees the whole image, not its central square; None where that is the
+            same.
     """
 
     key: str
@@ -68,6 +70,7 @@ class Change:
     draw: Draw
     moves: bool = False
     drawn: str = ""
+    draw_whole: Draw | None = None
 
 
 MEDMNIST_C = "MedMNIST-C, DermaMNIST (Di Salvo, Doerrich and Ledig, arXiv 2406.17536)"

@@ -15,11 +15,19 @@ from lesion_core.imaging.changes.entry import EXTRA_OF_SAM_C, MEDMNIST_C_PATH, O
 LETTERS = string.ascii_letters + string.digits
 
 
-def black_corner(image: Pixels, radius: float) -> Changed:
-    """Black outside of a hard circle about the centre; the radius is in half short sides."""
+def black_corner(image: Pixels, radius: float, *, whole: bool = False) -> Changed:
+    """Black outside of a hard circle about the centre.
+
+    Args:
+        image: (H, W, 3) uint8.
+        radius: In half short sides, published for square images.
+        whole: The radius is in half diagonals over the root of 2 instead, which is the same of a square and leaves a
+            long image as much as a square.
+    """
     height, width = image.shape[:2]
     y, x = (np.arange(side) - (side - 1) / 2 for side in (height, width))
-    outside = np.hypot(x, y[:, None]) > radius * min(height, width) / 2
+    side = np.hypot(height, width) / np.sqrt(2) if whole else min(height, width)
+    outside = np.hypot(x, y[:, None]) > radius * side / 2
     return Changed(image * ~outside[..., None], artefact=outside)
 
 
@@ -115,6 +123,7 @@ OVERLAYS = (
         source=f"{OF_SAM_C} Published for severities 4 and 5 in the wrong order: 0.90, then 0.95.",
         scale="Radius 1.10, 1.05, 1.00, 0.95, 0.90 half short sides, about the centre of the image.",
         draw=lambda image, severity, _: black_corner(image, RADII[severity - 1]),
+        draw_whole=lambda image, severity, _: black_corner(image, RADII[severity - 1], whole=True),
         drawn="The U-Net drew dark corners, with a soft edge, over 5 % of its training images; the classifiers "
         "drew none.",
     ),

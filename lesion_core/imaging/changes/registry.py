@@ -24,7 +24,7 @@ CHANGES: dict[str, Change] = {
 """In the order in which they are shown: SAM-C's 14 and its extras, contrast_up, and dermoscopy's own eight."""
 
 
-def change(image: Pixels, key: str, severity: int, image_id: str) -> Changed:
+def change(image: Pixels, key: str, severity: int, image_id: str, *, whole: bool = False) -> Changed:
     """An image after a change; the same image, key, severity and id give the same pixels.
 
     All severities of an image share one draw: what a lower one hides, moves or darkens, a higher one does too.
@@ -34,6 +34,8 @@ def change(image: Pixels, key: str, severity: int, image_id: str) -> Changed:
         key: A key of `CHANGES`.
         severity: 0 (the image itself) to 5.
         image_id: Seeds the random stream, together with the key.
+        whole: For a network that sees the whole image, not its central square: where a published length is of a square,
+            the same share of the image is changed.
 
     Raises:
         ConfigError: The key or the severity is unknown.
@@ -52,7 +54,9 @@ def change(image: Pixels, key: str, severity: int, image_id: str) -> Changed:
     if severity == 0:
         return Changed(image)
     # OpenCV takes no views with steps.
-    return CHANGES[key].draw(np.ascontiguousarray(image), int(severity), stream(key, image_id))
+    entry = CHANGES[key]
+    draw = entry.draw_whole if whole and entry.draw_whole else entry.draw
+    return draw(np.ascontiguousarray(image), int(severity), stream(key, image_id))
 
 
 def known_change(key: str) -> str:
