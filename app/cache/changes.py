@@ -11,6 +11,7 @@ from app.state import own_image
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.changes.poses import POSES, pose
 from lesion_core.imaging.changes.registry import SEVERITIES, Changed, change
+from lesion_core.imaging.decode import content_hash
 from lesion_core.runs.classifier import Run
 from lesion_core.serving.results import Prediction
 from lesion_core.serving.single_flight import SingleFlightCache
@@ -19,6 +20,8 @@ KEPT_PIXELS = 96 * 2**20
 """Bytes of changed images that are kept, with what was laid over and how pixels moved: about 40 of 600x450."""
 KEPT_ANSWERS = 48 * 2**20
 """Bytes of answers that are kept: about 2,000 images under one change each."""
+KEPT_DECISIONS = 10_000
+"""Images under one change each, whose decisions are kept, and hashes of changed images."""
 Answers = tuple[Prediction, ...]
 """Of one image by severity: the first is of the image itself."""
 
@@ -70,6 +73,32 @@ def answers_to_poses(run: Run, image: Pixels, content: str, key: str) -> Answers
 def known_answers(run: Run, content: str, key: str) -> Answers | None:
     """What `answers` has found before; the model is not asked."""
     return _answers().peek((run.fingerprint, content, key))
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _decided() -> SingleFlightCache[Answers]:
+    return SingleFlightCache(lambda _: 1, KEPT_DECISIONS)
+
+
+def decided(run: Run, found: Answers, content: str, key: str) -> Answers:
+    """`answers` with the decisions of the policy that holds for this visitor, made once for all who have it.
+
+    Raises:
+        RunError: The run's policy is there and cannot be used.
+    """
+    policy = runs.policy_of(run)
+    of = run.fingerprint, policy.fingerprint() if policy else "", content, key
+    return _decided().get(of, lambda: tuple(runs.decided(run, one) for one in found))
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _contents() -> SingleFlightCache[str]:
+    return SingleFlightCache(lambda _: 1, KEPT_DECISIONS)
+
+
+def content_of(image: Pixels, content: str, key: str, severity: int) -> str:
+    """The `content_hash` of `changed`."""
+    return _contents().get((content, key, severity), lambda: content_hash(changed(image, content, key, severity).image))
 
 
 def ask_all(run: Run, image: Pixels, content: str, keys: tuple[str, ...]) -> Callable[[Callable[[int], None]], None]:

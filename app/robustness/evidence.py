@@ -36,11 +36,16 @@ class Evidence:
     covers: float
 
     @property
+    def on_lesion(self) -> str:
+        """How much of it is in the lesion; empty where no mask is known."""
+        return "" if self.in_lesion is None else f"{percent(self.in_lesion)} in the lesion"
+
+    @property
     def words(self) -> str:
         """The numbers in a line or two."""
         said = [f"Order {self.agreement:+.2f}" if np.isfinite(self.agreement) else "A map is constant"]
-        if self.in_lesion is not None:
-            said.append(f"{percent(self.in_lesion)} in the lesion")
+        if self.on_lesion:
+            said.append(self.on_lesion)
         if self.on_artefact is not None:
             said.append(f"{percent(self.on_artefact)} on what was laid over {percent(self.covers)} of it")
         return ", ".join(said)

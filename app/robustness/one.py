@@ -29,7 +29,6 @@ from lesion_core.data.samples import Picture
 from lesion_core.foreign_text import visible
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.changes.registry import CHANGES, SEVERITIES
-from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.geometry import scale_to
 from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
@@ -126,7 +125,11 @@ def draw_strip(run: Run, picture: Picture, content: str, found: Series) -> None:
     look = Look(0.55, signed=False)
     for column, at in zip(st.columns(len(ALL), gap="small"), ALL, strict=True):
         made = cached_changes.changed(picture.image, content, found.change, at)
-        asked = replace(as_it_is, picture=replace(picture, image=made.image), content=content_hash(made.image))
+        asked = replace(
+            as_it_is,
+            picture=replace(picture, image=made.image),
+            content=cached_changes.content_of(picture.image, content, found.change, at),
+        )
         words, _, sign = OUTCOMES[found.outcome(at)]
         one = found.predictions[at]
         with column:
@@ -138,7 +141,8 @@ def draw_strip(run: Run, picture: Picture, content: str, found: Series) -> None:
             )
             title = "as it is" if at == 0 else str(at)
             st.caption(f"**{title}** {sign} {one.code} {percent(one.confidence)}, {words}")
-            st.caption(evidence.of(as_it_is, asked, made, lesion).words)
+            went = evidence.of(as_it_is, asked, made, lesion)
+            st.caption(went.words if at else went.on_lesion)
     st.caption(
         f"Under each image its Grad-CAM for {diagnosis(target).name}, the answer to the image as it is, stretched to "
         "its own maximum: does the evidence stay where it was? *Order* is the rank correlation with the map of the "

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.cache import changes as cached_changes
-from app.cache import runs as cached_runs
 from lesion_core.errors import LesionError
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.changes.registry import CHANGES
@@ -38,18 +37,18 @@ class Series:
     @classmethod
     def of(cls, run: Run, image: Pixels, content: str, change: str) -> Series:
         """Ask for it; `content` is the hash of the image."""
-        return cls._decided(run, change, cached_changes.answers(run, image, content, change))
+        return cls._decided(run, content, change, cached_changes.answers(run, image, content, change))
 
     @classmethod
     def known(cls, run: Run, content: str, change: str) -> Series | None:
         """It, if anybody has asked before."""
         found = cached_changes.known_answers(run, content, change)
-        return None if found is None else cls._decided(run, change, found)
+        return None if found is None else cls._decided(run, content, change, found)
 
     @classmethod
-    def _decided(cls, run: Run, change: str, found: tuple[Prediction, ...]) -> Series:
+    def _decided(cls, run: Run, content: str, change: str, found: tuple[Prediction, ...]) -> Series:
         try:
-            return cls(change, tuple(cached_runs.decided(run, one) for one in found))
+            return cls(change, cached_changes.decided(run, found, content, change))
         except LesionError:  # the verdict above the image says why the policy cannot be used
             return cls(change, found)
 
