@@ -92,9 +92,8 @@ def draw_slices(run: Run, key: str, by: str, root: Path | None, seen_in: Seen) -
     )
     st.caption(
         f"A row is an artefact and how many of the {found.n_images:,} images show it: the filled dot is the share "
-        "among "
-        f"these, the open one among the others. Grey: one side has fewer than {FEWEST} lesions. Lines: 95 % confidence "
-        "intervals over lesions."
+        f"among these, the open one among the others. Grey: one side has fewer than {FEWEST} lesions. Lines: 95 % "
+        "confidence intervals over lesions."
         + (f" {found.without:,} test images have no entry and are left out." if found.without else "")
     )
     for sentence in said(found, by):
@@ -102,9 +101,8 @@ def draw_slices(run: Run, key: str, by: str, root: Path | None, seen_in: Seen) -
     with st.expander("All figures, with p values"):
         st.dataframe(for_people(slice_table(found.table)), hide_index=True, alt="Every slice as a table")
         st.caption(
-            "p: the smallest 1 - level whose interval of the difference leaves 0 out; corrected (Holm) for all rows of "
-            "this "
-            f"table. Enough: at least {FEWEST} lesions on both sides."
+            "p: the smallest 1 - level whose interval of the difference leaves 0 out; corrected (Holm) for all rows "
+            f"of this table. Enough: at least {FEWEST} lesions on both sides."
         )
 
 
@@ -143,8 +141,7 @@ def said(found: Sliced, by: str) -> list[str]:
         )
         sentences += [
             f"- {_named(row)[0].upper()}{_named(row)[1:]}: {percent(row['with_value'])} of {int(row['with_n']):,} "
-            "images "
-            f"with it, {percent(row['without_value'])} of {int(row['without_n']):,} without it; difference "
+            f"images with it, {percent(row['without_value'])} of {int(row['without_n']):,} without it; difference "
             f"{_points(row)}, corrected p {_p(row['p_corrected'])}."
             for _, row in sure.iterrows()
         ]
@@ -233,10 +230,10 @@ def draw_random(run: Run, size: int) -> None:
         )
         st.caption("All draws: a bar is the share of them whose best slice and worst lie so far apart.")
     st.markdown(
-        f"**Among {SLICES} slices of {size:,} of the {n:,} test melanomas, drawn at random, the best and the worst lie "
-        f"{100 * found.spread(0.5):.0f} points apart in half of the draws, and {100 * found.spread(0.95):.0f} or more "
-        "in "
-        "one of twenty.** A slice by artefact, site or age has to differ by more than that before it says anything."
+        f"**Among {SLICES} slices of {size:,} of the {n:,} test melanomas, drawn at random, the best and the worst "
+        f"lie {100 * found.spread(0.5):.0f} points apart in half of the draws, and {100 * found.spread(0.95):.0f} or "
+        "more in one of twenty.** A slice by artefact, site or age has to differ by more than that before it says "
+        "anything."
     )
 
 
@@ -272,9 +269,8 @@ def draw_finders() -> None:
         )
         st.caption(
             "The chance that an image with the artefact scores higher than one without; 0.5 is a coin. On images of "
-            "ISIC "
-            "2017 whose lesions no finder was tuned on, labelled by hand (Bissoto, Valle and Avila 2020). Lines: 95 % "
-            "confidence intervals over lesions."
+            "ISIC 2017 whose lesions no finder was tuned on, labelled by hand (Bissoto, Valle and Avila 2020). "
+            "Lines: 95 % confidence intervals over lesions."
         )
     with right:
         for entry in REGISTRY.values():
@@ -287,9 +283,8 @@ def draw_examples(root: Path | None) -> None:
     found = cached.examples(root, artefact, cached.seen_in(root)) if root else []
     if not found:
         st.caption(
-            "Examples are shown where the dashboard is started with `LESION_DATA` set to a folder with the images of "
-            "ISIC "
-            f"2017 ({LAYOUTS[cached.LABELLED_SET].source})."
+            "Examples are shown where the dashboard is started with `LESION_DATA` set to a folder with the images "
+            f"of ISIC 2017 ({LAYOUTS[cached.LABELLED_SET].source})."
         )
         return
     for column, one in zip(st.columns(len(found), gap="small"), found, strict=True):
@@ -300,9 +295,8 @@ def draw_examples(root: Path | None) -> None:
     st.caption(
         "Yellow: what the finder marks. "
         + (
-            "Three that people and the finder agree on as far as there are such, one that it is least sure of though "
-            "people "
-            "saw it, and one that it is surest of though they did not."
+            "Three that people and the finder agree on as far as there are such, one that it is least sure of "
+            "though people saw it, and one that it is surest of though they did not."
             if found[0].labelled is not None
             else "The test images with the highest scores."
         )

@@ -63,14 +63,11 @@ def draw(run: Run) -> None:
     st.subheader("Trained here, tested there", anchor=False)
     draw_matrix()
     how_to_read(
-        "A loss is seen where the 95 % interval of the change of the accuracy or of the AUROC of melanoma lies under "
-        "0. It is "
-        "noticed where the policy rejects more and what it keeps is as good as at home; in part, where it rejects more "
-        "and "
-        "what it keeps is worse all the same.",
-        "A policy that rejects a few more images of another source has noticed something; whether that helps is told "
-        "by "
-        "what is wrong among the kept.",
+        "A loss is seen where the 95 % interval of the change of the accuracy or of the AUROC of melanoma lies "
+        "under 0. It is noticed where the policy rejects more and what it keeps is as good as at home; in part, "
+        "where it rejects more and what it keeps is worse all the same.",
+        "A policy that rejects a few more images of another source has noticed something; whether that helps is "
+        "told by what is wrong among the kept.",
         "Sources differ in cameras, people, diagnoses and files at once: a loss says that something differs, not what.",
     )
 
