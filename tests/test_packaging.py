@@ -16,6 +16,7 @@ import pytest
 
 from lesion_core.cli import dashboard
 from lesion_core.errors import ConfigError
+from lesion_core.experiments.registry import EXPERIMENTS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -98,8 +99,11 @@ def test_the_wheel_holds_library_and_dashboard_and_little_else(wheel: Path) -> N
     assert "lesion_core/reports/picture.html" in names, "what the report is drawn from"
     assert "lesion_core/cli/nginx.conf" in names, "what `serve` writes for nginx"
     assert "lesion_core/py.typed" in names and "lesion_lab/app/.streamlit/config.toml" in names
-    assert not any("__pycache__" in name or name.endswith(".safetensors") for name in names)
-    assert wheel.stat().st_size < 5e6
+    assert not any("__pycache__" in name for name in names)
+    weights = {Path(name).parent.as_posix() for name in names if name.endswith(".safetensors")}
+    kept = EXPERIMENTS["shortcut"].kept
+    assert weights == {f"lesion_lab/experiments/shortcut/{key}" for key in kept}, "only what a lesson shows"
+    assert wheel.stat().st_size < 9e6
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ _SALT = secrets.token_bytes(16)
 class _RefusedError(LesionError):
     """A request that is not what a phone sends; `status` as in RFC 9110."""
 
-    def __init__(self, status: int, problem: str, remedy: str = "") -> None:
+    def __init__(self, problem: str, remedy: str = "", *, status: int = 400) -> None:
         super().__init__(problem, remedy)
         self.status = status
 
@@ -73,7 +73,7 @@ def _answered(work: Work, *methods: str) -> Callable[[Request], Awaitable[Respon
         client = _client(request)
         try:
             if request.method not in methods:
-                raise _RefusedError(405, f"This address takes {' and '.join(methods)} only.")
+                raise _RefusedError(f"This address takes {' and '.join(methods)} only.", status=405)
             return await work(request, str(request.path_params.get("code", "")))
         except (NoRoomError, UnknownPersonError, NotTheTeacherError) as error:
             if not isinstance(error, UnknownPersonError) or _token(request):
@@ -95,7 +95,7 @@ def _answered(work: Work, *methods: str) -> Callable[[Request], Awaitable[Respon
 
 def _slow_down() -> _RefusedError:
     return _RefusedError(
-        429, "Too many wrong codes were tried from here.", "Wait half a minute, and look at the code again."
+        "Too many wrong codes were tried from here.", "Wait half a minute, and look at the code again.", status=429
     )
 
 
@@ -114,25 +114,25 @@ def _person(request: Request) -> str:
     if not token:
         raise UnknownPersonError("You are not in this room yet.", "Reload the page.")
     if not REQUESTS.take(digest(token)):
-        raise _RefusedError(429, "This phone asks too often.", "It goes on in a moment.")
+        raise _RefusedError("This phone asks too often.", "It goes on in a moment.", status=429)
     return token
 
 
 async def _sent(request: Request) -> dict[str, object]:
     """The object of JSON that a request holds; it is read no further than `MOST_BYTES`."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise _RefusedError(415, "Answers are sent as application/json.")
+        raise _RefusedError("Answers are sent as application/json.", status=415)
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MOST_BYTES:
-            raise _RefusedError(413, f"An answer has at most {MOST_BYTES:,} bytes.")
+            raise _RefusedError(f"An answer has at most {MOST_BYTES:,} bytes.", status=413)
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
-        raise _RefusedError(400, "What was sent is not JSON.") from None
+        raise _RefusedError("What was sent is not JSON.", status=400) from None
     if not isinstance(found, dict):
-        raise _RefusedError(400, "What was sent is not an object of JSON.")
+        raise _RefusedError("What was sent is not an object of JSON.", status=400)
     return found
 
 
@@ -156,7 +156,7 @@ async def _join(request: Request, code: str) -> Response:
         except UnknownPersonError:
             pass  # of a room that had this code before
     if not JOINS.take(code if CODE.fullmatch(code) else ""):
-        raise _RefusedError(429, "Very many come in at once.", "The page tries again in a moment.")
+        raise _RefusedError("Very many come in at once.", "The page tries again in a moment.", status=429)
     token = str(await _do(lambda: rooms().join(code)))
     answer = JSONResponse(await _do(lambda: rooms().phone(code, token)), headers=NO_STORE)
     _keep(answer, request, PERSON, token, f"{base()}/r/{code}")
@@ -167,7 +167,7 @@ async def _answer(request: Request, code: str) -> Response:
     person = _person(request)
     sent = await _sent(request)
     if set(sent) != {"ballot", "value"} or not isinstance(sent["ballot"], str):
-        raise _RefusedError(400, "An answer names its ballot and its value.", "Reload the page.")
+        raise _RefusedError("An answer names its ballot and its value.", "Reload the page.", status=400)
     ballot, value = str(sent["ballot"]), sent["value"]
 
     def vote() -> dict[str, object]:
@@ -182,7 +182,7 @@ async def _teacher(request: Request, code: str) -> Response:
     sent = await _sent(request)
     token = sent.get("token")
     if not isinstance(token, str):
-        raise _RefusedError(400, "The token is missing.")
+        raise _RefusedError("The token is missing.", status=400)
     if WRONG.empty(_client(request)):
         raise _slow_down()
     await _do(lambda: rooms().view(code, token))
@@ -214,7 +214,7 @@ async def _page(request: Request, code: str) -> Response:
             return RedirectResponse(code.upper(), 307)
         code = ""
     if code not in FILES:
-        raise _RefusedError(404, "There is nothing at this address.", "Open the link on the wall again.")
+        raise _RefusedError("There is nothing at this address.", "Open the link on the wall again.", status=404)
     content, tag = _file(code)
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Referrer-Policy": "same-origin"}
     if request.headers.get("if-none-match") == tag:
@@ -227,7 +227,7 @@ async def _to_the_page(_request: Request, _code: str) -> Response:
 
 
 async def _nothing(_request: Request, _code: str) -> Response:
-    raise _RefusedError(404, "There is nothing at this address.", "Open the link on the wall again.")
+    raise _RefusedError("There is nothing at this address.", "Open the link on the wall again.", status=404)
 
 
 ALL = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")

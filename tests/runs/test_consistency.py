@@ -280,6 +280,7 @@ NOT_HASHED = {
     "known_answer.json": "names its run, and is given by the model",
     "explanations.parquet": "names its run in every row, and has the answers of its table",
     "robustness.parquet": "names its run in every row",
+    "series.parquet": "names its run in every row",
     "card.md": "read by no page and no command",
 }
 """Files of a run that no hash in `config.json` covers, and what covers them."""

@@ -98,7 +98,7 @@ def test_it_learns_what_can_be_learned(easy: pd.DataFrame, tmp_path: Path) -> No
     data = SplitData(easy, settings(epochs=5), tmp_path / "pictures")
     data.setup("fit")
     with torch.inference_mode():
-        right = torch.cat([fitted.model(x).argmax(1) == y for x, y, _ in data.val_dataloader()])
+        right = torch.cat([fitted.model(x).argmax(1) == y for x, y, *_ in data.val_dataloader()])
     assert right.float().mean() == best
 
 

@@ -40,11 +40,14 @@ class Prevalence(Settings):
     prevalence: Annotated[float, Field(gt=0, lt=1)] = 0.02
 
 
+Cost = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
 class Costs(Settings):
     """How many false alarms a miss counts as, and which of them is asked about."""
 
-    costs: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(1.0, 5.0, 10.0, 20.0, 50.0), min_length=1)
-    asked: Annotated[float, Field(ge=0)] = 20.0
+    costs: tuple[Cost, ...] = Field(default=(1.0, 5.0, 10.0, 20.0, 50.0), min_length=1)
+    asked: Cost = 20.0
 
 
 def of_a_thousand(run: Run, arguments: Prevalence, given: Given) -> Shown:
