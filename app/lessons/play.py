@@ -195,20 +195,16 @@ def lock(here: answers.Place, question: NumberQuestion | LineQuestion | ChoiceQu
 
 
 def draw_line(run: Run, question: LineQuestion, key: str) -> float | None:
-    """The axis with a line on it, which starts outside of the plot."""
-    step = (question.most - question.least) / 100
-    outside = question.least - step
-    value = st.slider(
+    """The axis with a line on it, which is not there at first."""
+    width = question.most - question.least
+    places: list[float | None] = [None, *(round(question.least + i / 100 * width, 6) for i in range(101))]
+    placed = st.select_slider(
         question.text,
-        outside,
-        question.most,
-        outside,
-        step,
+        places,
+        format_func=lambda place: "no line yet" if place is None else f"{place:.2f}",
         key=key,
         label_visibility="collapsed",
-        format="%.2f",
     )
-    placed = None if value < question.least else float(value)
     evaluated = rejections.judged(run, "confidence").split("calibrate")
     values, correct = evaluated["shown"].to_numpy(float), evaluated["correct"].to_numpy(bool)
     st.plotly_chart(

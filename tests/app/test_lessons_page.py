@@ -42,7 +42,7 @@ def answer(app: AppTest, ask: object) -> AppTest:
         assert app.radio[0].value is None
         app.radio[0].set_value(ask.options[0].key)
     elif isinstance(ask, LineQuestion):
-        app.slider[0].set_value((ask.least + ask.most) / 2)
+        app.select_slider[0].set_value((ask.least + ask.most) / 2)
     else:
         assert app.number_input[0].value is None
         app.number_input[0].set_value(ask.most)

@@ -34,16 +34,16 @@ def two_networks(_run: Run, arguments: Nevus, _given: Given) -> Shown:
     seen = planted.both_ways(make_lesion("NV", seed=arguments.seed, size=256).image, f"lesson-{arguments.seed}")
     titles = [
         f"Ruler in training on {one.network}<br>says melanoma: {percent(one.melanoma)}"
-        + (f", {percent(one.in_band)} of the map at the ruler" if one.ruler else "")
+        + (f"<br>map at the ruler: {percent(one.in_band)}" if one.ruler else "")
         for one in seen
     ]
-    figure = make_subplots(2, 2, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.14)
+    figure = make_subplots(2, 2, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.16)
     for i, one in enumerate(seen):
         painted = over(one.run, one.square, one.evidence, OPACITY)
         figure.add_trace(go.Image(source=_png(painted), hoverinfo="skip"), 1 + i // 2, 1 + i % 2)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    figure.update_layout(layout_of(720, margin={"l": 0, "r": 0, "t": 60, "b": 0}))
+    figure.update_layout(layout_of(760, margin={"l": 0, "r": 0, "t": 84, "b": 0}))
     pairs = list(zip(seen[::2], seen[1::2], strict=True))
     told = [
         f"**{100 * (after.melanoma - before.melanoma):+.0f}** points where {before.network} had one"
