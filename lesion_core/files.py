@@ -312,7 +312,8 @@ def _clear(folder: Path) -> None:
         with suppress(OSError):
             handle = os.open(left, os.O_RDWR)
             try:
-                if _taken(handle, False):
+                # Where another one cleared it meanwhile, its writer may have made the file anew, and holds that one.
+                if _taken(handle, False) and os.path.samestat(os.fstat(handle), left.stat()):
                     left.unlink()
             finally:
                 os.close(handle)

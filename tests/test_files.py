@@ -222,6 +222,21 @@ def test_what_a_killed_writer_left_is_cleared_and_a_living_one_keeps_its_own(tmp
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: name for name in "bcd"}
 
 
+def test_a_file_that_its_writer_made_anew_is_not_cleared_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One clears it up while another one has it open, and its writer makes it again before the other one looks."""
+    left, taken = tmp_path / f"{files.ASIDE}1", files._taken
+    left.write_text("killed")
+
+    def made_anew(handle: int, wait: bool) -> bool:
+        left.unlink()
+        left.write_text("alive")
+        return taken(handle, wait)
+
+    monkeypatch.setattr(files, "_taken", made_anew)
+    files._clear(tmp_path)
+    assert left.read_text() == "alive"
+
+
 def test_many_writers_of_single_files_at_once_clear_up_nobody_s(tmp_path: Path) -> None:
     def work(letter: str) -> None:
         for i in range(60):

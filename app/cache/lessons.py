@@ -11,13 +11,13 @@ from app.cache import results as cached_results
 from app.cache import runs as cached_runs
 from app.cache.runs import BY_FINGERPRINT
 from app.state import data_root
-from lesion_core.analysis.base_rates import AlarmRates, alarm_rates, cheapest_threshold
 from lesion_core.analysis.changed_answers import ChangedAnswers, changed_answers
 from lesion_core.analysis.confident import ConfidentAnswers, confident_answers, tells_right_from_wrong
 from lesion_core.analysis.evaluation_sets import evaluation_data
 from lesion_core.analysis.intervals import Interval, share_intervals
 from lesion_core.analysis.map_numbers import Called, among_called, confidence_of, tells_right
 from lesion_core.analysis.predictions import most_probable
+from lesion_core.analysis.predictive_values import AlarmRates, alarm_rates, cheapest_threshold
 from lesion_core.analysis.slices import slices
 from lesion_core.analysis.subgroups import group_names
 from lesion_core.data.artefact_labels import LABELLED, artefact_labels

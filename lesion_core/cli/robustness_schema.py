@@ -106,8 +106,8 @@ class RobustnessView(Output):
     ]
 
 
-class Robust(Output):
-    """How much it takes to change a run's answers."""
+class OnDrawnImages(Output):
+    """What `robustness` and `consistency` tell alike."""
 
     run: RunNameField
     fingerprint: FingerprintField
@@ -115,8 +115,13 @@ class Robust(Output):
     backend: Annotated[str, Field(description="how the network was computed")]
     agreement: Annotated[float, Field(description="share of unchanged images with the answer of float32")]
     sample: Annotated[str, Field(description="which images, in a sentence")]
-    views: Annotated[dict[str, RobustnessView], Field(description="by the key of the set of images")]
     notes: NotesField
+
+
+class Robust(OnDrawnImages):
+    """How much it takes to change a run's answers."""
+
+    views: Annotated[dict[str, RobustnessView], Field(description="by the key of the set of images")]
 
 
 class Consistency(Output):
@@ -198,14 +203,7 @@ class ConsistencyView(Output):
     ]
 
 
-class Consistent(Output):
+class Consistent(OnDrawnImages):
     """Whether a run says the same of one lesion however it is held."""
 
-    run: RunNameField
-    fingerprint: FingerprintField
-    written: WrittenField
-    backend: Annotated[str, Field(description="how the network was computed")]
-    agreement: Annotated[float, Field(description="share of unchanged images with the answer of float32")]
-    sample: Annotated[str, Field(description="which images, in a sentence")]
     views: Annotated[dict[str, ConsistencyView], Field(description="by the key of the set of images")]
-    notes: NotesField

@@ -16,7 +16,7 @@ from app.cache import lessons as measured
 from app.lessons import deals, figures
 from app.lessons.given import NOTHING, Card, Committed, Dealing, Given
 from app.lessons.shown import Shown
-from lesion_core.analysis.base_rates import cheapest_threshold, predictive_value
+from lesion_core.analysis.predictive_values import cheapest_threshold, predictive_value
 from lesion_core.analysis.slices import random_slices
 from lesion_core.errors import RunError
 from lesion_core.labels import BINARY, convert_codes

@@ -13,23 +13,10 @@ import pytest
 from lesion_core.cli.proxy import free_ports
 from lesion_core.teaching.questions import ChoiceQuestion, Option
 from lesion_core.teaching.rooms import FileRooms
+from tests.app.test_room_routes import PAGE
 from tests.cli.test_serve import BEHIND_NGINX, needs_nginx, serving
 from tests.literal import ROOT
 
-SCRIPT = """
-import sys
-
-sys.path.insert(0, {root!r})
-import streamlit as st
-
-if __name__ == "__main__":
-    st.text("a page")
-else:
-    from app.room.routes import routes
-    from app.server import middleware
-
-    served = st.App(__file__, routes=routes(), middleware=middleware())
-"""
 TEAMS = ChoiceQuestion(key="teams", text="Whose?", options=tuple(Option(key=k, text=k) for k in "ab"))
 
 
@@ -37,7 +24,7 @@ TEAMS = ChoiceQuestion(key="teams", text="Whose?", options=tuple(Option(key=k, t
 @pytest.mark.slow
 def test_phones_of_both_workers_vote_in_one_room(tmp_path: Path) -> None:
     script, file, [port] = tmp_path / "page.py", tmp_path / "rooms.db", free_ports(1)
-    script.write_text(SCRIPT.format(root=str(ROOT)))
+    script.write_text(PAGE.format(root=str(ROOT)))
     code = BEHIND_NGINX.replace('"--server.fileWatcherType=none"]', '"--", "--rooms", sys.argv[3]]')
     assert "sys.argv[3]" in code
     with serving(tmp_path, [sys.executable, "-c", code, str(script), str(port), str(file)], port) as served:
