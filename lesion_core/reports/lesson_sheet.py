@@ -7,13 +7,16 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lesion_core.reports.disclaimer import DISCLAIMER
-from lesion_core.teaching.lessons import Lesson, Step
+from lesion_core.teaching.lessons import END_MINUTES, Lesson, Step
 from lesion_core.teaching.questions import ChoiceQuestion, LineQuestion, NumberQuestion
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-STEP_MINUTES = "One vote, a talk of two minutes, a second vote, the reveal: four to six minutes per step."
+STEP_MINUTES = (
+    "A step is one vote, a talk of two minutes, a second vote, and the reveal; "
+    f"what to take away and the new case take {END_MINUTES} minutes."
+)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ MOST_BYTES = 2**17
 SUFFIX = ".yaml"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}"
 """Of a file without its suffix: it is the lesson's name in links, and the keys of its questions begin with it."""
+END_MINUTES = 3
+"""For what to take away and the question at the end."""
 REMEDY = "Correct that line; CONTRIBUTING.md says how a lesson is written."
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1200)]
@@ -61,6 +63,7 @@ class Step(Settings):
 
     title: Label
     text: Text | None = None
+    minutes: int | None = Field(default=None, ge=1, le=60, description="for the votes, the talk and the reveal")
     ask: Asked
     reveal: Reveal | None = None
 
@@ -102,6 +105,18 @@ class Lesson(Settings):
         if not headline.endswith("?"):
             raise ValueError("the headline is a question and ends with a question mark")
         return headline
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        """Minutes of steps are all named or none, and with the end they are the lesson's."""
+        told = [step.minutes for step in self.steps if step.minutes is not None]
+        if told and len(told) < len(self.steps):
+            raise ValueError("some steps name their minutes and some do not: name all or none")
+        if told and sum(told) + END_MINUTES != self.minutes:
+            raise ValueError(
+                f"the steps take {sum(told)} minutes and the end {END_MINUTES}, the lesson says {self.minutes}"
+            )
+        return self
 
     @field_validator("exit")
     @classmethod

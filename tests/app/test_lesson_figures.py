@@ -17,6 +17,7 @@ from app.lessons import deals, figures
 from app.lessons.given import NOTHING, Card, Committed, Dealing, Given
 from app.lessons.shown import Shown
 from lesion_core.analysis.predictive_values import cheapest_threshold, predictive_value
+from lesion_core.analysis.readers import balanced_accuracy_interval
 from lesion_core.analysis.slices import random_slices
 from lesion_core.errors import RunError
 from lesion_core.labels import BINARY, convert_codes
@@ -225,7 +226,9 @@ def test_the_reading_is_counted(run: Run) -> None:
     beside = drawn(run, "human_against_model", given)
     truth, model, own = ["MEL"] * 4 + ["NV"] * 2, ["NV"] * 6, ["MEL"] * 6
     for number, said in zip(beside.numbers, (own, model), strict=True):
-        assert f"balanced accuracy {balanced_accuracy_score(truth, said):.2f}" in number.beside
+        found = balanced_accuracy_interval(truth, np.array(said) == truth)
+        assert found.value == pytest.approx(balanced_accuracy_score(truth, said))
+        assert f"balanced accuracy {found.value:.2f} ({found.low:.2f} to {found.high:.2f})" in number.beside
     assert numbers(beside.sentence) == [6, 4, 2]
     assert any("Nobody is ranked" in note for note in beside.notes)
 

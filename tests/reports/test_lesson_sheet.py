@@ -9,7 +9,7 @@ import pytest
 
 from app.lessons.figures import ARGUMENTS
 from lesion_core.reports.lesson_sheet import RevealText, plain, sheet_html
-from lesion_core.teaching.lessons import Lesson, Objection, list_lessons
+from lesion_core.teaching.lessons import END_MINUTES, Lesson, Objection, list_lessons
 
 LESSONS, _ = list_lessons(Path(__file__).parents[2] / "lessons", ARGUMENTS)
 
@@ -24,6 +24,18 @@ def test_all_of_a_lesson_is_on_its_sheet(lesson: Lesson) -> None:
     said += [text for option in lesson.exit.options for text in (option.text, option.after)]
     assert not [text for text in said if plain(text) not in page]
     assert page.count("7 of 9 are.") == len(lesson.steps) - reveals.count(None) and "(right)" in page
+
+
+def test_the_lessons_take_an_afternoon_and_each_step_says_how_long() -> None:
+    asked = {"calibration": 20, "rejection": 25, "leakage": 20, "shortcuts": 30, "people": 35}
+    assert {name: lesson.minutes for name, lesson in LESSONS.items()} == asked
+    for lesson in LESSONS.values():
+        assert sum(step.minutes or 0 for step in lesson.steps) + END_MINUTES == lesson.minutes
+        page = sheet_html(lesson, "a run", (None,) * len(lesson.steps))
+        assert all(
+            f"{step.title}</strong> <span class=small>{step.minutes} minutes" in html.unescape(page)
+            for step in lesson.steps
+        )
 
 
 def test_no_text_becomes_markup() -> None:

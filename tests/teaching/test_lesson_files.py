@@ -16,7 +16,7 @@ from pydantic import Field
 
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError
-from lesion_core.teaching.lessons import Lesson, list_lessons, read_lesson
+from lesion_core.teaching.lessons import END_MINUTES, Lesson, list_lessons, read_lesson
 from lesion_core.teaching.lines import read_lines
 
 
@@ -125,6 +125,7 @@ WRONG = {
     "a headline that does not ask": ("is it right?", "it is right.", 2, "question mark"),
     "help beside what is not an image": ("deal: images", "deal: maps", 30, "help"),
     "a name that is too long": ("title: A lesson", f"title: {'A' * 300}", 1, "title"),
+    "minutes of one step": ("  - title: First\n", "  - title: First\n    minutes: 17\n", 1, "name all or none"),
     "an infinite number": ("minutes: 20", "minutes: .inf", 4, "minutes"),
 }
 
@@ -184,6 +185,15 @@ def test_any_mutation_is_read_or_told_with_a_line(place: tuple[str | int, ...], 
         line = int(error.problem.split("line ")[1].split(":")[0])
         assert 1 <= line <= text.count("\n") + 1 and error.problem.startswith("mine.yaml, line "), error.problem
         assert len(error.problem) < 400 and error.remedy
+
+
+def test_minutes_of_steps_add_up_to_those_of_the_lesson(tmp_path: Path) -> None:
+    timed = LESSON
+    for title, minutes in (("First", 6), ("Second", 6), ("Third", 5)):
+        timed = timed.replace(f"- title: {title}\n", f"- title: {title}\n    minutes: {minutes}\n")
+    assert read(tmp_path, timed).minutes == 6 + 6 + 5 + END_MINUTES
+    with pytest.raises(ConfigError, match=r"the steps take 18 minutes and the end 3, the lesson says 20"):
+        read(tmp_path, timed.replace("minutes: 5", "minutes: 6"))
 
 
 def test_one_broken_lesson_leaves_the_others(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from app.lessons.figures.calibration import NoArguments, guess_of, row
 from app.lessons.given import Card, Committed, Given, Help
 from app.lessons.shown import FEWEST, Number, Shown, share, share_number
 from lesion_core.analysis.confident import SCALED
-from lesion_core.analysis.intervals import clopper_pearson
+from lesion_core.analysis.intervals import Interval, clopper_pearson
+from lesion_core.analysis.readers import balanced_accuracy_interval
 from lesion_core.config import Settings
 from lesion_core.errors import RunError
 from lesion_core.runs.classifier import Run
@@ -190,6 +191,10 @@ def reader_study(run: Run, _arguments: NoArguments, given: Given) -> Shown:
     )
 
 
+def _balanced_told(found: Interval) -> str:
+    return f"balanced accuracy {found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
 def human_against_model(_run: Run, _arguments: NoArguments, given: Given) -> Shown:
     """Own accuracy beside the model's on the same images, those that were read without help."""
     own = next((found for found in _answered(given) if found[0] == "nothing"), None)
@@ -204,8 +209,8 @@ def human_against_model(_run: Run, _arguments: NoArguments, given: Given) -> Sho
     }
     n = len(pairs)
     found = {who: clopper_pearson(int(hit.sum()), n) for who, hit in hits.items()}
-    codes, counts = np.unique(truth, return_counts=True)
-    balanced = {who: float(np.mean([hit[truth == code].mean() for code in codes])) for who, hit in hits.items()}
+    counts = np.unique(truth, return_counts=True)[1]
+    balanced = {who: balanced_accuracy_interval(truth, hit) for who, hit in hits.items()}
     mine, its = hits["you"], hits["the model"]
     fewest = int(counts.min())
     notes = [] if committed.dealing.real else [REHEARSAL]
@@ -222,12 +227,20 @@ def human_against_model(_run: Run, _arguments: NoArguments, given: Given) -> Sho
             Number(
                 f"{who.capitalize()}: {int(hits[who].sum())} of {n}",
                 f"{100 * found[who].value:.0f} %",
-                f"{100 * found[who].low:.0f} to {100 * found[who].high:.0f} %; balanced accuracy {balanced[who]:.2f}",
+                f"{100 * found[who].low:.0f} to {100 * found[who].high:.0f} %; {_balanced_told(balanced[who])}",
             )
             for who in hits
         ),
-        charts.intervals([row(who, found[who], who != "you") for who in hits], "share of right diagnoses"),
-        "A dot is the accuracy on the images that you read alone, its bar the exact 95 % confidence interval.",
-        "Your accuracy and the model's on the same images.",
+        charts.intervals(
+            [
+                row(f"{who}, {what}", of[who], who != "you")
+                for what, of in (("accuracy", found), ("balanced accuracy", balanced))
+                for who in hits
+            ],
+            "share of right diagnoses",
+        ),
+        "A dot is a share of the images that you read alone, its bar the 95 % confidence interval. Balanced "
+        "accuracy counts each diagnosis alike, whatever the number of its images.",
+        "Your accuracy and balanced accuracy, and the model's, on the same images.",
         tuple(notes),
     )
