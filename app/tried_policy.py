@@ -11,7 +11,7 @@ from app.foreign_text import literal
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.foreign_text import shown
 from lesion_core.ood.policy import Policy
-from lesion_core.ood.scores import SCORES
+from lesion_core.ood.scores import offered
 
 HOW = ("keep", "published", "eye")
 """Rules of which a link can tell all."""
@@ -62,7 +62,7 @@ def _policy(asked: str) -> Policy:
         None,
     )
     problem = f"The policy of this link ({shown(asked)}) cannot be used, so the run's own holds."
-    if run is None or key not in SCORES or how not in HOW:
+    if run is None or key not in offered(run) or how not in HOW:
         raise ConfigError(problem, "Choose one on the page Out of distribution.")
     try:
         return rejections.tuned(run, key, how, float(threshold[0]) if how == "eye" else None)

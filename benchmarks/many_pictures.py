@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from app.out_of_distribution.line import line_bins
 from lesion_core.analysis.intervals import shares_by
 from lesion_core.ood.evaluation import evaluate_score
-from lesion_core.ood.scores import DEFAULT, Scorer
+from lesion_core.ood.scores import Scorer, default_score
 from lesion_core.runs.classifier import STORED_FEATURES, open_run
 
 
@@ -55,7 +55,7 @@ def main() -> None:
         run = open_run(folder, verify=False)
         table = run.predictions
         read = time.perf_counter()
-        judged = evaluate_score(run, Scorer.of(run), DEFAULT)
+        judged = evaluate_score(run, Scorer.of(run), default_score(run))
         bins = line_bins(judged, "test", ())
         first = time.perf_counter()
         test = judged.split("test")

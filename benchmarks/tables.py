@@ -32,7 +32,7 @@ from lesion_core.explain.layers import LAYERS
 from lesion_core.findings import read_experiment
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import keeps
-from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
+from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run, open_run
@@ -53,8 +53,11 @@ KINDS = {
     "other diagnosis": "other diagnosis",
 }
 """Of the OOD images of a run; those that ship in `ood_samples/` are few of each kind."""
-REJECTING = (("95 %", 0.95, (DEFAULT, "layer3_residual", "vim", "confidence")), ("99 %", 0.99, (DEFAULT, "vim")))
-"""Share of the calibration set that is kept, and the scores that are told of."""
+REJECTING = (
+    ("95 %", 0.95, ("", "photograph", "layer3_residual", "vim", "confidence")),
+    ("99 %", 0.99, ("", "photograph", "vim")),
+)
+"""Share of the calibration set that is kept, and the scores that are told of; the empty one is a run's default."""
 
 
 @cache
@@ -209,6 +212,8 @@ def rejection() -> str:
         strange, known = ood_outputs(run), outputs_of(run, run.part("test"))
         for words, share, keys in REJECTING:
             for key in keys:
+                if key and key not in scorer.keys:
+                    continue
                 policy = tune(run, key, goal=TuningGoal(share=share), scorer=scorer)
                 kept, stays = (keeps(policy, scorer.all(outputs, policy.parts)) for outputs in (known, strange))
                 cells = [f"{100 * kept.mean():.1f}"]
@@ -216,7 +221,7 @@ def rejection() -> str:
                     of = (run.ood_images["kind"] == kind).to_numpy()
                     gone = clopper_pearson(int((~stays[of]).sum()), int(of.sum()))
                     cells.append(_per_cent(gone) if of.any() else "-")
-                rows.append([named(run) if first else "", words, SCORES[key].name, *cells])
+                rows.append([named(run) if first else "", words, SCORES[policy.score].name, *cells])
                 first = False
     kinds = [f"{KINDS[kind]} (n = {counts[kind]})" for kind in present]
     return _table(("model", "calibration set kept", "score", "test set kept", *kinds), rows)
@@ -299,6 +304,7 @@ def shortcut_noticed() -> str:
             *(_per_cent(last.loc[(NOTICED, key, f"rejected_{which}")]) for which in ("without", "with")),
         ]
         for key, score in SCORES.items()
+        if (NOTICED, key, "auroc") in last.index
     ]
     return _table(head, rows)
 

@@ -25,7 +25,7 @@ from app.widgets.threshold import ThresholdBins, threshold_line
 from lesion_core.config import ROLE_NAMES
 from lesion_core.errors import LesionError
 from lesion_core.ood.policy import Policy
-from lesion_core.ood.scores import DEFAULT, SCORES
+from lesion_core.ood.scores import SCORES, default_score, offered
 from lesion_core.runs.classifier import Run
 
 LOOK_AT = {"test": "Test set", "calibrate": "Calibration set"}
@@ -33,6 +33,11 @@ LOOK_AT = {"test": "Test set", "calibrate": "Calibration set"}
 # that value is wrong. As shares of their own, 422 wrong answers tower over 1,209 right ones.
 HEIGHTS = {"counts": "Counts", "shares": "Shares"}
 AT_THE_LINE = "at_the_line"  # the key of what is drawn for one threshold
+PHOTOGRAPHS = (
+    "A photograph of a lesion without a dermatoscope is the hardest of all: it shows skin, and nothing that knows "
+    "dermoscopy alone tells it. The score *Clinical photograph* was learned from a few hundred such images, none of "
+    "which is shown here."
+)
 # Former titles of tabs, which links still hold. (Not in quotes: of a page, Streamlit draws them.)
 RENAMED = {
     "Who pays": "Who is rejected",
@@ -54,16 +59,16 @@ def draw(run: Run) -> None:
 
 def draw_page(run: Run) -> None:
     """The threshold, its figures and its tabs."""
-    if st.query_params.get(state.SCORE) not in (None, *SCORES):
-        place.forget()  # on a score that there is no more: nobody chose it on calibrate
+    if st.query_params.get(state.SCORE) not in (None, *offered(run)):
+        place.forget(run)  # on a score that there is no more: nobody chose it on calibrate
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         key = choose(
             "Score",
-            {k: s.name for k, s in SCORES.items()},
+            {k: s.name for k, s in offered(run).items()},
             state.SCORE,
-            default=DEFAULT,
+            default=default_score(run),
             width=230,
-            on_change=lambda: place.forget(st.session_state[state.SCORE]),
+            on_change=lambda: place.forget(run, st.session_state[state.SCORE]),
         )
         split = choose("Look at", LOOK_AT, state.LOOK_AT, buttons=True)
         heights = choose("Bars", HEIGHTS, state.BARS, buttons=True)
@@ -75,7 +80,7 @@ def draw_page(run: Run) -> None:
         return
     uploaded = your_pictures(run, key)
     at = place.stands(run, bins)
-    draw_line(at, key, split, bins, [value for _, _, value in uploaded], heights, field)
+    draw_line(run, at, key, split, bins, [value for _, _, value in uploaded], heights, field)
     # Marks are edges of bins, so a line on one is exactly on it.
     mark = next((mark.label for mark in bins.marks if mark.value == at), None)
     line = Line(run, key, split, at, place.chosen_on(), mark, own_policy)
@@ -115,11 +120,19 @@ def own_threshold(run: Run, key: str, policy: Policy | None) -> float | None:
 
 
 def draw_line(
-    at: float, key: str, split: str, bins: ThresholdBins, own: Sequence[float], heights: str, field: DeltaGenerator
+    run: Run,
+    at: float,
+    key: str,
+    split: str,
+    bins: ThresholdBins,
+    own: Sequence[float],
+    heights: str,
+    field: DeltaGenerator,
 ) -> None:
     """The threshold as a line that is dragged and as a number that is typed.
 
     Args:
+        run: The run.
         at: Where it stands, one of the edges.
         key: A key of `SCORES`.
         split: What is looked at.
@@ -130,7 +143,7 @@ def draw_line(
     """
 
     def typed() -> None:
-        place.move_to(bins.snap(float(st.session_state[state.THRESHOLD])), key, split)
+        place.move_to(run, bins.snap(float(st.session_state[state.THRESHOLD])), key, split)
 
     st.session_state[state.THRESHOLD] = at
     field.number_input(
@@ -145,7 +158,7 @@ def draw_line(
         bins,
         at,
         key=f"line_{key}_{split}",
-        on_release=lambda value: place.move_to(value, key, split),
+        on_release=lambda value: place.move_to(run, value, key, split),
         own=own,
         heights="shares" if heights == "shares" else "counts",
         veils=(state.THRESHOLD, AT_THE_LINE),
@@ -153,13 +166,15 @@ def draw_line(
 
 
 page_title("What does a threshold cost, and whom?")
-draw(current_run())
+chosen = current_run()
+draw(chosen)
 how_to_read(
     "To reject an image is to say: I don't know, a person should look at it. Drag the line: everything in the frame "
     "moves with it.",
     "A network is often sure of what it has never seen, so confidence finds mistakes and hardly finds non-lesion "
     "images. Distance finds non-lesion images and hardly finds mistakes, and it also rejects real dermoscopy of "
-    f"another kind: unusual is not the same as wrong. The score *{SCORES[DEFAULT].name}* uses both.",
+    f"another kind: unusual is not the same as wrong. The score *{SCORES[default_score(chosen)].name}* uses both.",
+    *([PHOTOGRAPHS] if chosen.knows_photographs else []),
     "The last layer keeps only what separates the diagnoses, so a cat no longer looks like a cat to it. The layer "
     "before it still sees the difference: where few may be rejected, the residual of layer 3 finds more non-lesion "
     "images.",

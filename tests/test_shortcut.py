@@ -27,7 +27,7 @@ from lesion_core.imaging.planted import centre_square, ruler_band, with_ruler
 from lesion_core.imaging.preprocess import Pipeline, normalize
 from lesion_core.models.classifiers import trained
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
-from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.ood.scores import Scorer, offered
 from lesion_core.runs.classifier import Run, open_run
 
 SETTINGS = EXPERIMENTS["shortcut"].settings
@@ -180,7 +180,7 @@ def test_figures_are_those_of_the_kept_networks(found: tuple[pd.DataFrame, Path,
                 assert row["value"] == pytest.approx((shown[part] > 0.5).mean(), abs=1e-5)
                 assert row["n_images"] == part.sum()
                 assert row["n_groups"] == test["lesion_id"][part].nunique()
-        assert set(own.loc[NOTICED].index.get_level_values(0)) == set(SCORES)
+        assert set(own.loc[NOTICED].index.get_level_values(0)) == set(offered(run))
         scores = [Scorer.of(run)("energy", o) for o in (outputs_of(run, test), ood_outputs(run))]
         truth = np.repeat([0, 1], len(test))
         auroc = own.loc[(NOTICED, "energy", "auroc")]

@@ -17,7 +17,7 @@ from lesion_core.ood.benchmark import scoreboard
 from lesion_core.ood.evaluation import EvaluatedScore, TriedRule, evaluate_score, try_rules
 from lesion_core.ood.model_outputs import outputs_of
 from lesion_core.ood.policy import Policy
-from lesion_core.ood.scores import SCORES
+from lesion_core.ood.scores import offered
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
@@ -111,7 +111,7 @@ def scores_of(run: Run, image: Pixels) -> pd.DataFrame:
     """Every score of one image: name, quantity, value, and the share of calibration images that lie beyond it."""
     own, outputs = scorer(run), predict(run, image).outputs
     rows = []
-    for key, measure in SCORES.items():
+    for key, measure in offered(run).items():
         value = float(own(key, outputs)[0])
         known = judged(run, key).split("calibrate")["score"].to_numpy(float)
         rows.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ def _features(found: Prediction) -> dict[str, Any]:
         "reduced": outputs.reduced[0].tolist(),
         "residual": float(outputs.residual[0]),
         "layer3_residual": float(outputs.layer3[0]),
+        "photograph": float(outputs.photograph[0]) if math.isfinite(outputs.photograph[0]) else None,
     }
 
 

@@ -56,12 +56,12 @@ def fit(
     `--on select` shows the validation set, and the OOD images that the run keeps to choose a score with: no other
     figure is of these."""
     from lesion_core.ood.benchmark import scoreboard
-    from lesion_core.ood.scores import SCORES, Scorer
+    from lesion_core.ood.scores import Scorer
     from lesion_core.runs.consistency import open_consistent
 
     opened = open_consistent(run)
     scorer, seconds = Scorer.of(opened), {}
-    for key in SCORES:
+    for key in scorer.keys:
         start = time.perf_counter()
         scorer.function(key)
         seconds[key] = round(time.perf_counter() - start, 4)
@@ -88,15 +88,15 @@ def fit(
     measures = ("auroc", "rejected", "coverage", "risk", "augrc")
     shown = board[board["kind"].isin(["", "all"])].pivot(index="score", columns="measure", values="value")
     table = new_table("score", *measures, title=f"{opened.name}, {ROLE_NAMES[on]}")
-    for key in SCORES:
+    for key in scorer.keys:
         table.add_row(key, *(f"{shown[name].get(key, float('nan')):.3f}" for name in measures))
     print_table(table)
     by_kind = board[~board["kind"].isin(["", "all"])]
     wide = by_kind.pivot(index=["measure", "kind"], columns="score", values="value")
-    table = new_table("images", *SCORES, title="kept or rejected, %")
+    table = new_table("images", *scorer.keys, title="kept or rejected, %")
     for measure, kind in wide.index:
         row = wide.loc[(measure, kind)]
-        table.add_row(f"{kind}, {WORDS[measure]}", *(f"{100 * row[key]:.1f}" for key in SCORES))
+        table.add_row(f"{kind}, {WORDS[measure]}", *(f"{100 * row[key]:.1f}" for key in scorer.keys))
     print_table(table)
 
 
@@ -111,7 +111,7 @@ def score_pictures(
     """All scores of images, higher = more out of distribution. One that cannot be read is reported; exit code 1."""
     from lesion_core.imaging.decode import decode
     from lesion_core.ood.rejector import Rejector
-    from lesion_core.ood.scores import SCORES, Scorer
+    from lesion_core.ood.scores import Scorer
     from lesion_core.runs.classifier import open_run
 
     wanted = wanted_details(details, as_json)
@@ -139,7 +139,7 @@ def score_pictures(
     if as_json:
         print_json(rows)
     else:
-        table = new_table("picture", "rejected", *SCORES)
+        table = new_table("picture", "rejected", *scorer.keys)
         for row in rows:
             values = [f"{value:.3f}" for value in row.get("scores", {}).values()]
             unchecked = "no policy: nothing is rejected" if row.get("rejected") is None else str(row["rejected"])
@@ -171,7 +171,7 @@ def tune(
 ) -> None:
     """Choose thresholds, write them as a policy and print it."""
     from lesion_core.ood.policy import save_policy, write_policy
-    from lesion_core.ood.scores import DEFAULT
+    from lesion_core.ood.scores import default_score
     from lesion_core.ood.threshold_rules import TuningGoal
     from lesion_core.ood.tuning import tune as choose
     from lesion_core.runs.consistency import open_consistent
@@ -180,7 +180,9 @@ def tune(
     if to is not None:
         file_to_write(to)
     opened = open_consistent(run)
-    policy = choose(opened, score or DEFAULT, how, TuningGoal(share, cost, error, confidence, threshold), on)
+    policy = choose(
+        opened, score or default_score(opened), how, TuningGoal(share, cost, error, confidence, threshold), on
+    )
     # Under its own name beside the run it is the run's policy, and no other one may be writing the run.
     if to is None or file_to_write(to) == Path(os.path.realpath(opened.folder)) / POLICY:
         to = save_policy(policy, opened)

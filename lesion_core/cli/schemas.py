@@ -138,6 +138,9 @@ class Features(Output):
     reduced: Annotated[list[float], Field(description="principal components of the penultimate features")]
     residual: float
     layer3_residual: float
+    photograph: Annotated[
+        float | None, Field(description="evidence for a clinical photograph; null where the run has learned of none")
+    ]
 
 
 class Answer(Output):

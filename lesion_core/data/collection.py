@@ -16,7 +16,7 @@ from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.data.pictures import ood_pictures
 from lesion_core.data.readers.pad_ufes_20 import patient_of
 from lesion_core.data.splits import Manifest, assign_roles, split
-from lesion_core.data.tables import OFFICIAL_TEST, TO_CHOOSE_WITH
+from lesion_core.data.tables import CLOSE_UPS, OFFICIAL_TEST, PHONES, TO_CHOOSE_WITH
 from lesion_core.data.training_table import training_table
 from lesion_core.errors import DataError
 from lesion_core.foreign_text import shown
@@ -273,8 +273,8 @@ def _ood_images(root: Roots, shipped: Path | None) -> pd.DataFrame:
 
 STRANGE_LESIONS: dict[str, str] = {
     "milk10k": "other diagnosis",
-    "milk10k_close_ups": "clinical close-up",
-    "pad_ufes_20": "smartphone photograph",
+    "milk10k_close_ups": CLOSE_UPS,
+    "pad_ufes_20": PHONES,
 }
 """Layouts whose lesions a classifier of dermoscopy should not answer, and what they are; of MILK10k's dermoscopic
 images those whose diagnosis is none of the eight."""

@@ -44,6 +44,9 @@ so it stays as it is."""
 TO_CHOOSE_WITH = "to choose with"
 """The source of OOD images that scores and limits may be chosen with; no figure is of them."""
 
+CLINICAL = CLOSE_UPS, PHONES = "clinical close-up", "smartphone photograph"
+"""The kinds of OOD images that show a lesion without a dermatoscope."""
+
 OLDEST = 120.0
 
 _DX_TYPES: dict[str, str] = {

@@ -32,7 +32,7 @@ from lesion_core.imaging.decode import decode, decode_listed
 from lesion_core.imaging.planted import centre_square, ruler_band, with_ruler
 from lesion_core.imaging.preprocess import Pipeline
 from lesion_core.ood.model_outputs import Outputs, ood_outputs, outputs_of
-from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.ood.scores import Scorer
 from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run
 from lesion_core.steps import Step, silent
@@ -202,7 +202,7 @@ def _noticed(run: Run, plain: Outputs, planted: Outputs, lesions: NDArray[np.str
     everything = np.ones(n, bool)
     rows: list[Row] = []
     told = {}
-    for key in SCORES:
+    for key in scorer.keys:
         without, having = scorer(key, plain), scorer(key, planted)
         told[key] = partial(auroc, rank(has_ruler, np.concatenate([without, having])))
         threshold = keep_share_threshold(scorer(key, calibrate))

@@ -32,7 +32,7 @@ from lesion_core.experiments.registry import (
 from lesion_core.labels import BINARY
 from lesion_core.ood.detection import detection
 from lesion_core.ood.model_outputs import ood_outputs
-from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.ood.scores import Scorer
 from lesion_core.ood.threshold_rules import split_scores
 from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run, open_run
@@ -197,7 +197,7 @@ def _strangeness(run: Run, n: int = 1000) -> pd.DataFrame:
     scorer, ood_images = Scorer.of(run), ood_outputs(run)
     kinds = run.ood_images["kind"].to_numpy(str)
     rows = []
-    for key in SCORES:
+    for key in scorer.keys:
         test = split_scores(run, scorer, key, "test")
         threshold = keep_share_threshold(split_scores(run, scorer, key, "calibrate").scores)
         scores = scorer(key, ood_images)

@@ -21,7 +21,7 @@ from lesion_core.amounts import check_amount
 from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.config import ROLE_NAMES, Preprocessing, RunSettings
-from lesion_core.data.tables import OFFICIAL_TEST, ROLES
+from lesion_core.data.tables import CLINICAL, OFFICIAL_TEST, ROLES, TO_CHOOSE_WITH
 from lesion_core.errors import RunError
 from lesion_core.files import current, rewritten
 from lesion_core.imaging.preprocess import Pipeline, normalize
@@ -34,11 +34,13 @@ from lesion_core.models.quantization import gram_matrices
 from lesion_core.ood.known_answer import FILE as KNOWN_ANSWER
 from lesion_core.ood.known_answer import known_answer
 from lesion_core.ood.model_outputs import reduce
+from lesion_core.ood.photographs import fit_photographs
 from lesion_core.ood.policy import write_policy
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.beside import rewriting
 from lesion_core.runs.classifier import (
     OOD_FACTS,
+    PHOTOGRAPH,
     STORED_FEATURES,
     Calibration,
     Run,
@@ -251,7 +253,8 @@ def write_run(
             quantization = earlier.config.quantization if earlier else {}
         if distributed.first():
             on_step("Reducing the features to their principal components")
-            features = _reduce(outputs, (table["role"] == "train").to_numpy(), n)
+            photographs = (ood["source"] == TO_CHOOSE_WITH) & ood["kind"].isin(CLINICAL)
+            features = _reduce(outputs, (table["role"] == "train").to_numpy(), photographs.to_numpy())
             image = known_image()
             golden = image, logits_of(shipped, settings.preprocessing, image)
             write_tables(
@@ -349,7 +352,11 @@ def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibra
     )
 
 
-def _reduce(outputs: RawOutputs, train: NDArray[np.bool_], n: int) -> dict[str, NDArray[np.float16]]:
+def _reduce(
+    outputs: RawOutputs, train: NDArray[np.bool_], photographs: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float16]]:
+    """What is stored of the features of images, `train` of N, and of OOD images, `photographs` of M, in this order."""
+    n = len(train)
     stored: dict[str, NDArray[np.float16]] = {}
     for prefix, features, most in (
         ("", outputs.penultimate, min(COMPONENTS, outputs.penultimate.shape[1] // 2)),
@@ -359,9 +366,11 @@ def _reduce(outputs: RawOutputs, train: NDArray[np.bool_], n: int) -> dict[str, 
         pca = PCA(min(most, *known.shape), svd_solver="randomized", random_state=0).fit(known)
         stored[f"{prefix}mean"] = pca.mean_.astype(np.float16)
         stored[f"{prefix}components"] = pca.components_.astype(np.float16)
+    stored |= fit_photographs(outputs.layer3[:n][train], outputs.layer3[n:][photographs])
     # Projected with what is stored, as the engine does later: an image gets the same scores live.
     projection = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
-    for name, rows in zip(STORED_FEATURES, reduce(projection, outputs.penultimate, outputs.layer3), strict=True):
+    found = reduce(projection, outputs.penultimate, outputs.layer3)
+    for name, rows in zip((*STORED_FEATURES, PHOTOGRAPH), found, strict=False):
         stored[name], stored[f"ood_{name}"] = rows[:n], rows[n:]
     return stored
 

@@ -11,7 +11,7 @@ from lesion_core.analysis.intervals import Interval, clopper_pearson, share_inte
 from lesion_core.errors import ConfigError
 from lesion_core.ood.detection import detection
 from lesion_core.ood.model_outputs import ood_outputs
-from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.ood.scores import Scorer
 from lesion_core.ood.selective import selective
 from lesion_core.ood.threshold_rules import split_scores
 from lesion_core.ood.thresholds import keep_share_threshold, operating_point
@@ -24,7 +24,7 @@ SHOWN_ON = ("test", "select")
 def scoreboard(
     run: Run,
     scorer: Scorer,
-    keys: Collection[str] = tuple(SCORES),
+    keys: Collection[str] | None = None,
     share: float = 0.95,
     n: int = 1000,
     seed: int = 0,
@@ -45,7 +45,7 @@ def scoreboard(
     Args:
         run: The run.
         scorer: Its scores.
-        keys: Keys of `SCORES`.
+        keys: Keys of `SCORES`; None: all that the run has.
         share: Share of the calibration images that the thresholds keep, in (0, 1].
         n: Resamples.
         seed: The same seed draws the same images.
@@ -67,6 +67,7 @@ def scoreboard(
     ood_images, corrupted = ood_outputs(run, strange), ood_outputs(run, changed)
     kinds = np.concatenate([strange["kind"].to_numpy(str), changed["kind"].to_numpy(str)])
     datasets = run.part(on)["dataset"].to_numpy(str)
+    keys = scorer.keys if keys is None else keys
     rows: list[dict[str, object]] = []
     for done, key in enumerate(keys, start=1):
         test = split_scores(run, scorer, key, on)

@@ -28,6 +28,10 @@ _BLOCK = 512
 
 
 NO_FEATURES = "These images have logits only, no features.", "Give features, or a score of logits."
+NO_PHOTOGRAPHS = (
+    "This run has learned of no clinical photographs.",
+    "Choose another score, or score the run again with `evaluate --data` and a folder that holds some.",
+)
 
 
 def _features(outputs: Outputs) -> Floats:
@@ -136,6 +140,20 @@ def layer3_residual(_: FitData) -> Function:
     Paper: as `residual`; that an earlier stage tells OOD images apart better is in Lee et al. 2018 (arXiv:1807.03888).
     """
     return lambda outputs: _measured(outputs.layer3)
+
+
+def photograph(_: FitData) -> Function:
+    """The evidence for a clinical photograph, which a run stores where it had some to learn from (`ood.photographs`).
+
+    Paper: Hendrycks et al. 2019 (arXiv:1812.04606), with a linear probe of layer3 in place of another training.
+    """
+
+    def evidence(outputs: Outputs) -> Floats:
+        if np.isnan(outputs.photograph).any():
+            raise DataError(*NO_PHOTOGRAPHS)
+        return outputs.photograph
+
+    return evidence
 
 
 def _measured(lengths: Floats) -> Floats:

@@ -3,13 +3,14 @@
 A run does not store the D penultimate features f of an image but their P principal components
 ``r = C (f - mean)`` and the length ``e = |f - mean - C' r|`` of what lies outside of them, at half precision.
 Lengths are kept by this, ``|f - mean|^2 = |r|^2 + e^2``; the direction of what lies outside is lost.
-Of the features of layer3, a stage earlier, only such an e is stored.
+Of the features of layer3, a stage earlier, only such an e is stored, and the evidence for a clinical photograph
+(`ood.photographs`) where the run had some to learn from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lesion_core.analysis.predictions import Floats, check_logits, most_probable, probabilities_of
 from lesion_core.errors import DataError, RunError
-from lesion_core.runs.classifier import STORED_FEATURES, Run
+from lesion_core.runs.classifier import PHOTOGRAPH, STORED_FEATURES, Run
 
 Half = NDArray[np.float16]
 
@@ -42,17 +43,23 @@ def project(
 
 def reduce(
     way: Mapping[str, NDArray[np.floating]], penultimate: NDArray[np.float32], layer3: NDArray[np.float32]
-) -> tuple[Half, Half, Half]:
+) -> tuple[Half, ...]:
     """What a run stores of features, in the order of `STORED_FEATURES`: `project` of the penultimate ones, and the
-    length that it gives of layer3's.
+    length that it gives of layer3's. Where the run has learned what photographs look like, the evidence for one is
+    the fourth.
 
     Args:
-        way: ``mean``, ``components``, ``layer3_mean`` and ``layer3_components``, as stored.
+        way: ``mean``, ``components``, ``layer3_mean`` and ``layer3_components``, as stored; and, or not,
+            ``photograph_weights`` and ``photograph_bias``.
         penultimate: (N, D) float32.
         layer3: (N, C) float32.
     """
     reduced, residual = project(penultimate, way["mean"], way["components"])
-    return reduced, residual, project(layer3, way["layer3_mean"], way["layer3_components"])[1]
+    found = reduced, residual, project(layer3, way["layer3_mean"], way["layer3_components"])[1]
+    if f"{PHOTOGRAPH}_weights" not in way:
+        return found
+    evidence = layer3 @ way[f"{PHOTOGRAPH}_weights"].astype(np.float32) + way[f"{PHOTOGRAPH}_bias"].astype(np.float32)
+    return *found, evidence.astype(np.float16)
 
 
 @dataclass(frozen=True)
@@ -64,12 +71,14 @@ class Outputs:
         reduced: (N, P) float64, principal components of the features; P is 0 where only logits are known.
         residual: (N,) float64, the length of what lies outside of the components; NaN where only logits are known.
         layer3: (N,) float64, the same of the features of layer3.
+        photograph: (N,) float64, the evidence for a clinical photograph; NaN where the run has learned of none.
     """
 
     logits: Floats
     reduced: Floats
     residual: Floats
     layer3: Floats
+    photograph: Floats
 
     @classmethod
     def of(
@@ -78,6 +87,7 @@ class Outputs:
         reduced: ArrayLike | None = None,
         residual: ArrayLike | None = None,
         layer3: ArrayLike | None = None,
+        photograph: ArrayLike | None = None,
     ) -> Outputs:
         """Check outputs; N may be 0. Without features only the scores of logits can be computed.
 
@@ -85,10 +95,11 @@ class Outputs:
             DataError: The arrays do not fit each other, or a value is NaN or infinite.
         """
         z = check_logits(logits)
+        unknown = np.full(len(z), np.nan)
         if reduced is None or residual is None or layer3 is None:
-            unknown = np.full(len(z), np.nan)
-            return cls(z, np.zeros((len(z), 0)), unknown, unknown)
-        r, *lengths = (np.asarray(part, dtype=np.float64) for part in (reduced, residual, layer3))
+            return cls(z, np.zeros((len(z), 0)), unknown, unknown, unknown)
+        given = (reduced, residual, layer3, *([] if photograph is None else [photograph]))
+        r, *lengths = (np.asarray(part, dtype=np.float64) for part in given)
         if r.ndim != 2 or any(e.ndim != 1 for e in lengths) or {len(r), *map(len, lengths)} != {len(z)}:
             raise DataError(
                 f"Features of shape {r.shape} and residuals of shapes {lengths[0].shape} and {lengths[1].shape} do "
@@ -101,7 +112,7 @@ class Outputs:
                 f"{bad:,} of {len(z):,} images have features that are NaN or infinite.",
                 "Find those images: the model or its input went wrong there.",
             )
-        return cls(z, r, *lengths)
+        return cls(z, r, lengths[0], lengths[1], unknown if photograph is None else lengths[2])
 
     def __len__(self) -> int:
         return len(self.logits)
@@ -113,7 +124,7 @@ class Outputs:
 
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Outputs:
         """Those of some of the images, by mask or by index."""
-        return Outputs(self.logits[chosen], self.reduced[chosen], self.residual[chosen], self.layer3[chosen])
+        return Outputs(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def outputs_of(run: Run, table: pd.DataFrame, *, reduced: bool = True) -> Outputs:
@@ -143,7 +154,8 @@ def ood_outputs(run: Run, table: pd.DataFrame | None = None) -> Outputs:
 def _stored(run: Run, table: pd.DataFrame, prefix: str, *, reduced: bool = True) -> Outputs:
     rows, stored = table.index.to_numpy(), run.features
     none = np.zeros((len(rows), 0), np.float16)
-    features = [none if name == "reduced" and not reduced else stored[prefix + name][rows] for name in STORED_FEATURES]
+    names = (*STORED_FEATURES, *([PHOTOGRAPH] if run.knows_photographs else []))
+    features = [none if name == "reduced" and not reduced else stored[prefix + name][rows] for name in names]
     try:
         return Outputs.of(run.logits(table), *features)
     except DataError as error:

@@ -24,6 +24,7 @@ from lesion_core.ood.distances import (
     log_sum_exp,
     mahalanobis,
     nearest_neighbours,
+    photograph,
     relative_mahalanobis,
     residual,
     vim,
@@ -53,11 +54,12 @@ class Score:
         to_display: The score as that quantity.
         from_display: The quantity as the score again, for thresholds that a person sets.
         rejected_side: Where the quantity of a rejected image lies from that of the threshold.
-        together: The two scores that this one joins; empty where it is one by itself.
+        together: The scores that this one joins; empty where it is one by itself.
         distances: It needs the principal components of the features, not only logits and residual.
         span: The lowest and highest value that the quantity can have; None where that depends on the model.
         unusual: A high score means that the image is unlike the training images, rather than hard to classify.
         published: A threshold on the quantity that is found in publications, made without this model's data.
+        learned: It needs what a run learns from images to choose with, where it had some (`offered`).
     """
 
     key: str
@@ -76,6 +78,7 @@ class Score:
     span: tuple[float, float] | None = None
     unusual: bool = False
     published: float | None = None
+    learned: bool = False
     shown_formula: str = ""
     axis: str = ""
 
@@ -266,6 +269,18 @@ SCORES: dict[str, Score] = {
             fit=layer3_residual,
         ),
         Score(
+            key="photograph",
+            name="Clinical photograph",
+            description="How much layer 3 takes the image for a photograph of skin without a dermatoscope.",
+            paper="Hendrycks et al. 2019 (arXiv:1812.04606), learning from such images; here a linear probe of layer 3",
+            formula=r"w^\top f_3 + b",
+            cost="Nothing: a run stores it, where it had clinical photographs to learn from.",
+            quantity="The evidence for a clinical photograph",
+            unusual=True,
+            fit=photograph,
+            learned=True,
+        ),
+        Score(
             key="confidence_or_layer3",
             name="Unsure or unusual",
             description="Confidence finds mistakes, layer 3 finds non-lesion images: the rarer of the two.",
@@ -276,6 +291,19 @@ SCORES: dict[str, Score] = {
             fit=_joined("scaled_confidence", "layer3_residual"),
             axis="Unsure or unusual: 0.95 is more than 95 % of validation images, 1 the most extreme",
             together=("scaled_confidence", "layer3_residual"),
+        ),
+        Score(
+            key="confidence_or_unusual",
+            name="Unsure, unusual or photograph",
+            description="Confidence finds mistakes, layer 3 non-lesion images and clinical photographs: the rarest.",
+            paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
+            formula=r"\max_j \hat F_j(s_j)",
+            cost="The three scores, and their ranks among the validation set.",
+            quantity="The most extreme of three scores",
+            fit=_joined("scaled_confidence", "layer3_residual", "photograph"),
+            axis="Unsure or unusual: 0.95 is more than 95 % of validation images, 1 the most extreme",
+            together=("scaled_confidence", "layer3_residual", "photograph"),
+            learned=True,
         ),
         Score(
             key="confidence_or_vim",
@@ -309,6 +337,28 @@ SCORES: dict[str, Score] = {
 DEFAULT = "confidence_or_layer3"
 """What a run's own policy uses: a mistake and an OOD image are two things, so a pair; of the residuals that of layer 3,
 for it turns away more OOD images where 99 % of the calibration set is kept. Chosen with those OOD images in sight."""
+
+DEFAULT_LEARNED = "confidence_or_unusual"
+"""The same with the evidence for a clinical photograph, which nothing that knows dermoscopy alone turns away: what a
+run's own policy uses that had some to learn from."""
+
+
+def offered(run: Run) -> dict[str, Score]:
+    """The scores that a run has, by key: those that are learned only where it had something to learn from.
+
+    Raises:
+        RunError: Its features are missing or damaged.
+    """
+    return {key: score for key, score in SCORES.items() if run.knows_photographs or not score.learned}
+
+
+def default_score(run: Run) -> str:
+    """The key of the score of a run's own policy.
+
+    Raises:
+        RunError: As in `offered`.
+    """
+    return DEFAULT_LEARNED if run.knows_photographs else DEFAULT
 
 
 def ood_score(key: str) -> Score:
@@ -371,9 +421,15 @@ class Scorer:
         """
         return self.function(key)(outputs)
 
-    def all(self, outputs: Outputs, keys: Collection[str] = tuple(SCORES)) -> dict[str, Floats]:
-        """The scores by key, each (N,) float64."""
-        return {key: self(key, outputs) for key in keys}
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The scores that can be fitted, as `offered` has them."""
+        learned = not np.isnan(self.known.train.photograph).any()
+        return tuple(key for key, score in SCORES.items() if learned or not score.learned)
+
+    def all(self, outputs: Outputs, keys: Collection[str] | None = None) -> dict[str, Floats]:
+        """The scores by key, each (N,) float64; by default `keys`."""
+        return {key: self(key, outputs) for key in (self.keys if keys is None else keys)}
 
     def limits(self, key: str, threshold: float) -> dict[str, float]:
         """A threshold on a score as a threshold on each of its parts: itself, or the two that it joins."""

@@ -7,7 +7,7 @@ import numpy as np
 from lesion_core.errors import ConfigError
 from lesion_core.ood.model_outputs import outputs_of
 from lesion_core.ood.policy import Limit, Policy
-from lesion_core.ood.scores import DEFAULT, SCORES, Scorer, ood_score
+from lesion_core.ood.scores import SCORES, Scorer, default_score, ood_score
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES, SplitScores, ThresholdRule, TuningGoal, split_scores
 from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run
@@ -21,7 +21,7 @@ VALIDATION = "select"
 
 def tune(
     run: Run,
-    key: str = DEFAULT,
+    key: str = "",
     how: str = "keep",
     goal: TuningGoal | None = None,
     on: str = "calibrate",
@@ -31,7 +31,7 @@ def tune(
 
     Args:
         run: The run.
-        key: A key of `SCORES`.
+        key: A key of `SCORES`; empty: the run's default.
         how: A key of `THRESHOLD_RULES`.
         goal: What the threshold is to do.
         on: The set to choose on, `calibrate` or `select`.
@@ -51,6 +51,7 @@ def tune(
         >>> 0.95 <= policy.kept_share < 0.96
         True
     """
+    key = key or default_score(run)
     measure = ood_score(key)
     rule = _rule(how, key, on)
     own, asked = scorer or Scorer.of(run), goal or TuningGoal()

@@ -48,6 +48,8 @@ FACTS = ("image_id", "lesion_id", "dataset", "split", "label", "age", "sex", "si
 OOD_FACTS = ("image_id", "kind", "source")
 STORED_FEATURES = ("reduced", "residual", "layer3_residual")
 """What is kept of each image's features, as `Run.features` describes it, in the order of `ood.model_outputs.reduce`."""
+PHOTOGRAPH = "photograph"
+"""What is kept besides by runs that had clinical photographs to learn from, in an order of its own after those."""
 
 
 class Calibration(Settings):
@@ -145,14 +147,18 @@ class Run(StoredRun[RunConfig]):
         ``reduced`` (N, P), principal components of the penultimate features; ``residual`` (N,), the length of what
         lies outside of them; ``layer3_residual`` (N,), that of the features of layer3; the same for the rows of `ood`
         under ``ood_``; ``mean`` (D,), ``components`` (P, D), ``layer3_mean`` (C,) and ``layer3_components`` (Q, C).
+        Runs that had clinical photographs to learn from also have ``photograph`` (N,), the evidence that an image is
+        one, and the way to it, ``photograph_weights`` (C,) and ``photograph_bias`` (1,).
         """
-        rows = {
-            prefix + name: len(table)
-            for prefix, table in (("", self.predictions), ("ood_", self.ood))
-            for name in STORED_FEATURES
-        }
+        counts = {"": len(self.predictions), "ood_": len(self.ood)}
+        rows = {prefix + name: count for prefix, count in counts.items() for name in STORED_FEATURES}
         names = (*rows, *(prefix + name for prefix in ("", "layer3_") for name in ("mean", "components")))
         stored = self.read_tensors("features.safetensors", names)
+        learned: dict[str, tuple[int | str, ...]] = {}
+        if any(PHOTOGRAPH in name for name in stored):
+            rows |= {prefix + PHOTOGRAPH: count for prefix, count in counts.items()}
+            learned = {f"{PHOTOGRAPH}_weights": ("C",), f"{PHOTOGRAPH}_bias": (1,)}
+            stored = self.read_tensors("features.safetensors", (*names, *rows, *learned))
         named, remedy = f"features.safetensors of {self.name}", "Score the run again with `evaluate`."
         if any(stored[name].shape[:1] != (count,) for name, count in rows.items()):
             raise RunError(f"{named} does not have one row per image.", remedy)
@@ -163,6 +169,7 @@ class Run(StoredRun[RunConfig]):
             stored,
             {
                 **shapes,
+                **learned,
                 "mean": ("D",),
                 "components": ("P", "D"),
                 "layer3_mean": ("C",),
@@ -179,6 +186,11 @@ class Run(StoredRun[RunConfig]):
             for name, t in stored.items()
         }
         return tensors
+
+    @property
+    def knows_photographs(self) -> bool:
+        """Whether it had clinical photographs to learn from, so that it tells how much an image looks like one."""
+        return PHOTOGRAPH in self.features
 
     def logits(self, table: pd.DataFrame) -> NDArray[np.float64]:
         """(N, K) of rows of `predictions` or `ood`."""

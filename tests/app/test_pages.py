@@ -18,7 +18,7 @@ from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.data.splits import roles_fingerprint
 from lesion_core.explain.methods import METHODS
 from lesion_core.inference.records import write_known_answer
-from lesion_core.ood.scores import DEFAULT, SCORES
+from lesion_core.ood.scores import DEFAULT, offered
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run, open_run
@@ -418,7 +418,7 @@ def test_a_picture_has_a_set_and_every_score(small_run: Run) -> None:
     assert held[0] == "MEL" and not rare
     app = open_page("analyse", image="synthetic-MEL-1")
     app.toggle(key="every_score").set_value(True).run()
-    assert not app.exception and any(len(frame.value) == len(SCORES) for frame in app.dataframe)
+    assert not app.exception and any(len(frame.value) == len(offered(small_run)) for frame in app.dataframe)
 
 
 def test_an_altered_policy_is_told_and_the_page_that_can_replace_it_opens(

@@ -16,7 +16,7 @@ from test_main import refused
 from lesion_core.errors import ConfigError
 from lesion_core.ood.model_outputs import outputs_of
 from lesion_core.ood.policy import NO_POLICY, policy_state, read_policy
-from lesion_core.ood.scores import DEFAULT, SCORES, Scorer
+from lesion_core.ood.scores import DEFAULT, Scorer, offered
 from lesion_core.runs.classifier import Run, open_run
 
 
@@ -42,7 +42,7 @@ def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path
     bad, lesion, noise = json.loads(out)
     assert code == 1 and "error" in bad and "scores" not in bad
     for row in (lesion, noise):
-        assert list(row["scores"]) == list(SCORES)
+        assert list(row["scores"]) == list(offered(small_run))
         assert (
             row["rejected"] == (row["scores"]["residual"] > limit["threshold"])
             and "the dermoscopic images the model knows" in row["reason"]
@@ -167,7 +167,7 @@ def test_fit_measures_every_score(call: Any, small_run: Run) -> None:
     code, out, _ = call("ood", "fit", small_run.folder, "--resamples", 100, "--json")
     found = json.loads(out)
     assert code == 0 and found["fingerprint"] == small_run.fingerprint and found["shown_on"] == "test"
-    assert set(found["scores"]) == set(found["fit_seconds"]) == set(SCORES)
+    assert set(found["scores"]) == set(found["fit_seconds"]) == set(offered(small_run))
     scorer, test = Scorer.of(small_run), outputs_of(small_run, small_run.part("test"))
     for key, rows in found["scores"].items():
         measures = {(row["kind"], row["measure"]): row for row in rows}

@@ -16,7 +16,7 @@ from lesion_core.errors import RunError
 from lesion_core.ood.known_answer import FILE, read_known_answer
 from lesion_core.ood.policy import Policy, write_policy
 from lesion_core.ood.rejector import Rejector
-from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.ood.scores import Scorer, offered
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run, open_run, write_config
 from lesion_core.serving.classifier import Engine
@@ -30,7 +30,7 @@ def test_it_is_what_the_engine_says(small_run: Run, engine: Engine) -> None:
     np.testing.assert_allclose(list(known.logits.values()), found.logits, atol=1e-4)
     np.testing.assert_allclose(known.reduced, found.outputs.reduced[0], atol=0.02)
     assert known.temperature == small_run.calibration.temperature
-    assert set(known.scores) == set(SCORES)
+    assert set(known.scores) == set(offered(small_run))
     for key, values in Scorer.of(small_run).all(found.outputs).items():
         assert values[0] == pytest.approx(known.scores[key], rel=0.01, abs=0.01)
 
@@ -123,7 +123,7 @@ def test_what_scores_are_fitted_on_is_covered(run_copy: Path) -> None:
     run = forge(run_copy)
     known, scorer = read_known_answer(run), Scorer.of(run)
     differing = []
-    for key in SCORES:
+    for key in offered(run):
         try:
             known.check_scores(run, scorer, [key])
         except RunError as error:

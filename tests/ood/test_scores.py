@@ -18,6 +18,7 @@ from lesion_core.ood.model_outputs import FitData, Outputs, project
 from lesion_core.ood.scores import DEFAULT, SCORES, Scorer, ood_score
 
 TEMPERATURE = 1.7
+PROBE = np.linspace(-1, 2, 10)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def make_problem(components: int = 12, seed: int = 0) -> Problem:
         residual = np.linalg.norm(f - pca.mean_ - reduced @ pca.components_, axis=1)
         f3 = np.tanh(f @ stage)
         back = pca3.inverse_transform(pca3.transform(f3))
-        return Outputs.of(f @ weight.T, reduced, residual, np.linalg.norm(f3 - back, axis=1))
+        return Outputs.of(f @ weight.T, reduced, residual, np.linalg.norm(f3 - back, axis=1), f3 @ PROBE + 0.5)
 
     select = train[rng.permutation(240)[:24]] + rng.normal(0, 0.3, (24, 20))
     full = np.concatenate([train[:15] + rng.normal(0, 0.3, (15, 20)), rng.normal(0, 6, (10, 20))])
@@ -172,6 +173,8 @@ REFERENCES = {
     ),
     "layer3_residual": earlier_residual,
     "confidence_or_layer3": lambda p, i: ranked(p, i, "scaled_confidence", "layer3_residual"),
+    "photograph": lambda p, i: 0.5 + sum(PROBE * np.tanh(p.full[i] @ p.earlier)),
+    "confidence_or_unusual": lambda p, i: ranked(p, i, "scaled_confidence", "layer3_residual", "photograph"),
     "confidence_or_vim": lambda p, i: ranked(p, i, "scaled_confidence", "vim"),
     "confidence_or_mahalanobis": lambda p, i: ranked(p, i, "scaled_confidence", "mahalanobis"),
 }
@@ -272,7 +275,7 @@ def test_the_order_of_classes_and_a_turn_of_the_components(problem: Problem, see
     order, (turn, _) = rng.permutation(4), np.linalg.qr(rng.normal(size=(12, 12)))
 
     def turned(o: Outputs) -> Outputs:
-        return Outputs(o.logits[:, order], o.reduced @ turn, o.residual, o.layer3)
+        return Outputs(o.logits[:, order], o.reduced @ turn, o.residual, o.layer3, o.photograph)
 
     known = replace(
         problem.known,
@@ -289,7 +292,7 @@ def test_the_order_of_classes_and_a_turn_of_the_components(problem: Problem, see
 @pytest.mark.parametrize("factor", [0.1, 30.0])
 def test_the_scale_of_features(problem: Problem, factor: float) -> None:
     def scaled(o: Outputs) -> Outputs:
-        return Outputs(o.logits, o.reduced * factor, o.residual * factor, o.layer3 * factor)
+        return Outputs(o.logits, o.reduced * factor, o.residual * factor, o.layer3 * factor, o.photograph * factor)
 
     known = replace(
         problem.known,
@@ -370,6 +373,9 @@ def test_scores_that_cannot_be(problem: Problem, scorer: Scorer) -> None:
         ):
             with pytest.raises(DataError, match="logits only"):
                 scorer(key, bare)
+        elif SCORES[key].learned:
+            with pytest.raises(DataError, match="no clinical photographs"):
+                scorer(key, bare)
         else:
             assert scorer(key, bare) == pytest.approx(scorer(key, problem.asked))
     with pytest.raises(DataError, match="rank scores among"):
@@ -384,7 +390,8 @@ def test_scores_that_cannot_be(problem: Problem, scorer: Scorer) -> None:
 @pytest.mark.parametrize("key", SCORES)
 def test_one_picture_one_class_and_flat_features_are_no_crash(key: str, problem: Problem) -> None:
     one = problem.known.train.rows(np.array([0]))
-    flat = Outputs(problem.known.train.logits, np.zeros_like(problem.known.train.reduced), np.zeros(240), np.zeros(240))
+    nothing = np.zeros(240)
+    flat = Outputs(problem.known.train.logits, np.zeros_like(problem.known.train.reduced), nothing, nothing, nothing)
     for known in (
         replace(problem.known, train=one, labels=np.array([2]), select=one),
         replace(problem.known, labels=np.zeros(240, dtype=np.int64)),
