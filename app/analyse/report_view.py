@@ -161,9 +161,9 @@ def limits(run: Run, summary: EvaluationSummary | None, *, rejects: bool) -> tup
         summary: Its figures on its test set.
         rejects: A policy may reject what it is shown.
     """
-    sets = run.part("train")["dataset"].value_counts()
+    sets = run.learned["dataset"].value_counts()
     known = [f"{TITLES.get(str(name), name)} ({n:,})" for name, n in sets.items()]
-    learned = f"{run.config.counts.get('train', int(sets.sum())):,} images"
+    learned = f"{int(sets.sum()):,} images"
     return (
         f"The model knows {len(run.classes)} diagnoses only: whatever else is shown is answered with one of them"
         + (" unless it is rejected." if rejects else "; nothing is rejected."),

@@ -149,6 +149,7 @@ def _score_again(
     from lesion_core.data.collection import CORRUPTED_PER_KIND, collect
     from lesion_core.data.csv_tables import some
     from lesion_core.data.splits import Manifest
+    from lesion_core.data.tables import OFFICIAL_TEST
     from lesion_core.files import current, finish
     from lesion_core.reports.classifier_card import write_card
     from lesion_core.runs.classifier import HASHED, open_run
@@ -207,6 +208,7 @@ def _score_again(
             progress = step("Scoring the test images")
             opened = infer_test(opened, collection.table, progress, flips=flips)
         else:
+            new = set(collection.table["dataset"]) - {OFFICIAL_TEST} - set(listed["dataset"])
             added = detail and not settings.preprocessing.detail.enabled
             opened = write_run(
                 folder,
@@ -219,6 +221,7 @@ def _score_again(
                 initial_weights=opened.config.initial_weights,
                 earlier=opened,
                 detail_added=added or opened.config.detail_added,
+                scored_later=sorted(new.union(opened.config.scored_later)),
                 describe=write_card,
                 on_step=step,
             )

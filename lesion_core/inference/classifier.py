@@ -187,6 +187,7 @@ def write_run(
     bits: int = 8,
     earlier: Run | None = None,
     detail_added: bool = False,
+    scored_later: Sequence[str] = (),
     describe: Callable[[Run], None] | None = None,
     on_step: Step = silent,
 ) -> Run:
@@ -207,6 +208,7 @@ def write_run(
         bits: 8 or 32 a weight.
         earlier: The run in `folder`, to be written again: its weights, and what storing them cost, stay as they are.
         detail_added: The settings have equal detail, and the training had not.
+        scored_later: Data sets that nothing was trained on, whatever the role of their lesions.
         describe: Writes the card into the folder of the run that it is given, before the run takes its place.
         on_step: Told what begins (rounding, scoring, calibrating ...), and how far it is.
 
@@ -253,8 +255,7 @@ def write_run(
             quantization = earlier.config.quantization if earlier else {}
         if distributed.first():
             on_step("Reducing the features to their principal components")
-            photographs = (ood["source"] == TO_CHOOSE_WITH) & ood["kind"].isin(CLINICAL)
-            features = _reduce(outputs, (table["role"] == "train").to_numpy(), photographs.to_numpy())
+            features = _reduce(outputs, table, ood)
             image = known_image()
             golden = image, logits_of(shipped, settings.preprocessing, image)
             write_tables(
@@ -278,6 +279,7 @@ def write_run(
                     },
                     quantization=quantization,
                     detail_added=detail_added,
+                    scored_later=tuple(scored_later),
                     files={},
                 ),
             )
@@ -352,11 +354,9 @@ def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibra
     )
 
 
-def _reduce(
-    outputs: RawOutputs, train: NDArray[np.bool_], photographs: NDArray[np.bool_]
-) -> dict[str, NDArray[np.float16]]:
-    """What is stored of the features of images, `train` of N, and of OOD images, `photographs` of M, in this order."""
-    n = len(train)
+def _reduce(outputs: RawOutputs, table: pd.DataFrame, ood: pd.DataFrame) -> dict[str, NDArray[np.float16]]:
+    """What is stored of the features of images, rows of the one table and then of the other."""
+    n, train = len(table), (table["role"] == "train").to_numpy()
     stored: dict[str, NDArray[np.float16]] = {}
     for prefix, features, most in (
         ("", outputs.penultimate, min(COMPONENTS, outputs.penultimate.shape[1] // 2)),
@@ -366,7 +366,13 @@ def _reduce(
         pca = PCA(min(most, *known.shape), svd_solver="randomized", random_state=0).fit(known)
         stored[f"{prefix}mean"] = pca.mean_.astype(np.float16)
         stored[f"{prefix}components"] = pca.components_.astype(np.float16)
-    stored |= fit_photographs(outputs.layer3[:n][train], outputs.layer3[n:][photographs])
+    clinical = ((ood["source"] == TO_CHOOSE_WITH) & ood["kind"].isin(CLINICAL)).to_numpy()
+    stored |= fit_photographs(
+        outputs.layer3[:n][train],
+        table["dataset"].to_numpy(str)[train],
+        outputs.layer3[n:][clinical],
+        ood["kind"].to_numpy(str)[clinical],
+    )
     # Projected with what is stored, as the engine does later: an image gets the same scores live.
     projection = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
     found = reduce(projection, outputs.penultimate, outputs.layer3)

@@ -11,26 +11,33 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lesion_core.runs.classifier import PHOTOGRAPH
 
 FEWEST = 50
-"""Photographs that a difference is learned from, at least."""
+"""Photographs that a difference is learned from, at least; smaller sources of images count as one."""
 
-STRENGTH = 0.01
-"""The inverse of the penalty on the weights of features in standard deviations."""
+STRENGTH = 0.1
+"""The inverse of the penalty on the weights of features in standard deviations; chosen by photographs left out."""
 
 
 def fit_photographs(
-    dermoscopy: NDArray[np.float32], photographs: NDArray[np.float32]
+    dermoscopy: NDArray[np.float32],
+    sources: NDArray[np.str_],
+    photographs: NDArray[np.float32],
+    kinds: NDArray[np.str_],
 ) -> dict[str, NDArray[np.float16]]:
-    """A logistic regression of clinical photographs against dermoscopy, both counted as equally common.
+    """A logistic regression of clinical photographs against dermoscopy.
+
+    Both count the same, and so does each source of dermoscopy and each kind of photograph within them: else the camera
+    of the largest source is what dermoscopy looks like.
 
     Args:
         dermoscopy: (N, C) features of training images.
+        sources: (N,) the data set of each.
         photographs: (M, C) features of photographs that are kept to choose with.
+        kinds: (M,) the kind of each.
 
     Returns:
         ``photograph_weights`` (C,) and ``photograph_bias`` (1,), so that ``weights . f + bias`` is the logarithm of the
@@ -38,10 +45,20 @@ def fit_photographs(
     """
     if len(photographs) < FEWEST or not len(dermoscopy):
         return {}
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=2000)).fit(
-        np.concatenate([dermoscopy, photographs]), np.repeat([0, 1], [len(dermoscopy), len(photographs)])
+    features = np.concatenate([dermoscopy, photographs]).astype(np.float64)
+    scale = StandardScaler().fit(features)
+    counts = np.concatenate([_equally(sources), _equally(kinds)]) * len(features) / 2
+    regression = LogisticRegression(C=STRENGTH, max_iter=2000).fit(
+        scale.transform(features), np.repeat([0, 1], [len(dermoscopy), len(photographs)]), counts
     )
-    scale, regression = probe
     weights = regression.coef_[0] / scale.scale_
     bias = regression.intercept_ - weights @ scale.mean_
     return {f"{PHOTOGRAPH}_weights": weights.astype(np.float16), f"{PHOTOGRAPH}_bias": bias.astype(np.float16)}
+
+
+def _equally(groups: NDArray[np.str_]) -> NDArray[np.float64]:
+    """(N,) what each image counts, so that each group counts the same and all together 1."""
+    _, own, n = np.unique(groups, return_inverse=True, return_counts=True)
+    own = np.where(n[own] < FEWEST, -1, own)
+    _, own, n = np.unique(own, return_inverse=True, return_counts=True)
+    return np.asarray(1 / (n[own] * len(n)))

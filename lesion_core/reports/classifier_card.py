@@ -36,7 +36,7 @@ def card(run: Run, plain: Callable[[str], str] = visible) -> str:
         plain(run.name),
         f"{settings.model.architecture}, {len(run.classes)} diagnoses ({', '.join(run.classes)}). "
         f"{settings.preprocessing.sentence}",
-        f"Trained on {counts.get('train', 0):,} dermoscopic images, chosen on {counts.get('select', 0):,}, calibrated "
+        f"Trained on {len(run.learned):,} dermoscopic images, chosen on {counts.get('select', 0):,}, calibrated "
         f"on {counts.get('calibrate', 0):,}, tested on {counts.get('test', 0):,}; no lesion is in two of these parts "
         f"(split {config.split_fingerprint}). HAM10000 and ISIC 2019 are licensed CC BY-NC 4.0, so the weights are for "
         "research and teaching too.",
@@ -45,6 +45,12 @@ def card(run: Run, plain: Callable[[str], str] = visible) -> str:
             " It learned from the images as their files are; equal detail was switched on afterwards and holds for "
             "every figure here."
             if config.detail_added
+            else ""
+        )
+        + (
+            f" After the training came {', '.join(map(plain, config.scored_later))}: no weight was learned from it, "
+            "only the temperature, the limits of rejection and what features are usual."
+            if config.scored_later
             else ""
         ),
         "95 % intervals over lesions: of shares by Korn and Graubard, else by bootstrap.",

@@ -75,6 +75,11 @@ class RunConfig(StoredConfig[RunSettings]):
         description="equal detail was switched on after the training: the images it learned from were "
         "as their files are",
     )
+    scored_later: tuple[str, ...] = Field(
+        default=(),
+        description="data sets that came after the training: no weight was learned from them, whatever the role of "
+        "their lesions",
+    )
 
     @field_validator("settings")
     @classmethod
@@ -206,6 +211,12 @@ class Run(StoredRun[RunConfig]):
         chosen = table["split"] == split
         chosen &= table["dataset"] == dataset if dataset else table["dataset"] != OFFICIAL_TEST
         return table[chosen]
+
+    @property
+    def learned(self) -> pd.DataFrame:
+        """The images that the weights were learned from: those of the training set, but for what came later."""
+        train = self.part("train")
+        return train[~train["dataset"].isin(self.config.scored_later)]
 
     @property
     def ood_images(self) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lesion_core.errors import DataError
-from lesion_core.runs.classifier import Run
+from lesion_core.runs.classifier import Run, open_run
 from tests.data.test_elsewhere import milk
 
 NOTE = "The folder second set (3 images) is laid out as none of the known data sets"
@@ -84,3 +84,22 @@ def test_a_training_reads_several_folders(
     code, _, err = call("train", "--architecture", "resnet10", "--size", 32, *where)
     assert code == 1 and err.strip().endswith("Enough.")
     assert "milk10k: 2 of the 5 images have a diagnosis that is none of the eight" in err
+
+
+def test_what_came_after_the_training_is_not_called_learned(
+    call: Any, data_root: Path, run_copy: Path, small_run: Run, tmp_path: Path
+) -> None:
+    milk(tmp_path / "elsewhere" / "milk")
+    code, _, err = call("evaluate", run_copy, "--data", data_root, "--data", tmp_path / "elsewhere", "--json")
+    assert code == 0, err
+    run = open_run(run_copy)
+    train = run.part("train")
+    assert run.config.scored_later == ("milk10k",) and "milk10k" in set(run.predictions["dataset"])
+    assert set(run.learned["image_id"]) == set(small_run.part("train")["image_id"]) <= set(train["image_id"])
+    card = (run_copy / "card.md").read_text(encoding="utf-8")
+    assert "After the training came milk10k: no weight was learned from it" in card
+    assert f"Trained on {len(small_run.part('train')):,} dermoscopic images" in card
+    assert "came milk10k" not in (small_run.folder / "card.md").read_text(encoding="utf-8")
+    # Scored once more it is as new as before.
+    assert call("evaluate", run_copy, "--data", data_root, "--data", tmp_path / "elsewhere", "--json")[0] == 0
+    assert open_run(run_copy).config.scored_later == ("milk10k",)

@@ -42,7 +42,7 @@ def test_tune_then_score_then_predict(call: Any, run_copy: Path, data_root: Path
     bad, lesion, noise = json.loads(out)
     assert code == 1 and "error" in bad and "scores" not in bad
     for row in (lesion, noise):
-        assert list(row["scores"]) == list(offered(small_run))
+        assert list(row["scores"]) == list(offered(open_run(run_copy)))
         assert (
             row["rejected"] == (row["scores"]["residual"] > limit["threshold"])
             and "the dermoscopic images the model knows" in row["reason"]

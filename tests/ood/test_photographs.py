@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from lesion_core.data.tables import CLINICAL, TO_CHOOSE_WITH
 from lesion_core.errors import DataError, RunError
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
-from lesion_core.ood.photographs import FEWEST, STRENGTH, fit_photographs
+from lesion_core.ood.photographs import FEWEST, STRENGTH, _equally, fit_photographs
 from lesion_core.ood.policy import read_policy
 from lesion_core.ood.scores import DEFAULT, DEFAULT_LEARNED, SCORES, Scorer, default_score, offered
 from lesion_core.ood.tuning import tune
@@ -52,28 +52,36 @@ def taught(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_it_is_the_best_of_its_penalised_likelihood() -> None:
-    """The gradient of ``sum of balanced log losses + |w|^2 / (2 C)`` in features by their deviation is zero."""
+    """The gradient of ``sum of log losses as they count + |w|^2 / (2 C)``, in features by their deviation, is zero."""
     rng = np.random.default_rng(1)
     dermoscopy = rng.normal(0, [1, 5, 0.2], (400, 3)).astype(np.float32)
-    photographs = rng.normal([1, 0, 0.3], [1, 5, 0.2], (60, 3)).astype(np.float32)
-    found = fit_photographs(dermoscopy, photographs)
-    x, y = np.concatenate([dermoscopy, photographs]).astype(float), np.repeat([0.0, 1.0], [400, 60])
+    photographs = rng.normal([1, 0, 0.3], [1, 5, 0.2], (110, 3)).astype(np.float32)
+    sources, kinds = np.repeat(["a", "b", "c"], [300, 80, 20]), np.repeat(["near", "far"], [50, 60])
+    found = fit_photographs(dermoscopy, sources, photographs, kinds)
+    x, y = np.concatenate([dermoscopy, photographs]).astype(float), np.repeat([0.0, 1.0], [400, 110])
     mean, deviation = x.mean(axis=0), x.std(axis=0)
     w = found["photograph_weights"].astype(float) * deviation
     b = float(found["photograph_bias"][0]) + found["photograph_weights"].astype(float) @ mean
+    counts = {"a": 85 / 300, "b": 85 / 80, "c": 85 / 20, "near": 127.5 / 50, "far": 127.5 / 60}  # of 510 in all
     gradient, slope = w / STRENGTH, 0.0
-    for row, label in zip((x - mean) / deviation, y, strict=True):
-        counts = 460 / (2 * (60 if label else 400))
-        error = counts * (1 / (1 + np.exp(-(w @ row + b))) - label)
+    for row, label, group in zip((x - mean) / deviation, y, [*sources, *kinds], strict=True):
+        error = counts[group] * (1 / (1 + np.exp(-(w @ row + b))) - label)
         gradient, slope = gradient + error * row, slope + error
     assert np.abs(gradient).max() < 0.5 and abs(slope) < 0.5  # of terms of hundreds: weights are kept at half precision
     assert found["photograph_weights"].dtype == np.float16
 
 
+def test_small_sources_count_as_one() -> None:
+    groups = np.repeat(["large", "x", "y", "z"], [2 * FEWEST, 9, 8, 3])
+    counts = _equally(groups)
+    assert counts[groups == "large"].sum() == pytest.approx(0.5) and np.ptp(counts[groups != "large"]) == 0
+    assert counts.sum() == pytest.approx(1)
+
+
 def test_too_few_teach_nothing() -> None:
-    some = np.ones((FEWEST - 1, 4), np.float32)
-    assert fit_photographs(np.zeros((9, 4), np.float32), some) == {}
-    assert fit_photographs(np.zeros((0, 4), np.float32), np.ones((FEWEST, 4), np.float32)) == {}
+    some, kinds = np.ones((FEWEST - 1, 4), np.float32), np.repeat("near", FEWEST)
+    assert fit_photographs(np.zeros((9, 4), np.float32), kinds[:9], some, kinds[1:]) == {}
+    assert fit_photographs(np.zeros((0, 4), np.float32), kinds[:0], np.ones((FEWEST, 4), np.float32), kinds) == {}
 
 
 def test_a_run_that_saw_photographs_tells_them(taught: Run) -> None:
