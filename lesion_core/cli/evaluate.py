@@ -44,6 +44,12 @@ def evaluate(
         bool,
         typer.Option("--detail", help="With --data: bring every image to one sharpness and compression from now on."),
     ] = False,
+    new_lesions: Annotated[
+        bool,
+        typer.Option(
+            "--new-lesions", help="With --data: deal lesions that the run never saw into its parts; see above."
+        ),
+    ] = False,
     known_answer: KnownAnswerOption = False,
     devices: DevicesOption = "auto",
     nodes: NodesOption = 1,
@@ -58,7 +64,9 @@ def evaluate(
 
     Roles are those of the run's own table, whatever folder is given: new images of its lesions take these lesions'
     roles, and images of lesions that it never saw are counted and left out. Where all of the run's images are there
-    the run is rewritten; where some are missing, the test images that are there are measured and the run stays.
+    the run is rewritten; where some are missing, the test images that are there are measured and the run stays. With
+    --new-lesions those that it never saw are dealt too, as a training would: no weight learns from them, but
+    temperature, limits and what features are usual do, and they are measured where they are test lesions.
 
     --as is for your own images: images whose id, lesion or pixels the run learned from or was chosen on are told and
     left out; the others are scored, and logits, truth and figures are written into a folder of that name. A segmenter
@@ -67,22 +75,27 @@ def evaluate(
     from lesion_core.runs.consistency import open_consistent
 
     if as_name or to is not None:
-        if not as_name or flips or detail or known_answer:
+        if not as_name or flips or detail or new_lesions or known_answer:
             raise ConfigError(
-                "--as scores other images, and --flips, --detail and --known-answer are of the run's own.",
+                "--as scores other images, and --flips, --detail, --new-lesions and --known-answer are of the run's "
+                "own.",
                 "Give --as with --data, and nothing of these.",
             )
         evaluate_unseen(
             run, data, as_name, to, workplaces=(devices, nodes, strategy), resamples=resamples, as_json=as_json
         )
         return
-    if flips and detail:
-        raise ConfigError("--flips changes nothing, --detail changes the run.", "Give one after the other.")
+    if flips and (detail or new_lesions):
+        raise ConfigError(
+            "--flips changes nothing, --detail and --new-lesions change the run.", "Give one after the other."
+        )
     if known_answer and data is not None:
         raise ConfigError("--data writes the known answer too.", "Give one of --data and --known-answer.")
     if data is None:
-        if flips or detail:
-            raise ConfigError("--flips and --detail read the images again.", "Say where they are with --data.")
+        if flips or detail or new_lesions:
+            raise ConfigError(
+                "--flips, --detail and --new-lesions read the images again.", "Say where they are with --data."
+            )
         if (devices, nodes, strategy) != ("auto", 1, "auto"):
             raise ConfigError(
                 "--devices, --nodes and --strategy share the scoring, and nothing is scored here.",
@@ -95,7 +108,7 @@ def evaluate(
             write_known_answer(opened)
         notes: tuple[str, ...] = ()
     else:
-        found = _score_again(run, data, flips, detail, devices, nodes, strategy)
+        found = _score_again(run, data, flips, detail, new_lesions, devices, nodes, strategy)
         if found is None:
             return
         opened, notes = found
@@ -134,7 +147,14 @@ def evaluate(
 
 
 def _score_again(
-    folder: Path, data: list[Path], flips: bool, detail: bool, devices: str, nodes: int, strategy: str
+    folder: Path,
+    data: list[Path],
+    flips: bool,
+    detail: bool,
+    new_lesions: bool,
+    devices: str,
+    nodes: int,
+    strategy: str,
 ) -> tuple[Run, tuple[str, ...]] | None:
     """A run with its images scored again, and sentences on the images; None in all processes but the first.
 
@@ -164,7 +184,7 @@ def _score_again(
     if kept:
         check_roles(opened)  # what is written next would vouch for them
     known = Manifest.of_run(opened.predictions) if kept else None
-    dealt = None if kept else settings.split
+    dealt = None if kept and not new_lesions else settings.split
     collection = collect(
         data,
         dealt,

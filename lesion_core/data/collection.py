@@ -63,11 +63,16 @@ class Collection:
             why = f"{name} never saw" if all_listed else f"{name} learned from or never saw (its table lists neither)"
             said.append(f"{len(self.unseen):,} images of {lesions:,} lesions that {why} are left out.")
         new = self.table[~self.table["image_id"].isin(known) & (self.table["dataset"] != OFFICIAL_TEST)]
-        if len(new):
+        dealt = ~new["group"].isin(set(listed["lesion_id"] if "lesion_id" in listed else listed["group"]))
+        for images, what in (
+            (new[~dealt], f"of lesions that {name} knows take these lesions' roles"),
+            (new[dealt], f"of lesions that {name} never saw are dealt"),
+        ):
             counts = ", ".join(
-                f"{n:,} in the {ROLE_NAMES[str(role)]}" for role, n in new["role"].value_counts().items()
+                f"{n:,} in the {ROLE_NAMES[str(role)]}" for role, n in images["role"].value_counts().items()
             )
-            said.append(f"{len(new)} new images of lesions that {name} knows take these lesions' roles: {counts}.")
+            if counts:
+                said.append(f"{len(images):,} new images {what}: {counts}.")
         gone = listed[~listed["image_id"].isin(here)]
         if len(gone):
             counts = ", ".join(

@@ -90,7 +90,8 @@ def test_what_came_after_the_training_is_not_called_learned(
     call: Any, data_root: Path, run_copy: Path, small_run: Run, tmp_path: Path
 ) -> None:
     milk(tmp_path / "elsewhere" / "milk")
-    code, _, err = call("evaluate", run_copy, "--data", data_root, "--data", tmp_path / "elsewhere", "--json")
+    more = ["--new-lesions", "--json"]
+    code, _, err = call("evaluate", run_copy, "--data", data_root, "--data", tmp_path / "elsewhere", *more)
     assert code == 0, err
     run = open_run(run_copy)
     train = run.part("train")
@@ -101,5 +102,5 @@ def test_what_came_after_the_training_is_not_called_learned(
     assert f"Trained on {len(small_run.part('train')):,} dermoscopic images" in card
     assert "came milk10k" not in (small_run.folder / "card.md").read_text(encoding="utf-8")
     # Scored once more it is as new as before.
-    assert call("evaluate", run_copy, "--data", data_root, "--data", tmp_path / "elsewhere", "--json")[0] == 0
+    assert call("evaluate", run_copy, "--data", data_root, "--data", tmp_path / "elsewhere")[0] == 0
     assert open_run(run_copy).config.scored_later == ("milk10k",)
