@@ -37,11 +37,12 @@ def teachers_answers(
     """The mean over teachers of ``softmax(z / softness)`` for each training image (Hinton et al. 2015,
     arXiv:1503.02531).
 
-    An image that some teachers never scored has the mean of the others.
+    An image that some teachers never scored has the mean of the others, one that none scored the mean of what they
+    answer for its diagnosis.
 
     Args:
         teachers: Runs, in the classes of the network that is to learn from them.
-        table: Rows of the collection: image_id, group, role.
+        table: Rows of the collection: image_id, group, role, diagnosis.
         classes: K codes, in the network's order.
         softness: The temperature, over 0.
 
@@ -50,9 +51,10 @@ def teachers_answers(
 
     Raises:
         ConfigError: A teacher has other classes, or learned from a lesion that the table keeps for something else.
-        DataError: A training image was scored by none of them.
+        DataError: No training image of a diagnosis was scored by any of them.
     """
-    train = table.loc[table["role"] == "train", "image_id"]
+    learned = table[table["role"] == "train"]
+    train = learned["image_id"]
     kept = set(table.loc[~table["role"].isin(LEARNED_FROM), "group"])
     total, count = np.zeros((len(train), len(classes))), np.zeros(len(train))
     for run in teachers:
@@ -71,10 +73,15 @@ def teachers_answers(
         p = np.exp(logits - logits.max(axis=1, keepdims=True))
         total[scored] += p / p.sum(axis=1, keepdims=True)
         count += scored
-    if (count == 0).any():
+    found = pd.DataFrame(total, index=pd.Index(train, name="image_id"), columns=list(classes))
+    found[count == 0] = np.nan
+    found = found.div(found.sum(axis=1), axis=0)
+    diagnosis = learned["diagnosis"].to_numpy()
+    typical = found.groupby(diagnosis).transform("mean")
+    if typical.isna().to_numpy().any():
+        unknown = sorted(set(diagnosis[typical.isna().any(axis=1)]))
         raise DataError(
-            f"No teacher scored {(count == 0).sum():,} training images: {some(train[count == 0])}.",
+            f"No teacher scored a training image of {some(pd.Series(unknown))}.",
             "Score them with `evaluate TEACHER --data`, or name a teacher that has them.",
         )
-    found = (total / count[:, None]).astype(np.float32)
-    return pd.DataFrame(found, index=pd.Index(train, name="image_id"), columns=list(classes))
+    return found.fillna(typical).astype(np.float32)

@@ -18,7 +18,8 @@ from lesion_core.runs.teachers import open_teachers, teachers_answers
 def as_collected(run: Run) -> pd.DataFrame:
     """The run's table as a collection names its columns."""
     own = run.predictions
-    return pd.DataFrame({"image_id": own["image_id"], "group": own["lesion_id"], "role": own["split"]})
+    columns = {"image_id": "image_id", "group": "lesion_id", "role": "split", "diagnosis": "label"}
+    return pd.DataFrame({new: own[old] for new, old in columns.items()})
 
 
 def with_logits(run: Run, logits: np.ndarray) -> Run:
@@ -51,6 +52,16 @@ def test_they_are_the_mean_of_those_that_scored_an_image(two: tuple[Run, Run], s
         np.testing.assert_allclose(found.loc[image], np.mean(each, axis=0), atol=1e-6)
 
 
+def test_an_image_that_none_scored_has_what_is_usual_for_its_diagnosis(two: tuple[Run, Run], small_run: Run) -> None:
+    table, classes = as_collected(small_run), small_run.classes
+    new = pd.DataFrame({"image_id": ["new"], "group": ["new"], "role": ["train"], "diagnosis": ["BCC"]})
+    found = teachers_answers(two, pd.concat([table, new], ignore_index=True), classes, 2.0)
+    alike = table[(table["role"] == "train") & (table["diagnosis"] == "BCC")]["image_id"]
+    assert len(alike) > 1 and found.dtypes.eq(np.float32).all()
+    np.testing.assert_allclose(found.loc["new"], found.loc[alike].mean(axis=0), atol=1e-6)
+    pd.testing.assert_frame_equal(found.drop(index="new"), teachers_answers(two, table, classes, 2.0))
+
+
 def test_who_may_not_teach_is_told(two: tuple[Run, Run], small_run: Run, tmp_path: Path) -> None:
     table, classes = as_collected(small_run), small_run.classes
     with pytest.raises(ConfigError, match="learned from lesions that are kept for calibration or test"):
@@ -59,8 +70,8 @@ def test_who_may_not_teach_is_told(two: tuple[Run, Run], small_run: Run, tmp_pat
         )
     with pytest.raises(ConfigError, match="has other classes"):
         teachers_answers(two, table, (*classes[1:], "SCC2"), 2.0)
-    new = pd.DataFrame({"image_id": ["new"], "group": ["new"], "role": ["train"]})
-    with pytest.raises(DataError, match="No teacher scored 1 training images: new"):
+    new = pd.DataFrame({"image_id": ["new"], "group": ["new"], "role": ["train"], "diagnosis": ["rare"]})
+    with pytest.raises(DataError, match="No teacher scored a training image of rare"):
         teachers_answers(two, pd.concat([table, new], ignore_index=True), classes, 2.0)
     with pytest.raises(ConfigError, match="--weights-folder"):
         open_teachers(("small",), None)
