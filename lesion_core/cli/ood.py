@@ -20,6 +20,7 @@ from lesion_core.cli.options import (
     print_json,
     print_table,
     say,
+    tell,
     tell_whether_rejected,
 )
 from lesion_core.cli.progress import bar
@@ -61,6 +62,8 @@ def fit(
 
     opened = open_consistent(run)
     scorer, seconds = Scorer.of(opened), {}
+    if on != "test" and opened.knows_photographs:
+        tell("The clinical photographs here are those that scores learned from: these look better than they are.")
     for key in scorer.keys:
         start = time.perf_counter()
         scorer.function(key)

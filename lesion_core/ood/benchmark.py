@@ -40,7 +40,8 @@ def scoreboard(
     each data set's images that is kept is its coverage, with the data set as the kind.
 
     Scores are chosen by what they do on `select`: then dermoscopy is the validation set, and OOD images are those that
-    the run keeps to choose with (`Run.ood_to_choose_with`), of which no other figure is.
+    the run keeps to choose with (`Run.ood_to_choose_with`), of which no other figure is. Scores that are `learned` know
+    the clinical photographs among them, and look better there than they are.
 
     Args:
         run: The run.
