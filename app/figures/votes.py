@@ -12,11 +12,14 @@ from app.foreign_text import chart_text
 from lesion_core.analysis.intervals import clopper_pearson
 from lesion_core.labels import diagnosis
 from lesion_core.teaching.questions import ChoiceQuestion, LineQuestion, NumberQuestion, Question, SeriesQuestion
+from lesion_core.teaching.reading import ReadingQuestion
 from lesion_core.teaching.tallies import Tally
 
 TYPE = 18
 """Pixels of words."""
 BINS = 25
+LONGEST = 48
+"""Letters of an item that is named in the figure; longer ones, and images, are numbered."""
 WORDS: dict[str, Any] = {"color": INK, "size": TYPE}
 
 
@@ -32,23 +35,28 @@ def share_told(k: int, n: int) -> str:
 
 
 def votes(question: Question, first: Tally, second: Tally | None) -> go.Figure | None:
-    """The answers to a question in one vote, or in two; None where there are too few to show."""
+    """The answers to a question in one vote, or in two; None where there are too few to show, and for a reader study,
+    which has figures of its own."""
+    if isinstance(question, ReadingQuestion):
+        return None
     told = [(name, each) for name, each in (("first vote", first), ("second vote", second)) if each is not None]
     if isinstance(question, NumberQuestion | LineQuestion):
         return _values(question, told)
     if isinstance(question, SeriesQuestion):
+        numbered = any(item.image or len(item.text) > LONGEST for item in question.items)
+        names = [str(number) if numbered else item.text for number, item in enumerate(question.items, 1)]
         rows = [
-            (f"{item.text}: {question.yes if item.right else question.no}" if item.right is not None else item.text)
-            for item in question.items
+            (f"{name}: {question.yes if item.right else question.no}" if item.right is not None else name)
+            for name, item in zip(names, question.items, strict=True)
         ]
         shares = [(name, [(None if yes is None else yes, n) for yes, n in each.items or ()]) for name, each in told]
         return _bars(rows, shares, f"said “{question.yes}”")
     if isinstance(question, ChoiceQuestion):
-        names = {option.key: option.text for option in question.options}
+        titles = {option.key: option.text for option in question.options}
     else:
-        names = {code: diagnosis(code).name for code in question.codes}
-    rows = [("✓ " if key == question.right else "") + name for key, name in names.items()]
-    counted = [(name, [(each.counts[key], each.n) for key in names]) for name, each in told if each.counts]
+        titles = {code: diagnosis(code).name for code in question.codes}
+    rows = [("✓ " if key == question.right else "") + title for key, title in titles.items()]
+    counted = [(name, [(each.counts[key], each.n) for key in titles]) for name, each in told if each.counts]
     return _bars(rows, [(name, list(row)) for name, row in counted], "")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -43,9 +43,9 @@ def deal(run: Run, question: Dealt, seed: int, dealt: Collection[str] = ()) -> D
     """
     rng = np.random.default_rng(seed)
     if question.deal == "answers":
-        return Dealing(_answers(run, question.n, rng))
+        return Dealing(_answers(run, question, rng), real=True)
     if question.deal == "maps":
-        return Dealing(_maps(run, question.n, rng))
+        return Dealing(_maps(run, question, rng), real=True)
     return _images(run, question.n, question.help, rng, dealt)
 
 
@@ -58,33 +58,46 @@ def _half_right(correct: NDArray[np.bool_], n: int, rng: np.random.Generator) ->
     return [int(place) for place in rng.permutation(np.concatenate(chosen))]
 
 
-def _answers(run: Run, n: int, rng: np.random.Generator) -> tuple[Card, ...]:
+def _real(run: Run) -> Mapping[str, Sample]:
+    """The images of the data folder by id, in the form that the run asks for."""
+    root = state.data_root()
+    return cached_images.all_real_samples(root, run.config.settings.images) if root else {}
+
+
+def _answers(run: Run, question: Dealt, rng: np.random.Generator) -> tuple[Card, ...]:
+    here = _real(run) if question.pictures else {}
     data = cached_results.answers_of(run, "test")
     said, confidence = most_probable(data.probabilities), data.probabilities.max(axis=1)
-    correct = said == data.truth
+    correct, images = said == data.truth, data.table["image_id"].to_numpy(str)
     return tuple(
         Card(
             f"The model says **{name_of(data.classes[said[i]])}**, with a confidence of **{confidence[i]:.2f}**.",
             bool(correct[i]),
+            image=images[i] if images[i] in here else "",
+            answer=data.classes[said[i]],
             confidence=float(confidence[i]),
         )
-        for i in _half_right(correct, n, rng)
+        for i in _half_right(correct, question.n, rng)
     )
 
 
-def _maps(run: Run, n: int, rng: np.random.Generator) -> tuple[Card, ...]:
+def _maps(run: Run, question: Dealt, rng: np.random.Generator) -> tuple[Card, ...]:
+    here = _real(run) if question.pictures else {}
     table = measured.maps(run).reset_index(drop=True)
     right = (table["label"] == table["answer"]).to_numpy(bool)
     inside, area = (table[column].to_numpy(np.float64) for column in ("inside", "area"))
     peak, said = table["peak"].to_numpy(bool), table["answer"].to_numpy(str)
+    images = table["image_id"].to_numpy(str)
     return tuple(
         Card(
             f"**{100 * inside[i]:.0f} %** of the map lies inside the lesion, which covers {100 * area[i]:.0f} % of the "
             f"image. The map's peak is {'inside' if peak[i] else 'outside'}. The model says {name_of(said[i])}.",
             bool(right[i]),
+            image=images[i] if images[i] in here else "",
+            answer=said[i],
             share=float(inside[i]),
         )
-        for i in _half_right(right, n, rng)
+        for i in _half_right(right, question.n, rng)
     )
 
 
@@ -111,13 +124,19 @@ def _planted(card: Card) -> Card:
 
 
 def _over_diagnoses(cards: Sequence[Card], n: int, rng: np.random.Generator) -> list[Card]:
-    """Up to n of the cards, in turn from each diagnosis, so that not most of them are moles."""
+    """Up to n of the cards over all diagnoses, in any order."""
+    found = in_turn(cards, rng)[:n]
+    return [found[int(i)] for i in rng.permutation(len(found))]
+
+
+def in_turn(cards: Sequence[Card], rng: np.random.Generator) -> list[Card]:
+    """The cards in turn from each diagnosis, so that not most of the first ones are moles."""
     by_truth: dict[str, list[Card]] = {}
     for card in cards:
         by_truth.setdefault(card.truth, []).append(card)
     codes = [str(code) for code in rng.permutation(sorted(by_truth))]
-    found = [by_truth[code][turn] for turn in range(len(cards)) for code in codes if turn < len(by_truth[code])][:n]
-    return [found[int(i)] for i in rng.permutation(len(found))]
+    most = max(map(len, by_truth.values()), default=0)
+    return [by_truth[code][turn] for turn in range(most) for code in codes if turn < len(by_truth[code])]
 
 
 def candidates(run: Run) -> tuple[list[Card], bool]:
@@ -127,8 +146,7 @@ def candidates(run: Run) -> tuple[list[Card], bool]:
     Raises:
         LesionError: There is no network to ask about synthetic ones.
     """
-    root = state.data_root()
-    everything = cached_images.all_real_samples(root, run.config.settings.images) if root else {}
+    everything = _real(run)
     data = cached_results.answers(run, "test")
     if data is not None and everything:
         said, confidence = most_probable(data.probabilities), data.probabilities.max(axis=1)
@@ -160,8 +178,7 @@ def sample_of(run: Run, image: str) -> Sample:
     Raises:
         DataError: Its file has gone since.
     """
-    root = state.data_root()
-    everything = cached_images.all_real_samples(root, run.config.settings.images) if root else {}
+    everything = _real(run)
     if image in everything:
         return everything[image]
     for sample in synthetic_samples(SYNTHETIC_PER_DIAGNOSIS):

@@ -19,7 +19,7 @@ class Card:
         text: What is said of it, markdown; empty for an image alone.
         right: Whether the model's answer is right.
         image: The id of the sample, or empty.
-        truth: The code of the diagnosis.
+        truth: The code of the diagnosis, where that is asked; else empty.
         answer: The code that the model says.
         confidence: How sure it is, in [0, 1].
         planted: The model's answer is shown, and was chosen because it is wrong.

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app import state, visit
-from app.cache import explanation as explanations
 from app.cache import images as cached_images
 from app.cache import rejection as rejections
 from app.cache.encoded import encoded
 from app.components import badges, problem
-from app.explain import explanation
 from app.figures import lessons as charts
 from app.figures.style import name_of
 from app.foreign_text import literal
@@ -20,20 +18,25 @@ from app.lessons import answers, deals, figures, in_room
 from app.lessons.given import Card, Committed, Dealing, Given
 from app.lessons.shown import Shown
 from app.room import wall
+from app.room.images import with_map
 from app.room.shared import rooms, taught
 from lesion_core.errors import ConfigError, LesionError
-from lesion_core.imaging.arrays import Pixels
 from lesion_core.runs.classifier import Run
-from lesion_core.teaching.lessons import Dealt, Lesson, Reveal
+from lesion_core.teaching.lessons import Dealt, Lesson, Reveal, Step
 from lesion_core.teaching.questions import (
     ChoiceQuestion,
+    DiagnosisQuestion,
     LineQuestion,
     NumberQuestion,
     check_answer,
 )
+from lesion_core.teaching.reading import ReadingQuestion
+from lesion_core.teaching.room import View
+from lesion_core.teaching.rooms import Opened
 
+STUDY = "reader_study"
+"""The figure that a class has its own of."""
 PLAIN = {"displayModeBar": False}
-MAP_OPACITY = 0.5
 
 
 def screens(lesson: Lesson) -> int:
@@ -116,6 +119,11 @@ def draw_step(name: str, lesson: Lesson, run: Run, step: int) -> None:
     committed = answers.committed(here)
     if own.text and committed is None:
         st.markdown(own.text)
+    room = taught()
+    view = rooms().view(*room) if room else None
+    if room and view and in_room.is_on(view, name, own.ask):
+        draw_in_room(name, run, own, room, view)
+        return
     if isinstance(own.ask, Dealt):
         if committed is None:
             draw_dealt(here, run, own.ask)
@@ -124,30 +132,42 @@ def draw_step(name: str, lesson: Lesson, run: Run, step: int) -> None:
             st.markdown("All are answered. What you did shows in a later step.")
     else:
         st.markdown(f"#### {literal(own.ask.text)}")
-        room = taught()
-        view = rooms().view(*room) if room else None
-        if room and view and in_room.is_on(view, own.ask):
-            given = in_room.draw(room, view, own.ask)
-            if given is not None and own.reveal is not None:
-                draw_reveal(run, own.reveal, given)
-            return
+        if isinstance(own.ask, DiagnosisQuestion):
+            wall.draw_image(own.ask.image, 420)
         if committed is None:
             ask(here, run, own.ask)
-            if room:
-                in_room.offer(room, run, own.ask)
             committed = answers.committed(here)
         else:
             st.markdown(f"Your answer: **{literal(told(own.ask, committed))}**")
+            if isinstance(own.ask, DiagnosisQuestion) and own.ask.right is not None:
+                st.markdown(f"Right: **{name_of(own.ask.right)}**. {own.ask.after}")
+    if room and committed is None:
+        in_room.offer(room, run, name, own.ask)
     if committed is not None and own.reveal is not None:
         draw_reveal(run, own.reveal, answers.given(name, run, lesson, step))
 
 
-def ask(here: answers.Place, run: Run, question: NumberQuestion | LineQuestion | ChoiceQuestion) -> None:
+def draw_in_room(name: str, run: Run, step: Step, room: Opened, view: View) -> None:
+    """A step whose question a class has before it, and its figure once the votes are revealed."""
+    st.markdown(f"#### {literal(step.ask.text)}")
+    given = in_room.draw(room, view, step.ask)
+    if given is None or step.reveal is None or isinstance(view.question, ReadingQuestion):
+        return  # a reader study is its own figure
+    if step.reveal.figure == STUDY and in_room.draw_study(room, name, given):
+        return
+    draw_reveal(run, step.reveal, given)
+
+
+Single = NumberQuestion | LineQuestion | ChoiceQuestion | DiagnosisQuestion
+"""Questions that are answered at once."""
+
+
+def ask(here: answers.Place, run: Run, question: Single) -> None:
     """The field of a question, empty, and the button that locks what stands in it."""
     key = f"field of {here[0]} {here[2]}"
     raw: object = None
-    if isinstance(question, ChoiceQuestion):
-        texts = {option.key: option.text for option in question.options}
+    if isinstance(question, ChoiceQuestion | DiagnosisQuestion):
+        texts = texts_of(question)
         raw = st.radio(
             question.text,
             list(texts),
@@ -189,7 +209,14 @@ def ask(here: answers.Place, run: Run, question: NumberQuestion | LineQuestion |
         st.caption("The figure comes once your answer is locked.")
 
 
-def lock(here: answers.Place, question: NumberQuestion | LineQuestion | ChoiceQuestion, raw: object) -> None:
+def texts_of(question: ChoiceQuestion | DiagnosisQuestion) -> dict[str, str]:
+    """What can be chosen, by key or code."""
+    if isinstance(question, DiagnosisQuestion):
+        return {code: name_of(code).capitalize() for code in question.codes}
+    return {option.key: option.text for option in question.options}
+
+
+def lock(here: answers.Place, question: Single, raw: object) -> None:
     """Keep an answer."""
     answers.commit(here, check_answer(question, raw))
 
@@ -226,10 +253,10 @@ def draw_line(run: Run, question: LineQuestion, key: str) -> float | None:
     return placed
 
 
-def told(question: NumberQuestion | LineQuestion | ChoiceQuestion, committed: Committed) -> str:
+def told(question: Single, committed: Committed) -> str:
     """An answer in words."""
-    if isinstance(question, ChoiceQuestion):
-        return next((option.text for option in question.options if option.key == committed.answer), "")
+    if isinstance(question, ChoiceQuestion | DiagnosisQuestion):
+        return texts_of(question).get(str(committed.answer), "")
     return f"{committed.answer:g} {question.unit}".strip()
 
 
@@ -239,10 +266,12 @@ def draw_dealt(here: answers.Place, run: Run, question: Dealt) -> None:
     place = len(so_far)
     card = dealing.cards[place]
     st.progress(place / len(dealing.cards), f"{place + 1} of {len(dealing.cards)}")
-    if card.image:
+    if question.deal == "images":
         draw_image(run, card, dealing)
         options: Mapping[bool | str, str] = {code: name_of(code).capitalize() for code in run.classes}
     else:
+        if card.image:
+            draw_beside(run, card, maps=question.deal == "maps")
         st.markdown(f"#### {card.text}")
         options = {True: "Right", False: "Wrong"}
     st.markdown(f"**{literal(question.text)}**")
@@ -254,6 +283,14 @@ def draw_dealt(here: answers.Place, run: Run, question: Dealt) -> None:
                 on_click=answers.answer_item,
                 args=(here, option),
             )
+
+
+def draw_beside(run: Run, card: Card, *, maps: bool) -> None:
+    """The image of an answer, or of a map with the map over it."""
+    picture = cached_images.picture(deals.sample_of(run, card.image))
+    key = ("beside", run.fingerprint, card.image, card.answer, maps)
+    st.image(encoded(key, lambda: with_map(run, picture.image, card.answer) if maps else picture.image), width=320)
+    badges(("real dermoscopy", "blue"))
 
 
 def draw_image(run: Run, card: Card, dealing: Dealing) -> None:
@@ -271,11 +308,6 @@ def draw_image(run: Run, card: Card, dealing: Dealing) -> None:
     with right if dealing.help == "map" else middle:
         if dealing.help != "nothing":
             st.markdown(f"The model says **{name_of(card.answer)}**, with a confidence of **{card.confidence:.2f}**.")
-
-
-def with_map(run: Run, image: Pixels, code: str) -> Pixels:
-    """The Grad-CAM map of an answer over the image, as the page Explain shows it."""
-    return explanation.over(run, image, explanations.explain(run, image, code), MAP_OPACITY)
 
 
 def draw_reveal(run: Run, reveal: Reveal, given: Given) -> None:

@@ -9,9 +9,9 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import state, visit
-from app.components import problem
+from app.components import current_run, problem
 from app.figures.votes import share_told
-from app.room import wall
+from app.room import dealt, wall
 from app.room.images import class_image
 from app.room.shared import rooms, teach
 from lesion_core.config import first_problem
@@ -20,6 +20,7 @@ from lesion_core.errors import ConfigError, LesionError
 from lesion_core.labels import ISIC2019, diagnosis
 from lesion_core.teaching.questions import (
     KINDS,
+    MOST_ITEMS,
     MOST_NUMBER,
     ChoiceQuestion,
     DiagnosisQuestion,
@@ -30,6 +31,7 @@ from lesion_core.teaching.questions import (
     Question,
     SeriesQuestion,
 )
+from lesion_core.teaching.reading import ARMS, MOST_IMAGES, ReadingQuestion
 from lesion_core.teaching.room import Stage, View
 from lesion_core.teaching.rooms import Opened
 
@@ -47,8 +49,11 @@ def draw_stage_buttons(room: Opened, view: View) -> None:
     """Go on with the question, vote anew, or turn to another one."""
     if view.stage is None:
         return
+    following = STAGE_BUTTONS[view.stage]
+    if isinstance(view.question, ReadingQuestion):  # what was seen with help cannot be read alone again
+        following = tuple(one for one in following if one[0] not in ("talk", "second"))
     with st.container(horizontal=True, gap="small"):
-        for number, (to, label, icon) in enumerate(STAGE_BUTTONS[view.stage]):
+        for number, (to, label, icon) in enumerate(following):
             st.button(
                 label,
                 icon=icon,
@@ -121,22 +126,32 @@ def _close(room: Opened) -> None:
 def draw_form(room: Opened, view: View) -> None:
     """A question of the teacher's own, of any kind."""
     kind = st.segmented_control("Kind", list(KINDS), default="choice", format_func=KINDS.__getitem__, required=True)
+    of = st.segmented_control("Items", list(ITEMS), default=ITEMS[0], required=True) if kind == "series" else None
     with st.form("own question", border=False):
         text = st.text_input("Question", max_chars=400, placeholder="Whose model is better on a new hospital's images?")
-        question = _fields(str(kind), text, f"own-{view.asked + 1}")
+        question = _fields(str(of or kind), text, f"own-{view.asked + 1}", room.code)
         if st.form_submit_button("Ask", type="primary", icon=":material/send:"):
-            if isinstance(question, LesionError):
-                problem(question)
-                return
             try:
-                rooms().ask(*room, question)
+                with st.spinner("Preparing the images …"):
+                    asked = question() if callable(question) else question
+                    if isinstance(asked, LesionError):
+                        raise asked
+                    dealt.prepare(asked)
+                rooms().ask(*room, asked)
             except LesionError as error:
                 problem(error)
                 return
             st.rerun()
 
 
-def _fields(kind: str, text: str, key: str) -> Question | LesionError:
+ITEMS = "Sentences", "Images, with what the model says of each"
+"""What a series is of."""
+Made = Question | LesionError
+"""A question, or what is wrong with it."""
+
+
+def _fields(kind: str, text: str, key: str, code: str) -> Made | Callable[[], Made]:
+    """What the fields of a kind, or of the items of a series, ask; what is dealt is made when it is asked."""
     if kind in ("number", "line"):
         columns = st.columns(4)
         unit = columns[0].text_input("Unit", max_chars=24, placeholder="%")
@@ -157,6 +172,18 @@ def _fields(kind: str, text: str, key: str) -> Question | LesionError:
         truth = name.split("-")[1] if name.startswith("synthetic-") else None
         known = truth if truth in codes else None
         return _made(lambda: DiagnosisQuestion(key=key, text=text, image=name, codes=tuple(codes), right=known))
+    if kind == "reading":
+        per_arm = int(st.number_input("Images in each arm", 3, MOST_IMAGES // len(ARMS), dealt.PER_ARM))
+        st.caption(
+            "Each person reads as many images alone, with the model's answer, and with its answer and map. Some "
+            "answers are the model's own mistakes."
+        )
+        return lambda: dealt.reader_study(current_run(), key, dealt.seed_of(code, key), per_arm, text or dealt.TEXT)
+    if kind == ITEMS[1]:
+        n = int(st.number_input("Images", 3, MOST_ITEMS, 10))
+        st.caption("Half of the answers are wrong, where the model makes so many mistakes.")
+        asked = text or "Is the model's answer right?"
+        return lambda: dealt.image_series(current_run(), key, asked, dealt.seed_of(code, key), n)
     told = "A * before a line: it is right." if kind == "choice" else "A * before a line: the right answer is “Right”."
     written = st.text_area("Options, one per line" if kind == "choice" else "Items, one per line", height=150)
     st.caption(told)
@@ -174,12 +201,23 @@ def _fields(kind: str, text: str, key: str) -> Question | LesionError:
                 right=right_one[0] if right_one else None,
             )
         )
+    images = class_images()
+    chosen = st.multiselect(
+        "Images, one per item in their order, or none", list(images), format_func=images.__getitem__
+    )
+    if chosen and len(lines) == 1:
+        lines = [lines[0].lstrip("* ")] * len(chosen)  # one sentence, said of each image
+    if chosen and len(chosen) != len(lines):
+        return ConfigError(f"{len(chosen)} images for {len(lines)} items.", "Choose one per item, or none.")
     marked = any(line.startswith("*") for line in lines)
     return _made(
         lambda: SeriesQuestion(
             key=key,
             text=text,
-            items=tuple(Item(text=line.lstrip("* "), right=line.startswith("*") if marked else None) for line in lines),
+            items=tuple(
+                Item(text=line.lstrip("* "), image=image, right=line.startswith("*") if marked else None)
+                for line, image in zip(lines, chosen or [""] * len(lines), strict=True)
+            ),
         )
     )
 

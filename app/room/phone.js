@@ -57,6 +57,7 @@
         over = true; tell('This browser keeps no cookies. Allow them for this page, then reload.', true);
       } else if (found.status === 401) known = proved = false;  // a new room that has this code
       lost = '';
+      for (const again of unseen.splice(0)) again();
       if (found.status === 200) { proved = known; known = true; show(found.body); }
       else if (found.status === 404) { over = true; keep(null); gone(found.body.problem); }
       else if (found.status !== 401) {
@@ -103,22 +104,53 @@
     if (answer === null || answer === undefined) return 'none';
     if (question.kind === 'series')
       return answer.map((yes, i) => `${question.items[i].text}: ${yes ? question.yes : question.no}`).join('; ');
+    if (question.kind === 'reading') return `${answer.length} of ${question.items.length} images`;
     if (question.options) return (question.options.find((option) => option.key === answer) || {}).text || answer;
     return `${number(answer)} ${question.unit}`.trim();
   };
+  // Images, kept while their question is on: going back, and the next one, cost no second way. What did not come is asked
+  // for again when the network is back.
+  const kept = new Map();
+  let keptFor = '', unseen = [];
+  const fetched = (state, place) => {
+    if (keptFor !== state.ballot) {
+      for (const old of kept.values()) old.then((found) => URL.revokeObjectURL(found.bytes)).catch(() => {});
+      kept.clear(); unseen = []; keptFor = state.ballot;
+    }
+    if (!kept.has(place)) {
+      const address = `${CODE}/image/${place}?ballot=${encodeURIComponent(state.ballot)}`;
+      kept.set(place, fetch(address, { cache: 'no-store' }).then(async (answer) => {
+        if (!answer.ok) throw new Error((await answer.json()).problem);
+        return { kind: answer.headers.get('X-Image-Kind'), bytes: URL.createObjectURL(await answer.blob()),
+                 credit: decodeURIComponent(answer.headers.get('X-Image-Credit') || '') };
+      }).catch((error) => { kept.delete(place); throw error; }));
+    }
+    return kept.get(place);
+  };
   const picture = (state, place, alt) => {
     const image = make('img', { alt }), credit = make('p', { class: 'credit' });
-    const address = `${CODE}/image/${place}?ballot=${encodeURIComponent(state.ballot)}`;
-    fetch(address, { cache: 'no-store' }).then(async (answer) => {
-      if (!answer.ok) throw new Error((await answer.json()).problem);
-      const kind = answer.headers.get('X-Image-Kind');
-      if (kind) credit.append(make('span', { class: 'badge' }, kind));
-      credit.append(decodeURIComponent(answer.headers.get('X-Image-Credit') || ''));
-      const bytes = URL.createObjectURL(await answer.blob());
-      image.onload = () => URL.revokeObjectURL(bytes);
-      image.src = bytes;
-    }).catch((error) => { credit.textContent = error.message || 'The image did not come.'; });
+    const look = () => fetched(state, place).then((found) => {
+      credit.replaceChildren(...(found.kind ? [make('span', { class: 'badge' }, found.kind)] : []), found.credit);
+      image.src = found.bytes;
+    }).catch(() => {
+      credit.textContent = 'The image did not come yet. This page tries again.';
+      unseen.push(() => { if (image.isConnected) look(); });
+    });
+    look();
     return make('div', {}, image, credit);
+  };
+  const ahead = (state, item) => [item && item.image, item && item.map].filter((place) => Number.isInteger(place))
+    .forEach((place) => fetched(state, place).catch(() => {}));
+  const pictured = (state, item) => {  // with a map over it there are two, and a button between them
+    const plain = item.image === null ? '' : picture(state, item.image, 'The image in question');
+    if (!Number.isInteger(item.map)) return [plain];
+    const over = picture(state, item.map, 'The image with the map of the model’s answer over it');
+    const turnOver = make('button', { onclick: () => {
+      plain.hidden = !plain.hidden; over.hidden = !plain.hidden;
+      turnOver.textContent = plain.hidden ? 'Show the image without the map' : 'Show the map: bright is its evidence';
+    } }, 'Show the image without the map');
+    plain.hidden = true;
+    return [over, plain, turnOver];
   };
   const mine = (question, answers) => answers.map((answer, i) => answer === null ? '' : make('p', { class: 'mine' },
     `${i ? 'Your second answer' : 'Your first answer'}: ${words(question, answer)}`)).filter(Boolean);
@@ -232,32 +264,76 @@
     },
     diagnosis: (state) => [picture(state, 0, 'The image in question'), ...KINDS.choice(state)],
     series: (state) => {
-      const { items, yes, no } = state.question, box = make('div');
-      let answers = [], place = -1, touched = false;
-      const draw = (to) => {
-        if (to === place) return;
-        place = to;
-        const item = items[Math.min(place, items.length - 1)];
-        const press = (answer) => { touched = true; answers = [...answers.slice(0, place), answer]; send(state.ballot, answers); };
-        const back = make('button', { onclick: () => {
-          touched = true; answers = answers.slice(0, place - 1); draw(place - 1);
-        } }, 'One back');
-        box.replaceChildren(...(place >= items.length ? [make('p', {}, `All ${items.length} are answered.`), back] : [
-          make('p', { class: 'step' }, `${place + 1} of ${items.length}`),
-          item.image === null ? '' : picture(state, item.image, 'The image in question'), make('p', {}, item.text),
-          make('div', { class: 'pair', role: 'group', 'aria-label': item.text }, make('button', { onclick: () => press(true) }, yes),
-               make('button', { onclick: () => press(false) }, no)), place ? make('p') : '', place ? back : ''].filter(Boolean)));
-      };
-      mark = (answer) => {  // the server's answers are those of before, once somebody went on here
-        if (!touched) answers = answer || [];
-        if (!touched || answer === answers) draw(answers.length);
-      };
-      return [box];
+      const { items, yes, no } = state.question;
+      return deck(state, (item, press) => [...pictured(state, item), make('p', {}, item.text),
+        make('div', { class: 'pair', role: 'group', 'aria-label': item.text },
+             make('button', { onclick: () => press(true) }, yes), make('button', { onclick: () => press(false) }, no))]);
     },
+    reading: (state) => deck(state, (item, press) => [...pictured(state, item), model(item),
+      make('div', { class: 'pair', role: 'group', 'aria-label': 'Diagnoses' }, ...state.question.options.map((option) =>
+        make('button', { onclick: () => press(option.key) }, option.text)))]),
+  };
+  const model = (item) => item.model === null ? '' : make('p', { class: 'model' }, 'The model says ',
+    make('b', {}, item.model.text), `, with a confidence of ${item.model.confidence.toFixed(2)}.`);
+  const head = (items, place) => [
+    make('p', { class: 'step' }, `${place + 1} of ${items.length}${items[place].arm ? ', ' + items[place].arm : ''}`),
+    make('progress', { max: items.length, value: place, 'aria-label': 'How far you are' })];
+
+  // One item at a time, each answered by `press`; the answers go out together, so that each of them is safe at once.
+  const deck = (state, card) => {
+    const { items } = state.question, box = make('div');
+    let answers = [], place = -1, touched = false;
+    const draw = (to) => {
+      if (to === place) return;
+      place = to;
+      const press = (answer) => { touched = true; answers = [...answers.slice(0, place), answer]; send(state.ballot, answers); };
+      const back = make('button', { onclick: () => {
+        touched = true; answers = answers.slice(0, place - 1); draw(place - 1);
+      } }, 'One back');
+      box.replaceChildren(...(place >= items.length ? [make('p', {}, `All ${items.length} are answered.`), back] : [
+        ...head(items, place), ...card(items[place], press), place ? make('p') : '', place ? back : ''].filter(Boolean)));
+      ahead(state, items[place + 1]);
+    };
+    mark = (answer) => {  // the server's answers are those of before, once somebody went on here
+      if (!touched) answers = answer || [];
+      if (!touched || answer === answers) draw(answers.length);
+    };
+    return [box];
+  };
+
+  // The same items after the reveal, with what is right.
+  const leaf = (state, told) => {
+    const { items } = state.question, box = make('div');
+    const draw = (place) => {
+      const go = (to, words) => make('button', { onclick: () => draw(to), ...(items[to] ? {} : { disabled: '' }) }, words);
+      box.replaceChildren(...[...head(items, place), ...pictured(state, items[place]), ...told(items[place], place),
+        make('div', { class: 'pair' }, go(place - 1, 'Before'), go(place + 1, 'Next'))].filter(Boolean));
+    };
+    draw(0);
+    return box;
   };
   const reveal = (state) => {
     const { question } = state, last = state.mine[1] ?? state.mine[0], parts = [];
-    if (question.kind === 'series') {
+    const own = (i, said) => last && i < last.length ? `You said ${said(last[i])}.` : 'You did not answer.';
+    if (question.kind === 'reading') {
+      const name = (code) => (question.options.find((option) => option.key === code) || {}).text || code;
+      const wrong = question.items.map((item, i) => item.planted && item.arm !== 'alone' && last && i < last.length ? i : -1)
+        .filter((i) => i >= 0), followed = wrong.filter((i) => name(last[i]) === question.items[i].model.text);
+      for (const arm of new Set(question.items.map((item) => item.arm))) {
+        const read = question.items.map((item, i) => item.arm === arm && last && i < last.length ? i : -1).filter((i) => i >= 0);
+        const right = read.filter((i) => last[i] === question.items[i].right);
+        if (read.length) parts.push(make('p', { class: 'mine' }, `You, ${arm}: ${right.length} of ${read.length} right`));
+      }
+      if (wrong.length) parts.push(make('p', { class: 'mine' }, `You followed ${followed.length} of ${wrong.length} wrong ` +
+        'answers of the model'));
+      parts.push(make('p', { class: 'hint' }, 'This is teaching, not a test of you.'), leaf(state, (item, i) => [
+        make('p', {}, make('b', {}, `It is ${name(item.right)}. `), own(i, name)),
+        make('p', {}, `The model says ${item.model.text}` + (item.planted ? ', which is wrong.' : '.'))]));
+    } else if (question.kind === 'series' && question.items.some((item) => item.image !== null)) {
+      const said = (yes) => yes ? question.yes : question.no;
+      parts.push(leaf(state, (item, i) => [make('p', {}, item.text), make('p', {}, item.right === null ? '' :
+        make('b', {}, `${said(item.right)}. `), own(i, said))]));
+    } else if (question.kind === 'series') {
       parts.push(make('ul', {}, ...question.items.map((item, i) => make('li', {}, `${item.text}: ` +
         (item.right === null ? '' : `${item.right ? question.yes : question.no}. `) +
         (last && i < last.length ? `You said ${last[i] ? question.yes : question.no}.` : 'You did not answer.')))));

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app.room.images import class_image
+from app.room.images import PHONE_SIDE, class_image
 from app.room.shared import TAUGHT, base, rooms
 from lesion_core.errors import BusyError, LesionError
 from lesion_core.teaching.limits import Limiter
@@ -195,7 +195,7 @@ async def _image(request: Request, code: str) -> Response:
     person, place = _person(request), request.path_params["place"]
     ballot = request.query_params.get("ballot", "")
     name = str(await _do(lambda: rooms().image(code, person, ballot, place)))
-    found = await run_in_threadpool(class_image, name)
+    found = await run_in_threadpool(class_image, name, PHONE_SIDE)
     headers = NO_STORE | {"X-Image-Kind": found.kind, "X-Image-Credit": quote(found.credit)}
     return Response(found.jpeg, media_type="image/jpeg", headers=headers)
 

@@ -10,11 +10,13 @@ import streamlit as st
 
 from app import state
 from app.components import badges, problem
-from app.figures.votes import share_told, votes
+from app.figures.votes import LONGEST, share_told, votes
 from app.foreign_text import literal
+from app.room import study
 from app.room.addresses import HOW_TO_FIND, own_addresses, reach
-from app.room.images import class_image
+from app.room.images import PHONE_SIDE, class_image
 from app.room.shared import base, rooms
+from lesion_core.data.samples import SYNTHETIC
 from lesion_core.errors import LesionError
 from lesion_core.teaching.questions import (
     ChoiceQuestion,
@@ -23,13 +25,15 @@ from lesion_core.teaching.questions import (
     NumberQuestion,
     Question,
     SeriesQuestion,
-    images_of,
 )
+from lesion_core.teaching.reading import ARMS, ReadingQuestion
 from lesion_core.teaching.room import RoomError, View
 from lesion_core.teaching.rooms import Opened
 from lesion_core.teaching.tallies import FEWEST
 
 EVERY_S = 2
+THUMBNAIL = 150
+"""Pixels of an image among others."""
 ADDRESS = "room_address"
 STEPS = {
     "first": "Vote on your phone.",
@@ -93,7 +97,8 @@ def follow(room: Opened, drawn: View) -> None:
         if view.stage is None:
             st.subheader(f"{people} in the room", anchor=False)
         else:
-            st.subheader(f"{view.answered} of {view.people} answered", anchor=False)
+            end = "" if view.finished is None else f", {view.finished} to the end"
+            st.subheader(f"{view.answered} of {view.people} answered{end}", anchor=False)
             if view.people:
                 st.progress(min(1.0, view.answered / view.people))
 
@@ -112,9 +117,50 @@ def draw_question(view: View) -> None:
             for option in question.options:
                 st.markdown(f"- {literal(option.text)}")
     if isinstance(question, DiagnosisQuestion) and view.stage != "hidden":
-        draw_image(images_of(question)[0], 180 if view.stage == "revealed" else 420)
+        draw_image(question.image, 180 if view.stage == "revealed" else 420)
+    if isinstance(question, ReadingQuestion) and view.stage != "revealed":
+        st.markdown(told_of_study(question))
     if view.first is not None:
         draw_votes(question, view)
+    if isinstance(question, SeriesQuestion) and view.stage != "hidden":
+        draw_items(question)
+
+
+def told_of_study(question: ReadingQuestion) -> str:
+    """What a class does in a reader study."""
+    each = len(question.reads) // len(ARMS)
+    return (
+        f"On each phone: {each} images alone, {each} with the model's answer, {each} with its answer and map, in an "
+        "order of one's own. The model is sometimes wrong. Being wrong is expected here, and nobody sees who was."
+        + (
+            " The images are made by code: this is a rehearsal."
+            if question.reads[0].image.startswith(SYNTHETIC)
+            else ""
+        )
+    )
+
+
+def draw_items(question: SeriesQuestion) -> None:
+    """The items of a series by their numbers: small images, or the texts that a figure cannot hold."""
+    if not any(item.image for item in question.items):
+        if any(len(item.text) > LONGEST for item in question.items):
+            st.markdown("\n".join(f"{number}. {literal(item.text)}" for number, item in enumerate(question.items, 1)))
+        return
+    shown: dict[str, str] = {}
+    with st.container(horizontal=True, key="room-items"):
+        for number, item in enumerate(question.items, 1):
+            with st.container(width=THUMBNAIL, gap="xxsmall"):
+                try:
+                    image = class_image(item.image, PHONE_SIDE) if item.image else None
+                except LesionError as error:
+                    problem(error)
+                    continue
+                if image is not None:
+                    st.image(image.jpeg, width=THUMBNAIL, alt=f"Image {number}")
+                    shown[image.credit] = image.kind
+                st.markdown(f"**{number}.** {literal(item.text)}")
+    badges(*((kind, _colour(kind)) for kind in dict.fromkeys(shown.values())))
+    st.caption(literal("; ".join(shown)))
 
 
 def draw_image(name: str, width: int) -> None:
@@ -125,14 +171,21 @@ def draw_image(name: str, width: int) -> None:
         problem(error)
         return
     st.image(image.jpeg, width=width, alt="The image in question")
-    badges((image.kind, "violet" if image.kind == "synthetic" else "gray"))
+    badges((image.kind, _colour(image.kind)))
     st.caption(literal(image.credit))
+
+
+def _colour(kind: str) -> str:
+    return "violet" if kind == "synthetic" else "gray"
 
 
 def draw_votes(question: Question, view: View) -> None:
     """Both votes as a figure, and in sentences what it says."""
     first, second = view.first, view.second
     assert first is not None
+    if read := (second or first).readings:
+        study.draw(read)
+        return
     figure = votes(question, first, second)
     if figure is None:
         n = (second or first).n

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lesion_core.reports.disclaimer import DISCLAIMER
 from lesion_core.teaching.lessons import END_MINUTES, Lesson, Step
-from lesion_core.teaching.questions import ChoiceQuestion, LineQuestion, NumberQuestion
+from lesion_core.teaching.questions import ChoiceQuestion, DiagnosisQuestion, LineQuestion, NumberQuestion
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -58,6 +58,8 @@ def asked(step: Step) -> str:
         return f"A place for a line, {question.least:g} to {question.most:g} {question.unit}".strip()
     if isinstance(question, NumberQuestion):
         return f"A number, {question.least:g} to {question.most:g} {question.unit}".strip()
+    if isinstance(question, DiagnosisQuestion):
+        return f"The diagnosis of an image, one of {len(question.codes)}"
     helped = {
         "nothing": "",
         "answer": ", each with the model's answer",

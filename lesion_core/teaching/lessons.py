@@ -13,8 +13,9 @@ from pydantic import Field, JsonValue, StringConstraints, ValidationError, field
 from lesion_core.config import Settings
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import shown
+from lesion_core.teaching.asked import Label, Sentence
 from lesion_core.teaching.lines import Lines, read_lines
-from lesion_core.teaching.questions import ChoiceQuestion, Label, LineQuestion, NumberQuestion, Sentence
+from lesion_core.teaching.questions import ChoiceQuestion, DiagnosisQuestion, LineQuestion, NumberQuestion
 
 MOST_BYTES = 2**17
 """Of a lesson's file: more than twenty times what the five lessons have."""
@@ -29,13 +30,15 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 
 class Dealt(Settings):
-    """A question whose items are dealt from the chosen run: an answer, a map or an image after the other."""
+    """A question whose items are dealt from the chosen run: an answer, a map or an image after the other. In a room all
+    get the same answers or maps; images are dealt to each person, as a reader study."""
 
     kind: Literal["dealt"] = "dealt"
     key: str = Field(max_length=60)
     deal: Literal["answers", "maps", "images"] = Field(description="what is dealt")
     text: Label
     n: int = Field(default=10, ge=3, le=20)
+    pictures: bool = Field(default=False, description="show the image, where the data folder has it")
     help: Literal["nothing", "answer", "map"] = Field(
         default="nothing", description="what is shown beside an image: nothing, the model's answer, or also its map"
     )
@@ -47,7 +50,9 @@ class Dealt(Settings):
         return self
 
 
-Asked = Annotated[NumberQuestion | LineQuestion | ChoiceQuestion | Dealt, Field(discriminator="kind")]
+Asked = Annotated[
+    NumberQuestion | LineQuestion | ChoiceQuestion | DiagnosisQuestion | Dealt, Field(discriminator="kind")
+]
 
 
 class Reveal(Settings):
@@ -209,7 +214,7 @@ def _told(error: ValidationError, lines: Lines, before: tuple[str | int, ...]) -
     if kind == "extra_forbidden":
         return lines.error(place, f"{shown(str(place[-1]))} is not a key here")
     if kind == "union_tag_not_found":
-        return lines.error(place, "kind is missing: number, line, choice or dealt")
+        return lines.error(place, "kind is missing: number, line, choice, diagnosis or dealt")
     message = str(first["msg"]).removeprefix("Value error, ")
     for ours, plain in _PLAINLY.items():
         message = message.replace(ours, plain)

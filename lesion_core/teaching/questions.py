@@ -1,4 +1,4 @@
-"""Questions to a class: five kinds, each as data, and which answers are answers."""
+"""Questions to a class: kinds, each as data, and which answers are answers."""
 
 from __future__ import annotations
 
@@ -10,39 +10,32 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, mod
 from lesion_core.config import Settings, first_problem, refuse_named_twice
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import shown
-from lesion_core.labels import DIAGNOSES, ISIC2019, LABELS, diagnosis
+from lesion_core.labels import ISIC2019
+from lesion_core.teaching.asked import (
+    AskedQuestion,
+    ImageId,
+    Key,
+    Label,
+    Sentence,
+    Unit,
+    check_codes,
+    one_of,
+    options_of,
+)
+from lesion_core.teaching.reading import ReadingQuestion
 
-Answer = float | str | tuple[bool, ...]
-"""A number or a place on an axis; the key of an option or the code of a diagnosis; whether each item is right."""
+Answer = float | str | tuple[bool, ...] | tuple[str, ...]
+"""A number or a place on an axis; the key of an option or the code of a diagnosis; whether each item is right; the code
+of each image that was read."""
 
 MOST_STEPS = 10_000
 MOST_ITEMS = 30
 MOST_NUMBER = 1e9
 
-Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
-Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=400)]
-Asked = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
-Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Number = Annotated[float, Field(ge=-MOST_NUMBER, le=MOST_NUMBER)]
-Unit = Annotated[str, StringConstraints(strip_whitespace=True, max_length=24)]
 
 
-class _Question(Settings):
-    key: Key = Field(description="names the question in its lesson and in the file of answers")
-    text: Asked = Field(description="what is asked, plain text")
-    after: Sentence = Field(default="", description="said after the reveal")
-
-    def public(self, *, revealed: bool = False) -> dict[str, object]:
-        """What a phone may know of the question: nothing that tells the answer before the reveal."""
-        hidden = set() if revealed else {"right", "after"}
-        told = self.model_dump(mode="json", exclude=hidden)
-        for part in () if revealed else (*told.get("options", ()), *told.get("items", ())):
-            for name in hidden & set(part):
-                del part[name]
-        return told
-
-
-class _OnAxis(_Question):
+class _OnAxis(AskedQuestion):
     """What a number and a line share: a range, and maybe the right value."""
 
     unit: Unit = Field(default="", description="what the value counts, such as % or points")
@@ -112,7 +105,7 @@ class Option(Settings):
     after: Sentence = Field(default="", description="said after the reveal to those who chose it, and to all")
 
 
-class ChoiceQuestion(_Question):
+class ChoiceQuestion(AskedQuestion):
     """One of two to five options."""
 
     kind: Literal["choice"] = "choice"
@@ -130,16 +123,14 @@ class ChoiceQuestion(_Question):
 
     def check(self, raw: object) -> str:
         """The answer; see `check_answer`."""
-        return _one_of(raw, [option.key for option in self.options])
+        return one_of(raw, [option.key for option in self.options])
 
 
-class DiagnosisQuestion(_Question):
+class DiagnosisQuestion(AskedQuestion):
     """The diagnosis of an image."""
 
     kind: Literal["diagnosis"] = "diagnosis"
-    image: str = Field(
-        min_length=1, max_length=200, description="the id of a sample, such as synthetic-MEL-1; phones never see it"
-    )
+    image: ImageId = Field(min_length=1)
     codes: Annotated[tuple[str, ...], Field(min_length=2, max_length=9)] = Field(
         default=ISIC2019, description="the diagnoses to choose from"
     )
@@ -147,34 +138,33 @@ class DiagnosisQuestion(_Question):
 
     @model_validator(mode="after")
     def _diagnoses(self) -> Self:
-        if unknown := set(self.codes) - set(LABELS):
-            raise ValueError(f"{shown(min(unknown))} is not one of {', '.join(LABELS)}")
-        if len(set(self.codes)) < len(self.codes):
-            raise ValueError("a diagnosis is there twice")
+        check_codes(self.codes)
         if self.right is not None and self.right not in self.codes:
             raise ValueError("right is not one of the codes")
         return self
 
-    def public(self, *, revealed: bool = False) -> dict[str, object]:
+    def public(self, *, revealed: bool = False, person: str = "") -> dict[str, object]:
         """As for all questions; the image is asked for by its place, for its id may name the diagnosis."""
-        told = super().public(revealed=revealed)
-        told["options"] = [{"key": code, "text": diagnosis(code).name} for code in self.codes]
-        return told | {"image": 0}
+        return super().public(revealed=revealed, person=person) | {"options": options_of(self.codes), "image": 0}
+
+    def images(self, person: str = "") -> tuple[str, ...]:  # noqa: ARG002
+        """Its image."""
+        return (self.image,)
 
     def check(self, raw: object) -> str:
         """The answer; see `check_answer`."""
-        return _one_of(raw, self.codes)
+        return one_of(raw, self.codes)
 
 
 class Item(Settings):
     """One of a series."""
 
-    text: Label
-    image: str = Field(default="", max_length=200, description="the id of a sample, or empty")
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=240)]
+    image: ImageId = ""
     right: bool | None = Field(default=None, description="whether `yes` is the right answer")
 
 
-class SeriesQuestion(_Question):
+class SeriesQuestion(AskedQuestion):
     """Right or wrong, item after item."""
 
     kind: Literal["series"] = "series"
@@ -182,9 +172,13 @@ class SeriesQuestion(_Question):
     yes: Unit = "Right"
     no: Unit = "Wrong"
 
-    def public(self, *, revealed: bool = False) -> dict[str, object]:
+    def images(self, person: str = "") -> tuple[str, ...]:  # noqa: ARG002
+        """The images of its items."""
+        return tuple(item.image for item in self.items)
+
+    def public(self, *, revealed: bool = False, person: str = "") -> dict[str, object]:
         """As for all questions; images are asked for by their place."""
-        told = super().public(revealed=revealed)
+        told = super().public(revealed=revealed, person=person)
         told["items"] = [
             {**item.model_dump(exclude={"image"} if revealed else {"image", "right"})}
             | {"image": place if item.image else None}
@@ -201,13 +195,14 @@ class SeriesQuestion(_Question):
         return tuple(raw)
 
 
-Question = NumberQuestion | LineQuestion | ChoiceQuestion | DiagnosisQuestion | SeriesQuestion
+Question = NumberQuestion | LineQuestion | ChoiceQuestion | DiagnosisQuestion | SeriesQuestion | ReadingQuestion
 KINDS: dict[str, str] = {
     "number": "A number",
     "line": "A place for a line",
     "choice": "One of several choices",
     "diagnosis": "The diagnosis of an image",
     "series": "Right or wrong, item after item",
+    "reading": "Reader study",
 }
 """Kinds of questions, and what a person reads for each."""
 _ANY: TypeAdapter[Question] = TypeAdapter(Annotated[Question, Field(discriminator="kind")])
@@ -219,7 +214,8 @@ def check_answer(question: Question, raw: object) -> Answer:
     Args:
         question: What was asked.
         raw: What came, as JSON has it: a number (`number`, `line`), the key of an option (`choice`), the code of a
-            diagnosis (`diagnosis`), or a list of true and false for the first items (`series`).
+            diagnosis (`diagnosis`), a list of true and false for the first items (`series`), or a list of codes for the
+            first images of the person (`reading`).
 
     Returns:
         A number rounded to the question's steps (to decimals, for a line), the key or code, or a tuple.
@@ -239,18 +235,12 @@ def check_answer(question: Question, raw: object) -> Answer:
 
 
 def right_answer(question: Question) -> Answer | None:
-    """The right answer, None where there is none (for a series: where one item has none)."""
+    """The right answer, None where there is none (for a series: where one item has none; for a reader study always, as
+    each person reads other images)."""
     if isinstance(question, SeriesQuestion):
         known = tuple(item.right for item in question.items)
         return None if None in known else tuple(map(bool, known))
-    return question.right
-
-
-def images_of(question: Question) -> tuple[str, ...]:
-    """The ids of its images by their places, empty where an item has none."""
-    if isinstance(question, DiagnosisQuestion):
-        return (question.image,)
-    return tuple(item.image for item in question.items) if isinstance(question, SeriesQuestion) else ()
+    return None if isinstance(question, ReadingQuestion) else question.right
 
 
 def read_question(text: str | bytes, source: str = "the question") -> Question:
@@ -264,10 +254,3 @@ def read_question(text: str | bytes, source: str = "the question") -> Question:
         return _ANY.validate_json(text)
     except ValidationError as error:
         raise ConfigError(f"{shown(source, 100)}: {first_problem(error)}", "Correct that field.") from None
-
-
-def _one_of(raw: object, known: tuple[str, ...] | list[str]) -> str:
-    if not isinstance(raw, str) or raw not in known:
-        names = ", ".join(DIAGNOSES[one].name if one in DIAGNOSES else one for one in known)
-        raise ConfigError(f"{shown(str(raw), 40)} is not one of the options.", f"Choose one of {shown(names, 160)}.")
-    return raw

@@ -15,8 +15,9 @@ from typing import Literal, Self, get_args
 
 from lesion_core.errors import ConfigError, LesionError
 from lesion_core.foreign_text import spreadsheet_cell
-from lesion_core.teaching.questions import Answer, Question, check_answer, images_of, read_question, right_answer
-from lesion_core.teaching.tallies import FEWEST, Tally, changed, tally
+from lesion_core.teaching.questions import Answer, Question, check_answer, read_question, right_answer
+from lesion_core.teaching.reading import Reading, ReadingQuestion
+from lesion_core.teaching.tallies import FEWEST, Tally, changed, finished, readings, tally
 
 Stage = Literal["first", "talk", "second", "revealed", "hidden"]
 """The first vote, the talk after it, the second vote, the reveal, and the reveal taken off the wall again."""
@@ -88,7 +89,8 @@ class View:
         place: Which of them is on, from 0; -1 where none is.
         question: The one that is on.
         stage: Of the question.
-        answered: Answers in the vote that is open, else in the last one.
+        answered: People who answered in the vote that is open, else in the last one.
+        finished: How many of them answered all items of a series or reader study; None for other kinds.
         first: The first vote, None before the reveal (but for a teacher who peeks).
         second: The second one, None where there was none.
         changed: How many changed their answer and of how many; None where these are too few, or before the reveal.
@@ -101,6 +103,7 @@ class View:
     question: Question | None = None
     stage: Stage | None = None
     answered: int = 0
+    finished: int | None = None
     first: Tally | None = None
     second: Tally | None = None
     changed: tuple[int, int] | None = None
@@ -189,6 +192,7 @@ class Room:
         ballot = self.ballots[self.place]
         first, second = ballot.votes
         told = peek or ballot.stage == "revealed"
+        last, names = second if second or ballot.stage == "second" else first, self._names()
         return View(
             version=self.version,
             people=len(self.people),
@@ -196,31 +200,59 @@ class Room:
             place=self.place,
             question=ballot.question,
             stage=ballot.stage,
-            answered=len(second if second or ballot.stage == "second" else first),
-            first=tally(ballot.question, first) if told else None,
-            second=tally(ballot.question, second) if told and second else None,
+            answered=len(last),
+            finished=finished(ballot.question, last),
+            first=tally(ballot.question, first, names) if told else None,
+            second=tally(ballot.question, second, names) if told and second else None,
             changed=changed(first, second) if told else None,
         )
+
+    def readings(self, key: str) -> tuple[tuple[Reading, ...], ...] | None:
+        """What each person read in the reader study of this key; None where none was asked, and under `FEWEST`."""
+        for ballot in self.ballots:
+            if ballot.question.key == key and isinstance(ballot.question, ReadingQuestion):
+                return tally(ballot.question, ballot.votes[1] or ballot.votes[0], self._names()).readings
+        return None
 
     def answers_csv(self) -> str:
         """All answers, one row per person and question in a random order: rows cannot be joined to a person.
 
-        A question that under `FEWEST` people answered has one row without an answer.
+        A reader study has one row per image that was read: `right` is its diagnosis, `reader` a number that only this
+        question has, `arm` what was shown beside it, `model` what the model says, `planted` whether that is wrong. A
+        question that under `FEWEST` people answered has one row without an answer.
         """
         written = io.StringIO()
         table = csv.writer(written, lineterminator="\r\n")
-        table.writerow(["question", "kind", "text", "right", "first", "second"])
+        table.writerow(["question", "kind", "text", "right", "first", "second", "reader", "arm", "model", "planted"])
         for ballot in self.ballots:
             first, second = ballot.votes
             people = list(first.keys() | second.keys())
             random.SystemRandom().shuffle(people)
             begin = [ballot.question.key, ballot.question.kind, spreadsheet_cell(ballot.question.text)]
-            begin.append(_cell(right_answer(ballot.question)))
+            known, none = _cell(right_answer(ballot.question)), [""] * 4
             if len(people) < FEWEST:
-                table.writerow([*begin, f"under {FEWEST} answers", ""])
-                continue
-            table.writerows([*begin, _cell(first.get(person)), _cell(second.get(person))] for person in people)
+                table.writerow([*begin, known, f"under {FEWEST} answers", "", *none])
+            elif isinstance(ballot.question, ReadingQuestion):
+                for row in self._reading_rows(ballot.question, second or first):
+                    table.writerow([*begin, *row])
+            else:
+                table.writerows(
+                    [*begin, known, _cell(first.get(person)), _cell(second.get(person)), *none] for person in people
+                )
         return written.getvalue()
+
+    def _reading_rows(self, question: ReadingQuestion, vote: dict[int, Answer]) -> list[list[str]]:
+        read = list(readings(question, vote, self._names()))
+        random.SystemRandom().shuffle(read)
+        return [
+            [one.truth, one.said, "", str(number), one.arm, one.answer, "yes" if one.answer != one.truth else "no"]
+            for number, own in enumerate(read, 1)
+            for one in own
+        ]
+
+    def _names(self) -> dict[int, str]:
+        """Person to the digest of the token: the text by which a reader study deals."""
+        return {person: name for name, person in self.people.items()}
 
     # What a phone does.
 
@@ -270,7 +302,7 @@ class Room:
             "version": self.version,
             "stage": ballot.stage,
             "ballot": self._ballot_name(),
-            "question": ballot.question.public(revealed=revealed),
+            "question": ballot.question.public(revealed=revealed, person=digest(token)),
             "mine": [votes.get(person) for votes in ballot.votes],
         }
 
@@ -282,7 +314,7 @@ class Room:
             NoRoomError: There is no such image.
         """
         self._person(token)
-        images = images_of(self.ballots[self.place].question) if self.place >= 0 else ()
+        images = self.ballots[self.place].question.images(digest(token)) if self.place >= 0 else ()
         if ballot != self._ballot_name() or not 0 <= place < len(images) or not images[place]:
             raise NoRoomError("This image is not shown now.", "Reload the page.")
         return images[place]

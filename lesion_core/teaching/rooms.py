@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from lesion_core.errors import BusyError, ConfigError
 from lesion_core.teaching.questions import Question
+from lesion_core.teaching.reading import Reading
 from lesion_core.teaching.room import NoRoomError, Room, RoomError, Stage, View, digest
 
 ALPHABET = "23456789BCDFGHJKMNPQRSTVWXZ"
@@ -136,6 +137,12 @@ class Rooms(ABC):
         with self._room(code, write=False) as room:
             room.check_teacher(teacher)
             return room.view(peek=peek)
+
+    def readings(self, code: str, teacher: str, key: str) -> tuple[tuple[Reading, ...], ...] | None:
+        """What a class read in the reader study of this key; `Room.readings`."""
+        with self._room(code, write=False) as room:
+            room.check_teacher(teacher)
+            return room.readings(key)
 
     def answers_csv(self, code: str, teacher: str) -> str:
         """All answers as CSV; `Room.answers_csv`."""

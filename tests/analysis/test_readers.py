@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from lesion_core.analysis.intervals import clopper_pearson
-from lesion_core.analysis.readers import balanced_accuracy_interval
+from lesion_core.analysis.readers import balanced_accuracy_interval, reader_study
 from lesion_core.errors import DataError
 
 CLASSES = tuple("abcdefgh")
@@ -51,3 +51,60 @@ def test_as_many_answers_as_images() -> None:
     for truth, correct in ((["a"], []), ([], []), (["a"], [True, False])):
         with pytest.raises(DataError, match="answers to"):
             balanced_accuracy_interval(truth, np.array(correct, bool))
+
+
+ARMS = ["alone", "answer", "map"]
+
+
+def a_class(people: int, seed: int, follow: float = 0.5) -> list[tuple[int, str, str, str, str]]:
+    """Readers of ten images in each arm, three of them mistakes of the model; some people follow it much more."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for person in range(people):
+        own = rng.beta(4 * follow, 4 * (1 - follow))
+        for arm in ARMS:
+            for i in range(10):
+                truth, answer = "MEL", "NV" if i < 3 else "MEL"
+                followed = rng.random() < (own if arm != "alone" else 0.2)
+                rows.append((person, arm, truth, answer, answer if followed else str(rng.choice(["MEL", "BCC"]))))
+    return rows
+
+
+def test_a_reader_study_is_counted_as_by_hand() -> None:
+    rows = a_class(12, 0)
+    found = reader_study(*zip(*rows, strict=True), ARMS)  # type: ignore[arg-type]
+    for arm in ARMS:
+        own = [row for row in rows if row[1] == arm]
+        wrong = [row for row in own if row[3] != row[2]]
+        assert found.accuracy[arm].value == pytest.approx(sum(row[4] == row[2] for row in own) / len(own))
+        assert found.followed[arm].value == pytest.approx(sum(row[4] == row[3] for row in wrong) / len(wrong))
+        assert (found.accuracy[arm].n_images, found.accuracy[arm].n_groups) == (120, 12)
+        assert (found.followed[arm].n_images, found.followed[arm].n_groups) == (36, 12)
+    for arm in ARMS[1:]:
+        for difference, shares in ((found.gain, found.accuracy), (found.reliance, found.followed)):
+            assert difference[arm].value == pytest.approx(shares[arm].value - shares["alone"].value)
+            assert difference[arm].low < difference[arm].value < difference[arm].high
+
+
+def test_intervals_are_over_people_whose_answers_hang_together() -> None:
+    """One who always follows and one who never does say little, however many images they read."""
+    rows = [(p, "map", "MEL", "NV", "NV" if p % 2 else "MEL") for p in range(6) for _ in range(30)]
+    rows += [(p, "alone", "MEL", "NV", "MEL") for p in range(6)]
+    found = reader_study(*zip(*rows, strict=True), ["alone", "map"]).followed["map"]  # type: ignore[arg-type]
+    assert (
+        found.value == 0.5
+        and found.high - found.low > 0.6 > clopper_pearson(90, 180).high - clopper_pearson(90, 180).low
+    )
+
+
+def test_the_interval_of_over_reliance_covers() -> None:
+    found = [
+        reader_study(*zip(*a_class(30, seed), strict=True), ARMS).reliance["map"]  # type: ignore[arg-type]
+        for seed in range(120)
+    ]
+    assert np.mean([one.low <= 0.5 - 0.2 <= one.high for one in found]) >= 0.9
+
+
+def test_nothing_was_read() -> None:
+    with pytest.raises(DataError, match="Nobody has read"):
+        reader_study([], [], [], [], [], ARMS)

@@ -14,11 +14,15 @@ from streamlit.testing.v1 import AppTest
 
 from app import state
 from app.figures.votes import share_told, votes
-from app.room import shared
+from app.lessons import deals
+from app.lessons.given import Card
+from app.room import controls, shared, study
 from app.room.addresses import own_addresses, reach
+from app.room.images import PHONE_SIDE, class_image
 from app.room.shared import TAUGHT
 from lesion_core.errors import ConfigError
 from lesion_core.teaching.questions import DiagnosisQuestion, Item, SeriesQuestion
+from lesion_core.teaching.reading import ARMS, Reading
 from lesion_core.teaching.rooms import MemoryRooms, Opened, Rooms
 from lesion_core.teaching.tallies import tally
 from tests.literal import open_page, text
@@ -50,7 +54,7 @@ def words(app: AppTest) -> str:
 
 
 def fill(app: AppTest, label: str, value: Any) -> None:
-    widgets = [*app.text_input, *app.text_area, *app.number_input, *app.selectbox]
+    widgets: list[Any] = [*app.text_input, *app.text_area, *app.number_input, *app.selectbox]
     next(widget for widget in widgets if widget.label == label).set_value(value)
 
 
@@ -114,6 +118,107 @@ def test_a_question_of_each_kind_is_asked_and_revealed(
         rooms.answer(room.code, person, "0.0.1", answer)
     press(app, "Reveal")
     assert told in words(app) and len(app.get("plotly_chart")) == 1
+
+
+IMAGES = "synthetic-MEL-1", "synthetic-NV-1", "synthetic-BCC-1"
+
+
+def cards(wrong: int, right: int) -> list[Card]:
+    """Synthetic images, and what a model says of them."""
+    return [
+        Card("", i >= wrong, f"synthetic-MEL-{i + 1}", "MEL", "MEL" if i >= wrong else "NV", 0.9)
+        for i in range(wrong + right)
+    ]
+
+
+def choose(app: AppTest, label: str, value: str) -> None:
+    next(group for group in app.get("button_group") if group.label == label).set_value(value).run()
+
+
+def asked_in(app: AppTest, rooms: Rooms) -> tuple[Opened, Any]:
+    room = Opened(*app.session_state[TAUGHT])
+    return room, rooms.view(*room).question
+
+
+def answer_all(rooms: Rooms, room: Opened, people: list[str], value: Any) -> None:
+    for person in people:
+        told = rooms.phone(room.code, person)
+        rooms.answer(room.code, person, str(told["ballot"]), value(told["question"]) if callable(value) else value)
+
+
+def test_right_or_wrong_of_a_series_of_pictures(rooms: Rooms) -> None:
+    app = press(open_page("room"), "Open a room")
+    choose(app, "Kind", "series")
+    fill(app, "Question", "True?")
+    fill(app, "Items, one per line", "This is malignant.")
+    app.multiselect[0].set_value(list(IMAGES))
+    press(app, "Ask")
+    room, question = asked_in(app, rooms)
+    assert [item.text for item in question.items] == ["This is malignant."] * 3
+    assert tuple(item.image for item in question.items) == IMAGES
+    assert len(app.get("image")) >= 3 and "3." in words(app)
+    people = [rooms.join(room.code) for _ in range(5)]
+    answer_all(rooms, room, people, [True, False, True])
+    app.run()
+    assert "5 of 5 answered, 5 to the end" in words(app)
+    press(app, "Reveal")
+    assert len(app.get("plotly_chart")) == 1
+    choose(app, "Kind", "series")
+    fill(app, "Question", "And these?")
+    fill(app, "Items, one per line", "One\nTwo")
+    app.multiselect[0].set_value(list(IMAGES))
+    press(app, "Ask")
+    assert "3 images for 2 items" in words(app)
+
+
+@pytest.mark.slow
+def test_images_are_dealt_from_the_run_for_a_class(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the model's answers are right, or as many as it gets; a reader study has as many mistakes in each arm."""
+    monkeypatch.delenv("LESION_RUNS")
+    monkeypatch.setattr(deals, "candidates", lambda _: (cards(wrong=5, right=8), False))
+    app = press(open_page("room"), "Open a room")
+    people: list[str] = []
+    choose(app, "Kind", "series")
+    choose(app, "Items", controls.ITEMS[1])
+    fill(app, "Images", 6)
+    press(app, "Ask")
+    room, series = asked_in(app, rooms)
+    people += [rooms.join(room.code) for _ in range(6)]
+    assert len(series.items) == 6 and sum(item.right for item in series.items) == 3
+    assert all(item.image.startswith("synthetic-") and item.text.startswith("The model says") for item in series.items)
+    choose(app, "Kind", "reading")
+    fill(app, "Images in each arm", 3)
+    fill(app, "Question", "What is it?")
+    press(app, "Ask")
+    _, study = asked_in(app, rooms)
+    each = len(study.reads) // 3
+    assert each == 3 and "3 images alone" in words(app)
+    assert sum(one.answer != one.truth for one in study.reads) == 3, "one mistake in each arm"
+    assert not any(button.label.startswith("Talk") for button in app.button), "help cannot be unseen"
+    answer_all(
+        rooms, room, people, lambda asked: [option["key"] for option in asked["options"][:1]] * len(asked["items"])
+    )
+    person = people[0]
+    told: Any = rooms.phone(room.code, person)
+    for item in told["question"]["items"]:
+        for place in (item["image"], item["map"]):
+            if place is not None:
+                shown = class_image(rooms.image(room.code, person, str(told["ballot"]), place), PHONE_SIDE)
+                assert shown.kind == "synthetic" and len(shown.jpeg) < 60_000
+    press(app, "Reveal")
+    assert len(app.get("plotly_chart")) == 1
+    for sentence in ("Right alone in", "Where the model was wrong", "Published", "Tschandl", "over people"):
+        assert sentence in words(app)
+
+
+def test_of_an_arm_that_few_have_read_nothing_is_told() -> None:
+    """Five have begun, four have come to the third arm."""
+    one = {arm: Reading(arm, "MEL", "NV", "NV") for arm in ARMS}
+    read = [[one["alone"], one["answer"], *([one["map"]] if person else [])] for person in range(5)]
+    found = study.measure(read)
+    assert [study.few(found.accuracy[arm]) for arm in ARMS] == [False, False, True]
+    told = " ".join(study.sentences(found))
+    assert "with the answer, and" in told and "map" not in told and "nan" not in told
 
 
 def test_another_window_is_told_that_the_question_has_gone_on(rooms: Rooms) -> None:

@@ -28,7 +28,7 @@ class Neighbour:
         with self._opened.open(request, timeout=60) as answer:
             return dict(json.load(answer))
 
-    def vote(self, value: str) -> None:
+    def vote(self, value: object) -> None:
         self.ask("answer", {"ballot": self.ask("state")["ballot"], "value": value})
 
 
@@ -112,6 +112,66 @@ def test_a_class_votes_twice_and_nothing_is_lost(page: Page, phone: Page, server
     expect(phone.get_by_text("Right: Team B")).to_be_visible()
     check_phone(phone)
     assert phone.get_by_role("button").count() == 0, "the answer is locked"
+
+
+def test_a_series_of_pictures_survives_a_reload_and_a_lost_network(page: Page, phone: Page, server: str) -> None:
+    loaded: list[int] = []
+    phone.on("response", lambda answer: loaded.append(int(answer.headers.get("content-length", 0))))
+    page.goto(f"{server}/room")
+    page.get_by_role("button", name="Open a room").click()
+    code = page.locator(".st-key-room-code-large h2").inner_text().strip()
+    page.get_by_role("radio", name="Right or wrong, item after item").click()
+    page.get_by_role("textbox", name="Question", exact=True).fill("Is that so?")
+    page.get_by_role("textbox", name="Items, one per line").fill("This is malignant.")
+    images = page.get_by_role("combobox", name="Images, one per item in their order, or none")
+    for number in range(1, 5):
+        images.click()
+        images.fill(f"Synthetic image {number}")
+        page.get_by_role("option", name=f"Synthetic image {number}", exact=True).click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.get_by_text("0 of 0 answered")).to_be_visible()
+
+    phone.goto(f"{server}/r/{code}")
+    expect(phone.get_by_text("1 of 4")).to_be_visible()
+    phone.wait_for_function("document.querySelector('img').naturalWidth > 0")
+    phone.wait_for_timeout(1000)  # the image of the next item comes ahead
+    assert sum(loaded) < 300_000
+    check_phone(phone)
+    phone.get_by_role("button", name="Right").tap()
+    expect(phone.get_by_text("2 of 4")).to_be_visible()
+    expect(phone.get_by_role("status")).to_contain_text("Your answer is in")
+    phone.reload()
+    expect(phone.get_by_text("2 of 4")).to_be_visible()
+    phone.wait_for_function("document.querySelector('img').naturalWidth > 0")
+    phone.wait_for_timeout(1000)
+
+    phone.context.set_offline(True)
+    phone.get_by_role("button", name="Wrong").tap()
+    expect(phone.get_by_text("3 of 4")).to_be_visible()
+    expect(phone.get_by_role("status")).to_contain_text("No network. Your answer is kept")
+    phone.wait_for_function("document.querySelector('img').naturalWidth > 0")  # it had come ahead
+    phone.get_by_role("button", name="Right").tap()
+    expect(phone.get_by_text("4 of 4")).to_be_visible()
+    expect(phone.get_by_text("The image did not come yet")).to_be_visible()
+    check_phone(phone)
+    phone.context.set_offline(False)
+    expect(phone.get_by_role("status")).to_contain_text("Your answer is in")
+    phone.wait_for_function("document.querySelector('img').naturalWidth > 0")
+    phone.get_by_role("button", name="Wrong").tap()
+    expect(phone.get_by_text("All 4 are answered.")).to_be_visible()
+    expect(page.get_by_text("1 of 1 answered, 1 to the end")).to_be_visible()
+
+    neighbours = [Neighbour(f"{server}/r/{code}") for _ in range(4)]
+    for neighbour in neighbours:
+        neighbour.vote([True, True, False, False])
+    expect(page.get_by_text("5 of 5 answered, 5 to the end")).to_be_visible()
+    page.get_by_role("button", name="Reveal").click()
+    expect(page.locator(".js-plotly-plot")).to_be_visible()
+    expect(phone.get_by_text("You said Right.")).to_be_visible()
+    phone.get_by_role("button", name="Next").tap()
+    expect(phone.get_by_text("You said Wrong.")).to_be_visible()
+    check_phone(phone)
 
 
 def test_a_wrong_code_is_a_sentence_and_a_field(phone: Page, server: str) -> None:

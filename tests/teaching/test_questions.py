@@ -21,10 +21,10 @@ from lesion_core.teaching.questions import (
     Question,
     SeriesQuestion,
     check_answer,
-    images_of,
     read_question,
     right_answer,
 )
+from lesion_core.teaching.reading import ReadingImage, ReadingQuestion
 
 SECRET = "tells-it"
 OPTIONS = tuple(Option(key=key, text=f"Team {key}", after=f"{SECRET} {key}") for key in "abc")
@@ -38,6 +38,15 @@ EACH: dict[str, Question] = {
         text="Right?",
         items=(Item(text="One", image="synthetic-NV-1", right=True), Item(text="Two", right=False)),
     ),
+    "reading": ReadingQuestion(
+        key="r",
+        text="What is it?",
+        after=SECRET,
+        reads=tuple(
+            ReadingImage(image=f"synthetic-NV-{i}", map=f"synthetic-BCC-{i}", truth="NV", answer=says, confidence=0.8)
+            for i, says in enumerate(("NV", "NV", "NV", "MEL", "MEL", "MEL"))
+        ),
+    ),
 }
 ANSWERS: dict[str, list[object]] = {
     "number": [0, 100, 42.0],
@@ -45,6 +54,7 @@ ANSWERS: dict[str, list[object]] = {
     "choice": ["a", "c"],
     "diagnosis": ["MEL", "SCC"],
     "series": [[True], [False, True]],
+    "reading": [["MEL"], ["NV", "SCC", "MEL", "NV", "NV", "NV"]],
 }
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -79,7 +89,7 @@ def test_its_answers_are_taken(kind: str) -> None:
     for raw in ANSWERS[kind]:
         assert check_answer(EACH[kind], raw) == (tuple(raw) if isinstance(raw, list) else raw)
     right = right_answer(EACH[kind])
-    assert check_answer(EACH[kind], right) == right
+    assert right is None if kind == "reading" else check_answer(EACH[kind], right) == right
 
 
 @pytest.mark.parametrize(
@@ -90,6 +100,7 @@ def test_its_answers_are_taken(kind: str) -> None:
         *(("choice", raw) for raw in ("d", "", 0, None, ["a"])),
         *(("diagnosis", raw) for raw in ("AKIEC", "melanoma", 1)),
         *(("series", raw) for raw in ([], [True, True, True], [1], "yes", True, [None])),
+        *(("reading", raw) for raw in ([], ["MEL"] * 7, ["AKIEC"], "MEL", ["MEL", None], [True], {"0": "MEL"})),
     ],
 )
 def test_what_is_not_an_answer_is_refused(kind: str, raw: object) -> None:
@@ -114,7 +125,8 @@ def test_a_phone_knows_no_answer_before_the_reveal(kind: str) -> None:
 
 
 def test_images_have_places() -> None:
-    assert [images_of(question) for question in EACH.values()] == [
+    singles = [question for kind, question in EACH.items() if kind != "reading"]
+    assert [question.images() for question in singles] == [
         (), (), (), ("synthetic-MEL-1",), ("synthetic-NV-1", ""),
     ]  # fmt: skip
 
@@ -139,6 +151,8 @@ def test_images_have_places() -> None:
         ("series", {"items": []}, "items"),
         ("series", {"key": "../x"}, "key"),
         ("series", {"text": " "}, "text"),
+        ("reading", {"codes": ["MEL", "BCC"]}, "NV is not among"),
+        ("reading", {"reads": []}, "reads"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_with_its_field(

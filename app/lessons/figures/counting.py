@@ -138,7 +138,7 @@ def _answered(given: Given) -> Iterator[tuple[Help, Committed, list[tuple[Card, 
     """The visitor's dealt images by what was shown beside them."""
     for committed in given.steps.values():
         dealing = committed.dealing
-        if dealing is not None and isinstance(committed.answer, tuple) and dealing.cards[0].image:
+        if dealing is not None and isinstance(committed.answer, tuple) and dealing.cards[0].truth:
             yield dealing.help, committed, list(zip(dealing.cards, map(str, committed.answer), strict=True))
 
 
