@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 EVERY = 30.0
@@ -22,8 +23,13 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def keep_giving_back() -> None:
-    """Now and then, for ever."""
+def keep_giving_back(sweep: Callable[[], None]) -> None:
+    """Now and then, for ever.
+
+    Args:
+        sweep: Called before, to let go of what has an end of its own.
+    """
     while True:
         time.sleep(EVERY)
+        sweep()
         give_back()

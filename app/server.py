@@ -16,8 +16,8 @@ import socket
 import stat
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import streamlit as st
@@ -27,13 +27,16 @@ from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import runtime
 from streamlit.config import is_manually_set
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.web.server.server_util import allow_all_cross_origin_requests
 
 from app import state
 from app.delivery import CompressedFiles, FirstPaint
+from app.media import let_linger
 from app.memory import keep_giving_back
+from app.rehearsal import Clicks, rehearse
 from app.room.shared import rooms
 from lesion_core.errors import ConfigError
 from lesion_core.foreign_text import shown
@@ -189,11 +192,13 @@ class NoPaths:
         await self._app(scope, receive, tell if scope["type"] == "websocket" else send)
 
 
-def _prepare() -> None:
+def _prepare(prepared: Callable[[], object], sweep: Callable[[], None]) -> None:
     from app.cache.prepare import prepare  # with all that it imports: the server listens meanwhile
 
     prepare()
-    keep_giving_back()
+    with suppress(RuntimeError):  # the server has ended meanwhile
+        prepared()
+    keep_giving_back(sweep)
 
 
 def answer_at_once() -> int:
@@ -218,6 +223,13 @@ def answer_at_once() -> int:
     return found
 
 
+async def _rehearse(prepared: asyncio.Event) -> None:
+    """Open every page once, after what the first visitor needs is there."""
+    await prepared.wait()
+    if runtime.exists() and state.rehearses():
+        await rehearse()
+
+
 async def _sweep_rooms() -> None:
     """Rooms that nobody uses any more go with their answers, also where nobody comes."""
     while True:
@@ -228,7 +240,8 @@ async def _sweep_rooms() -> None:
 @asynccontextmanager
 async def started(_: object) -> AsyncIterator[None]:
     """Around the server's life: uploads are received in memory, small answers go out at once, a desktop's browser is
-    opened, what the first visitor needs is made meanwhile, and rooms without use go.
+    opened, what the first visitor needs is made meanwhile, then every page is rehearsed, images stay a little longer
+    than they are shown, and rooms without use go.
 
     Starlette would write an upload of over 1 MB to a temporary file while it arrives. Streamlit opens a browser for a
     bare script, and leaves it to the owner of an `App`.
@@ -240,11 +253,15 @@ async def started(_: object) -> AsyncIterator[None]:
         scheme = "https" if st.get_option("server.sslCertFile") else "http"
         # The port listens as soon as this start has ended.
         asyncio.get_running_loop().call_later(1, webbrowser.open, f"{scheme}://{place}")
-    threading.Thread(target=_prepare, name="prepare", daemon=True).start()
+    sweep = let_linger() if runtime.exists() else lambda: None
+    prepared, loop = asyncio.Event(), asyncio.get_running_loop()
+    given = (lambda: loop.call_soon_threadsafe(prepared.set)), sweep
+    threading.Thread(target=_prepare, args=given, name="prepare", daemon=True).start()
     answer_at_once()
-    sweeping = asyncio.create_task(_sweep_rooms())
+    tasks = [asyncio.create_task(_sweep_rooms()), asyncio.create_task(_rehearse(prepared))]
     yield
-    sweeping.cancel()
+    for task in tasks:
+        task.cancel()
 
 
 def _listed() -> list[str]:
@@ -277,4 +294,5 @@ def middleware() -> list[Middleware]:
         Middleware(CompressedFiles, base=st.get_option("server.baseUrlPath")),
         Middleware(FirstPaint),
         Middleware(NoPaths),
+        Middleware(Clicks),
     ]

@@ -189,6 +189,11 @@ def limits() -> Limits:
     return Limits(max_pixels=round(1e6 * megapixels))
 
 
+def rehearses() -> bool:
+    """Whether every page is opened once before anybody comes: unless the variable LESION_REHEARSAL is 0."""
+    return os.environ.get("LESION_REHEARSAL") != "0"
+
+
 def rooms_file() -> Path | None:
     """The file in which several processes keep rooms together, ``--rooms``; None keeps them in memory."""
     given: Path | None = _arguments().rooms

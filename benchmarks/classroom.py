@@ -2,6 +2,7 @@
 
     python -m benchmarks.classroom                                      # 30 visitors, every 2 s, both servers
     python -m benchmarks.classroom --visitors 60 --every 4 --duration 600
+    python -m benchmarks.classroom --later 60 --no-peer                 # when the server has rehearsed its pages
     python -m benchmarks.classroom --url http://127.0.0.1:8501 --pid 4711       # a server that runs already
     python -m benchmarks.classroom --self-test                                  # what it counts, checked on a bare page
 
@@ -63,7 +64,14 @@ PAGES = (
     "explain?image=synthetic-BCC-1&tab=Change+the+image",
     "explain?image=synthetic-AK-2&tab=The+whole+test+set",
     "robustness?image=synthetic-MEL-1&change=hair",
+    "robustness?tab=The+whole+test+set",
+    "robustness?tab=Consistency",
+    "robustness?tab=Somewhere+else",
+    "robustness?tab=Artefacts+in+the+wild",
     "robustness?tab=Does+a+map+know%3F",
+    "lessons",
+    "lessons?lesson=calibration&step=2",
+    "room",
     "out_of_distribution",
     "out_of_distribution?score=confidence&threshold=0.7",
     "out_of_distribution?score=energy&on=calibrate",
@@ -258,6 +266,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--own-address", action="store_true", help="visitor n from 127.0.n.1, for a proxy's affinity")
     parser.add_argument("--patience", type=float, default=120.0, help="seconds until an action has failed")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--later", type=float, default=0.0, help="seconds between server and class")
     parser.add_argument("--warm", action="store_true", help="first one visitor opens every link once")
     parser.add_argument("--pid", type=int, nargs="+", default=[], help="of the servers, to watch what they use (Linux)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
@@ -273,6 +282,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def measured(options: argparse.Namespace, title: str) -> Result:
     """One class; its table is printed."""
+    time.sleep(options.later)
     if options.warm:
         asyncio.run(warm_up(options))
     result = asyncio.run(attend(options))

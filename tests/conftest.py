@@ -9,6 +9,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A page that some test serves by itself has no settings file beside it.
 os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
+# The processor is the tests'.
+os.environ.setdefault("LESION_REHEARSAL", "0")
 # Where tests run on several cores it is set, and Rich would keep that width for good.
 os.environ.pop("COLUMNS", None)
 

@@ -130,6 +130,17 @@ def test_back_undoes_a_choice_and_forward_makes_it_again(
     expect(page.get_by_role("radio", name=choice, exact=True).first).to_be_checked()
 
 
+def test_an_image_that_a_choice_has_just_replaced_can_still_be_fetched(page: Page, server: str) -> None:
+    visit(page, server, "segment?image=synthetic-MEL-2")
+    image = page.get_by_alt_text("The mask over the image").first
+    replaced = str(image.evaluate("image => image.src"))
+    page.get_by_role("radio", name="Mask", exact=True).first.click()
+    expect(page).to_have_url(re.compile("[?&]show=mask"))
+    settle(page)
+    assert image.evaluate("image => image.src") != replaced
+    assert page.request.get(replaced).status == 200, "a browser on a slow line is still asking for it"
+
+
 def test_an_own_image_goes_along_and_a_link_to_it_says_whose_it_was(
     browser: Browser, page: Page, server: str, tmp_path: Path
 ) -> None:
