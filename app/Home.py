@@ -16,6 +16,7 @@ import streamlit as st  # noqa: E402
 
 if __name__ == "__main__":
     from app import present, sidebar, tour, tried_policy, visit
+    from app.cache import disk
     from app.components import problem
     from app.navigation import alias, pages
     from lesion_core.errors import LesionError
@@ -23,16 +24,17 @@ if __name__ == "__main__":
     st.set_page_config(page_title="Lesion Lab", page_icon=str(ROOT / "app" / "icon.svg"), layout="wide")
     groups, start = pages(ROOT), alias(ROOT)
     page = st.navigation([*chain(*groups.values()), start], position="hidden")
-    visit.begin()
-    sidebar.draw(groups, start, page)
-    tried_policy.take()
-    tour.draw(visit.stem(page))
-    try:
-        page.run()
-    except LesionError as error:
-        problem(error)
-    present.ways(groups)
-    visit.end(visit.stem(page))
+    with disk.looked_at_once():
+        visit.begin()
+        sidebar.draw(groups, start, page)
+        tried_policy.take()
+        tour.draw(visit.stem(page))
+        try:
+            page.run()
+        except LesionError as error:
+            problem(error)
+        present.ways(groups)
+        visit.end(visit.stem(page))
 else:
     from app.room.routes import routes
     from app.server import middleware, started

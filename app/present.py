@@ -28,9 +28,10 @@ def ways(groups: Mapping[str, Sequence[Page]]) -> None:
     """
     if visit.named(state.PRESENT) != "1":
         return
+    query = visit.queries()
     with st.container(key=MARK, horizontal=True, gap="small"):
         for page in (page for entries in groups.values() for page in entries):
-            st.page_link(page, query_params=visit.query(visit.stem(page)) or None)
+            st.page_link(page, query_params=query(visit.stem(page)) or None)
         st.button("Leave presenter size", icon=":material/close_fullscreen:", on_click=_turn, args=(None,))
 
 

@@ -31,12 +31,13 @@ def draw(groups: Mapping[str, Sequence[Page]], alias: Page, current: Page) -> No
         for name, error in cached_runs.segmenters()[1].items():
             st.caption(f":material/warning: Segmenter {literal(name)} cannot be opened. {literal(error.problem)}")
         st.caption(DISCLAIMER)
-        with place:  # after the run is chosen, which every link names
+        query = visit.queries()  # after the run is chosen, which every link names
+        with place:
             for group, entries in groups.items():
                 st.caption(group)
                 for page in entries:
                     shown = alias if not page.url_path and current != page else page
-                    st.page_link(shown, query_params=visit.query(visit.stem(page)) or None, width="stretch")
+                    st.page_link(shown, query_params=query(visit.stem(page)) or None, width="stretch")
 
 
 def choose_run() -> None:

@@ -6,7 +6,7 @@ What a link names and is not here is never replaced by something else: a sentenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -54,11 +54,11 @@ def begin() -> None:
 
 
 def end(stem: str) -> None:
-    """Remember the link of a page that was drawn: `query` leads back to it."""
+    """Remember the link of a page that was drawn: `queries` leads back to it."""
     for key in CARRIED:
         st.session_state[_written(key)] = st.query_params.get(key)
-    queries: dict[str, dict[str, list[str]]] = st.session_state.setdefault(QUERIES, {})
-    queries[stem] = {name: st.query_params.get_all(name) for name in st.query_params}
+    left: dict[str, dict[str, list[str]]] = st.session_state.setdefault(QUERIES, {})
+    left[stem] = {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def change_link(changes: Mapping[str, str | None]) -> None:
@@ -105,10 +105,11 @@ def carried(**query: str) -> dict[str, str]:
     return along | query
 
 
-def query(stem: str) -> dict[str, str | list[str]]:
-    """The parameters of a page's link as the visitor left it, with the run and the image of now."""
-    queries: Mapping[str, dict[str, list[str]]] = st.session_state.get(QUERIES, {})
-    return {**queries.get(stem, {}), **carried()}
+def queries() -> Callable[[str], dict[str, str | list[str]]]:
+    """Gives the parameters of a page's link as the visitor left it, with the run and the image of now, by its name."""
+    left: Mapping[str, dict[str, list[str]]] = st.session_state.get(QUERIES, {})
+    along = carried()
+    return lambda stem: {**left.get(stem, {}), **along}
 
 
 def offer(key: str, known: Sequence[str]) -> None:

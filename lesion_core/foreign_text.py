@@ -41,7 +41,7 @@ def visible(text: str) -> str:
         >>> visible(b"na\xe9vus.jpg".decode("utf-8", "surrogateescape"))
         'na\\xe9vus.jpg'
     """
-    return "".join(map(_visible, text))
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def shown(text: str, most: int = 60) -> str:

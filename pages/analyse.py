@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import streamlit as st
 
 from app import state, tried_policy, verdict, visit
@@ -29,7 +28,6 @@ from app.components import (
 from app.foreign_text import literal
 from lesion_core.data.samples import Picture
 from lesion_core.foreign_text import for_people, visible
-from lesion_core.imaging.lesion import suggested_crop
 from lesion_core.labels import diagnosis
 from lesion_core.reports.picture import report_html, report_pdf
 from lesion_core.runs.classifier import Run
@@ -135,17 +133,8 @@ def draw_meaning(found: Analysis) -> None:
 
 def draw_crop(found: Analysis) -> None:
     """The part of the image that the mask suggests to look at."""
-    box = suggested_crop(found.mask) if found.mask is not None else None
-    if not box:
-        return
-    x0, y0, x1, y1 = (round(edge) for edge in box)
-    condition = ", if this is a dermoscopic image of a lesion" if words(found.prediction).rejected else ""
-    st.image(
-        np.ascontiguousarray(found.image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]),
-        width=180,
-        alt="The crop that the mask suggests",
-        caption=f"The crop that the mask suggests{condition}",
-    )
+    if found.mask is not None:
+        drawn.draw_crop(found.image, found.mask, words(found.prediction).rejected)
 
 
 def remembered(picture: Picture, found: Analysis) -> list[Analysed]:

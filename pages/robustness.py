@@ -53,7 +53,7 @@ def draw_one(run: Run) -> None:
     one.draw_series(run, picture, content, found, judged)
     badges(origin_badge(picture), *role_badge(run, picture), ("n = 1 image", "gray"))
     st.subheader("Six severities", anchor=False)
-    one.draw_strip(run, picture, content, found)
+    one.draw_strip(run, picture, found)
     one.send(picture, content, found)
     st.subheader("All changes", anchor=False)
     on_demand = one.draw_all(run, picture, content, change)

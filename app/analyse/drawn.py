@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -18,6 +19,7 @@ from app.foreign_text import literal
 from lesion_core.errors import LesionError
 from lesion_core.foreign_text import visible
 from lesion_core.imaging.arrays import Mask, Pixels
+from lesion_core.imaging.lesion import suggested_crop
 from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
 
@@ -40,6 +42,21 @@ def draw_lesion(image: Pixels, title: str, mask: Mask | None, view: str) -> None
         shown = outline(image, mask, FOUND)
         caption = ", the U-Net's contour in orange"
     st.image(shown, width="stretch", alt=f"{alt}: {visible(title)}", caption=f"{literal(title)}{caption}")
+
+
+@drawn_once()
+def draw_crop(image: Pixels, mask: Mask, rejected: bool) -> None:
+    """The part of the image that the mask suggests to look at."""
+    if not (box := suggested_crop(mask)):
+        return
+    x0, y0, x1, y1 = (round(edge) for edge in box)
+    condition = ", if this is a dermoscopic image of a lesion" if rejected else ""
+    st.image(
+        np.ascontiguousarray(image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]),
+        width=180,
+        alt="The crop that the mask suggests",
+        caption=f"The crop that the mask suggests{condition}",
+    )
 
 
 @drawn_once(most=256)

@@ -83,7 +83,7 @@ def _mask(image: Pixels) -> tuple[SegmenterRun | None, Mask | None, list[str]]:
     if not segmenters:
         return None, None, []
     try:
-        mask = cached_runs.segment(segmenters[0], image).mask()
+        mask = cached_runs.segment(segmenters[0], image).lesion
     except LesionError as error:
         return segmenters[0], None, [f"There is no mask: {error}"]
     if not mask.any():

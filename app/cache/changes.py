@@ -54,7 +54,10 @@ def answers(run: Run, image: Pixels, content: str, key: str) -> Answers:
 
     def ask() -> Answers:
         own = runs.predict(run, image)
-        found = model.predict_all([changed(image, content, key, severity).image for severity in SEVERITIES])
+        images = [changed(image, content, key, severity).image for severity in SEVERITIES]
+        found = model.predict_all(images)
+        for one, said in zip(images, found, strict=True):
+            runs.keep_prediction(run, one, said)  # their maps are asked for next
         return own, *found
 
     return _answers().get((run.fingerprint, content, key), ask)

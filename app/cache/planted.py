@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from app.cache import disk
 from app.cache import runs as cached_runs
 from app.state import EXPERIMENTS
 from lesion_core.errors import RunError
@@ -14,7 +15,6 @@ from lesion_core.explain.maps import Attribution, energy_inside
 from lesion_core.imaging.arrays import Pixels
 from lesion_core.imaging.planted import centre_square, ruler_band, with_ruler
 from lesion_core.runs.classifier import Run, open_run
-from lesion_core.runs.listing import folder_state
 
 LAYER = "layer3"
 """Whose maps are shown: finer than the last layer's, where a ruler is as wide as one cell."""
@@ -56,7 +56,7 @@ def networks() -> dict[str, Run]:
     Raises:
         RunError: One is not here, or it cannot be opened.
     """
-    found = _networks(repr(folder_state(FOLDER)))
+    found = _networks(disk.state(FOLDER))
     if len(found) < len(ENTRIES["shortcut"].kept):
         raise RunError(
             "The networks of the shortcut experiment are not here.",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from app.cache import disk
 from app.state import POLICY, backend, runs_root
 from lesion_core.errors import LesionError, RunError
 from lesion_core.foreign_text import shown
@@ -24,7 +25,6 @@ from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run, list_runs
 from lesion_core.runs.consistency import check_tables
-from lesion_core.runs.listing import folder_state
 from lesion_core.runs.segmenter import SegmenterRun, list_segmenters
 from lesion_core.serving.results import Prediction, Segmentation
 from lesion_core.serving.single_flight import SingleFlightCache
@@ -43,7 +43,7 @@ BOTH: Hashes = {**BY_FINGERPRINT, **BY_CONTENT}
 KEPT_PREDICTIONS = 64 * 2**20
 """Bytes of predictions that are kept: more than 10,000 of any model here."""
 KEPT_SEGMENTATIONS = 128 * 2**20
-"""Bytes of segmentations that are kept: about 220 with a square of 384 pixels."""
+"""Bytes of segmentations that are kept, masks too: about 150 of 600x450 with a square of 384 pixels."""
 BESIDE = 1024
 """Bytes that an answer takes beside its arrays."""
 
@@ -67,9 +67,9 @@ def _contradiction(run: Run) -> RunError | None:
 
 def runs() -> tuple[list[Run], dict[str, RunError]]:
     """All classifiers' runs, and the folders that cannot be opened with the reason. What changes on the disk is seen
-    at once."""
+    in the next run of a page."""
     root = runs_root()
-    return _runs(root, repr(folder_state(root)))  # one text: Streamlit hashes nested tuples part by part
+    return disk.once(("runs", root), lambda: _runs(root, disk.state(root)))
 
 
 @st.cache_resource(show_spinner="Checking the runs …", max_entries=4)
@@ -80,7 +80,7 @@ def _segmenters(root: Path, state: str) -> tuple[list[SegmenterRun], dict[str, R
 def segmenters() -> tuple[list[SegmenterRun], dict[str, RunError]]:
     """All segmenters, and the folders that cannot be opened with the reason."""
     root = runs_root()
-    return _segmenters(root, repr(folder_state(root)))
+    return disk.once(("segmenters", root), lambda: _segmenters(root, disk.state(root)))
 
 
 def run(name: str) -> Run:
@@ -191,6 +191,11 @@ def predict(run: Run, image: Pixels) -> Prediction:
     """What the run says of an image, whether or not it should answer; for reading only."""
     model = engine(run)
     return _predictions().get((run.fingerprint, content_hash(image)), lambda: model.predict(image))
+
+
+def keep_prediction(run: Run, image: Pixels, found: Prediction) -> None:
+    """Keep what a run said of one of several images that it was asked about together, so that `predict` knows it."""
+    _predictions().get((run.fingerprint, content_hash(image)), lambda: found)
 
 
 def decided(run: Run, found: Prediction) -> Prediction:

@@ -139,11 +139,16 @@ class Lesion:
         return self.mask is not None or self.find is not None
 
     @classmethod
+    def at(cls, mask: Mask | None, whose: str = "") -> Lesion:
+        """Where a mask says, if there is one."""
+        return cls() if mask is None else cls(mask, whose, content_hash(mask))
+
+    @classmethod
     def of(cls, picture: Picture) -> Lesion:
         """By the true mask, else the first segmenter's if that was asked before, else not known."""
         if picture.mask is not None:
             whose = "The true mask." if picture.origin == "synthetic" else "The expert's mask."
-            return cls(picture.mask, whose, content_hash(picture.mask.view(np.uint8)))
+            return cls.at(picture.mask, whose)
         segmenters = cached_runs.segmenters()[0]
         if not segmenters or picture.origin == "ood":
             return cls()
@@ -151,7 +156,7 @@ class Lesion:
         found = cached_runs.known_segmentation(first, picture.image)
         if found is None:
             return cls(find=lambda: cached_runs.segment(first, picture.image))
-        mask = found.mask(0.5)
+        mask = found.lesion
         if not mask.any():
             return cls()
-        return cls(mask, f"The mask that {first.name} finds.", content_hash(mask.view(np.uint8)))
+        return cls.at(mask, f"The mask that {first.name} finds.")

@@ -13,7 +13,7 @@ from app.cache import artefacts as cached
 from app.cache import runs as cached_runs
 from app.cache.artefacts import Seen, Sliced
 from app.cache.drawn import drawn_once
-from app.cache.facts import facts
+from app.cache.facts import facts, facts_state
 from app.components import choose, how_to_read
 from app.figures import artefacts as figures
 from app.figures import shares as share_figures
@@ -29,6 +29,7 @@ from lesion_core.foreign_text import for_people
 from lesion_core.imaging.finders.registry import FINDERS as REGISTRY
 from lesion_core.ood.policy import Policy
 from lesion_core.runs.classifier import Run
+from lesion_core.runs.hashes import FileState
 
 PLAIN = {"displayModeBar": False}
 NAMES = {key: entry.name for key, entry in REGISTRY.items()}
@@ -56,7 +57,7 @@ def draw(run: Run) -> None:
     st.subheader("The trap of small n", anchor=False)
     draw_trap(run)
     st.subheader("How well are artefacts found?", anchor=False)
-    draw_finders()
+    draw_finders(facts_state(FINDERS))
     draw_examples(root)
     how_to_read(
         "A slice is a question until its n answers: whoever looks at many sees some that differ, so p values are "
@@ -246,8 +247,13 @@ def first_draw(found: RandomSlices) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["group", "n", "share", "low", "high"])
 
 
-def draw_finders() -> None:
-    """The AUROC of each finder on lesions that none was tuned on."""
+@drawn_once()
+def draw_finders(seen_in: FileState) -> None:  # noqa: ARG001
+    """The AUROC of each finder on lesions that none was tuned on.
+
+    Args:
+        seen_in: What changes with their table.
+    """
     table = facts(FINDERS)
     if table is None:
         st.caption(f"How well the finders do is not told here. This command measures them: `{COMMAND}`.")
@@ -279,8 +285,19 @@ def draw_finders() -> None:
 
 def draw_examples(root: Path | None) -> None:
     """Images of each artefact, where the data folder has them."""
-    artefact = choose("Examples", NAMES, state.ARTEFACT, buttons=True)
-    found = cached.examples(root, artefact, cached.seen_in(root)) if root else []
+    draw_examples_of(choose("Examples", NAMES, state.ARTEFACT, buttons=True), root, cached.seen_in(root))
+
+
+@drawn_once(most=16)
+def draw_examples_of(artefact: str, root: Path | None, seen_in: Seen) -> None:
+    """Images of one artefact.
+
+    Args:
+        artefact: A key of `NAMES`.
+        root: The data folder.
+        seen_in: What changes with the tables that say what images show.
+    """
+    found = cached.examples(root, artefact, seen_in) if root else []
     if not found:
         st.caption(
             "Examples are shown where the dashboard is started with `LESION_DATA` set to a folder with the images "

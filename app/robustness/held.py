@@ -84,25 +84,43 @@ def draw_one(run: Run) -> None:
     probabilities = np.stack([one.probabilities for one in found])  # (F, K)
     averaged = np.stack([probabilities[list(own)].mean(axis=0) for own in entry.flips])
     said.markdown(sentence(entry, run.classes, probabilities, averaged))
-    most = Counter(answers_of(run.classes, probabilities, entry)).most_common(1)[0][0]
+    draw_poses(picture.image, visible(picture.title), key, run.classes, probabilities, averaged)
+    badges(origin_badge(picture), *role_badge(run, picture), ("n = 1 image", "gray"))
+    st.caption(f"**{entry.name}.** {entry.plain} ✗ marks what differs from the most frequent answer.")
+
+
+@drawn_once()
+def draw_poses(
+    image: Pixels, title: str, key: str, classes: tuple[str, ...], probabilities: Floats, averaged: Floats
+) -> None:
+    """The poses in rows, each with its answer.
+
+    Args:
+        image: The image as it is.
+        title: What it is called.
+        key: Of `POSES`.
+        classes: Class codes.
+        probabilities: (F, K) of each pose.
+        averaged: (F, K), each averaged with its flips.
+    """
+    entry, content = POSES[key], content_hash(image)
+    most = Counter(answers_of(classes, probabilities, entry)).most_common(1)[0][0]
     a_row = next((n for n in A_ROW if len(entry.shown) % n == 0), A_ROW[0])
     for start in range(0, len(entry.shown), a_row):
         row = entry.shown[start : start + a_row]
         for column, i in zip(st.columns(a_row, gap="small"), row, strict=False):
-            answer, with_flips = (run.classes[int(p[i].argmax())] for p in (probabilities, averaged))
+            answer, with_flips = (classes[int(p[i].argmax())] for p in (probabilities, averaged))
             sign = "✓" if answer == most else "✗"
             with column:
                 st.image(
-                    encoded(("pose", content, key, i), partial(small_pose, picture.image, key, i)),
+                    encoded(("pose", content, key, i), partial(small_pose, image, key, i)),
                     width="stretch",
-                    alt=f"{visible(picture.title)}, {entry.names[i]}",
+                    alt=f"{title}, {entry.names[i]}",
                 )
                 st.caption(
                     f"**{entry.names[i]}** {sign} {answer} {percent(float(probabilities[i].max()))}  \n"
                     f"with flips {with_flips} {percent(float(averaged[i].max()))}"
                 )
-    badges(origin_badge(picture), *role_badge(run, picture), ("n = 1 image", "gray"))
-    st.caption(f"**{entry.name}.** {entry.plain} ✗ marks what differs from the most frequent answer.")
 
 
 def small_pose(image: Pixels, key: str, i: int) -> Pixels:

@@ -27,8 +27,9 @@ from app.widgets.severity_slider import Said, severity_slider
 from lesion_core.analysis.predictions import Floats
 from lesion_core.data.samples import Picture
 from lesion_core.foreign_text import visible
-from lesion_core.imaging.arrays import Pixels
+from lesion_core.imaging.arrays import Mask, Pixels
 from lesion_core.imaging.changes.registry import CHANGES, SEVERITIES
+from lesion_core.imaging.decode import content_hash
 from lesion_core.imaging.geometry import scale_to
 from lesion_core.labels import diagnosis
 from lesion_core.runs.classifier import Run
@@ -118,20 +119,39 @@ def _said(found: Series, at: int, judged: Verdict) -> Said:
     return Said(f"{words[0].upper()}{words[1:]}.", colour, text)
 
 
-def draw_strip(run: Run, picture: Picture, content: str, found: Series) -> None:
+def draw_strip(run: Run, picture: Picture, found: Series) -> None:
     """The six images in a row, under each the map for the answer that the image as it is gets."""
-    target, lesion = found.answer, Lesion.of(picture)
+    said = []
+    for at in ALL:
+        words, _, sign = OUTCOMES[found.outcome(at)]
+        one = found.predictions[at]
+        said.append(f"**{at or 'as it is'}** {sign} {one.code} {percent(one.confidence)}, {words}")
+    draw_strip_of(run, picture.image, Lesion.of(picture).mask, found.change, found.answer, tuple(said))
+
+
+@drawn_once()
+def draw_strip_of(run: Run, image: Pixels, mask: Mask | None, change: str, target: str, said: tuple[str, ...]) -> None:
+    """`draw_strip`, the same for everybody to whom the same is said.
+
+    Args:
+        run: Whose maps.
+        image: The image as it is.
+        mask: Of its lesion, where it is known.
+        change: A key of `CHANGES`.
+        target: The class that the maps are of.
+        said: What is said of each severity, 0 first.
+    """
+    content, lesion = content_hash(image), Lesion.at(mask)
+    picture = Picture("", "", "upload", image)
     as_it_is = Asked(run, picture, content, target, None, "gradcam", "layer4", "skin")
     look = Look(0.55, signed=False)
     for column, at in zip(st.columns(len(ALL), gap="small"), ALL, strict=True):
-        made = cached_changes.changed(picture.image, content, found.change, at)
+        made = cached_changes.changed(image, content, change, at)
         asked = replace(
             as_it_is,
             picture=replace(picture, image=made.image),
-            content=cached_changes.content_of(picture.image, content, found.change, at),
+            content=cached_changes.content_of(image, content, change, at),
         )
-        words, _, sign = OUTCOMES[found.outcome(at)]
-        one = found.predictions[at]
         with column:
             st.image(overlays.image(asked, look), width="stretch", alt=f"Severity {at}")
             st.image(
@@ -139,8 +159,7 @@ def draw_strip(run: Run, picture: Picture, content: str, found: Series) -> None:
                 width="stretch",
                 alt=f"Grad-CAM for {target} at severity {at}",
             )
-            title = "as it is" if at == 0 else str(at)
-            st.caption(f"**{title}** {sign} {one.code} {percent(one.confidence)}, {words}")
+            st.caption(said[at])
             went = evidence.of(as_it_is, asked, made, lesion)
             st.caption(went.words if at else went.on_lesion)
     st.caption(

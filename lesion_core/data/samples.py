@@ -73,7 +73,7 @@ def without_truth(name: str) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A sample (or an upload) in memory.
+    """A sample (or an upload) in memory; its arrays become read-only, as many visitors look at them.
 
     Attributes:
         id: As in `Sample`; ``upload`` for an upload.
@@ -92,6 +92,11 @@ class Picture:
     truth: str | None = None
     mask: NDArray[np.bool_] | None = None
     frame: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.image, self.mask):
+            if array is not None:
+                array.flags.writeable = False
 
 
 def synthetic_samples(per_class: int = 3) -> list[Sample]:

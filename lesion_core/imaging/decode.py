@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,12 +188,30 @@ def decode_listed(path: str) -> NDArray[np.uint8]:
         raise DataError(f"The image {shown(str(path), 200)} cannot be used: {error.problem}", error.remedy) from None
 
 
-def content_hash(image: NDArray[np.uint8]) -> str:
+def content_hash(image: NDArray[np.uint8] | NDArray[np.bool_]) -> str:
     """16 hex digits that change with any pixel or with the shape: the cache key of an image.
 
+    A page asks for that of its image a dozen times. Of an array that owns its pixels and is read-only it is computed
+    once for as long as the array lives.
+
     Args:
-        image: uint8 array of any shape.
+        image: uint8 array, or a mask, of any shape.
     """
+    if image.flags.writeable or not image.flags.owndata:
+        return _digest(image)
+    place = id(image)
+    known = _digests.get(place)
+    if known is None or known[0]() is not image:
+        # The array's place in memory is another's only after the callback, which forgets it.
+        known = weakref.ref(image, lambda _: _digests.pop(place, None)), _digest(image)
+        _digests[place] = known
+    return known[1]
+
+
+_digests: dict[int, tuple[weakref.ref[NDArray[Any]], str]] = {}
+
+
+def _digest(image: NDArray[Any]) -> str:
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=8)
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -27,7 +28,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def file_state(path: Path) -> FileState:
+def file_state(path: Path | os.DirEntry[str]) -> FileState:
     """What tells that a file was altered, without reading it; zeros where there is none.
 
     A link that leads nowhere has a state of its own: it is not the same as nothing.
@@ -37,7 +38,7 @@ def file_state(path: Path) -> FileState:
         found = path.stat()
     except OSError:
         try:
-            found = path.lstat()
+            found = path.stat(follow_symlinks=False)
         except OSError:
             return 0, 0, 0, 0
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

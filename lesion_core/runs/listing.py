@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
 from lesion_core.files import COMPLETE
@@ -31,26 +33,31 @@ def run_folders(root: Path) -> list[Path]:
 
 def _begun(folder: Path) -> bool:
     try:
-        names = {path.name for path in folder.iterdir()}
+        with os.scandir(folder) as entries:
+            names = {entry.name for entry in entries}
     except OSError:
         return False
     return bool(names) and COMPLETE not in names and all(name.startswith(".") for name in names)
 
 
 def folder_state(root: Path) -> tuple[tuple[str, FileState], ...]:
-    """The state of every file of every run below a folder: equal exactly as long as nothing was touched."""
+    """The state of every file of every run below a folder: equal exactly as long as nothing was touched.
+
+    Every script run of every visitor asks for it, so it is made of directory entries, without paths.
+    """
     return tuple(
         (f"{folder.name}/{name}", state)
         for folder in run_folders(root)
         for name, state in states(folder)
-        if Path(name).name != POLICY
+        if name.rpartition("/")[2] != POLICY
     )
 
 
 def states(folder: Path) -> list[tuple[str, FileState]]:
     """Files of a run folder with their states, those that are complete and not in their place yet too."""
     found = []
-    for place in (folder, folder / COMPLETE):
-        with suppress(FileNotFoundError, NotADirectoryError):
-            found += [path for path in sorted(place.iterdir()) if not path.name.startswith(".")]
-    return [(str(path.relative_to(folder)), file_state(path)) for path in found]
+    for place, before in ((folder, ""), (folder / COMPLETE, f"{COMPLETE}/")):
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
+            named = sorted((entry for entry in entries if not entry.name.startswith(".")), key=attrgetter("name"))
+            found += [(before + entry.name, file_state(entry)) for entry in named]
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +78,19 @@ class Segmentation:
     @property
     def nbytes(self) -> int:
         """Bytes of its arrays, for who keeps many."""
-        return self.probabilities.nbytes
+        height, width = self.shape
+        return self.probabilities.nbytes + height * width  # of `lesion`
 
     def heat(self) -> NDArray[np.float32]:
         """The probability of each pixel of the image, (H, W) float32 in [0, 1]."""
         return enlarge(self.probabilities, self.shape)
+
+    @cached_property
+    def lesion(self) -> NDArray[np.bool_]:
+        """`mask` as it is made by default, made once; for reading only."""
+        found = self.mask()
+        found.flags.writeable = False
+        return found
 
     def mask(self, threshold: float = 0.5, *, clean: bool = True) -> NDArray[np.bool_]:
         """The mask in the image's frame, (H, W): probability at or over the threshold.

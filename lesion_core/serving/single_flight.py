@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import fields, is_dataclass
 from typing import Generic, TypeVar
+
+import numpy as np
 
 from lesion_core.serving.queue import PATIENCE, OnWait
 
@@ -13,7 +16,7 @@ T = TypeVar("T")
 
 
 class SingleFlightCache(Generic[T]):
-    """A bounded store of answers by key, safe between threads.
+    """A bounded store of answers by key, safe between threads. Arrays in them become read-only: they are everybody's.
 
     Args:
         size: How much one answer weighs, such as its bytes.
@@ -51,6 +54,7 @@ class SingleFlightCache(Generic[T]):
                 on_wait()
         try:
             answer = make()
+            _protect(answer)
             with self._lock:
                 self._kept[key] = answer
                 self.weight += self._size(answer)
@@ -66,3 +70,15 @@ class SingleFlightCache(Generic[T]):
         """The answer of a key if it is kept."""
         with self._lock:
             return self._kept.get(key)
+
+
+def _protect(answer: object) -> None:
+    """Make an array read-only, and those in dataclasses, tuples and lists."""
+    if isinstance(answer, np.ndarray):
+        answer.flags.writeable = False
+    elif isinstance(answer, tuple | list):
+        for part in answer:
+            _protect(part)
+    elif is_dataclass(answer):
+        for entry in fields(answer):
+            _protect(getattr(answer, entry.name))

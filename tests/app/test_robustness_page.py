@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.cache import runs as cached_runs
+from app.explain import overlays
 from app.figures.robustness import outcomes, probabilities_by_severity
 from app.robustness.series import OUTCOMES, Outcome, Series
 from lesion_core.data.samples import load, synthetic_samples
@@ -80,6 +81,24 @@ def test_the_page_says_what_the_engine_says(small_run: Run, key: str) -> None:
             for caption in app.caption
         ), at
     assert CHANGES[key].plain in shown
+
+
+@pytest.mark.usefixtures("with_run")
+def test_the_model_reads_each_severity_once_and_the_next_visitor_waits_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    open_page("robustness", image="synthetic-VASC-1")  # loads the model
+    read: list[int] = []
+    laid: list[str] = []
+    ask, lay = Engine._read, overlays.overlay
+    monkeypatch.setattr(Engine, "_read", lambda self, squares: read.append(len(squares)) or ask(self, squares))
+    monkeypatch.setattr(overlays, "overlay", lambda *given: laid.append(given[0].content) or lay(*given))
+    first = open_page("robustness", image="synthetic-VASC-2", change="contrast_up")
+    assert not first.exception
+    assert read == [1, len(SEVERITIES)] and len(laid) == 1 + len(SEVERITIES)
+    second = open_page("robustness", image="synthetic-VASC-2", change="contrast_up")
+    assert not second.exception and len(read) == 2 and len(laid) == 1 + len(SEVERITIES)
+    assert [one.value for one in second.caption] == [one.value for one in first.caption]
 
 
 @pytest.mark.usefixtures("with_run")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from lesion_core.config import DarkCorner, Preprocessing
+from lesion_core.data.samples import Picture
 from lesion_core.errors import (
     ImageError,
     ImageTooLargeError,
@@ -23,6 +24,7 @@ from lesion_core.errors import (
     NotAnImageError,
     TruncatedImageError,
 )
+from lesion_core.imaging import decode as decode_module
 from lesion_core.imaging.decode import SIGNATURES, Limits, content_hash, decode, frame_of
 from lesion_core.imaging.preprocess import Pipeline, crop_dark_corners
 
@@ -315,3 +317,32 @@ def test_content_hash() -> None:
     other = PICTURE.copy()
     other[-1, -1, -1] ^= 1
     assert content_hash(other) != key
+
+
+def test_the_hash_of_pixels_that_nobody_can_change_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    digest, computed = decode_module._digest, []
+    monkeypatch.setattr(decode_module, "_digest", lambda image: computed.append(image.shape) or digest(image))
+    image = PICTURE.copy()
+    key = content_hash(image)
+    assert content_hash(image) == key and len(computed) == 2, "somebody may draw into it"
+    image.flags.writeable = False
+    assert content_hash(image) == content_hash(image) == key and len(computed) == 3
+    view = image[:]
+    assert content_hash(view) == content_hash(view) == key and len(computed) == 5, "what it shows is another's"
+    del image, view
+    for value in range(20):  # each in the place of the one before
+        other = np.full((64, 64, 3), value, np.uint8)
+        other.flags.writeable = False
+        assert content_hash(other) == content_hash(other.copy())
+    kept = len(decode_module._digests)
+    del other
+    assert len(decode_module._digests) == kept - 1
+
+
+def test_nobody_draws_into_a_picture() -> None:
+    image, mask = PICTURE.copy(), np.ones(PICTURE.shape[:2], bool)
+    picture = Picture("a", "A", "upload", image, mask=mask)
+    with pytest.raises(ValueError, match="read-only"):
+        picture.image[0, 0] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        mask[0, 0] = False

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lesion_core.serving.queue import BoundedLock
 from lesion_core.serving.single_flight import SingleFlightCache
@@ -27,6 +30,19 @@ def test_many_who_ask_at_once_get_one_answer() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(ask, range(8))) == [7] * 8
     assert made == [1] and memo.peek("a") == 7 and memo.peek("b") is None
+
+
+def test_nobody_writes_into_what_is_kept_for_all() -> None:
+    @dataclass(frozen=True)
+    class Map:
+        values: NDArray[np.float32]
+        parts: tuple[list[NDArray[np.float32]], str]
+
+    memo: SingleFlightCache[Map] = SingleFlightCache(lambda _: 1, 10)
+    found = memo.get("a", lambda: Map(np.zeros(3, np.float32), ([np.ones(2, np.float32)], "words")))
+    for array in (found.values, found.parts[0][0]):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
 
 
 def test_who_is_stopped_leaves_the_work_to_one_who_waits() -> None:
