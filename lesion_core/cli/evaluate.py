@@ -25,9 +25,11 @@ from lesion_core.cli.options import (
 )
 from lesion_core.cli.progress import Steps
 from lesion_core.cli.unseen import evaluate_unseen
-from lesion_core.errors import ConfigError, RunError
+from lesion_core.errors import ConfigError, LesionError, RunError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lesion_core.runs.classifier import Run
 
 
@@ -172,6 +174,7 @@ def _score_again(
     from lesion_core.data.tables import OFFICIAL_TEST
     from lesion_core.files import current, finish
     from lesion_core.reports.classifier_card import write_card
+    from lesion_core.runs.attribution import keep_attribution
     from lesion_core.runs.classifier import HASHED, open_run
     from lesion_core.runs.consistency import check_roles
 
@@ -230,6 +233,7 @@ def _score_again(
         else:
             new = set(collection.table["dataset"]) - {OFFICIAL_TEST} - set(listed["dataset"])
             added = detail and not settings.preprocessing.detail.enabled
+            earlier, explained = opened, _explained(opened)
             opened = write_run(
                 folder,
                 settings.with_detail() if added else settings,
@@ -245,4 +249,17 @@ def _score_again(
                 describe=write_card,
                 on_step=step,
             )
+            if explained is not None and distributed.first():
+                keep_attribution(earlier, explained, opened)
     return (opened, notes) if distributed.first() else None
+
+
+def _explained(run: Run) -> pd.DataFrame | None:
+    """Where a run's evidence lay, before it is scored again; None where nothing says so, or it cannot be read."""
+    from lesion_core.runs.attribution import read_attribution
+
+    try:
+        run.calibration  # noqa: B018  (read while it is there)
+        return read_attribution(run)
+    except LesionError:
+        return None

@@ -58,6 +58,32 @@ def write_attribution(run: Run, found: pd.DataFrame) -> Path:
     return put_beside(run, FILE, found, KEY, read_attribution)
 
 
+def keep_attribution(earlier: Run, found: pd.DataFrame | None, run: Run) -> bool:
+    """Keep the rows of a run that was scored again, where its model is the same and sees the same.
+
+    The area under the deletion curve is of probabilities: it is left out where the temperature is another.
+
+    Args:
+        earlier: The run before.
+        found: Its rows, as `read_attribution` gave them.
+        run: The run now, in the same folder.
+
+    Returns:
+        Whether rows were kept.
+
+    Raises:
+        BusyError: As in `write_attribution`.
+        RunError: As there.
+    """
+    same = earlier.config.files["model.safetensors"] == run.config.files["model.safetensors"]
+    if found is None or not same or earlier.config.settings != run.config.settings:
+        return False
+    if earlier.calibration.temperature != run.calibration.temperature:
+        found = found.assign(deletion=np.nan)
+    write_attribution(run, found.assign(run=run.fingerprint))
+    return True
+
+
 def read_attribution(run: Run) -> pd.DataFrame | None:
     """What `write_attribution` wrote; None where nothing was written, or it is of other weights or results.
 

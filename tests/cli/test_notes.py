@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from lesion_core.errors import DataError
+from lesion_core.runs.attribution import read_attribution, write_attribution
 from lesion_core.runs.classifier import Run, open_run
 from tests.data.test_elsewhere import milk
+from tests.runs.tables import attributions
 
 NOTE = "The folder second set (3 images) is laid out as none of the known data sets"
 
@@ -91,6 +93,8 @@ def test_what_came_after_the_training_is_not_called_learned(
 ) -> None:
     milk(tmp_path / "elsewhere" / "milk")
     more = ["--new-lesions", "--json"]
+    made = attributions(small_run)
+    write_attribution(open_run(run_copy), made)
     code, _, err = call("evaluate", run_copy, "--data", data_root, "--data", tmp_path / "elsewhere", *more)
     assert code == 0, err
     run = open_run(run_copy)
@@ -101,6 +105,9 @@ def test_what_came_after_the_training_is_not_called_learned(
     assert "After the training came milk10k: no weight was learned from it" in card
     assert f"Trained on {len(small_run.part('train')):,} dermoscopic images" in card
     assert "came milk10k" not in (small_run.folder / "card.md").read_text(encoding="utf-8")
+    found = read_attribution(run)  # the maps are those of the same weights
+    assert found is not None
+    pd.testing.assert_frame_equal(found, made.assign(run=run.fingerprint), check_dtype=False)
     # Scored once more it is as new as before.
     assert call("evaluate", run_copy, "--data", data_root, "--data", tmp_path / "elsewhere")[0] == 0
     assert open_run(run_copy).config.scored_later == ("milk10k",)

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lesion_core import files
@@ -17,7 +19,7 @@ from lesion_core.ood.known_answer import KnownAnswer, read_known_answer
 from lesion_core.ood.policy import read_policy, save_policy, write_policy
 from lesion_core.ood.tuning import tune
 from lesion_core.runs import folder as runs_folder
-from lesion_core.runs.attribution import read_attribution, write_attribution
+from lesion_core.runs.attribution import keep_attribution, read_attribution, write_attribution
 from lesion_core.runs.classifier import Run, list_runs, open_run, write_config
 from lesion_core.runs.listing import folder_state
 from tests.disk_faults import FAULTS, Death, failing
@@ -116,3 +118,22 @@ def test_a_run_that_was_begun_and_not_completed_is_not_listed(run_copy: Path) ->
     shutil.copytree(run_copy, run_copy.parent / "begun" / files.COMPLETE)
     shutil.rmtree(run_copy)
     assert [run.name for run in list_runs(run_copy.parent)[0]] == ["small"]
+
+
+def test_maps_are_kept_where_model_and_settings_are_the_same(small_run: Run, run_copy: Path) -> None:
+    found = attributions(small_run)
+    config, calibration = run_copy / "config.json", run_copy / "calibration.json"
+    cooler = json.loads(calibration.read_text()) | {"temperature": 2 * small_run.calibration.temperature}
+    calibration.write_text(json.dumps(cooler))
+    run = write_config(run_copy, open_run(run_copy, verify=False).config)
+    assert run.fingerprint != small_run.fingerprint and keep_attribution(small_run, found, run)
+    kept = read_attribution(run)
+    assert kept is not None and kept["deletion"].isna().all()  # their temperature is another
+    columns = [name for name in kept.columns if name not in ("deletion", "run")]
+    pd.testing.assert_frame_equal(kept[columns], found[columns], check_dtype=False)
+
+    assert not keep_attribution(small_run, None, run)
+    other = json.loads(config.read_text())
+    other["settings"]["preprocessing"]["hair"]["enabled"] = True
+    config.write_text(json.dumps(other))
+    assert not keep_attribution(small_run, found, open_run(run_copy, verify=False))
