@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from torch import Tensor
 from torchvision.models import ResNet
 
@@ -21,10 +20,11 @@ from lesion_core.amounts import check_amount
 from lesion_core.analysis.calibration import fit_temperature
 from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.config import ROLE_NAMES, Preprocessing, RunSettings
-from lesion_core.data.tables import CLINICAL, OFFICIAL_TEST, ROLES, TO_CHOOSE_WITH
+from lesion_core.data.tables import OFFICIAL_TEST, ROLES
 from lesion_core.errors import RunError
 from lesion_core.files import current, rewritten
 from lesion_core.imaging.preprocess import Pipeline, normalize
+from lesion_core.inference.features import stored_features
 from lesion_core.inference.identity import check_same_images
 from lesion_core.inference.inputs import Changed, ModelInputs, batches, corrupted_rows, stack, train_batches
 from lesion_core.inference.records import known_image, known_outputs, stored_facts, versions
@@ -33,15 +33,11 @@ from lesion_core.models.classifiers import pool, stages, trained
 from lesion_core.models.quantization import gram_matrices
 from lesion_core.ood.known_answer import FILE as KNOWN_ANSWER
 from lesion_core.ood.known_answer import known_answer
-from lesion_core.ood.model_outputs import reduce
-from lesion_core.ood.photographs import fit_photographs
 from lesion_core.ood.policy import write_policy
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.beside import rewriting
 from lesion_core.runs.classifier import (
     OOD_FACTS,
-    PHOTOGRAPH,
-    STORED_FEATURES,
     Calibration,
     Run,
     RunConfig,
@@ -51,10 +47,6 @@ from lesion_core.runs.classifier import (
 )
 from lesion_core.runs.listing import POLICY
 from lesion_core.steps import Progress, Step, silent
-
-COMPONENTS = 256
-"""Principal components kept of the penultimate features, at most half of them: 6 MB for 12,000 images at half
-precision."""
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 """Axes of (N, 3, H, W) that are mirrored: a lesion has no upright side."""
@@ -255,7 +247,7 @@ def write_run(
             quantization = earlier.config.quantization if earlier else {}
         if distributed.first():
             on_step("Reducing the features to their principal components")
-            features = _reduce(outputs, table, ood)
+            features = stored_features(outputs.penultimate, outputs.layer3, table, ood)
             image = known_image()
             golden = image, logits_of(shipped, settings.preprocessing, image)
             write_tables(
@@ -352,33 +344,6 @@ def _calibrate(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibra
         ece_before=METRICS["ece"](truth, before),
         ece_after=METRICS["ece"](truth, after),
     )
-
-
-def _reduce(outputs: RawOutputs, table: pd.DataFrame, ood: pd.DataFrame) -> dict[str, NDArray[np.float16]]:
-    """What is stored of the features of images, rows of the one table and then of the other."""
-    n, train = len(table), (table["role"] == "train").to_numpy()
-    stored: dict[str, NDArray[np.float16]] = {}
-    for prefix, features, most in (
-        ("", outputs.penultimate, min(COMPONENTS, outputs.penultimate.shape[1] // 2)),
-        ("layer3_", outputs.layer3, outputs.layer3.shape[1] // 4),
-    ):
-        known = features[:n][train]  # (training images, D or C)
-        pca = PCA(min(most, *known.shape), svd_solver="randomized", random_state=0).fit(known)
-        stored[f"{prefix}mean"] = pca.mean_.astype(np.float16)
-        stored[f"{prefix}components"] = pca.components_.astype(np.float16)
-    clinical = ((ood["source"] == TO_CHOOSE_WITH) & ood["kind"].isin(CLINICAL)).to_numpy()
-    stored |= fit_photographs(
-        outputs.layer3[:n][train],
-        table["dataset"].to_numpy(str)[train],
-        outputs.layer3[n:][clinical],
-        ood["kind"].to_numpy(str)[clinical],
-    )
-    # Projected with what is stored, as the engine does later: an image gets the same scores live.
-    projection = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
-    found = reduce(projection, outputs.penultimate, outputs.layer3)
-    for name, rows in zip((*STORED_FEATURES, PHOTOGRAPH), found, strict=False):
-        stored[name], stored[f"ood_{name}"] = rows[:n], rows[n:]
-    return stored
 
 
 @torch.inference_mode()

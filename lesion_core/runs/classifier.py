@@ -262,7 +262,7 @@ def open_run(folder: Path, *, verify: bool = True, needed: Collection[str] = HAS
     Examples:
         >>> run = open_run(Path("checkpoints/resnet50-isic2019"))
         >>> run.classes[:3], len(run.part("test"))
-        (('MEL', 'NV', 'BCC'), 1631)
+        (('MEL', 'NV', 'BCC'), 1782)
     """
     return CLASSIFIER.open(folder, verify=verify, needed=needed)
 
