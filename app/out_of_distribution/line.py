@@ -10,7 +10,8 @@ import numpy as np
 from app.widgets.threshold import Mark, ThresholdBins, threshold_bins
 from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.policy import Policy
-from lesion_core.ood.scores import PUBLISHED_CONFIDENCE, SCORES, Score
+from lesion_core.ood.score import Score
+from lesion_core.ood.scores import PUBLISHED_CONFIDENCE, SCORES
 from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run
 

@@ -17,7 +17,8 @@ from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import class_indices
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import Policy, keeps
-from lesion_core.ood.scores import Score, Scorer, ood_score
+from lesion_core.ood.score import Score
+from lesion_core.ood.scores import Scorer, ood_score
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run
