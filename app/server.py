@@ -14,6 +14,7 @@ import os
 import re
 import socket
 import stat
+import sys
 import threading
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -43,6 +44,9 @@ from lesion_core.foreign_text import shown
 
 log = logging.getLogger(__name__)
 
+SWITCH = 0.001
+"""Seconds after which a page's script lets others run; Python's own 5 ms add up for phones, whose answers need several
+turns each."""
 ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", re.IGNORECASE)
 """What may follow `frame-ancestors`: scheme, host and port, nothing that would begin another directive."""
 _INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
@@ -246,6 +250,7 @@ async def started(_: object) -> AsyncIterator[None]:
     Starlette would write an upload of over 1 MB to a temporary file while it arrives. Streamlit opens a browser for a
     bare script, and leaves it to the owner of an `App`.
     """
+    sys.setswitchinterval(SWITCH)
     MultiPartParser.spool_max_size = 2 * 2**20 * st.get_option("server.maxUploadSize")
     if not st.get_option("server.headless"):
         host = st.get_option("browser.serverAddress")

@@ -133,6 +133,15 @@ def test_an_upload_of_any_size_is_received_in_memory_alone(monkeypatch: pytest.M
         assert client.post("/", files={"file": bytes(limit)}).text == str(limit)
 
 
+def test_threads_take_turns_sooner_while_it_serves() -> None:
+    before = sys.getswitchinterval()
+    try:
+        with TestClient(Starlette(lifespan=server.started)):
+            assert sys.getswitchinterval() == pytest.approx(server.SWITCH)
+    finally:
+        sys.setswitchinterval(before)
+
+
 @pytest.mark.parametrize("headless", [True, False])
 def test_a_browser_is_opened_on_a_desktop(headless: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
