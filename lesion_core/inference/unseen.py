@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesion_core.data.masks import check_frame, read_mask
+from lesion_core.data.splits import Manifest
 from lesion_core.data.unseen import FITTED, Unseen
-from lesion_core.errors import LesionError, RunError
+from lesion_core.errors import LesionError
 from lesion_core.imaging.decode import content_hash, decode
 from lesion_core.inference.classifier import infer
 from lesion_core.inference.records import checked_classifier, stored_facts
@@ -170,7 +171,7 @@ def count_unseen(run: SegmenterRun, found: Unseen, on_progress: Progress | None 
 def segmenter_roles(run: SegmenterRun, others: Sequence[Run]) -> tuple[pd.DataFrame, str | None]:
     """The images that a segmenter learned from or was chosen on, as far as that is known, and whose table tells.
 
-    Its own lists no training images; that of a classifier of the same split does.
+    Its own lists no training images; that of a classifier of the same split does, without what came after its training.
 
     Args:
         run: The segmenter.
@@ -181,9 +182,10 @@ def segmenter_roles(run: SegmenterRun, others: Sequence[Run]) -> tuple[pd.DataFr
     """
     columns = ["image_id", "lesion_id", "split"]
     for other in others:
-        if other.config.split_fingerprint == run.config.split_fingerprint:
-            try:
-                return pd.concat([run.masks[columns], other.predictions[columns]], ignore_index=True), other.name
-            except RunError:
-                continue
+        try:
+            trained = other.predictions[~other.predictions["dataset"].isin(other.config.scored_later)]
+            if Manifest.of_run(trained).fingerprint == run.config.split_fingerprint:
+                return pd.concat([run.masks[columns], trained[columns]], ignore_index=True), other.name
+        except LesionError:  # its table is missing or damaged, or it was not split by lesion
+            continue
     return run.masks[columns], None

@@ -21,6 +21,7 @@ from app.room.addresses import own_addresses, reach
 from app.room.images import PHONE_SIDE, class_image
 from app.room.shared import TAUGHT
 from lesion_core.errors import ConfigError
+from lesion_core.labels import ISIC2019
 from lesion_core.teaching.questions import DiagnosisQuestion, Item, SeriesQuestion
 from lesion_core.teaching.reading import ARMS, Reading
 from lesion_core.teaching.rooms import MemoryRooms, Opened, Rooms
@@ -126,7 +127,7 @@ IMAGES = "synthetic-MEL-1", "synthetic-NV-1", "synthetic-BCC-1"
 def cards(wrong: int, right: int) -> list[Card]:
     """Synthetic images, and what a model says of them."""
     return [
-        Card("", i >= wrong, f"synthetic-MEL-{i + 1}", "MEL", "MEL" if i >= wrong else "NV", 0.9)
+        Card("", i >= wrong, f"synthetic-{ISIC2019[i % 8]}-{i // 8 + 1}", "MEL", "MEL" if i >= wrong else "NV", 0.9)
         for i in range(wrong + right)
     ]
 

@@ -1,10 +1,11 @@
-"""What an upload may cost: 2 s of one core and 600 MB where it is accepted, whatever its format and bytes."""
+"""What an upload may cost: 2 s of one core of usual pace and 600 MB where it is accepted, whatever its format and bytes."""
 
 from __future__ import annotations
 
 import io
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable
 
@@ -18,7 +19,19 @@ from lesion_core.errors import ImageTooLargeError, NotAnImageError
 from lesion_core.imaging.decode import Limits, decode
 from tests.imaging.handmade import chunk, gif, png, tiff
 
-MOST_SECONDS, MOST_MEGABYTES = 2.0, 600.0
+
+def pace(usual: float = 250e6) -> float:
+    """By how much this processor is slower than one that inflates 250 MB a second; 1 where it is not."""
+    packed, least = zlib.compress(np.random.default_rng(0).integers(0, 16, 2**25).astype(np.uint8).tobytes(), 1), 1e9
+    for _ in range(4):
+        start = time.process_time()
+        zlib.decompress(packed)
+        least = min(least, time.process_time() - start)
+    return max(1.0, least * usual / 2**25)
+
+
+PACE = pace()
+MOST_SECONDS, MOST_MEGABYTES = 2.0 * PACE, 600.0
 IN_CI = (
     "JPEG, progressive 4:4:4",
     "PNG, 8-bit RGB, 19 MiB",
@@ -36,17 +49,24 @@ if os.environ.get("LESION_ALL_COSTS"):
     ASKED = [asked for asked in ASKED if asked not in UNWRITTEN]
 
 
-def best_of_two(data: bytes) -> Cost:
-    """As whatever else the machine does takes time from both."""
+TRIES = 5
+"""Others on the machine only add to a cost, also to that of the processor: of several measurements the least counts."""
+
+
+def best_of_some(data: bytes) -> Cost:
     found = cost(data)
-    return found if found.seconds < MOST_SECONDS else min(found, cost(data))
+    for _ in range(1, TRIES):
+        if found.seconds < MOST_SECONDS:
+            break
+        found = min(found, cost(data))
+    return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "shape"), ASKED)
 def test_an_accepted_upload(name: str, shape: str) -> None:
     kind = KINDS[name]
-    found = best_of_two(kind.make(size_of(Limits.max_pixels, kind.bits, shape)))
+    found = best_of_some(kind.make(size_of(Limits.max_pixels, kind.bits, shape)))
     accepted = "Error" not in found.answer
     assert accepted or (shape != "square" and found.answer.startswith("ImageTooLargeError")), found.answer
     assert found.seconds < MOST_SECONDS and found.megabytes < MOST_MEGABYTES, found
@@ -55,7 +75,7 @@ def test_an_accepted_upload(name: str, shape: str) -> None:
 @pytest.mark.slow
 def test_the_largest_photograph_of_a_phone_is_accepted() -> None:
     """50 megapixels, held upright."""
-    found = best_of_two(turned(jpeg((8192, 6144), spread=24, quality=85)))
+    found = best_of_some(turned(jpeg((8192, 6144), spread=24, quality=85)))
     assert found.answer == "768 x 1024 pixels"
     assert found.seconds < MOST_SECONDS and found.megabytes < MOST_MEGABYTES, found
 
@@ -66,7 +86,7 @@ def test_what_is_found_missing_by_decoding_costs_no_more(name: str) -> None:
     """The end of the file is cut off, so that nearly all of it is decoded."""
     kind = KINDS[name]
     whole = kind.make(size_of(Limits.max_pixels, kind.bits))
-    found = best_of_two(whole[: len(whole) * 97 // 100])
+    found = best_of_some(whole[: len(whole) * 97 // 100])
     assert found.answer.startswith("TruncatedImageError"), found
     assert found.seconds < MOST_SECONDS and found.megabytes < MOST_MEGABYTES, found
 
@@ -74,7 +94,7 @@ def test_what_is_found_missing_by_decoding_costs_no_more(name: str) -> None:
 # Refused before it costs ---------------------------------------------------------------------------------------------
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (64, 80, 3)).astype(np.uint8)
-MOST_REFUSAL_SECONDS, MOST_REFUSAL_MEGABYTES = 0.1, 50.0
+MOST_REFUSAL_SECONDS, MOST_REFUSAL_MEGABYTES = 0.1 * PACE, 50.0
 LONG = 19 * 2**20
 """Bytes, nearly as many as a file may have."""
 
@@ -193,7 +213,9 @@ def test_a_costly_file_is_refused_before_it_costs() -> None:
         answer = found[name].answer
         assert answer.startswith(REFUSALS) and said in answer, (name, answer)
     slow = failures(found, MOST_REFUSAL_SECONDS)
-    assert not failures(costs({name: COSTLY[name][0]() for name in slow}), MOST_REFUSAL_SECONDS), slow
+    for _ in range(1, TRIES):
+        slow = failures(costs({name: COSTLY[name][0]() for name in slow}), MOST_REFUSAL_SECONDS)
+    assert not slow, slow
 
 
 EXIF_BOMB = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 4000) + b"".join(
@@ -217,7 +239,7 @@ CHEAP: dict[str, Callable[[], bytes]] = {
 def test_what_lies_beside_the_pixels_costs_little() -> None:
     found = costs({name: make() for name, make in CHEAP.items()})
     assert {cost.answer for cost in found.values()} == {"80 x 64 pixels"}
-    assert not failures(found, 0.3)
+    assert not failures(found, 0.3 * PACE)
 
 
 def test_the_refusal_says_what_to_do() -> None:
