@@ -1,4 +1,4 @@
-"""What an upload may cost: 2 s of one core of usual pace and 600 MB where it is accepted, whatever its format and bytes."""
+"""What an upload may cost: 2 s of one core of usual pace and 600 MB where it is accepted, whatever its format."""
 
 from __future__ import annotations
 
