@@ -67,8 +67,8 @@ def evaluate(
     Roles are those of the run's own table, whatever folder is given: new images of its lesions take these lesions'
     roles, and images of lesions that it never saw are counted and left out. Where all of the run's images are there
     the run is rewritten; where some are missing, the test images that are there are measured and the run stays. With
-    --new-lesions those that it never saw are dealt too, as a training would: no weight learns from them, but
-    temperature, limits and what features are usual do, and they are measured where they are test lesions.
+    --new-lesions those of data sets that it never saw are dealt too, as a training would: no weight learns from them,
+    but temperature, limits and what features are usual do, and they are measured where they are test lesions.
 
     --as is for your own images: images whose id, lesion or pixels the run learned from or was chosen on are told and
     left out; the others are scored, and logits, truth and figures are written into a folder of that name. A segmenter
@@ -205,6 +205,13 @@ def _score_again(
     listed = opened.predictions if kept else collection.table.rename(columns={"role": "split"})
     differences = collection.compared(opened.name, listed)
     whole = set(listed["image_id"]) <= set(collection.table["image_id"])
+    known_sets = collection.table[collection.table["dataset"].isin(set(listed["dataset"]) - {OFFICIAL_TEST})]
+    if kept and new_lesions and (fresh := set(known_sets["group"]) - set(listed["lesion_id"])):
+        # Whether a weight learned from an image is told by its data set.
+        raise ConfigError(
+            f"{len(fresh):,} lesions that {opened.name} never saw are of data sets that it learned from.",
+            "--new-lesions takes other sources: give the folders that the run knows as they were, and the new source.",
+        )
     if detail and not whole:
         raise ConfigError(
             " ".join(("--detail changes the run, and needs all its images.", *differences)),

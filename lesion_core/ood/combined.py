@@ -1,4 +1,4 @@
-"""Two scores joined by rank, so that one threshold is a limit on each that is equally rare among dermoscopic images."""
+"""Scores joined by rank, so that one threshold is a limit on each that is equally rare among dermoscopic images."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lesion_core.ood.model_outputs import Outputs
 
 
 class CombinedScore:
-    """Two scores on one scale: an image is rejected if it is too far out in either.
+    """Scores on one scale: an image is rejected if it is too far out in one.
 
     Each score becomes its *rank* among the validation set: 0.95 where 95 % of those images score lower, linear
     between them, and past the highest it goes on at the distance from the median to the highest. The joint score is
-    the higher rank, so one threshold on it is a threshold on each score that is equally rare among dermoscopy.
+    the highest rank, so one threshold on it is a threshold on each score that is equally rare among dermoscopy.
 
     Args:
         parts: Key and fitted function of each score.
@@ -29,7 +29,9 @@ class CombinedScore:
 
     def __init__(self, parts: Mapping[str, Function], select: Outputs) -> None:
         if not len(select):
-            raise DataError("There are no images to rank scores among.", "A run needs a validation set for two scores.")
+            raise DataError(
+                "There are no images to rank scores among.", "A run needs a validation set for joined scores."
+            )
         self.parts = parts
         self._ranks: dict[str, tuple[Floats, Floats, float]] = {}
         for key, function in parts.items():
@@ -38,7 +40,7 @@ class CombinedScore:
             self._ranks[key] = scores, np.cumsum(counts) / counts.sum(), spread if spread > 0 else 1.0
 
     def __call__(self, outputs: Outputs) -> Floats:
-        """The higher rank, (N,) float64."""
+        """The highest rank, (N,) float64."""
         return np.asarray(np.max([self._rank(key, f(outputs)) for key, f in self.parts.items()], axis=0))
 
     def _rank(self, key: str, scores: Floats) -> Floats:

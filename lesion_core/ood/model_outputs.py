@@ -58,7 +58,7 @@ def reduce(
     found = reduced, residual, project(layer3, way["layer3_mean"], way["layer3_components"])[1]
     if f"{PHOTOGRAPH}_weights" not in way:
         return found
-    evidence = layer3 @ way[f"{PHOTOGRAPH}_weights"].astype(np.float32) + way[f"{PHOTOGRAPH}_bias"].astype(np.float32)
+    evidence = layer3 @ way[f"{PHOTOGRAPH}_weights"] + way[f"{PHOTOGRAPH}_bias"]
     return *found, evidence.astype(np.float16)
 
 
@@ -169,7 +169,7 @@ class FitData:
     Attributes:
         train: Outputs of the training set, which distances are measured from.
         labels: (N,) class index of each of those.
-        select: Outputs of the validation set: images that no weight was trained on, which two scores are brought
+        select: Outputs of the validation set: images that no weight was trained on, which joined scores are brought
             to one scale by. Calibrate, where thresholds are chosen, stays untouched.
         temperature: The temperature of the run's calibration, over 0.
         mean_inside: (P,) principal components of the mean of the features itself.

@@ -290,13 +290,17 @@ DEFAULT_LEARNED = "confidence_or_unusual"
 run's own policy uses that had some to learn from."""
 
 
+def _available(knows_photographs: bool) -> dict[str, Score]:
+    return {key: score for key, score in SCORES.items() if knows_photographs or not score.learned}
+
+
 def offered(run: Run) -> dict[str, Score]:
     """The scores that a run has, by key: those that are learned only where it had something to learn from.
 
     Raises:
         RunError: Its features are missing or damaged.
     """
-    return {key: score for key, score in SCORES.items() if run.knows_photographs or not score.learned}
+    return _available(run.knows_photographs)
 
 
 def default_score(run: Run) -> str:
@@ -371,15 +375,14 @@ class Scorer:
     @property
     def keys(self) -> tuple[str, ...]:
         """The scores that can be fitted, as `offered` has them."""
-        learned = not np.isnan(self.known.train.photograph).any()
-        return tuple(key for key, score in SCORES.items() if learned or not score.learned)
+        return tuple(_available(not np.isnan(self.known.train.photograph).any()))
 
     def all(self, outputs: Outputs, keys: Collection[str] | None = None) -> dict[str, Floats]:
         """The scores by key, each (N,) float64; by default `keys`."""
         return {key: self(key, outputs) for key in (self.keys if keys is None else keys)}
 
     def limits(self, key: str, threshold: float) -> dict[str, float]:
-        """A threshold on a score as a threshold on each of its parts: itself, or the two that it joins."""
+        """A threshold on a score as a threshold on each of its parts: itself, or those that it joins."""
         function = self.function(key)
         return function.limits(threshold) if isinstance(function, CombinedScore) else {key: threshold}
 

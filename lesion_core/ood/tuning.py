@@ -116,8 +116,10 @@ def _first_by_rule(
 
     threshold, sentence = rule.choose(within(on), within(VALIDATION) if rule.needs_validation else None, goal)
     if rest:
+        names = " and on ".join(SCORES[key].name.lower() for key in rest)
+        limits, keep = ("limit", "which keeps") if len(rest) == 1 else ("limits", "each of which keeps")
         sentence += (
-            f" This is among the images within the limit on {SCORES[rest[0]].name.lower()}, which keeps "
-            f"{100 * goal.share:g} % of the validation images."
+            f" This is among the images within the {limits} on {names}, {keep} {100 * goal.share:g} % of the "
+            "validation images."
         )
     return {**thresholds, first: threshold}, sentence

@@ -101,8 +101,8 @@ def card(run: Run, plain: Callable[[str], str] = visible) -> str:
     lines += card_tail(
         config,
         limits=(
-            "The data are from few clinics and do not record the colour of the skin: other skin and other cameras are "
-            "not measured.",
+            "What it learned from is of few clinics and does not record the colour of the skin: of other skin and "
+            "other cameras the figures above say little.",
             f"{len(run.classes)} diagnoses only: whatever else is shown is answered with one of them unless it is "
             "rejected.",
             "A confident answer is not a right one, and a heatmap is not a proof.",

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pandas as pd
 import pytest
 
@@ -111,3 +112,25 @@ def test_what_came_after_the_training_is_not_called_learned(
     # Scored once more it is as new as before.
     assert call("evaluate", run_copy, "--data", data_root, "--data", tmp_path / "elsewhere")[0] == 0
     assert open_run(run_copy).config.scored_later == ("milk10k",)
+
+
+def test_new_lesions_of_a_source_that_it_learned_from_are_refused(
+    call: Any, data_root: Path, run_copy: Path, tmp_path: Path
+) -> None:
+    """Else its card would call them learned."""
+    own = Path(shutil.copytree(data_root, tmp_path / "data")) / "synthetic"
+    known = pd.read_csv(own / "HAM10000_metadata.csv", dtype=str)["image_id"][0]
+    for path in own.glob("*.csv"):
+        table = pd.read_csv(path, dtype=str)
+        image_id = "image_id" if "image_id" in table else "image"
+        new = table[table[image_id] == known].assign(**{image_id: "ISIC_9999999"})
+        new = new.assign(lesion_id="HAM_9999999") if "lesion_id" in new else new
+        pd.concat([table, new]).to_csv(path, index=False)
+    image = next(own.rglob(f"{known}.jpg"))
+    pixels = cv2.imread(str(image))[::-1, :, ::-1]  # no near-duplicate of a lesion that it knows
+    cv2.imwrite(str(image.with_name("ISIC_9999999.jpg")), pixels)
+    before = (run_copy / "config.json").read_bytes()
+    code, _, err = call("evaluate", run_copy, "--data", tmp_path / "data", "--new-lesions")
+    assert code == 1, err
+    assert "1 lesions that small never saw are of data sets that it learned from" in err
+    assert (run_copy / "config.json").read_bytes() == before

@@ -113,6 +113,12 @@ def test_a_run_that_saw_none_does_not_offer_it(small_run: Run) -> None:
         tune(small_run, "photograph")
 
 
+def test_a_rule_on_the_first_score_names_both_other_limits(taught: Run) -> None:
+    chosen = tune(taught, how="cost").chosen
+    assert "within the limits on residual of layer 3 and on clinical photograph, each of which keeps 95 %" in chosen
+    assert "the limit on residual of layer 3, which keeps 95 %" in tune(taught, DEFAULT, "cost").chosen
+
+
 @pytest.mark.parametrize("name", ["photograph", "ood_photograph", "photograph_weights", "photograph_bias"])
 def test_one_part_missing_is_named(name: str, taught: Run, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(taught.folder, tmp_path / "copy"))
