@@ -15,8 +15,8 @@ from lesion_core.ood.policy import Decision, Policy, check_run, decide, keeps, r
 from lesion_core.ood.scores import Scorer
 from lesion_core.runs.classifier import Run
 
-SHARE_TOLERANCE = 0.01
-"""Share of the calibration images that rounding of other processors may move over a threshold."""
+ROUNDING = 0.001
+"""How far rounding of other processors may move a score of a stored image, as a share of it; under 1 counts as 1."""
 
 
 class Rejector:
@@ -45,18 +45,20 @@ class Rejector:
             known.check_scores(run, self._scorer, policy.parts)
 
     def _check_shares(self, run: Run) -> None:
-        """Refuse thresholds that keep another share of the run's calibration images than the policy says."""
+        """Refuse thresholds that keep other shares of the run's calibration images than the policy says."""
         outputs = outputs_of(run, run.part("calibrate"))
         if not len(outputs):
             return
         scores = self._scorer.all(outputs, self.policy.parts)
-        shares = [(limit.kept_share, scores[limit.score] <= limit.threshold) for limit in self.policy.limits]
-        for told, kept in (*shares, (self.policy.kept_share, keeps(self.policy, scores))):
-            if told is None or not abs(told - kept.mean()) <= SHARE_TOLERANCE + 1 / len(kept):
-                said = "nothing" if told is None else f"{told:.1%}".replace("%", " %")
+        limits = self.policy.limits
+        over = [(scores[limit.score] - limit.threshold) / max(1.0, abs(limit.threshold)) for limit in limits]
+        told = [*(limit.kept_share for limit in limits), self.policy.kept_share]
+        for share, beyond in zip(told, [*over, np.max(over, axis=0)], strict=True):
+            if share is None or not (beyond <= -ROUNDING).mean() <= share <= (beyond <= ROUNDING).mean():
+                said = "nothing" if share is None else f"{share:.1%}".replace("%", " %")
                 raise RunError(
                     f"The policy says that it keeps {said} of the calibration images of {run.name}, and keeps "
-                    f"{100 * kept.mean():.1f} %.",
+                    f"{100 * (beyond <= 0).mean():.1f} %.",
                     "It was altered after it was chosen; choose thresholds with `python -m lesion_core ood tune`.",
                 )
 

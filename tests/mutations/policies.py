@@ -89,7 +89,7 @@ def loosened(rng: Rng, folder: Path) -> Input:
     what = int(rng.integers(3))
     if what == 0:
         limit = policy["limits"][rng.integers(len(policy["limits"]))]
-        limit["threshold"] += float(rng.choice((-1, 1))) * float(rng.uniform(0.3, 1e6))
+        limit["threshold"] += float(rng.choice((-1, 1))) * float(rng.uniform(1, 1e6))  # past an image's score at least
     elif what == 1:
         policy["kept_share"] = float(rng.uniform(0, 0.9))
     else:

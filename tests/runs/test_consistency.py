@@ -209,7 +209,7 @@ def test_settings_that_cannot_be_are_refused(change: Callable[[Any], object], ru
         open_run(run_copy)
 
 
-@pytest.mark.parametrize("what", ["a threshold that keeps all", "another share", "no share", "a part's share"])
+@pytest.mark.parametrize("what", ["a threshold that keeps nothing", "another share", "no share", "a part's share"])
 def test_a_policy_that_does_not_keep_what_it_says_is_refused(what: str, run_copy: Path) -> None:
     """Its check and its run fit: the thresholds alone are not those that were chosen."""
     run = open_run(run_copy)
@@ -218,7 +218,7 @@ def test_a_policy_that_does_not_keep_what_it_says_is_refused(what: str, run_copy
     Rejector(run, policy)
     first, *rest = policy.limits
     other = {
-        "a threshold that keeps all": {"limits": (first.model_copy(update={"threshold": -1e9}), *rest)},
+        "a threshold that keeps nothing": {"limits": (first.model_copy(update={"threshold": -1e9}), *rest)},
         "another share": {"kept_share": 0.2},
         "no share": {"kept_share": None},
         "a part's share": {"limits": (first.model_copy(update={"kept_share": 0.1}), *rest)},
