@@ -107,7 +107,7 @@ class FirstPaint:
 
         async def answer(message: Message) -> None:
             nonlocal start
-            if scope.get("method") == "GET" and message["type"] == "http.response.start" and message["status"] == 200:
+            if message["type"] == "http.response.start" and message["status"] == 200:
                 if MutableHeaders(scope=message).get("content-type", "").startswith("text/html"):
                     start = message  # with the length of the body that is not known yet
                     return
@@ -125,4 +125,4 @@ class FirstPaint:
                 message = {"type": "http.response.body", "body": body}
             await send(message)
 
-        await self._app(scope, receive, answer)
+        await self._app(scope, receive, answer if scope.get("method") == "GET" else send)

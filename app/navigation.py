@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -52,13 +55,7 @@ def pages(root: Path) -> dict[str, list[Page]]:
     """The pages as `st.navigation` takes them; the first one is the default."""
     return {
         group: [
-            st.Page(
-                root / "pages" / f"{stem}.py",
-                title=title,
-                icon=icon,
-                url_path=START if stem == "overview" else stem,
-                default=stem == "overview",
-            )
+            _page(root, stem, title, icon, START if stem == "overview" else stem, stem == "overview")
             for stem, title, icon in entries
         ]
         for group, entries in GROUPS.items()
@@ -68,4 +65,14 @@ def pages(root: Path) -> dict[str, list[Page]]:
 def alias(root: Path) -> Page:
     """The default page under its own name, which its link does not have."""
     stem, title, icon = GROUPS["Start"][0]
-    return st.Page(root / "pages" / f"{stem}.py", title=title, icon=icon, url_path=stem)
+    return _page(root, stem, title, icon, stem, False)
+
+
+def _page(*of: Any) -> Page:
+    """A page of its own for each run of a script: `st.navigation` marks the one that it has chosen."""
+    return copy(_made(*of))
+
+
+@functools.cache
+def _made(root: Path, stem: str, title: str, icon: str, url: str, default: bool) -> Page:
+    return st.Page(root / "pages" / f"{stem}.py", title=title, icon=icon, url_path=url, default=default)

@@ -102,7 +102,7 @@ class SecurityHeaders:
                 MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
-        await self._app(scope, receive, answer)
+        await self._app(scope, receive, answer if scope["type"] == "http" else send)
 
 
 def _origin(text: str) -> tuple[str, str, int] | None:

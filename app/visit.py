@@ -45,9 +45,9 @@ def stem(page: Page) -> str:
 
 def begin() -> None:
     """Take what the link names, before anything is drawn."""
-    back = went_back()
+    back, link = went_back(), st.query_params.to_dict()
     for key in CARRIED:
-        named = st.query_params.get(key) or None
+        named = link.get(key) or None
         if named != st.session_state.get(_written(key)) if named else back:
             st.session_state[key] = named
             st.session_state[_absent(key)] = None
@@ -55,10 +55,11 @@ def begin() -> None:
 
 def end(stem: str) -> None:
     """Remember the link of a page that was drawn: `queries` leads back to it."""
+    link = st.query_params.to_dict()
     for key in CARRIED:
-        st.session_state[_written(key)] = st.query_params.get(key)
+        st.session_state[_written(key)] = link.get(key)
     left: dict[str, dict[str, list[str]]] = st.session_state.setdefault(QUERIES, {})
-    left[stem] = {name: st.query_params.get_all(name) for name in st.query_params}
+    left[stem] = {name: st.query_params.get_all(name) for name in link}
 
 
 def change_link(changes: Mapping[str, str | None]) -> None:
@@ -67,7 +68,8 @@ def change_link(changes: Mapping[str, str | None]) -> None:
     What the link says already is not written: each writing is an entry of the browser's history where the visitor has
     gone on by then, so that Back pressed twice would lead forward.
     """
-    changes = {name: value for name, value in changes.items() if st.query_params.get(name) != value}
+    link = st.query_params.to_dict()
+    changes = {name: value for name, value in changes.items() if link.get(name) != value}
     if not changes:
         return
     now = {name: st.query_params.get_all(name) for name in st.query_params}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -40,6 +41,7 @@ def drawn_once(spinner: str = "", most: int = MOST_STATES) -> Callable[[Callable
     """
 
     def decorated(make: Callable[P, T]) -> Callable[P, T]:
+        make.__signature__ = signature(make)  # type: ignore[attr-defined]  # Streamlit asks for it once for each argument
         kept = st.cache_resource(show_spinner=spinner or False, max_entries=most, hash_funcs=BY_ALL)(make)
 
         @wraps(make)
