@@ -18,12 +18,14 @@ from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.data.collection import collect
 from lesion_core.data.splits import Manifest
 from lesion_core.data.synthetic.lesions import SyntheticLesion
+from lesion_core.errors import RunError
 from lesion_core.experiments.registry import EXPERIMENTS, SEEN, UNSEEN
 from lesion_core.findings import read_experiment
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.labels import ISIC2019
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import keeps, read_policy
+from lesion_core.ood.rejector import Rejector
 from lesion_core.ood.scores import DEFAULT_LEARNED, Scorer
 from lesion_core.ood.threshold_rules import THRESHOLD_RULES, TuningGoal, split_scores
 from lesion_core.ood.tuning import tune
@@ -94,6 +96,15 @@ def test_it_gives_its_known_answer_and_has_its_own_policy(shipped: Run) -> None:
     assert read_policy(shipped) is not None
     prediction = engine.predict(shipped.golden[0])
     assert prediction.logits == pytest.approx(shipped.golden[1], abs=1e-3)
+
+
+def test_none_of_its_limits_can_be_lifted_unnoticed(shipped: Run) -> None:
+    policy, scorer = read_policy(shipped), Scorer.of(shipped)
+    assert policy is not None
+    for i, limit in enumerate(policy.limits):
+        lifted = (*policy.limits[:i], limit.model_copy(update={"threshold": 1e9}), *policy.limits[i + 1 :])
+        with pytest.raises(RunError, match="keeps 100"):
+            Rejector(shipped, policy.model_copy(update={"limits": lifted}), scorer)
 
 
 @pytest.mark.parametrize("how", THRESHOLD_RULES)
