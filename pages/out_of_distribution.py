@@ -171,17 +171,19 @@ draw(chosen)
 how_to_read(
     "To reject an image is to say: I don't know, a person should look at it. Drag the line: everything in the frame "
     "moves with it.",
-    "A network is often sure of what it has never seen, so confidence finds mistakes and hardly finds non-lesion "
-    "images. Distance finds non-lesion images and hardly finds mistakes, and it also rejects real dermoscopy of "
+    "OOD images, out of distribution, are those that the model was not made for: animals, X-rays, photographs without "
+    "a dermatoscope, diagnoses that it has no name for.",
+    "A network is often sure of what it has never seen, so confidence finds mistakes and hardly finds OOD images. "
+    "Distance finds OOD images and hardly finds mistakes, and it also rejects real dermoscopy of "
     f"another kind: unusual is not the same as wrong. The score *{SCORES[default_score(chosen)].name}* uses both.",
     *([PHOTOGRAPHS] if chosen.knows_photographs else []),
     "The last layer keeps only what separates the diagnoses, so a cat no longer looks like a cat to it. The layer "
-    "before it still sees the difference: where few may be rejected, the residual of layer 3 finds more non-lesion "
+    "before it still sees the difference: where few may be rejected, the residual of layer 3 finds more OOD "
     "images.",
     "Counts: each bar is as high as the number of images in it, so where the outline of the wrong answers is half as "
     "high as the bar of the right ones, a third of the answers there are wrong. Shares: each group adds up to 100 %, "
     "which compares shapes and says nothing about how many are wrong. The two charts have axes of their own.",
     "A threshold chosen on the test set looks better there than it is: choose on the calibration set, look at the test "
     "set after.",
-    "The intervals speak of these images and these kinds of non-lesion images only.",
+    "The intervals speak of these images and these kinds of OOD images only.",
 )

@@ -60,9 +60,9 @@ KINDS = (
     ),
     Kind(
         r"\b[Ss]trangers?\b(?!-)",
-        "OOD image, non-lesion image",
+        "OOD image",
         ("Strangers let through", "how many strangers are rejected"),
-        ("Non-lesion images accepted", "``stranger-<file>``", "a strange sight"),
+        ("OOD images accepted", "``stranger-<file>``", "a strange sight"),
     ),
     Kind(
         r"\b[Hh]and(?:ed|s|ing)? out\b",

@@ -25,7 +25,7 @@ def draw_facts(
         key: A key of `SCORES`.
         split: The role of the dermoscopic images.
         n: How many these are.
-        strange: How many images show no lesion.
+        strange: How many OOD images there are.
         mark: The label of the mark that the line stands on.
         honest: Whether the threshold was chosen without looking at the test set.
         at: The threshold, as a person reads it.
@@ -36,7 +36,7 @@ def draw_facts(
         badges(
             ("real dermoscopy", "blue"),
             (f"{ROLE_NAMES[split]}, n = {n:,}", "green" if split == "test" else "orange"),
-            (f"non-lesion images, n = {strange:,}", "gray"),
+            (f"OOD images, n = {strange:,}", "gray"),
             (f"threshold: {mark}", "green") if mark else by_hand,
         )
         with st.popover("About this score", type="tertiary", icon=":material/help:"):

@@ -73,7 +73,7 @@ def marks_of(judged: EvaluatedScore, own: float | None) -> tuple[Mark, ...]:
 
 
 def line_bins(judged: EvaluatedScore, split: str, marks: Sequence[Mark]) -> ThresholdBins:
-    """What the widget needs: the split's dermoscopic images and the non-lesion images, counted."""
+    """What the widget needs: the split's dermoscopic images and the OOD images, counted."""
     table, ood_images = judged.split(split), judged.ood_images
     return threshold_bins(
         table["shown"].to_numpy(),

@@ -85,7 +85,7 @@ def draw_near(run: Run, key: str, split: str, at: float, root: Path | None) -> N
     here = cached_images.all_real_samples(root, run.config.settings.images) if root else {}
     shipped = cached_images.samples(run, root)
     for title, judged, beside in zip(
-        ("Dermoscopy", "Non-lesion images"), judged_images(run, key, split), ("", "_ood"), strict=True
+        ("Dermoscopy", "OOD images"), judged_images(run, key, split), ("", "_ood"), strict=True
     ):
         st.markdown(f"**{title}**")
         draw_side(run, key, at, judged, [here, shipped], title, beside)

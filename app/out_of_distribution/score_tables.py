@@ -29,15 +29,15 @@ OUTCOMES = {
     "right": "right",
     "melanomas_missed": "melanomas missed",
     "melanomas_to_a_person": "melanomas to a person",
-    "ood_rejected": "non-lesion images rejected",
+    "ood_rejected": "OOD images rejected",
 }
 """What a policy does, as `policy_outcome` names it, to what a person reads."""
 COLUMNS = {
     "coverage": "dermoscopy kept",
     "risk": "wrong among kept",
-    "rejected": "non-lesion images rejected",
+    "rejected": "OOD images rejected",
     "auroc": "AUROC",
-    "aupr_ood": "AUPR, non-lesion positive",
+    "aupr_ood": "AUPR, OOD positive",
     "aupr_dermoscopy": "AUPR, dermoscopy positive",
     "fpr95": "FPR at 95 % TPR",
     "aurc": "AURC",
@@ -137,7 +137,7 @@ def draw_tried(run: Run, key: str, cost: int, error: int, sure: int) -> list[tup
     st.caption(
         "Each is chosen on the calibration set and shown on the test set, with 95 % confidence intervals; the second "
         "limit of a score that joins two comes from the validation set where the rule is by cost or guaranteed. The "
-        "non-lesion images have no split. *As published* is a rule on the plain confidence, whatever the score above."
+        "OOD images have no split. *As published* is a rule on the plain confidence, whatever the score above."
     )
     for rule in tried:
         st.markdown(f"- **{rule.name}.** {literal(rule.description)}")
@@ -180,7 +180,7 @@ def draw_board(run: Run, key: str) -> None:
     )
     st.caption(
         f"Run {literal(run.name)}, thresholds that keep 95 % of the calibration set, shown on the test set. ▶ is the "
-        "score above. Positive is an image without a lesion. AURC and AUGRC (lower is better) ask whether "
+        "score above. Positive is an OOD image. AURC and AUGRC (lower is better) ask whether "
         "mistakes score high. In brackets: 95 % confidence intervals."
     )
     kinds = board[~board["kind"].isin(["", "all", *CORRUPTIONS])]
@@ -188,15 +188,18 @@ def draw_board(run: Run, key: str) -> None:
         return
     score_table(
         kinds["score"].astype(str).tolist(),
-        [f"{kind}, n {n:,}" for kind, n in zip(kinds["kind"].astype(str), kinds["n"].astype(int), strict=True)],
+        [
+            f"{kind}, n {n:,}"
+            for kind, n in zip(kinds["kind"].astype(str).str.replace("_", " "), kinds["n"].astype(int), strict=True)
+        ],
         [
             f"{percent(value)} ({100 * low:.0f} to {100 * high:.0f})"
             for value, low, high in zip(kinds["value"], kinds["low"], kinds["high"], strict=True)
         ],
-        "Rejected share of each kind of non-lesion image by score",
+        "Rejected share of each kind of OOD image by score",
     )
     st.caption(
-        "The rejected share of each kind of non-lesion image, at the same thresholds, with exact 95 % intervals. "
+        "The rejected share of each kind of OOD image, at the same thresholds, with exact 95 % intervals. "
         "These images have no split: they are seen while one chooses, and the default score was chosen with them, so "
         "these shares make it look better than it is."
     )
@@ -220,7 +223,7 @@ def draw_on_every_run(runs: tuple[Run, ...], key: str, at: float) -> None:
                 "run": run.name,
                 "dermoscopy answered": share(found["answered"]),
                 "right when it answers": share(found["right"]),
-                "non-lesion images rejected": share(clopper_pearson(int(strange.sum()), len(strange))),
+                "OOD images rejected": share(clopper_pearson(int(strange.sum()), len(strange))),
             }
         )
     st.dataframe(for_people(pd.DataFrame(rows)), hide_index=True, alt="The same threshold on every run")

@@ -71,7 +71,7 @@ def your_pictures(run: Run, key: str) -> list[tuple[str, str, float]]:
 def draw_uploads(uploaded: list[tuple[str, str, float]], key: str, at: float) -> None:
     """Where a visitor drops images, and what became of them."""
     st.file_uploader(
-        f"Your own images, up to {MOST_PICTURES} at a time: each is a mark on the axis of the non-lesion images",
+        f"Your own images, up to {MOST_PICTURES} at a time: each is a mark on the axis of the OOD images",
         key=uploader(),
         accept_multiple_files=True,
         type=UPLOAD_TYPES,

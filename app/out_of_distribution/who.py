@@ -27,7 +27,7 @@ PLAIN = {"displayModeBar": False}
 
 
 def draw_who(line: Line) -> None:
-    """People and diagnoses left, kinds of non-lesion images right."""
+    """People and diagnoses left, kinds of OOD images right."""
     left, right = st.columns([3, 2], gap="large")
     with left:
         draw_groups(line.run, line.key, line.split, line.at, choose("By", WHO, state.WHO, buttons=True))
@@ -67,16 +67,18 @@ def draw_groups(run: Run, key: str, split: str, at: float, by: str) -> None:
 
 @drawn_once(most=MOST_LINES)
 def draw_kinds(run: Run, key: str, at: float) -> None:
-    """The rejected share of each kind of non-lesion image, where there are some."""
+    """The rejected share of each kind of OOD image, where there are some."""
     judged = rejections.judged(run, key)
     if judged.ood_images.empty:
-        st.caption("This run was scored on no images without a lesion.")
+        st.caption("This run was scored on no OOD images.")
         return
     rejected = judged.rejected(judged.ood_images["shown"], at)
     st.plotly_chart(
-        share_figures.share_dots(shares_by(judged.ood_images["kind"].astype(str), rejected), "rejected"),
+        share_figures.share_dots(
+            shares_by(judged.ood_images["kind"].astype(str).str.replace("_", " "), rejected), "rejected"
+        ),
         config=PLAIN,
-        alt="Rejected share of each kind of non-lesion image",
+        alt="Rejected share of each kind of OOD image",
     )
     st.caption("Here further right is better. Exact 95 % confidence intervals.")
 

@@ -167,7 +167,7 @@ class ThresholdLine {
     }
     title.style.top = `${bottom + TICKS}px`;
     svg.setAttribute('aria-label', `Two histograms over one axis, ${quantity}: dermoscopy answered right `
-      + `(${count(this.right.n)}) and wrong (${count(this.wrong.n)}), and non-lesion images `
+      + `(${count(this.right.n)}) and wrong (${count(this.wrong.n)}), and OOD images `
       + `(${count(this.strange.n)}). The threshold goes through both.`);
     this.drawWords();
     for (const [i, name] of ['upper', 'lower'].entries()) {
@@ -231,7 +231,7 @@ class ThresholdLine {
     const counted = this.heights === 'counts';
     fill(this.find('.legend.upper'), 'Dermoscopy', counted ? 'images per bar' : 'share of each group per bar',
          [['right', 'answered ', `right, n ${count(this.right.n)}`], ['open', 'answered ', `wrong, n ${count(this.wrong.n)}`]]);
-    fill(this.find('.legend.lower'), 'Non-lesion images', counted ? 'images per bar' : 'share per bar',
+    fill(this.find('.legend.lower'), 'OOD images', counted ? 'images per bar' : 'share per bar',
          [['strange', '', `n ${count(this.strange.n)}`]]);
     this.find('.legend.upper').style.top = '0px';
     this.find('.legend.lower').style.top = `${this.panels[1][0] - LEGEND}px`;
@@ -240,7 +240,7 @@ class ThresholdLine {
     this.find('.word.high').textContent = reject === 'under' ? `${kept} →` : `${rejected} →`;
     this.words = ['low', 'high'].map((side) => this.find(`.word.${side}`).offsetWidth);
     const empty = this.find('.empty');
-    empty.textContent = this.strange.n ? '' : 'No non-lesion images in this run.';
+    empty.textContent = this.strange.n ? '' : 'No OOD images in this run.';
     empty.style.left = `${LEFT + this.width / 2}px`;
     empty.style.top = `${(this.panels[1][0] + this.panels[1][1]) / 2}px`;
     this.find('.melanomas').classList.toggle('none', !(this.melanomaRight.n + this.melanomaWrong.n));
@@ -330,12 +330,12 @@ class ThresholdLine {
     this.rocAt = (i) => this.strange.n ? [
       1 - (this.kept(this.right, i) + this.kept(this.wrong, i)) / this.inside,
       1 - this.kept(this.strange, i) / this.strange.n] : null;
-    this.roc = this.drawCurve('roc', ['dermoscopy rejected', 'non-lesion images rejected'], 1,
-      'Share of non-lesion images that is rejected, against the share of dermoscopy that is rejected');
+    this.roc = this.drawCurve('roc', ['dermoscopy rejected', 'OOD images rejected'], 1,
+      'Share of OOD images that is rejected, against the share of dermoscopy that is rejected');
     const { svg, at } = this.roc;
     if (!this.strange.n) {
       const [x, y] = at(0.5, 0.25);
-      node(svg, 'text', { x, y, 'text-anchor': 'middle' }, 'No non-lesion images in this run.');
+      node(svg, 'text', { x, y, 'text-anchor': 'middle' }, 'No OOD images in this run.');
       this.rocPoint = null;
       return;
     }
@@ -396,7 +396,7 @@ class ThresholdLine {
     this.say('kept', percent(kept, this.inside), `${count(kept)} of ${count(this.inside)}`);
     this.say('right', percent(right, kept), kept ? `${count(right)} of ${count(kept)}` : 'nothing is answered');
     this.say('through', percent(through, this.strange.n),
-             this.strange.n ? `${count(through)} of ${count(this.strange.n)}` : 'no non-lesion images in this run');
+             this.strange.n ? `${count(through)} of ${count(this.strange.n)}` : 'no OOD images in this run');
     this.say('melanomas', '', melanomas ? `Melanomas, n ${count(melanomas)}` : 'No melanomas in this run');
     this.say('found', '', count(found));
     this.say('missed', '', count(missed));
@@ -428,7 +428,7 @@ class ThresholdLine {
     const right = this.kept(this.right, index), kept = right + this.kept(this.wrong, index);
     return `${this.shown(this.bins.edges[index])}: answers ${percent(kept, this.inside)} of dermoscopy, right in `
       + `${percent(right, kept)} of it`
-      + (this.strange.n ? `, accepts ${percent(this.kept(this.strange, index), this.strange.n)} of non-lesion images` : '');
+      + (this.strange.n ? `, accepts ${percent(this.kept(this.strange, index), this.strange.n)} of OOD images` : '');
   }
 
   say(name, share, text) {

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 BARS = 50
 """Bars that are drawn at most."""
 KINDS = 6
-"""Kinds of non-lesion images that are told apart at most; the smallest ones are taken together."""
+"""Kinds of OOD images that are told apart at most; the smallest ones are taken together."""
 OTHER_KINDS = "other kinds"
 _BINS_IN_A_BAR = {1: 20, 2: 20, 5: 25, 10: 20}  # by the first digit of a bar's width, so that bins have round widths
 
@@ -62,7 +62,7 @@ class ThresholdBins:
         wrong: (E + 1,) dermoscopy with a wrong one.
         melanoma_right: (E + 1,) the melanomas among `right`.
         melanoma_wrong: (E + 1,) the melanomas among `wrong`.
-        ood_images: (E + 1,) non-lesion images, by kind, the most frequent first; empty where there are none.
+        ood_images: (E + 1,) OOD images, by kind, the most frequent first; empty where there are none.
         reject: Which side of the threshold is rejected.
         quantity: What the axis shows, its title.
         decimals: That tell two neighbouring thresholds apart, marks aside.
@@ -94,7 +94,7 @@ class ThresholdBins:
 
     @property
     def strange(self) -> int:
-        """All non-lesion images."""
+        """All OOD images."""
         return sum(int(counts.sum()) for counts in self.ood_images.values())
 
     def kept(self, counts: Counts, threshold: float) -> int:
@@ -199,7 +199,7 @@ def threshold_bins(
         dermoscopy: (N,) the quantity on the axis, of dermoscopy; N is at least 1.
         correct: (N,) bool, whether the model's answer is right.
         melanoma: (N,) bool, whether the image shows a melanoma.
-        ood_images: (M,) the quantity of non-lesion images; M may be 0.
+        ood_images: (M,) the quantity of OOD images; M may be 0.
         kinds: (M,) what each of these shows.
         reject: Which side is rejected: `under` for a confidence, `over` for a score that is higher for OOD images.
         quantity: The title of the axis.
@@ -212,14 +212,14 @@ def threshold_bins(
         ConfigError: A mark or the span is not a number.
     """
     inside = _checked(dermoscopy, "dermoscopy")
-    outside = _checked(ood_images, "non-lesion images")
+    outside = _checked(ood_images, "OOD images")
     if not len(inside):
         raise DataError("There are no dermoscopic images to show.", "Choose a run whose test set has rows.")
     right, mel = _flags(correct, len(inside), "Correctness"), _flags(melanoma, len(inside), "Melanoma")
     codes, names = pd.factorize(np.asarray(kinds, dtype=object))
     if codes.shape != outside.shape or (codes < 0).any():
         raise DataError(
-            f"{int((codes >= 0).sum()):,} kinds do not fit {len(outside):,} non-lesion images.",
+            f"{int((codes >= 0).sum()):,} kinds do not fit {len(outside):,} OOD images.",
             "Give one per kind.",
         )
     low, high = span or _span(inside, outside, marks)
@@ -296,7 +296,7 @@ def threshold_line(
             write the threshold to the session or the link.
         own: Values of a visitor's own images: shown as ticks, counted nowhere.
         heights: What a bar is as high as: the images in it, so that right and wrong answers can be compared at each
-            value, or their share of all right answers, wrong answers or non-lesion images, which compares shapes alone.
+            value, or their share of all right answers, wrong answers or OOD images, which compares shapes alone.
         veils: Keys of other elements and containers that state figures of the threshold: they cannot be read from the
             moment that the line leaves it until the page has drawn them again.
 

@@ -230,7 +230,7 @@ SCORES: dict[str, Score] = {
         Score(
             key="confidence_or_layer3",
             name="Unsure or unusual",
-            description="Confidence finds mistakes, layer 3 finds non-lesion images: the rarer of the two.",
+            description="Confidence finds mistakes, layer 3 finds OOD images: the rarer of the two.",
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="Both scores, and their ranks among the validation set.",
@@ -242,7 +242,7 @@ SCORES: dict[str, Score] = {
         Score(
             key="confidence_or_unusual",
             name="Unsure, unusual or photograph",
-            description="Confidence finds mistakes, layer 3 non-lesion images and clinical photographs: the rarest.",
+            description="Confidence finds mistakes, layer 3 OOD images, a probe clinical photographs: the rarest.",
             paper="Xia and Bouganis 2022 (arXiv:2207.07506), the idea; joined here by rank",
             formula=r"\max_j \hat F_j(s_j)",
             cost="The three scores, and their ranks among the validation set.",

@@ -161,7 +161,7 @@ def test_a_threshold_goes_to_the_nearest_edge() -> None:
     ("change", "message"),
     [
         ({"values": [0.5, float("nan"), float("inf")]}, "2 of 3 values of dermoscopy are NaN or infinite"),
-        ({"ood_images": [float("-inf")]}, "1 of 1 values of non-lesion images are NaN or infinite"),
+        ({"ood_images": [float("-inf")]}, "1 of 1 values of OOD images are NaN or infinite"),
         ({"values": []}, "There are no dermoscopic images"),
         ({"values": [[0.5]]}, "are not a list"),
         ({"correct": [True]}, "Correctness of shape"),

@@ -322,8 +322,8 @@ def test_a_mark_takes_the_line_exactly(page: Page, server: str, pictures: Simple
 
 def test_nobody_to_count_has_its_own_words(page: Page, server: str) -> None:
     visit(page, server, "no=ood_images,melanomas")
-    expect(page.locator(".threshold .empty")).to_have_text("No non-lesion images in this run.")
-    expect(page.get_by_text("no non-lesion images in this run", exact=True)).to_be_visible()
+    expect(page.locator(".threshold .empty")).to_have_text("No OOD images in this run.")
+    expect(page.get_by_text("no OOD images in this run", exact=True)).to_be_visible()
     expect(page.get_by_text("No melanomas in this run")).to_be_visible()
     drag(page, 300)
     expect(page.get_by_text("nothing is answered")).to_be_visible()
