@@ -193,8 +193,9 @@ def show(result: Result, options: argparse.Namespace) -> None:
         if found := [sample for sample in samples if sample]:
             first, last, most = found[0], found[-1], max(sample["rss"] for sample in found)
             cpu = last["cpu"] - first["cpu"]
+            settled = f"{found[120]['rss']:.0f} after two minutes, " if len(found) > 120 else ""  # a sample per second
             print(
-                f"server {pid}: {first['rss']:.0f} MB before, {last['rss']:.0f} after, {most:.0f} most; "
+                f"server {pid}: {first['rss']:.0f} MB before, {settled}{last['rss']:.0f} after, {most:.0f} most; "
                 f"{cpu:.0f} CPU s, {1e3 * cpu / max(1, len(result.actions)):.0f} ms an action; threads "
                 f"{first['threads']:.0f} to {last['threads']:.0f}, files {first['files']:.0f} to "
                 f"{last['files']:.0f}"

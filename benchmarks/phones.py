@@ -2,7 +2,7 @@
 
     python -m benchmarks.phones                       # 30 phones, 30 visitors, every 2 s, one minute
     python -m benchmarks.phones --visitors 0          # phones alone
-    python -m benchmarks.phones --duration 600
+    python -m benchmarks.phones --duration 600 --warm # a long class; every page was opened once before
 
 The dashboard starts on what ships, without LESION_DATA, and keeps its rooms in a file, in which this process opens a
 room and asks. Each phone joins, and then asks for the state of its room and sends an answer, each every 2 s on average,
@@ -61,13 +61,15 @@ async def attend(address: str, number: int, every: float, end: float, took: dict
     return value
 
 
-async def measure(url: str, code: str, options: argparse.Namespace) -> dict[str, list[float]]:
+async def measure(url: str, pid: int, code: str, options: argparse.Namespace) -> dict[str, list[float]]:
     """Phones, and visitors beside them; the seconds of each kind of request."""
     took: dict[str, list[float]] = {"join": [], "poll": [], "vote": []}
+    given = ["--url", url, "--pid", str(pid), "--visitors", str(options.visitors), "--every", str(options.every)]
+    visitors = classroom.parse([*given, "--duration", str(options.duration)])
+    if options.warm:
+        await classroom.warm_up(visitors)
     end = time.monotonic() + options.duration
     phones = [attend(f"{url}/r/{code}", n, options.every, end, took) for n in range(options.phones)]
-    given = ["--url", url, "--visitors", str(options.visitors), "--every", str(options.every)]
-    visitors = classroom.parse([*given, "--duration", str(options.duration)])
     work = [*phones, *([classroom.attend(visitors)] if options.visitors else [])]
     found = await asyncio.gather(*work)
     if options.visitors:
@@ -81,15 +83,16 @@ def main() -> int:
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--every", type=float, default=2.0, help="seconds between what a phone or a visitor does")
     parser.add_argument("--duration", type=float, default=60.0, help="seconds")
+    parser.add_argument("--warm", action="store_true", help="first one visitor opens every link once")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rooms.db"
-        with server(HOME, arguments=["--rooms", str(file)]) as (url, _):
+        with server(HOME, arguments=["--rooms", str(file)]) as (url, process):
             rooms = FileRooms(file)
             room = rooms.open()
             rooms.ask(*room, QUESTION)
             before = os.getloadavg()[0]
-            took = asyncio.run(measure(url, room.code, options))
+            took = asyncio.run(measure(url, process.pid, room.code, options))
             answered = rooms.view(*room).answered
             rooms.end()
     print(f"{options.phones} phones; load average {before:.1f} before, {os.getloadavg()[0]:.1f} after")
