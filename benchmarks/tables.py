@@ -26,18 +26,21 @@ from lesion_core.analysis.evaluation_sets import (
     view_summary,
 )
 from lesion_core.analysis.intervals import clopper_pearson
+from lesion_core.analysis.robustness.references import REFERENCES
+from lesion_core.analysis.robustness.severities import against_alexnet, answers_under_changes
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.experiments.registry import EXPERIMENTS, MAPS, NOTICED, RULER_ON
 from lesion_core.explain.layers import LAYERS
 from lesion_core.findings import read_experiment
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
-from lesion_core.ood.policy import keeps
+from lesion_core.ood.policy import keeps, keeps_changed, read_policy
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.folder import kind_of
 from lesion_core.runs.listing import run_folders
+from lesion_core.runs.robustness import read_robustness
 from lesion_core.runs.segmenter import VARIANTS, open_segmenter
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +56,12 @@ KINDS = {
     "other diagnosis": "other diagnosis",
 }
 """Of the OOD images of a run; those that ship in `ood_samples/` are few of each kind."""
+UNITS = {
+    ("test", "dermamnist_c"): "test set, 8 classes (DermaMNIST-C's unit)",
+    ("isic2018", "dermamnist_c"): "official ISIC 2018 test set, 7 classes (DermaMNIST-C's unit)",
+    ("binary", "sam_c"): "benign or malignant, test set (SAM-C's unit)",
+}
+"""Sets of images under change, and whose published errors they are divided by."""
 REJECTING = (
     ("95 %", 0.95, ("", "photograph", "layer3_residual", "vim", "confidence")),
     ("99 %", 0.99, ("", "photograph", "vim")),
@@ -227,6 +236,43 @@ def rejection() -> str:
     return _table(("model", "calibration set kept", "score", "test set kept", *kinds), rows)
 
 
+def under_change() -> str:
+    """What changes in five severities do to the answers of the classifiers that ship theirs, beside AlexNet's."""
+    steps = (0, 1, 3, 5)
+    head = (
+        "images",
+        "model",
+        "n",
+        "mBE",
+        "mean rBE",
+        "median rBE",
+        "wrong at severity 0, 1, 3, 5, %",
+        "rejected at 5, %",
+    )
+    rows = []
+    for (view, benchmark), words in UNITS.items():
+        found = [(run, table) for run in classifiers() if (table := read_robustness(run)) is not None]
+        for i, (run, table) in enumerate(found):
+            policy = read_policy(run)
+            answers = answers_under_changes(run, table, view, keeps_changed(policy, table) if policy else None)
+            beside = against_alexnet(answers, REFERENCES[benchmark])
+            assert beside is not None, "nothing of the reference was measured"
+            of = beside.summary.set_index("metric")
+            right = np.array([own.right[[own.severities.index(step) for step in steps]] for own in answers.values()])
+            wrong = ", ".join(f"{100 * share:.0f}" for share in 1 - right.mean(axis=(0, 2)))
+            kept = np.array([own.kept[-1] for own in answers.values() if own.kept is not None])
+            away = [100 * (1 - kept[chosen].mean()) for chosen in (~right[:, -1], right[:, -1])]
+            rows.append(
+                [
+                    *("" if i else words, named(run), f"{beside.n_images:,}", written(of.loc["mbe"])),
+                    *(f"{of.loc[key, 'value']:.2f}" for key in ("mean_rbe", "median_rbe")),
+                    wrong,
+                    f"{away[0]:.0f} of these, {away[1]:.0f} of the right",
+                ]
+            )
+    return _table(head, rows)
+
+
 def conformal() -> str:
     """Shares of the test lesions whose set holds the truth, at 90 % by class."""
     rows = []
@@ -312,7 +358,18 @@ def shortcut_noticed() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: cache(table)
     for table in (
-        *(headline, differences, binary, melanoma, calibration, quantization, masks, rejection, conformal),
+        *(
+            headline,
+            differences,
+            binary,
+            melanoma,
+            calibration,
+            quantization,
+            masks,
+            under_change,
+            rejection,
+            conformal,
+        ),
         *(shortcut_answers, shortcut_maps, shortcut_noticed),
     )
 }
