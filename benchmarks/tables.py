@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,14 @@ from lesion_core.analysis.evaluation_sets import (
     view_summary,
 )
 from lesion_core.analysis.intervals import clopper_pearson
+from lesion_core.analysis.robustness.consistency import consistency, members_of
 from lesion_core.analysis.robustness.references import REFERENCES
 from lesion_core.analysis.robustness.severities import against_alexnet, answers_under_changes
 from lesion_core.analysis.segmentation import mask_summary
 from lesion_core.experiments.registry import EXPERIMENTS, MAPS, NOTICED, RULER_ON
 from lesion_core.explain.layers import LAYERS
 from lesion_core.findings import read_experiment
+from lesion_core.imaging.changes.poses import POSES
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import keeps, keeps_changed, read_policy
 from lesion_core.ood.scores import SCORES, Scorer
@@ -40,7 +43,7 @@ from lesion_core.ood.tuning import tune
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.folder import kind_of
 from lesion_core.runs.listing import run_folders
-from lesion_core.runs.robustness import read_robustness
+from lesion_core.runs.robustness import SERIES, read_robustness
 from lesion_core.runs.segmenter import VARIANTS, open_segmenter
 
 ROOT = Path(__file__).parent.parent
@@ -273,6 +276,28 @@ def under_change() -> str:
     return _table(head, rows)
 
 
+def in_poses() -> str:
+    """How many lesions get more than one answer in the poses of an image, of the classifiers that ship theirs."""
+    head = (
+        *("images", "poses", "model", "lesions", "more than one answer, %", "the same, averaged over flips, %"),
+        "right in one pose and wrong in another, %",
+    )
+    rows = []
+    for view, words in (("test", "test set, 8 classes"), ("isic2018", "official ISIC 2018 test set, 7 classes")):
+        found = [(run, table) for run in classifiers() if (table := read_robustness(run, SERIES)) is not None]
+        for name, pose in POSES.items():
+            for run, table in found:
+                members = members_of(run, table, view)[name]
+                plain = consistency(members, pose.shown).set_index("metric")
+                flips = consistency(members.averaged(pose.flips), pose.shown).set_index("metric")
+                figures = plain.loc["several"], flips.loc["several"], plain.loc["sides"]
+                of = f"{figures[0]['n_groups']:,}"
+                rows.append([words, f"{pose.name}, {len(pose.shown)}", named(run), of, *map(_per_cent, figures)])
+    for before, row in reversed(list(pairwise(rows))):  # what stands above is said once
+        row[:2] = ["" if row[i] == before[i] and row[0] == before[0] else row[i] for i in range(2)]
+    return _table(head, rows)
+
+
 def conformal() -> str:
     """Shares of the test lesions whose set holds the truth, at 90 % by class."""
     rows = []
@@ -358,18 +383,8 @@ def shortcut_noticed() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: cache(table)
     for table in (
-        *(
-            headline,
-            differences,
-            binary,
-            melanoma,
-            calibration,
-            quantization,
-            masks,
-            under_change,
-            rejection,
-            conformal,
-        ),
+        *(headline, differences, binary, melanoma, calibration, quantization, masks, under_change, in_poses),
+        *(rejection, conformal),
         *(shortcut_answers, shortcut_maps, shortcut_noticed),
     )
 }
