@@ -140,7 +140,7 @@ def data_root() -> Path | None:
 def runs_root() -> Path:
     """The folder of runs: ``--runs``, the variable LESION_RUNS, or `checkpoints/`."""
     given: Path | None = _arguments().runs
-    return given or Path(os.environ.get("LESION_RUNS", ROOT / "checkpoints"))
+    return given or Path(os.environ.get("LESION_RUNS") or ROOT / "checkpoints")
 
 
 def link(stem: str, **query: str) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 
+from app import state
 from app.navigation import GROUPS
 from lesion_core.analysis.metrics import METRICS, softmax
 from lesion_core.data.splits import roles_fingerprint
@@ -26,7 +27,7 @@ from lesion_core.runs.hashes import sha256
 from lesion_core.runs.segmenter import SegmenterRun
 from lesion_core.serving.results import Segmentation
 from lesion_core.serving.segmenter import SegmenterEngine
-from tests.literal import on_the_line, open_page, text
+from tests.literal import ROOT, on_the_line, open_page, text
 
 STEMS = [stem for entries in GROUPS.values() for stem, _, _ in entries]
 NEED_A_RUN = {"analyse", "compare", "explain", "out_of_distribution", "robustness"}
@@ -544,3 +545,8 @@ def test_the_whole_test_set_is_shown_where_it_was_measured(small_run: Run, train
         assert any(list(frame.value.get("method", [])) == ["Grad-CAM", "Grad-CAM++"] for frame in app.dataframe)
     finally:
         (small_run.folder / FILE).unlink()
+
+
+def test_a_variable_that_is_empty_names_no_folder_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LESION_RUNS", "")
+    assert state.runs_root() == ROOT / "checkpoints"
