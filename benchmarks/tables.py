@@ -291,7 +291,7 @@ def in_poses() -> str:
                 plain = consistency(members, pose.shown).set_index("metric")
                 flips = consistency(members.averaged(pose.flips), pose.shown).set_index("metric")
                 figures = plain.loc["several"], flips.loc["several"], plain.loc["sides"]
-                of = f"{figures[0]['n_groups']:,}"
+                of = f"{int(figures[0]['n_groups']):,}"
                 rows.append([words, f"{pose.name}, {len(pose.shown)}", named(run), of, *map(_per_cent, figures)])
     for before, row in reversed(list(pairwise(rows))):  # what stands above is said once
         row[:2] = ["" if row[i] == before[i] and row[0] == before[0] else row[i] for i in range(2)]
