@@ -257,7 +257,8 @@ def under_change() -> str:
         found = [(run, table) for run in classifiers() if (table := read_robustness(run)) is not None]
         for i, (run, table) in enumerate(found):
             policy = read_policy(run)
-            answers = answers_under_changes(run, table, view, keeps_changed(policy, table) if policy else None)
+            assert policy is not None, "what ships has a policy"
+            answers = answers_under_changes(run, table, view, keeps_changed(policy, table))
             beside = against_alexnet(answers, REFERENCES[benchmark])
             assert beside is not None, "nothing of the reference was measured"
             of = beside.summary.set_index("metric")

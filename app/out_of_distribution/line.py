@@ -12,6 +12,7 @@ from lesion_core.ood.evaluation import EvaluatedScore
 from lesion_core.ood.policy import Policy
 from lesion_core.ood.score import Score
 from lesion_core.ood.scores import PUBLISHED_CONFIDENCE, SCORES
+from lesion_core.ood.sentences import kind_name
 from lesion_core.ood.thresholds import keep_share_threshold
 from lesion_core.runs.classifier import Run
 
@@ -80,7 +81,7 @@ def line_bins(judged: EvaluatedScore, split: str, marks: Sequence[Mark]) -> Thre
         table["correct"].to_numpy(bool),
         (table["diagnosis"] == "MEL").to_numpy(),
         ood_images["shown"].to_numpy(),
-        ood_images["kind"].astype(str).to_numpy(object),
+        ood_images["kind"].astype(str).map(kind_name).to_numpy(object),
         reject=judged.measure.rejected_side,
         quantity=judged.measure.axis or judged.measure.quantity.rstrip(","),
         marks=marks,

@@ -19,6 +19,7 @@ from app.gallery import Entry, Order, pictures, verdict
 from lesion_core.config import ROLE_NAMES
 from lesion_core.data.samples import Sample, without_truth
 from lesion_core.foreign_text import for_people
+from lesion_core.ood.sentences import kind_name
 from lesion_core.runs.classifier import Run
 
 A_PAGE = 12
@@ -65,7 +66,7 @@ def judged_images(run: Run, key: str, split: str) -> tuple[Judged, Judged]:
             ids.astype(str).tolist(),
             names.str[-1].astype(str).tolist(),
             [""] * len(others),
-            others["kind"].astype(str).tolist(),
+            others["kind"].astype(str).map(kind_name).tolist(),
             others["shown"].to_numpy(float),
             np.zeros(len(others), bool),
         ),

@@ -21,6 +21,7 @@ from lesion_core.foreign_text import for_people
 from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.ood.policy import Policy, PolicyFile
 from lesion_core.ood.scores import SCORES
+from lesion_core.ood.sentences import kind_name
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.runs.classifier import Run
 
@@ -190,7 +191,7 @@ def draw_board(run: Run, key: str) -> None:
         kinds["score"].astype(str).tolist(),
         [
             f"{kind}, n {n:,}"
-            for kind, n in zip(kinds["kind"].astype(str).str.replace("_", " "), kinds["n"].astype(int), strict=True)
+            for kind, n in zip(kinds["kind"].astype(str).map(kind_name), kinds["n"].astype(int), strict=True)
         ],
         [
             f"{percent(value)} ({100 * low:.0f} to {100 * high:.0f})"

@@ -18,6 +18,7 @@ from lesion_core.analysis.subgroups import AGE_NAMES, NOT_RECORDED
 from lesion_core.config import ROLE_NAMES
 from lesion_core.data.catalog import TITLES
 from lesion_core.labels import DIAGNOSES, diagnosis
+from lesion_core.ood.sentences import kind_name
 from lesion_core.runs.classifier import Run
 
 WHO = {"diagnosis": "Diagnosis", "sex": "Sex", "age": "Age", "site": "Body site", "dataset": "Data set"}
@@ -74,9 +75,7 @@ def draw_kinds(run: Run, key: str, at: float) -> None:
         return
     rejected = judged.rejected(judged.ood_images["shown"], at)
     st.plotly_chart(
-        share_figures.share_dots(
-            shares_by(judged.ood_images["kind"].astype(str).str.replace("_", " "), rejected), "rejected"
-        ),
+        share_figures.share_dots(shares_by(judged.ood_images["kind"].astype(str).map(kind_name), rejected), "rejected"),
         config=PLAIN,
         alt="Rejected share of each kind of OOD image",
     )

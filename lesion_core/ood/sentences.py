@@ -9,6 +9,16 @@ import numpy as np
 from lesion_core.ood.scores import SCORES
 
 
+def kind_name(kind: str) -> str:
+    """A kind of OOD images as a person reads it: its folder's name without underscores.
+
+    Examples:
+        >>> kind_name("chest_xray"), kind_name("clinical close-up")
+        ('chest X-ray', 'clinical close-up')
+    """
+    return kind.replace("_", " ").replace("xray", "X-ray")
+
+
 def _told_apart(a: float, b: float) -> tuple[str, str]:
     """Two numbers with two decimals, or as many more as show which is larger."""
     for digits in range(2, 9):

@@ -18,6 +18,7 @@ from app.lessons.shown import FEWEST, Shown, capital, share, share_number
 from lesion_core.analysis.intervals import Interval, clopper_pearson
 from lesion_core.config import Settings
 from lesion_core.ood.scores import PUBLISHED_CONFIDENCE
+from lesion_core.ood.sentences import kind_name
 from lesion_core.ood.turned_away import Price
 from lesion_core.runs.classifier import Run
 
@@ -92,16 +93,16 @@ def let_through(run: Run, arguments: Kind, given: Given) -> Shown:
         return Shown("This run was not asked about images without a lesion.", notes=(_ask(run),))
     surest = max(most, key=lambda kind: (most[kind].n_images >= FEWEST, most[kind].value))
     rest = {kind: one for kind, one in found.items() if kind not in most}
-    rows = [row(_name(kind), one, kind != asked) for kind, one in most.items()]
+    rows = [row(kind_name(kind), one, kind != asked) for kind, one in most.items()]
     if rest:
         rows.append(row(f"{len(rest)} other kinds", _all(rest), True))
-    notes = () if asked == arguments.kind else (f"This run was not asked about {_name(arguments.kind)} images.",)
+    notes = () if asked == arguments.kind else (f"This run was not asked about {kind_name(arguments.kind)} images.",)
     return Shown(
-        f"**{share(found[asked])}** of the {literal(_name(asked))} images pass {arguments.at:g}; of the "
-        f"{literal(_name(surest))} images "
+        f"**{share(found[asked])}** of the {literal(kind_name(asked))} images pass {arguments.at:g}; of the "
+        f"{literal(kind_name(surest))} images "
         f"it is **{share(found[surest])}**.",
         (
-            share_number(f"{capital(_name(asked))} images that pass", found[asked]),
+            share_number(f"{capital(kind_name(asked))} images that pass", found[asked]),
             share_number("Of all kinds", _all(found)),
         ),
         charts.intervals(
@@ -114,10 +115,6 @@ def let_through(run: Run, arguments: Kind, given: Given) -> Shown:
         f"Share of images without a lesion with a confidence of {arguments.at:g} or more, by kind.",
         notes,
     )
-
-
-def _name(kind: str) -> str:
-    return kind.replace("_", " ").replace("xray", "X-ray")
 
 
 def _ask(run: Run) -> str:
