@@ -184,7 +184,7 @@ def draw_board(run: Run, key: str) -> None:
         "score above. Positive is an OOD image. AURC and AUGRC (lower is better) ask whether "
         "mistakes score high. In brackets: 95 % confidence intervals."
     )
-    kinds = board[~board["kind"].isin(["", "all", *CORRUPTIONS])]
+    kinds = board[(board["measure"] == "rejected") & ~board["kind"].isin(["", "all", *CORRUPTIONS])]
     if kinds.empty:
         return
     score_table(
