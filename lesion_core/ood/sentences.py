@@ -6,17 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lesion_core.imaging.corruptions import CORRUPTIONS
 from lesion_core.ood.scores import SCORES
+
+_KINDS = {"chest_xray": "chest X-ray", "blood_smear": "blood smear"} | {
+    key: key.replace("_", " ") for key in CORRUPTIONS
+}
+"""Ours, in words; a folder of someone else's is named letter by letter."""
 
 
 def kind_name(kind: str) -> str:
-    """A kind of OOD images as a person reads it: its folder's name without underscores.
+    """A kind of OOD images as a person reads it: ours in words, any other as its folder is named.
 
     Examples:
-        >>> kind_name("chest_xray"), kind_name("clinical close-up")
-        ('chest X-ray', 'clinical close-up')
+        >>> kind_name("chest_xray"), kind_name("my_cars")
+        ('chest X-ray', 'my_cars')
     """
-    return kind.replace("_", " ").replace("xray", "X-ray")
+    return _KINDS.get(kind, kind)
 
 
 def _told_apart(a: float, b: float) -> tuple[str, str]:
