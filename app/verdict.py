@@ -94,7 +94,7 @@ def verdict_of(run: Run, picture: Picture, truth_is_told: bool = True) -> Verdic
 
 def _truth(picture: Picture, correct: bool) -> str:
     if picture.origin == "ood":
-        return "there is no lesion in it"
+        return "it was not made for such images"
     return "which it is" if correct else f"it is {_with_article(diagnosis(str(picture.truth)).name)}"
 
 

@@ -26,7 +26,7 @@ from lesion_core.analysis.evaluation_sets import (
     paired_differences,
     view_summary,
 )
-from lesion_core.analysis.intervals import clopper_pearson
+from lesion_core.analysis.intervals import clopper_pearson, share_intervals
 from lesion_core.analysis.robustness.consistency import consistency, members_of
 from lesion_core.analysis.robustness.references import REFERENCES
 from lesion_core.analysis.robustness.severities import against_alexnet, answers_under_changes
@@ -249,8 +249,10 @@ def under_change() -> str:
         "mBE",
         "mean rBE",
         "median rBE",
-        "wrong at severity 0, 1, 3, 5, %",
-        "rejected at 5, %",
+        "wrong at severity 0, 1, 3, %",
+        "at 5, %",
+        "of these rejected, %",
+        "of the right rejected, %",
     )
     rows = []
     for (view, benchmark), words in UNITS.items():
@@ -263,15 +265,18 @@ def under_change() -> str:
             assert beside is not None, "nothing of the reference was measured"
             of = beside.summary.set_index("metric")
             right = np.array([own.right[[own.severities.index(step) for step in steps]] for own in answers.values()])
-            wrong = ", ".join(f"{100 * share:.0f}" for share in 1 - right.mean(axis=(0, 2)))
-            kept = np.array([own.kept[-1] for own in answers.values() if own.kept is not None])
-            away = [100 * (1 - kept[chosen].mean()) for chosen in (~right[:, -1], right[:, -1])]
+            wrong = ", ".join(f"{100 * share:.0f}" for share in 1 - right[:, :-1].mean(axis=(0, 2)))
+            rejected = ~np.array([own.kept[-1] for own in answers.values() if own.kept is not None]).ravel()
+            last = right[:, -1].ravel()
+            groups = np.concatenate([own.groups for own in answers.values()])
+            asked = {"wrong": (~last, np.ones_like(last)), "of": (rejected, ~last), "other": (rejected, last)}
+            shares = share_intervals(asked, groups)
             rows.append(
                 [
                     *("" if i else words, named(run), f"{beside.n_images:,}", written(of.loc["mbe"])),
                     *(f"{of.loc[key, 'value']:.2f}" for key in ("mean_rbe", "median_rbe")),
                     wrong,
-                    f"{away[0]:.0f} of these, {away[1]:.0f} of the right",
+                    *map(_per_cent, shares.values()),
                 ]
             )
     return _table(head, rows)

@@ -158,7 +158,7 @@ def confidences(
         right, wrong: (N,), (M,) confidences of right and of wrong answers.
         lines: Where lines stand; the first is the visitor's own.
         title: Of the axis.
-        outside: Confidences of images that show no lesion.
+        outside: Confidences of OOD images.
         split: Tell right from wrong; not before a question is answered.
     """
     figure = go.Figure(
@@ -174,7 +174,7 @@ def confidences(
     if not split:
         parts = [("images", np.concatenate([right, wrong]), NOTHING)]
     if outside is not None and len(outside):
-        parts.append(("images without a lesion", outside, STRANGE))
+        parts.append(("OOD images", outside, STRANGE))
     edges = np.linspace(0, 1, 41)
     for name, values, colour in parts:
         counts, _ = np.histogram(values, edges)

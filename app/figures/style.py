@@ -30,7 +30,7 @@ PALETTE = {
     "ink": ("#1C2B2D", "#F2F6F5"),
 }
 """Name to colour in the light theme and in the dark one. Right, wrong and strange: images with a correct answer, with a
-wrong one, and images that show no lesion."""
+wrong one, and OOD images."""
 ACCENT, MUTED, SOFT, PALE, RIGHT, WRONG, STRANGE, NOTHING, GRID, INK = (
     f"#0000{i + 1:02d}" for i in range(len(PALETTE))
 )

@@ -35,7 +35,7 @@ class Judged:
         answers: What the model says, or nothing.
         truths: What each shows.
         shown: (N,) the score, as a person reads it.
-        right: Whether the answer is right; never where there is no lesion.
+        right: Whether the answer is right; never for an OOD image.
     """
 
     ids: Sequence[str]
@@ -48,7 +48,7 @@ class Judged:
 
 @st.cache_resource(show_spinner="Scoring …", max_entries=32, hash_funcs=BY_FINGERPRINT)
 def judged_images(run: Run, key: str, split: str) -> tuple[Judged, Judged]:
-    """Dermoscopy of a role, and the images without a lesion, under a score."""
+    """Dermoscopy of a role, and the OOD images, under a score."""
     judged = rejections.judged(run, key)
     table, others = judged.split(split), judged.ood_images
     names = others["image_id"].str.split("/")

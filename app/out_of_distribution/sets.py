@@ -61,8 +61,8 @@ def draw_set_table(run: Run, level: int, by_class: bool) -> None:
     )
     st.caption(
         "Learned on the calibration set and shown on the test set, one image per lesion in both, with 95 % confidence "
-        "intervals. The guarantee holds for images like these, not for other clinics and not for images without a "
-        "lesion; and strictly for probabilities that the calibration set had no part in: one number, the temperature, "
+        "intervals. The guarantee holds for images like these, not for other clinics and not for OOD "
+        "images; and strictly for probabilities that the calibration set had no part in: one number, the temperature, "
         "was fitted on it. *Analyse* shows the set of one image: 90 % of each diagnosis."
     )
 

@@ -54,7 +54,7 @@ FIGURES: dict[str, LessonFigure] = {
     "slices_at_random": LessonFigure("slices that mean nothing", maps.Slices, maps.slices_at_random),
     "real_slices": LessonFigure("slices by artefact, site, age or sex", maps.Groups, maps.real_slices),
     "own_line": LessonFigure("what a line on the confidence does", rejection.Line, rejection.own_line),
-    "let_through": LessonFigure("images without a lesion that pass", rejection.Kind, rejection.let_through),
+    "let_through": LessonFigure("OOD images that pass", rejection.Kind, rejection.let_through),
     "turned_away": LessonFigure("diagnoses that are turned away", rejection.Line, rejection.turned_away),
     "rules": LessonFigure("ways to reject beside each other", rejection.Share, rejection.rules),
     "of_a_thousand": LessonFigure("1,000 people as dots", counting.Prevalence, counting.of_a_thousand),

@@ -31,7 +31,7 @@ class Line(Settings):
 
 
 class Kind(Settings):
-    """A kind of image that shows no lesion, and a place on the confidence."""
+    """A kind of OOD images, and a place on the confidence."""
 
     at: Annotated[float, Field(gt=0, lt=1)] = PUBLISHED_CONFIDENCE
     kind: str = "chest_xray"
@@ -59,13 +59,13 @@ def own_line(run: Run, arguments: Line, given: Given) -> Shown:
     return Shown(
         f"At **{at:.2f}** the model answers **{share(found.kept)}** of the test images; it turns away "
         f"**{share(found.turned_away[arguments.diagnosis])}** of the {name_of(arguments.diagnosis)} images and lets "
-        f"**{share(out)}** of the images without a lesion through.",
+        f"**{share(out)}** of the OOD images through.",
         (
             share_number("Test images answered", found.kept),
             share_number(
                 f"{capital(name_of(arguments.diagnosis))} turned away", found.turned_away[arguments.diagnosis]
             ),
-            share_number("Images without a lesion let through", out),
+            share_number("OOD images let through", out),
         ),
         charts.confidences(
             values[right],
@@ -74,8 +74,9 @@ def own_line(run: Run, arguments: Line, given: Given) -> Shown:
             "confidence before the temperature",
             outside=evaluated.ood_images["shown"].to_numpy(float),
         ),
-        "Left of a line the model says “unknown”. Bars count test images and images without a lesion by confidence.",
-        "Confidences of right and wrong answers and of images without a lesion, with lines.",
+        "Left of a line the model says “unknown”. Bars count test images and OOD images by confidence, "
+        "which are images that the model was not made for.",
+        "Confidences of right and wrong answers and of OOD images, with lines.",
     )
 
 
@@ -85,12 +86,12 @@ def _all(kinds: dict[str, Interval]) -> Interval:
 
 
 def let_through(run: Run, arguments: Kind, given: Given) -> Shown:
-    """Which images without a lesion pass a confidence."""
+    """Which OOD images pass a confidence."""
     found = measured.confidence_price(run, arguments.at).let_through
     most = dict(list(found.items())[:6])
     asked = arguments.kind if arguments.kind in found else next(iter(found), "")
     if not asked:
-        return Shown("This run was not asked about images without a lesion.", notes=(_ask(run),))
+        return Shown("This run was not asked about OOD images.", notes=(_ask(run),))
     surest = max(most, key=lambda kind: (most[kind].n_images >= FEWEST, most[kind].value))
     rest = {kind: one for kind, one in found.items() if kind not in most}
     rows = [row(kind_name(kind), one, kind != asked) for kind, one in most.items()]
@@ -112,7 +113,7 @@ def let_through(run: Run, arguments: Kind, given: Given) -> Shown:
             others=[other / 100 for other in given.others],
         ),
         "A dot is the share that would be answered, its bar the exact 95 % confidence interval.",
-        f"Share of images without a lesion with a confidence of {arguments.at:g} or more, by kind.",
+        f"Share of OOD images with a confidence of {arguments.at:g} or more, by kind.",
         notes,
     )
 
@@ -163,26 +164,26 @@ def rules(run: Run, arguments: Share, _given: Given) -> Shown:
     rows, notes = [], []
     for name, found in ways.values():
         rows.append(row(f"{name}: wrong", found.wrong))
-        rows.append(row("… no lesion, let through", _all(found.let_through), True))
+        rows.append(row("… OOD images, let through", _all(found.let_through), True))
     if "policy" not in ways:
         notes.append(f"Run {run.name} has no policy: `python -m lesion_core ood tune checkpoints/{run.name}`.")
-    notes.append("The distance was chosen with images of these kinds in sight; clinical photographs may do otherwise.")
+    notes.append("The distance was chosen with images of these kinds in sight.")
     everything = measured.confidence_price(run, 0.0).wrong
     by_confidence, by_distance = ways["published"][1], ways["distance"][1]
     return Shown(
         f"Without a rule **{share(everything)}** of the answers are wrong. The published confidence leaves "
-        f"**{share(by_confidence.wrong)}** and lets **{share(_all(by_confidence.let_through))}** of what is not a "
-        f"lesion through; the distance leaves **{share(by_distance.wrong)}** and lets "
+        f"**{share(by_confidence.wrong)}** and lets **{share(_all(by_confidence.let_through))}** of the "
+        f"OOD images through; the distance leaves **{share(by_distance.wrong)}** and lets "
         f"**{share(_all(by_distance.let_through))}** through.",
         (
             share_number(f"Wrong among the answered, {ways['published'][0]}", by_confidence.wrong),
             share_number(f"Wrong among the answered, {ways['distance'][0]}", by_distance.wrong),
-            share_number(f"No lesion, let through, {ways['distance'][0]}", _all(by_distance.let_through)),
+            share_number(f"OOD images let through, {ways['distance'][0]}", _all(by_distance.let_through)),
         ),
         charts.intervals(rows, "share"),
-        "Upper dots: wrong among the answered; lower ones: images without a lesion that are let through. Further left "
+        "Upper dots: wrong among the answered; lower ones: OOD images that are let through. Further left "
         "is better for both; bars are 95 % confidence intervals. Limits are chosen on the "
-        "calibration set, shares are of the test set and of images without a lesion.",
-        "Wrong answers among the answered and images without a lesion that pass, by rule.",
+        "calibration set, shares are of the test set and of the OOD images.",
+        "Wrong answers among the answered and OOD images that pass, by rule.",
         tuple(notes),
     )
