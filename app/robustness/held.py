@@ -74,9 +74,9 @@ def draw(run: Run) -> None:
 def draw_one(run: Run) -> None:
     """Every pose of an image with the answer under it."""
     said = st.container()
-    left, right = st.columns([1, 1], vertical_alignment="bottom")
+    left, right = st.columns([6, 5], vertical_alignment="bottom")
     with left:
-        picture = pick_picture(wide=1.7)
+        picture = pick_picture(wide=1.4)
     with right:
         key = choose("Poses", {key: one.name for key, one in POSES.items()}, state.POSES, buttons=True)
     entry, content = POSES[key], content_hash(picture.image)
