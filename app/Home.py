@@ -4,6 +4,7 @@ The server imports this file once, for its `streamlit.App`, and then runs it as 
 
 from __future__ import annotations
 
+import logging
 import sys
 from itertools import chain
 from pathlib import Path
@@ -36,6 +37,10 @@ if __name__ == "__main__":
         present.ways(groups)
         visit.end(visit.stem(page))
 else:
+    # Streamlit warns of each cached function that is imported before the server is up, as all are here.
+    caching = logging.getLogger("streamlit.runtime.caching.cache_data_api")
+    caching.addFilter(lambda said: not said.getMessage().startswith("No runtime found"))
+
     from app.room.routes import routes
     from app.server import middleware, started
 

@@ -27,12 +27,15 @@ from lesion_core.analysis.evaluation_sets import (
     view_summary,
 )
 from lesion_core.analysis.intervals import clopper_pearson, share_intervals
+from lesion_core.analysis.map_numbers import CONFIDENCE, MAP_NUMBERS, confidence_of, tells_right
 from lesion_core.analysis.robustness.consistency import consistency, members_of
 from lesion_core.analysis.robustness.references import REFERENCES
 from lesion_core.analysis.robustness.severities import against_alexnet, answers_under_changes
 from lesion_core.analysis.segmentation import mask_summary
-from lesion_core.experiments.registry import EXPERIMENTS, MAPS, NOTICED, RULER_ON
+from lesion_core.data.catalog import TITLES
+from lesion_core.experiments.registry import EXPERIMENTS, MAPS, NOTICED, RULER_ON, SOURCE_METRICS
 from lesion_core.explain.layers import LAYERS
+from lesion_core.explain.methods import METHODS
 from lesion_core.findings import read_experiment
 from lesion_core.imaging.changes.poses import POSES
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
@@ -40,6 +43,7 @@ from lesion_core.ood.policy import keeps, keeps_changed, read_policy
 from lesion_core.ood.scores import SCORES, Scorer
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
+from lesion_core.runs.attribution import read_attribution
 from lesion_core.runs.classifier import Run, open_run
 from lesion_core.runs.folder import kind_of
 from lesion_core.runs.listing import run_folders
@@ -304,6 +308,27 @@ def in_poses() -> str:
     return _table(head, rows)
 
 
+def maps() -> str:
+    """How well the numbers of each method's maps tell right answers from wrong ones, beside the confidence."""
+    numbers = (CONFIDENCE, "inside", "peak", "deletion", "maximum")
+    names = ("confidence", *(MAP_NUMBERS[key].name.lower() for key in numbers[1:]))
+    rows = []
+    for run in classifiers():
+        table = read_attribution(run)
+        assert table is not None, "what ships has its maps in numbers"
+        for i, key in enumerate(method for method in METHODS if (table["method"] == method).any()):
+            own = table[table["method"] == key]
+            found = tells_right(own, confidence_of(run, own["image_id"])).set_index("number")
+            n = int(found.loc[CONFIDENCE, "n"])
+            cells = [(found.loc[one] if one in found.index else None) for one in numbers]
+            told = [
+                "-" if cell is None else written(cell) + (f", n = {int(cell['n']):,}" if cell["n"] != n else "")
+                for cell in cells
+            ]
+            rows.append(["" if i else named(run), METHODS[key].name, f"{n:,}", *told])
+    return _table(("model", "maps by", "n", *names), rows)
+
+
 def conformal() -> str:
     """Shares of the test lesions whose set holds the truth, at 90 % by class."""
     rows = []
@@ -386,12 +411,28 @@ def shortcut_noticed() -> str:
     return _table(head, rows)
 
 
+def sources() -> str:
+    """What each network of the experiment of sources reaches on the test lesions of every source."""
+    found = read_experiment("sources", ROOT / "experiments")
+    assert found, "experiments/sources.csv is not there"
+    own = found.table.set_index(["metric", "variant", "view"])
+    first = found.table[found.table["metric"] == "balanced_accuracy"]
+    tested = {view: n for view, n in zip(first["view"], first["n_images"], strict=True) if view in TITLES}
+    rows = []
+    for metric in ("balanced_accuracy", "melanoma_auroc", "rejected_layer3_residual"):
+        cell, unit = (_per_cent, ", %") if metric.startswith("rejected") else (written, "")
+        for i, (key, variant) in enumerate(EXPERIMENTS["sources"].variants.items()):
+            cells = (cell(own.loc[(metric, key, view)]) for view in tested)
+            rows.append(["" if i else SOURCE_METRICS[metric] + unit, variant.name, *cells])
+    return _table(("figure", "trained on", *(f"{TITLES[view]}, n {n:,}" for view, n in tested.items())), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: cache(table)
     for table in (
-        *(headline, differences, binary, melanoma, calibration, quantization, masks, under_change, in_poses),
+        *(headline, differences, binary, melanoma, calibration, quantization, masks, under_change, in_poses, maps),
         *(rejection, conformal),
-        *(shortcut_answers, shortcut_maps, shortcut_noticed),
+        *(shortcut_answers, shortcut_maps, shortcut_noticed, sources),
     )
 }
 """What a place in a document may name."""

@@ -29,6 +29,7 @@ def test_the_log_of_a_server_that_opened_every_page_is_its_address(page: Page, s
     said = server_log.read_text()
     begin = [line.strip() for line in said.splitlines() if line.strip()][:2]
     assert begin == ["You can now view your Streamlit app in your browser.", f"URL: {server}"]
+    assert "No runtime found" not in said  # of each cached function, when it is imported
     addresses = "" if before.strip() else "\n".join(begin)  # they may be written while the first page opens
     new = "\n".join(line.strip() for line in said.removeprefix(before).splitlines() if line.strip())
     assert new == addresses
