@@ -109,13 +109,16 @@ def draw_numbers(run: Run, changed: int, method: str) -> None:
         st.caption(f"Not measured for this run yet: {', '.join(missing)}. This command measures it:")
         st.code(command(run), language=None)
     own = found[CONFIDENCE]
-    sizes = sorted({int(row["n"]) for row in found.values()})
+    fewer: dict[int, list[str]] = {}
+    for key, row in found.items():
+        if row["n"] < own["n"]:
+            fewer.setdefault(int(row["n"]), []).append(MAP_NUMBERS[key].name.lower())
     badges(
         ("real dermoscopy", "blue"),
         ("test set, with a mask", "green"),
         (f"n = {own['n']:,} images, {own['lesions']:,} lesions", "gray"),
         (f"{own['right']:,} answers right, {own['n'] - own['right']:,} wrong", "gray"),
-        *([(f"of {sizes[0]:,} images: what the pointer says", "gray")] if len(sizes) > 1 else []),
+        *((f"of {n:,} images: {', '.join(names)}", "gray") for n, names in fewer.items()),
     )
 
 
@@ -228,16 +231,21 @@ def draw_all(measured: tuple[tuple[Run, int], ...]) -> None:
     """Every model and method that was measured: the runs, and when each was."""
     rows = []
     for run, changed in measured:
-        for method in explanations.methods_of(run):
+        there = explanations.methods_of(run)
+        for method in (key for key in METHODS if key in there):
             found = cached.signals(run, changed, method)
             if not found:
                 continue
-            told = {key: in_words(row["value"], row["low"], row["high"]) for key, row in found.items()}
+            n = found[CONFIDENCE]["n"]
+            told = {
+                key: in_words(row["value"], row["low"], row["high"]) + (f", n {row['n']:,}" if row["n"] < n else "")
+                for key, row in found.items()
+            }
             rows.append(
                 {
                     "model": run.name,
                     "method": METHODS[method].name,
-                    "n (lesions)": f"{found[CONFIDENCE]['n']:,} ({found[CONFIDENCE]['lesions']:,})",
+                    "n (lesions)": f"{n:,} ({found[CONFIDENCE]['lesions']:,})",
                     "shown confidence": told[CONFIDENCE],
                 }
                 | {entry.name.lower(): told[key] for key, entry in MAP_NUMBERS.items() if key in told}
