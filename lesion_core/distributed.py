@@ -6,6 +6,7 @@ images, and only the first one writes.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -29,11 +30,17 @@ def join() -> None:
         return
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         process_group.init_process_group("gloo")
+        atexit.register(_leave)  # threads of a group that nobody ended can abort a process that is done
     elif int(os.environ.get("SLURM_NTASKS", "1")) > 1:
         raise ConfigError(
             "SLURM started several processes, and each would do everything.",
             "Say how many there are: --devices (a machine), --nodes, --strategy ddp.",
         )
+
+
+def _leave() -> None:
+    if _together():
+        process_group.destroy_process_group()
 
 
 def _together() -> bool:
