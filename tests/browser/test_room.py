@@ -130,6 +130,7 @@ def test_a_series_of_pictures_survives_a_reload_and_a_lost_network(page: Page, p
     page.get_by_role("button", name="Open a room").click()
     code = page.locator(".st-key-room-code-large h2").inner_text().strip()
     page.get_by_role("radio", name="Right or wrong, item after item").click()
+    expect(page.get_by_role("textbox", name="Items, one per line")).to_be_visible()  # the form of this kind
     page.get_by_role("textbox", name="Question", exact=True).fill("Is that so?")
     page.get_by_role("textbox", name="Items, one per line").fill("This is malignant.")
     images = page.get_by_role("combobox", name="Images, one per item in their order, or none")
