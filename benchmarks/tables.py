@@ -41,6 +41,7 @@ from lesion_core.imaging.changes.poses import POSES
 from lesion_core.ood.model_outputs import ood_outputs, outputs_of
 from lesion_core.ood.policy import keeps, keeps_changed, read_policy
 from lesion_core.ood.scores import SCORES, Scorer
+from lesion_core.ood.sentences import kind_name
 from lesion_core.ood.threshold_rules import TuningGoal
 from lesion_core.ood.tuning import tune
 from lesion_core.runs.attribution import read_attribution
@@ -54,14 +55,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "docs/results.md", "docs/experiments.md")
 PLACE = re.compile(r"(<!-- table: (?P<key>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HEADLINE = ("balanced_accuracy", "macro_auroc", "accuracy")
-KINDS = {
-    "natural": "natural",
-    "chest_xray": "X-ray",
-    "blood_smear": "blood smear",
-    "clinical close-up": "clinical close-up",
-    "smartphone photograph": "smartphone photograph",
-    "other diagnosis": "other diagnosis",
-}
+KINDS = ("natural", "chest_xray", "blood_smear", "clinical close-up", "smartphone photograph", "other diagnosis")
 """Of the OOD images of a run; those that ship in `ood_samples/` are few of each kind."""
 UNITS = {
     ("test", "dermamnist_c"): "test set, 8 classes (DermaMNIST-C's unit)",
@@ -239,7 +233,7 @@ def rejection() -> str:
                     cells.append(_per_cent(gone) if of.any() else "-")
                 rows.append([named(run) if first else "", words, SCORES[policy.score].name, *cells])
                 first = False
-    kinds = [f"{KINDS[kind]} (n = {counts[kind]})" for kind in present]
+    kinds = [f"{kind_name(kind)} (n = {counts[kind]})" for kind in present]
     return _table(("model", "calibration set kept", "score", "test set kept", *kinds), rows)
 
 
@@ -310,7 +304,7 @@ def in_poses() -> str:
 
 def maps() -> str:
     """How well the numbers of each method's maps tell right answers from wrong ones, beside the confidence."""
-    numbers = (CONFIDENCE, "inside", "peak", "deletion", "maximum")
+    numbers = (CONFIDENCE, "inside", "peak", "deletion", "deletion_by_confidence", "maximum")
     names = ("confidence", *(MAP_NUMBERS[key].name.lower() for key in numbers[1:]))
     rows = []
     for run in classifiers():
@@ -319,13 +313,19 @@ def maps() -> str:
         for i, key in enumerate(method for method in METHODS if (table["method"] == method).any()):
             own = table[table["method"] == key]
             found = tells_right(own, confidence_of(run, own["image_id"])).set_index("number")
-            n = int(found.loc[CONFIDENCE, "n"])
-            cells = [(found.loc[one] if one in found.index else None) for one in numbers]
-            told = [
-                "-" if cell is None else written(cell) + (f", n = {int(cell['n']):,}" if cell["n"] != n else "")
-                for cell in cells
-            ]
-            rows.append(["" if i else named(run), METHODS[key].name, f"{n:,}", *told])
+            n = found.loc[CONFIDENCE, "n"]
+            told = {
+                number: written(row) + (f", n = {row['n']:,.0f}" if row["n"] != n else "")
+                for number, row in found.iterrows()
+            }
+            rows.append(
+                [
+                    "" if i else named(run),
+                    METHODS[key].name,
+                    f"{n:,.0f}",
+                    *(told.get(number, "-") for number in numbers),
+                ]
+            )
     return _table(("model", "maps by", "n", *names), rows)
 
 

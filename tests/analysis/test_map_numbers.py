@@ -139,6 +139,10 @@ def test_the_shipped_tables_say_what_scikit_learn_says_of_them(run: Run) -> None
         expected = {"inside": rows["inside"], "peak": rows["peak"], "maximum": rows["maximum"], CONFIDENCE: confidence}
         for key, values in expected.items():
             assert found.loc[key, "value"] == pytest.approx(roc_auc_score(right, values), abs=1e-9), (method, key)
+        sample = rows["deletion"].notna()
+        if sample.any():
+            area = roc_auc_score(right[sample], -rows["deletion"][sample])
+            assert found.loc["deletion", "value"] == pytest.approx(area, abs=1e-9), method
         for number, told in found.iterrows():  # deletion areas may be of a sample
-            of = rows[rows["deletion"].notna()] if str(number).startswith("deletion") else rows
+            of = rows[sample] if str(number).startswith("deletion") else rows
             assert (told["n"], told["lesions"]) == (len(of), of["lesion_id"].nunique()), (method, number)
