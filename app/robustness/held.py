@@ -163,12 +163,10 @@ def draw_all(run: Run) -> None:
         st.code(f"python -m lesion_core consistency checkpoints/{run.name} --data DATA", language=None)
     if not views:
         return
-    left, right = st.columns([2, 3], vertical_alignment="bottom")
-    with left:
+    with st.container(horizontal=True):  # each as wide as it is: in columns one of them was cut
         view = choose(
             "Images and classes", {key: EVALUATION_SETS[key].short for key in views}, state.TEST_VIEW, buttons=True
         )
-    with right:
         measure = choose("Measure", ASKED, state.MEASURE, buttons=True)
     found = of_all_runs(run, changed)
     st.plotly_chart(
