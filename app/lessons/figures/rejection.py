@@ -74,8 +74,8 @@ def own_line(run: Run, arguments: Line, given: Given) -> Shown:
             "confidence before the temperature",
             outside=evaluated.ood_images["shown"].to_numpy(float),
         ),
-        "Left of a line the model says “unknown”. Bars count test images and OOD images by confidence, "
-        "which are images that the model was not made for.",
+        "Left of a line the model says “unknown”. Bars count by confidence: test images, and OOD images, which the "
+        "model was not made for.",
         "Confidences of right and wrong answers and of OOD images, with lines.",
     )
 
