@@ -16,7 +16,9 @@ os.environ.pop("COLUMNS", None)
 
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,16 @@ SMALL = RunSettings(
     preprocessing=Preprocessing(color=ColorConstancy(enabled=True), resize=Resize(size=64)),
     training=Training(epochs=1, batch_size=16, workers=0, precision="fp32", augmentation="flips"),
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packages_are_searched_once() -> Iterator[None]:
+    """Else each page that `AppTest` opens reads the metadata of every installed package: a third of a page's time."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @dataclass(frozen=True)

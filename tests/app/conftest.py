@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import streamlit as st
+
+from lesion_core.data.synthetic.lesions import make_lesion
+from lesion_core.imaging.arrays import Pixels
+from lesion_core.imaging.decode import content_hash
+from lesion_core.serving.classifier import Engine
+from lesion_core.serving.results import Prediction
+
+
+@pytest.fixture(scope="session", autouse=True)
+def answers() -> Iterator[dict[tuple[str, float, str], Prediction]]:
+    """Synthetic lesions, and what a model says of an image, are computed once for all tests: with its caches empty, a
+    page asks the model of a run that ships about each of them again. Loading a run and its model stays each test's; one
+    that counts what the model reads empties these answers."""
+    asked, said = Engine.predict, dict[tuple[str, float, str], Prediction]()
+
+    def predict(engine: Engine, image: Pixels) -> Prediction:
+        key = engine.run.fingerprint, engine.run.calibration.temperature, content_hash(image)
+        if key not in said:
+            said[key] = asked(engine, image)
+        return said[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lesion_core.data.samples.make_lesion", cache(make_lesion))
+        patch.setattr(Engine, "predict", predict)
+        yield said
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,9 +86,10 @@ def test_the_page_says_what_the_engine_says(small_run: Run, key: str) -> None:
 
 @pytest.mark.usefixtures("with_run")
 def test_the_model_reads_each_severity_once_and_the_next_visitor_waits_for_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, answers: dict[Any, Any]
 ) -> None:
     open_page("robustness", image="synthetic-VASC-1")  # loads the model
+    answers.clear()
     read: list[int] = []
     laid: list[str] = []
     ask, lay = Engine._read, overlays.overlay
