@@ -165,6 +165,16 @@ def test_the_mean_recall_of_eight_diagnoses_does_not_slip(datasets: set[str], fl
     assert round(max(found), 3) >= floor
 
 
+def test_what_was_tried_is_beside_what_ships(first: Run) -> None:
+    table = first.part("select")
+    truth, shares = first.truth(table), softmax(first.logits(table))
+    balanced = balanced_accuracy_score(truth, shares.argmax(axis=1))
+    auroc = np.mean([roc_auc_score(truth == k, shares[:, k]) for k in range(len(first.classes))])
+    told = said("docs/results.md")
+    assert f"| what ships | | | | | {balanced:.3f} | {auroc:.3f} |" in told
+    assert f"validation set (n = {len(table)}, {(table['dataset'] == 'milk10k').sum()} of" in told
+
+
 KINDS = {"clinical close-up": 0.95, "smartphone photograph": 0.93}
 """Of clinical photographs, what every policy that ships rejects at least."""
 
