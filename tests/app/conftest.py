@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,24 +14,31 @@ from lesion_core.imaging.decode import content_hash
 from lesion_core.serving.classifier import Engine
 from lesion_core.serving.results import Prediction
 
+_lesion, _ask = cache(make_lesion), Engine.predict
 
-@pytest.fixture(scope="session", autouse=True)
-def answers() -> Iterator[dict[tuple[str, float, str], Prediction]]:
+
+@pytest.fixture(scope="session")
+def answers() -> dict[tuple[str, float, str], Prediction]:
+    """What models said of images: by fingerprint and temperature of the run, and content of the image."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _same_arguments_same_pixels_and_answers(
+    monkeypatch: pytest.MonkeyPatch, answers: dict[tuple[str, float, str], Prediction]
+) -> None:
     """Synthetic lesions, and what a model says of an image, are computed once for all tests: with its caches empty, a
     page asks the model of a run that ships about each of them again. Loading a run and its model stays each test's; one
-    that counts what the model reads empties these answers."""
-    asked, said = Engine.predict, dict[tuple[str, float, str], Prediction]()
+    that counts what the model reads empties `answers`."""
 
     def predict(engine: Engine, image: Pixels) -> Prediction:
         key = engine.run.fingerprint, engine.run.calibration.temperature, content_hash(image)
-        if key not in said:
-            said[key] = asked(engine, image)
-        return said[key]
+        if key not in answers:
+            answers[key] = _ask(engine, image)
+        return answers[key]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lesion_core.data.samples.make_lesion", cache(make_lesion))
-        patch.setattr(Engine, "predict", predict)
-        yield said
+    monkeypatch.setattr("lesion_core.data.samples.make_lesion", _lesion)
+    monkeypatch.setattr(Engine, "predict", predict)
 
 
 @pytest.fixture(autouse=True)
