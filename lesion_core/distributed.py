@@ -30,7 +30,7 @@ def join() -> None:
         return
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         process_group.init_process_group("gloo")
-        atexit.register(_leave)  # threads of a group that nobody ended can abort a process that is done
+        atexit.register(_leave)  # as PyTorch asks
     elif int(os.environ.get("SLURM_NTASKS", "1")) > 1:
         raise ConfigError(
             "SLURM started several processes, and each would do everything.",

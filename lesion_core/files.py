@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from lesion_core.errors import BusyError, ConfigError
 from lesion_core.foreign_text import shown
@@ -44,9 +45,14 @@ ASIDE = f"{WRITING}-"
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """A Parquet table, at any path; raises what `pandas.read_parquet` raises."""
-    with path.open("rb") as file:
-        return pd.read_parquet(file)
+    """A Parquet table, at any path; raises what `pandas.read_parquet` raises.
+
+    Arrow reads a copy in its own memory: where it reads a file of Python, a thread of it lets go of that file after the
+    table is there, and a process that ends at that moment is aborted (apache/arrow#34314).
+    """
+    copy = pa.BufferOutputStream()
+    copy.write(path.read_bytes())
+    return pd.read_parquet(pa.BufferReader(copy.getvalue()))
 
 
 def write_parquet(table: pd.DataFrame, path: Path, measured: Collection[str] = ()) -> None:
