@@ -171,7 +171,7 @@ def test_what_was_tried_is_beside_what_ships(first: Run) -> None:
     balanced = balanced_accuracy_score(truth, shares.argmax(axis=1))
     auroc = np.mean([roc_auc_score(truth == k, shares[:, k]) for k in range(len(first.classes))])
     told = said("docs/results.md")
-    assert f"| what ships | | | | | {balanced:.3f} | {auroc:.3f} |" in told
+    assert f"| what ships | | | | {balanced:.3f} | {auroc:.3f} |" in told
     assert f"validation set (n = {len(table)}, {(table['dataset'] == 'milk10k').sum()} of" in told
 
 

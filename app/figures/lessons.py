@@ -187,8 +187,10 @@ def confidences(
             hovertemplate=f"{name}, confidence %{{x:.2f}}: %{{y}}<extra></extra>",
         )
     for i, at in enumerate(lines):
-        inside = "top left" if at.value > 0.3 else "top right"  # left of a line near 0 stands the axis
-        _line(figure, at, STRANGE if i == 0 else MUTED, "dash" if i == 0 else "dot", inside if i == 0 else "top")
+        if i == 0:
+            _line(figure, at, STRANGE, "dash", "top left" if at.value > 0.3 else "top right")  # the axis is left of 0
+        else:
+            _line(figure, at, MUTED, "dot", "top")
     figure.update_xaxes(
         AXIS | {"range": [0, 1.01], "title": {"text": title, "font": WORDS}, "fixedrange": True, "tickformat": ".1f"}
     )
