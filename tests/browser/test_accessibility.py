@@ -48,8 +48,9 @@ CHART_WORDS = """() => {
 def visit_drawn(page: Page, server: str, link: str) -> None:
     """Until its charts and widgets are drawn, too."""
     visit(page, server, link)
-    if link.startswith("out_of_distribution"):
-        expect(page.locator("[role=slider][aria-valuetext]")).to_be_visible()  # its script has written the names
+    if link.startswith(("out_of_distribution", "robustness")):
+        own = page.locator("[data-testid=stMain] :is([role=slider], input[type=range])[aria-valuetext]")
+        expect(own).to_be_visible()  # its script has written the names
     if page.viewport_size and page.viewport_size["width"] > 640 and "present=" not in link:
         expect(page.get_by_test_id("stSidebar").get_by_role("link").last).to_be_visible()
     page.wait_for_timeout(500)  # what is drawn after the script has run: charts, and the fading in of elements
