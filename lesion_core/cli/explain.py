@@ -25,6 +25,9 @@ def explain(
     most: Annotated[
         int, typer.Option(min=1, max=MOST["images"], help="Test images at most, drawn by lesion with seed 0.")
     ] = MOST["images"],
+    deletion: Annotated[
+        bool, typer.Option("--deletion/--no-deletion", help="Measure the deletion area, 21 more passes for each map.")
+    ] = True,
     fresh: FreshOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,7 +75,7 @@ def explain(
             write_attribution(opened, found)
 
     with bar("Explaining") as progress:
-        found = evaluate_attribution(opened, drawn, asked, progress, known=known, on_part=keep)
+        found = evaluate_attribution(opened, drawn, asked, progress, known=known, deletion=deletion, on_part=keep)
     path = write_attribution(opened, found) if len(found) else opened.folder / FILE
     there = len(drawn) * len(asked) - len(found)
     if there:

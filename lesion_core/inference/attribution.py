@@ -41,6 +41,7 @@ def evaluate_attribution(
     on_progress: Callable[[int, int], None] | None = None,
     *,
     known: pd.DataFrame | None = None,
+    deletion: bool = True,
     on_part: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
     """Explain the model's own answer to every image, with every method, and measure where the evidence lies.
@@ -50,7 +51,9 @@ def evaluate_attribution(
         table: image_id, group (the lesion), diagnosis, path, mask_path; every image has a mask.
         methods: Keys of `METHODS`.
         on_progress: Called with images done and images in all, those that are known left out.
-        known: Rows that are there already and are not made again; those without `deletion` are.
+        known: Rows that are there already and are not made again.
+        deletion: The deletion area is measured, too, and known rows without one are made again. It takes more passes
+            through the network than a fast method's map; without it the column is empty.
         on_part: Called with all rows made so far, after every `PART` images: what is kept is not lost.
 
     Returns:
@@ -69,7 +72,7 @@ def evaluate_attribution(
         raise DataError("No test image of the run has a lesion mask here.", "Masks come with HAM10000 (ISIC 2018).")
     there: set[tuple[str, str]] = set()
     if known is not None:
-        whole = known[known["deletion"].notna()]
+        whole = known[known["deletion"].notna()] if deletion else known
         there = set(zip(whole["image_id"].astype(str), whole["method"].astype(str), strict=True))
     facts = zip(*(table[c].astype(str) for c in ("image_id", "group", "diagnosis", "path", "mask_path")), strict=True)
     todo = [
@@ -77,7 +80,7 @@ def evaluate_attribution(
         for image in facts
         if (missing := [key for key in dict.fromkeys(methods) if (image[0], key) not in there])
     ]
-    explained = _Explained(run)
+    explained = _Explained(run, deletion)
     rows: list[tuple[object, ...]] = []
     for done, ((image_id, lesion, label, path, mask_path), missing) in enumerate(todo, start=1):
         for key, answer, numbers in explained.numbers(Path(path), Path(mask_path), missing):
@@ -92,8 +95,8 @@ def evaluate_attribution(
 class _Explained:
     """A run's model, and the maps of its own answers in numbers."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, deletion: bool) -> None:
+        self.run, self.deletion = run, deletion
         self.pipeline = Pipeline(run.config.settings.preprocessing)
         self.model = checked_classifier(run).requires_grad_(False)
 
@@ -127,7 +130,7 @@ class _Explained:
                     peak_inside(heat, mask),
                     energy_inside(heat, hair),
                     energy_inside(heat, dark),
-                    self._deletion(square, found, answer),
+                    self._deletion(square, found, answer) if self.deletion else np.nan,
                     found.maximum,
                 ),
             )

@@ -37,7 +37,7 @@ COLUMNS: dict[str, Kind] = {
 """One row per image and method. `inside`, `hair` and `dark` are shares of the map's positive sum; `area` is the share
 of what the model saw that is lesion: what `inside` would be for a map that points nowhere in particular; `peak` says
 whether the map's maximum lies inside; `deletion` is the area under the deletion curve (`explain.faithfulness`), in
-[0, 1], missing in tables of version 0.2 and earlier; `maximum` is in the method's own unit; `run` is the run's
+[0, 1], missing where it was not asked for; `maximum` is in the method's own unit; `run` is the run's
 fingerprint."""
 
 

@@ -102,6 +102,8 @@ def test_what_is_known_is_not_measured_again_and_parts_are_told(
     assert progress == [(1, 2), (2, 2)] and [len(part) for part in parts] == [1, 2]
     whole = evaluate_attribution(small_run, test_table, ["gradcam"], known=found)
     assert whole.empty and list(whole.columns) == list(COLUMNS)
+    fast = evaluate_attribution(small_run, test_table, ["gradcam", "gradcam_pp"], known=known, deletion=False)
+    pd.testing.assert_frame_equal(fast, found.loc[[3]].assign(deletion=np.nan).reset_index(drop=True))
 
 
 def test_a_summary_is_a_mean_by_group(found: pd.DataFrame) -> None:
