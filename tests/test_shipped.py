@@ -131,11 +131,11 @@ def test_no_lesion_is_in_two_roles(shipped: Run) -> None:
 
 
 FLOORS = {
-    ("isic2018", "balanced_accuracy"): 0.653,
-    ("isic2018", "macro_auroc"): 0.950,
-    ("ham10000", "balanced_accuracy"): 0.722,
-    ("ham10000", "macro_auroc"): 0.950,
-    ("binary_ham10000", "accuracy"): 0.843,
+    ("isic2018", "balanced_accuracy"): 0.716,
+    ("isic2018", "macro_auroc"): 0.949,
+    ("ham10000", "balanced_accuracy"): 0.719,
+    ("ham10000", "macro_auroc"): 0.948,
+    ("binary_ham10000", "accuracy"): 0.837,
     ("binary_ham10000", "f1"): 0.625,
 }
 """What the best of the classifiers that ship reaches: a run that takes its place must not be worse."""
@@ -152,10 +152,10 @@ def test_the_headline_figures_do_not_slip(view: str, metric: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("datasets", "floor"), [({"ham10000", "isic2017"}, 0.675), ({"ham10000", "isic2017", "milk10k"}, 0.595)]
+    ("datasets", "floor"), [({"ham10000", "isic2017"}, 0.675), ({"ham10000", "isic2017", "milk10k"}, 0.666)]
 )
 def test_the_mean_recall_of_eight_diagnoses_does_not_slip(datasets: set[str], floor: float) -> None:
-    """Of the sources that the networks learned from, and with the one that came later."""
+    """Of the sources that every network learned from, and with the one that only ResNet-50 did."""
     found = []
     for folder in CLASSIFIERS:
         run = open_run(folder)
@@ -171,7 +171,7 @@ def test_what_was_tried_is_beside_what_ships(first: Run) -> None:
     balanced = balanced_accuracy_score(truth, shares.argmax(axis=1))
     auroc = np.mean([roc_auc_score(truth == k, shares[:, k]) for k in range(len(first.classes))])
     told = said("docs/results.md")
-    assert f"| what ships | | | | {balanced:.3f} | {auroc:.3f} |" in told
+    assert f"| what ships | | the row above, at 8 bits per weight | | {balanced:.3f} | {auroc:.3f} |" in told
     assert f"validation set (n = {len(table)}, {(table['dataset'] == 'milk10k').sum()} of" in told
 
 
@@ -304,7 +304,7 @@ def test_its_roles_are_those_of_its_table(shipped: Run) -> None:
     assert known.fingerprint == shipped.config.split_fingerprint
     collection = collect(Path(os.environ["LESION_DATA"]), None, known=known)
     here = shipped.predictions[shipped.predictions["dataset"].isin(set(collection.table["dataset"]))]
-    assert set(shipped.predictions["dataset"]) - set(here["dataset"]) <= set(shipped.config.scored_later)
+    assert set(shipped.predictions["dataset"]) - set(here["dataset"]) <= {"milk10k"}, "it may lie in another folder"
     assert collection.manifest.fingerprint == Manifest.of_run(here).fingerprint and collection.unseen.empty
     assert collection.compared(shipped.name, here) == ()
 
