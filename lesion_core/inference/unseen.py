@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from lesion_core.data.masks import check_frame, read_mask
 from lesion_core.data.splits import Manifest
+from lesion_core.data.tables import OFFICIAL_TEST
 from lesion_core.data.unseen import FITTED, Unseen
 from lesion_core.errors import LesionError
 from lesion_core.imaging.decode import content_hash, decode
@@ -171,7 +173,7 @@ def count_unseen(run: SegmenterRun, found: Unseen, on_progress: Progress | None 
 def segmenter_roles(run: SegmenterRun, others: Sequence[Run]) -> tuple[pd.DataFrame, str | None]:
     """The images that a segmenter learned from or was chosen on, as far as that is known, and whose table tells.
 
-    Its own lists no training images; that of a classifier of the same split does, without what came after its training.
+    Its own lists no training images; that of a classifier of the same split does, though it may know further sources.
 
     Args:
         run: The segmenter.
@@ -183,9 +185,12 @@ def segmenter_roles(run: SegmenterRun, others: Sequence[Run]) -> tuple[pd.DataFr
     columns = ["image_id", "lesion_id", "split"]
     for other in others:
         try:
-            trained = other.predictions[~other.predictions["dataset"].isin(other.config.scored_later)]
-            if Manifest.of_run(trained).fingerprint == run.config.split_fingerprint:
-                return pd.concat([run.masks[columns], trained[columns]], ignore_index=True), other.name
+            sources = [name for name in other.predictions["dataset"].unique() if name != OFFICIAL_TEST]
+            for fewer in range(min(3, len(sources))):  # two that came after the segmenter are enough
+                for left_out in combinations(sources, fewer):
+                    trained = other.predictions[~other.predictions["dataset"].isin(left_out)]
+                    if Manifest.of_run(trained).fingerprint == run.config.split_fingerprint:
+                        return pd.concat([run.masks[columns], trained[columns]], ignore_index=True), other.name
         except LesionError:  # its table is missing or damaged, or it was not split by lesion
             continue
     return run.masks[columns], None
