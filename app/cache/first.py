@@ -17,8 +17,8 @@ from lesion_core.ood.model_outputs import Outputs, ood_outputs, outputs_of
 from lesion_core.ood.policy import Policy
 from lesion_core.runs.classifier import Run
 
-CONFIDENT = 0.6
-"""Least probability, calibrated, of an answer that is called confident."""
+CONFIDENT = 0.5
+"""Least probability, calibrated, of an answer that is called confident: as much as all others together."""
 SKIN = "skin"
 """Kind of OOD samples that is not among the three: that a policy accepts bare skin, or refuses it, needs words."""
 Said = tuple[str, bool, str, float]
