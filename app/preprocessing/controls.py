@@ -13,6 +13,9 @@ from lesion_core.config import Preprocessing
 
 FITS = {"crop": "Crop", "pad": "Pad", "stretch": "Stretch"}
 
+STOOD_ON = "a run's own preprocessing"
+"""Where in the session the settings are that the controls stand on, where these are a run's own."""
+
 Number = TypeVar("Number", int, float)
 
 
@@ -44,11 +47,21 @@ def controls(own: Preprocessing) -> Preprocessing:
     """Draw the controls.
 
     Args:
-        own: What they stand on where neither the link nor the visitor says otherwise.
+        own: What they stand on where neither the link nor the visitor says otherwise. Where they stood on another
+            run's own settings, they go along to these.
 
     Returns:
         The chosen settings.
     """
+    stood_on = st.session_state.get(STOOD_ON)
+    if stood_on not in (None, own) and state.DETAIL in st.session_state:  # not after another page
+        show_settings(own)
+    chosen = _chosen(own)
+    st.session_state[STOOD_ON] = own if chosen == own else None
+    return chosen
+
+
+def _chosen(own: Preprocessing) -> Preprocessing:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         dark, of_dark = _step(
             "Corners", state.DARK, own.dark_corner.enabled, "Crop to the bright field of the dermatoscope."
