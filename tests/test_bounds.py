@@ -194,4 +194,4 @@ def test_every_field_for_a_number_on_a_page_has_a_largest() -> None:
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "number_input"
     }
     assert {field for field, bounded in fields.items() if not bounded} == COMPARED_ONLY
-    assert fields["controls.py", "Pixels per side"]
+    assert fields["controls.py", "Images in each arm"]

@@ -121,7 +121,8 @@ def _chosen(own: Preprocessing) -> Preprocessing:
         short_side = _slider("Short side, pixels", state.SHORT_SIDE, own.detail.short_side, 16, 2048, 1, on=detail)
         quality = _slider("JPEG quality", state.QUALITY, own.detail.quality, 1, 100, 1, on=detail)
     with of_size:
-        size = st.number_input("Pixels per side", 16, 1024, own.resize.size, 16, key=state.SIZE, bind="query-params")
+        # A slider as the rest: a field to type a number in ends in an exception at a link that says size=inf.
+        size = _slider("Pixels per side", state.SIZE, own.resize.size, 16, 1024, 16, on=True)
         fit = choose("Fit", FITS, state.FIT, default=own.resize.fit, buttons=True)
         st.caption("Crop: the centre square. Pad: all of it, borders mirrored. Stretch: all of it, the aspect lost.")
     label.markdown(f"{FITS[fit]}, {size} px")

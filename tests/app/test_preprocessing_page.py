@@ -15,7 +15,7 @@ def stands_on(app: AppTest) -> tuple[bool, int, bool]:
     assert not app.exception
     own = "the run's own settings" in text(app)
     assert own != ("not the run's settings" in text(app))
-    return app.toggle(key="detail").value, app.number_input(key="size").value, own
+    return app.toggle(key="detail").value, app.slider(key="size").value, own
 
 
 @pytest.mark.slow
@@ -33,3 +33,10 @@ def test_controls_that_nobody_touched_go_along_to_another_run(monkeypatch: pytes
     app.selectbox(key="run").set_value(EVEN).run()
     assert stands_on(app) == (False, 176, False), "what a visitor set stays"
     assert app.toggle(key="hair").value
+
+
+@pytest.mark.parametrize("size", ["inf", "-inf", "nan", "1e309", "9" * 400, "0", "1025", "word"])
+def test_a_link_with_a_size_that_cannot_be_opens_the_page(size: str) -> None:
+    app = open_page("preprocessing", size=size)
+    assert not app.exception
+    assert 16 <= app.slider(key="size").value <= 1024
