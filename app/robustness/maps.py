@@ -139,7 +139,7 @@ def answer(found: cached.Signals, method: str) -> str:
     else:
         said = "**tells no more than a coin** whether the answer is right"
     return (
-        f"Whether {method} lies on the lesion {said}. AUROC "
+        f"Whether the evidence by {method} lies on the lesion {said}. AUROC "
         f"{in_words(inside['value'], inside['low'], inside['high'])}; of the shown confidence "
         f"{in_words(shown['value'], shown['low'], shown['high'])}."
     )
